@@ -1,0 +1,104 @@
+"""
+Mail addresses: exactly one mailbox, fit for an SMTP command and a header (RFC 5321, RFC 5322).
+
+Knows nothing of sending. Begin at `check_address`.
+"""
+
+import re
+from dataclasses import dataclass
+
+from digestbot.errors import InvalidAddress
+
+LOCAL_MAX = 64
+"""Octets before the @ (RFC 5321 4.5.3.1.1)."""
+DOMAIN_MAX = 255
+"""Octets after it (RFC 5321 4.5.3.1.2)."""
+ADDRESS_MAX = 254
+"""Octets in all: a path of 256 less its angle brackets (RFC 5321 4.5.3.1.3, erratum 1690)."""
+
+_DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_BRACKETED = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]*)>")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mailbox:
+    """An address and the name that is shown with it."""
+
+    name: str
+    """May be empty; any Unicode on one line."""
+    address: str
+
+
+def check_address(text: str) -> str:
+    """
+    The one address that *text* is, with its domain in lower-case ASCII.
+
+    A domain in other letters becomes its IDNA form (RFC 5891). The local part must be a plain
+    dot-atom in ASCII: others need SMTPUTF8 all the way, and quoted ones break more than they serve.
+
+    Args:
+        text: An addr-spec such as ``reader@example.org``; surrounding blanks do not matter.
+
+    Raises:
+        InvalidAddress: Not exactly one address, or one that no mail server could be told.
+    """
+    address = text.strip()
+    local, at, domain = address.rpartition("@")
+    if not (at and local and domain):
+        raise InvalidAddress(f'"{_shown(address)}" is no mail address: write name@domain')
+    _check_local(local, address)
+    checked = f"{local}@{_ascii_domain(domain, address)}"
+    if len(checked) > ADDRESS_MAX:
+        raise InvalidAddress(f'"{_shown(address)}" is longer than {ADDRESS_MAX} characters')
+    return checked
+
+
+def check_mailbox(text: str) -> Mailbox:
+    """
+    The mailbox that *text* names: ``reader@example.org`` or ``Digests <reader@example.org>``.
+
+    Raises:
+        InvalidAddress: No such thing, or a control character in the name.
+    """
+    found = _BRACKETED.fullmatch(text.strip())
+    if found is None:
+        return Mailbox(name="", address=check_address(text))
+    name = found["name"].strip().removeprefix('"').removesuffix('"')
+    if _CONTROL.search(name):
+        raise InvalidAddress(f'"{_shown(text)}" has a control character in its name')
+    return Mailbox(name=name, address=check_address(found["address"]))
+
+
+def _check_local(local: str, address: str) -> None:
+    if not local.isascii():
+        raise InvalidAddress(f'"{_shown(address)}" must have only ASCII letters before the @')
+    if not _DOT_ATOM.fullmatch(local):
+        raise InvalidAddress(f'"{_shown(address)}" is not exactly one mail address')
+    if len(local) > LOCAL_MAX:
+        raise InvalidAddress(f'"{_shown(address)}" has more than {LOCAL_MAX} letters before the @')
+
+
+def _ascii_domain(domain: str, address: str) -> str:
+    ascii_domain = domain.lower() if domain.isascii() else _idna(domain, address)
+    labels = ascii_domain.split(".")
+    if len(ascii_domain) > DOMAIN_MAX or not all(_LABEL.fullmatch(label) for label in labels):
+        raise InvalidAddress(f'"{_shown(address)}" has no valid domain after the @')
+    return ascii_domain
+
+
+def _idna(domain: str, address: str) -> str:
+    # The codec "idna" of the standard library is IDNA 2003: it would send straße.de's mail to
+    # strasse.de, which may be somebody else.
+    import idna
+
+    try:
+        return idna.encode(domain, uts46=True).decode("ascii")
+    except (idna.IDNAError, UnicodeError) as error:
+        raise InvalidAddress(f'"{_shown(address)}" has no valid domain after the @') from error
+
+
+def _shown(text: str) -> str:
+    """*text*, short enough and on one line, for a message to the person who wrote it."""
+    return _CONTROL.sub("\ufffd", text)[:100]

@@ -1,0 +1,55 @@
+"""A text that must never be shown: passwords, tokens, webhook URLs."""
+
+import hmac
+from collections.abc import Callable
+from typing import Any, final
+
+
+@final
+class Secret:
+    """
+    A value that prints as ``***`` wherever it lands: messages, logs, tracebacks, dataclass reprs.
+
+    It is no string and no JSON, so that nothing writes it out by accident; whoever needs the
+    text says so with `reveal`.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The text itself; for the one call that sends it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Secret is not written to files or queues")
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: object, handler: Callable[[object], Any]
+    ) -> dict[str, Any]:
+        """
+        How the config reads it: from a string, or as it is.
+
+        The schema is a plain dict (pydantic's documented form), so that no pydantic is needed here.
+        """
+        from_text = {"type": "function-after", "schema": handler(str)}
+        from_text["function"] = {"type": "no-info", "function": cls}
+        as_it_is = {"type": "is-instance", "cls": cls}
+        return {"type": "union", "choices": [as_it_is, from_text]}

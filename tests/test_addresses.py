@@ -1,0 +1,91 @@
+"""What is a mail address to us, and what is refused, each with its reason."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digestbot.addresses import Mailbox, check_address, check_mailbox
+from digestbot.errors import InvalidAddress
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("reader@example.org", "reader@example.org"),
+        ("  reader@example.org\n", "reader@example.org"),  # a line of a CSV
+        ("Reader@Example.ORG", "Reader@example.org"),  # the local part's case is the owner's
+        ("first.last+tag@example.org", "first.last+tag@example.org"),
+        ("o'brien@example.org", "o'brien@example.org"),  # an apostrophe is an atom's letter
+        ("reader@localhost", "reader@localhost"),  # local delivery has no dots
+        ("reader@bücher.example", "reader@xn--bcher-kva.example"),
+        ("reader@straße.example", "reader@xn--strae-oqa.example"),  # not strasse (IDNA 2003)
+        ("a" * 64 + "@example.org", "a" * 64 + "@example.org"),
+    ],
+)
+def test_one_address_comes_back_ready_for_the_wire(text: str, address: str) -> None:
+    assert check_address(text) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "write name@domain"),
+        ("reader", "write name@domain"),
+        ("@example.org", "write name@domain"),
+        ("reader@", "write name@domain"),
+        ("a@b.example, c@d.example", "not exactly one"),  # parses as two in a To header
+        ("Reader <reader@example.org>", "not exactly one"),  # a mailbox is not an addr-spec
+        ("two words@example.org", "not exactly one"),
+        ("a..b@example.org", "not exactly one"),
+        (".a@example.org", "not exactly one"),
+        ("a@b@example.org", "not exactly one"),
+        ('"a b"@example.org', "not exactly one"),  # quoted local parts
+        ("a\r\nBcc: x@example.org", "not exactly one"),
+        ("jürgen@example.org", "only ASCII"),
+        ("a" * 65 + "@example.org", "more than 64"),
+        ("reader@exa mple.org", "no valid domain"),
+        ("reader@-example.org", "no valid domain"),
+        ("reader@example..org", "no valid domain"),
+        ("reader@[127.0.0.1]", "no valid domain"),  # an address literal
+        ("reader@exam\x00ple.org", "no valid domain"),
+        ("reader@bü cher.example", "no valid domain"),
+        ("reader@" + "a" * 64 + ".org", "no valid domain"),  # a label has at most 63
+        ("reader@" + "a." * 130 + "org", "no valid domain"),
+        ("a" * 60 + "@" + "a." * 97 + "org", "longer than 254"),
+    ],
+)
+def test_anything_else_is_refused_with_the_reason(text: str, why: str) -> None:
+    with pytest.raises(InvalidAddress, match=why):
+        check_address(text)
+
+
+@given(st.text())
+def test_whatever_passes_is_plain_ascii_on_one_line_and_stays_as_it_is(text: str) -> None:
+    try:
+        address = check_address(text)
+    except InvalidAddress:
+        return
+    assert address.isascii()
+    assert address.isprintable()
+    assert " " not in address
+    assert check_address(address) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "mailbox"),
+    [
+        ("a@example.org", Mailbox(name="", address="a@example.org")),
+        ("<a@example.org>", Mailbox(name="", address="a@example.org")),
+        ("Digests <a@example.org>", Mailbox(name="Digests", address="a@example.org")),
+        ('"Papers, daily" <a@example.org>', Mailbox(name="Papers, daily", address="a@example.org")),
+        ("Bücher <a@bücher.example>", Mailbox(name="Bücher", address="a@xn--bcher-kva.example")),
+    ],
+)
+def test_a_mailbox_is_an_address_with_or_without_a_name(text: str, mailbox: Mailbox) -> None:
+    assert check_mailbox(text) == mailbox
+
+
+@pytest.mark.parametrize("text", ["", "Digests", "A <a@b> <c@d>", "A\nB <a@example.org>", "A <>"])
+def test_what_is_no_mailbox_is_refused(text: str) -> None:
+    with pytest.raises(InvalidAddress):
+        check_mailbox(text)

@@ -1,0 +1,54 @@
+import copy
+import json
+import pickle
+from dataclasses import dataclass
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from digestbot.secret import Secret
+
+
+@dataclass(frozen=True)
+class Holder:
+    token: Secret
+
+
+def test_prints_as_stars_everywhere() -> None:
+    secret = Secret("hunter2")
+    shown = [repr(secret), str(secret), f"{secret}", "%s" % secret, repr(Holder(secret))]  # noqa: UP031
+    assert all("***" in text and "hunter2" not in text for text in shown)
+
+
+def test_reveals_only_when_asked() -> None:
+    assert Secret("hunter2").reveal() == "hunter2"
+
+
+def test_equals_by_value_and_never_a_string() -> None:
+    assert Secret("a") == Secret("a")
+    assert Secret("a") != Secret("b")
+    assert Secret("a") != "a"
+    assert len({Secret("a"), Secret("a")}) == 1
+
+
+def test_is_empty_when_its_text_is() -> None:
+    assert not Secret("")
+    assert Secret("x")
+
+
+def test_is_neither_json_nor_pickle() -> None:
+    with pytest.raises(TypeError):
+        json.dumps(Secret("hunter2"))
+    with pytest.raises(TypeError):
+        pickle.dumps(Secret("hunter2"))
+    with pytest.raises(TypeError):
+        copy.copy(Secret("hunter2"))
+
+
+def test_the_config_reads_it_from_a_string_or_as_it_is() -> None:
+    adapter = TypeAdapter(Holder)
+    assert adapter.validate_python({"token": "x"}).token == Secret("x")
+    assert adapter.validate_python({"token": Secret("x")}).token == Secret("x")
+    assert adapter.json_schema()["properties"]["token"]["type"] == "string"
+    with pytest.raises(ValidationError):
+        adapter.validate_python({"token": 5})
