@@ -1,0 +1,185 @@
+"""
+English plurals and singulars of folded words: the regular ones, and the scholarly.
+
+A plural is paired with its singular, never with another word: ``physics`` is no plural of
+``physic``, ``news`` none of ``new``, and ``poses`` none of ``POS``. Verbs are not cut: stemming
+doubles the hits, and half of the new ones are noise. Begin at `forms`.
+"""
+
+from functools import lru_cache
+
+from digestbot.text.symbols import names
+
+_VOWELS = frozenset("aeiou")
+
+
+def _pairs(*groups: tuple[str, str, str]) -> dict[str, tuple[str, ...]]:
+    """Singular → plurals, from (stems, ending, ending of the plural)."""
+    found: dict[str, tuple[str, ...]] = {}
+    for stems, ending, plural in groups:
+        for stem in stems.split():
+            found[stem + ending] = (*found.get(stem + ending, ()), stem + plural)
+    return found
+
+
+_SCHOLARLY = _pairs(
+    ("matr append hel rad submatr", "ix", "ices"),
+    ("ind vert vort simpl cod cort ap lat subind", "ex", "ices"),
+    ("radi nucle stimul loc foc fung modul tor alumn cact bacill termin calcul sulc", "us", "i"),
+    ("hippocamp thalam syllab thesaur tumul annul bronch esophag nev embol", "us", "i"),
+    ("corp subcorp", "us", "ora"),
+    ("gen subgen", "us", "era"),
+    ("formul alg larv antenn nebul supernov nov vertebr lacun lamin pup alumn amoeb", "a", "ae"),
+    ("hyph axill papill tibi patell fibul scapul retin microalg", "a", "ae"),
+    ("spectr dat medi bacteri strat quant moment optim maxim minim extrem infim", "um", "a"),
+    ("suprem equilibri continu vacu curricul memorand symposi millenni consorti", "um", "a"),
+    ("errat addend corrigend compendi atri ov ser sept phyl cili stadi aquari for", "um", "a"),
+    ("desiderat endotheli epitheli crani bari referend colloqui ultimat", "um", "a"),
+    ("criteri phenomen automat polyhedr tetrahedr octahedr icosahedr dodecahedr", "on", "a"),
+    ("hedr gangli mitochondri tax protozo spermatozo", "on", "a"),
+    ("schema stigma lemma stoma trauma dogma enigma stemma", "", "ta"),
+    ("plat bur tabl chat", "eau", "eaux"),
+    ("lea hal shel wol cal sel el loa thie hoo scar dwar wha shea", "f", "ves"),
+    ("kni li wi", "fe", "ves"),
+    ("hero echo potato tomato torpedo veto embargo cargo volcano mosquito tornado zero", "", "es"),
+    ("buffalo mango motto halo domino memento", "", "es"),
+    ("gas lens bus atlas canvas pancreas iris pelvis", "", "es"),
+    ("gas bus", "", "ses"),
+    ("quiz", "", "zes"),
+    ("child", "", "ren"),
+    ("ox", "", "en"),
+    ("m wom layw chairw craftsm", "an", "en"),
+    ("f", "oot", "eet"),
+    ("g", "oose", "eese"),
+    ("t", "ooth", "eeth"),
+    ("m l", "ouse", "ice"),
+    ("d", "ie", "ice"),
+    ("pe", "rson", "ople"),
+    ("ax test", "is", "es"),
+)
+
+# Words that end like a plural and are none, and little words that have no other number.
+_ALONE = names(
+    """
+    a an and are as at be been but by can did do does doing done each else even every few for
+    from had has have having he her here hers him his how i if in into is it its just many may me
+    might more most much must my no nor not of off on once or other our ours out over own perhaps
+    same shall she should so some such than that the their theirs them then there these they this
+    those thus to too under until up upon us very via was we were what when where whereas which
+    while who whom whose why will with would yes yet you your yours new news less unless always
+    across amongst besides sometimes towards afterwards overseas nowadays versus vs series species
+    sheep chaos cosmos ethos kudos pathos asbestos thermos mars venus texas kansas paris athens
+    james bayes stokes mathematics physics chess gps dns tls rms cms lhs rhs sms fps tts
+    """
+)
+
+# Of the nouns in -ic those that have a plural; the others (dynamic, robotic) are adjectives, and
+# with an s the names of fields.
+_COUNTED_IN_IC = names(
+    """
+    metric topic statistic heuristic characteristic logic tactic critic clinic fabric comic relic
+    mosaic epidemic pandemic antibiotic lyric cubic quartic quadric conic plastic ceramic diagnostic
+    demographic infographic tropic republic picnic panic attic geodesic asic nic academic skeptic
+    polemic psychedelic diuretic analgesic anesthetic cosmetic mimic submetric subtopic quasimetric
+    probiotic prebiotic narcotic medic
+    """
+)
+# Nouns in -i and -u that take an s; other words in -is and -us are singulars (basis, virus).
+_COUNTED_IN_I_U = names(
+    """
+    api kpi gui ski roi bci rabbi taxi alibi bikini wifi mri dpi hmi sdi hdi uti
+    gpu cpu tpu npu dpu ipu xpu lpu mcu imu pmu gru ecu menu emu gnu guru
+    """
+)
+# Other words in -ie would only add what nobody writes: "queries" of "querie".
+_COUNTED_IN_IE = names(
+    """
+    movie cookie zombie calorie genie prairie selfie rookie brownie magpie smoothie goalie hippie
+    indie birdie foodie newbie auntie collie
+    """
+)
+_NOT_IN_A = names("ga bia alia atla canva pancrea ha wa texa kansa pa va")
+# Two letters with a vowel that are things; "it" and "do" must not take an s.
+_COUNTED_PAIRS = names("ev av ap ue ui ip")
+
+
+@lru_cache(maxsize=100_000)
+def forms(word: str) -> frozenset[str]:
+    """
+    *word* and its plurals, or its singulars: ``matrix``, ``matrices``, ``matrixes``.
+
+    Symmetric: if *a* is among the forms of *b*, then *b* is among those of *a*. Some forms nobody
+    writes (``losse``); they find nothing. Words of other alphabets, numbers and words with signs
+    (``c++``) have only themselves.
+
+    Args:
+        word: One folded word, as `words` gives them.
+    """
+    if not (word.isascii() and word.isalnum()) or word.isdigit() or word in _ALONE:
+        return frozenset((word,))
+    singulars = (singular for singular in _candidates(word) if word in _plurals(singular))
+    return frozenset((word, *_plurals(word), *singulars))
+
+
+@lru_cache(maxsize=100_000)
+def _plurals(word: str) -> tuple[str, ...]:
+    if not word or word.isdigit() or word in _ALONE or word in _PLURALS_ONLY:
+        return ()
+    found = (*_SCHOLARLY.get(word, ()), *_regular(word))
+    return tuple(plural for plural in found if plural not in _ALONE)
+
+
+def _regular(word: str) -> tuple[str, ...]:
+    if word.endswith("sis") and len(word) > 4 and word[-4] not in "su":
+        return (word[:-2] + "es",)
+    if word[-1] == "s":
+        return (word + "es",) if _takes_es(word) else ()
+    if len(word) > 2 and word.endswith(("x", "tz", "zz", "sh")):
+        return (word + "es",)
+    if word.endswith("ch") and len(word) > 3:
+        return word + "es", word + "s"  # branches, epochs
+    if word[-1] == "y" and len(word) > 2 and (word[-2] not in _VOWELS or word[-3:] == "quy"):
+        return (word[:-1] + "ies",)
+    return (word + "s",) if _takes_s(word) else ()
+
+
+def _takes_es(word: str) -> bool:
+    """Of words in -s: loss, virus, alias take it; DoS, POS, CAS do not (doses, poses, cases)."""
+    is_plural = word[:-1] in _COUNTED_IN_I_U
+    return len(word) > 3 and word.endswith(("ss", "ias", "us")) and not is_plural
+
+
+def _takes_s(word: str) -> bool:
+    if len(word) < 3:
+        return word in _COUNTED_PAIRS or (len(word) == 2 and not set(word) & (_VOWELS | {"y"}))
+    if word.endswith("ic"):
+        return word in _COUNTED_IN_IC
+    if word[-1] in "iu":
+        return word in _COUNTED_IN_I_U or word.endswith(("eau", "ou", "ai", "ei", "oi"))
+    if word.endswith("ie") and len(word) > 3:
+        return word in _COUNTED_IN_IE
+    return word[-1] not in "xz" and word not in _NOT_IN_A
+
+
+def _candidates(word: str) -> tuple[str, ...]:
+    """Every word that *word* could be the plural of; the caller asks `_plurals` which are."""
+    found = list(_SINGULARS.get(word, ()))
+    if word.endswith("s"):
+        found.append(word[:-1])
+    if word.endswith("es"):
+        found += (word[:-2], word[:-2] + "is")
+    if word.endswith("ies"):
+        found.append(word[:-3] + "y")
+    return tuple(found)
+
+
+def _inverted(pairs: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for singular, plurals in pairs.items():
+        for plural in plurals:
+            found[plural] = (*found.get(plural, ()), singular)
+    return found
+
+
+_SINGULARS = _inverted(_SCHOLARLY)
+_PLURALS_ONLY = frozenset(_SINGULARS) - frozenset(_SCHOLARLY)

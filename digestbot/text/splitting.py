@@ -1,0 +1,107 @@
+"""Words, as they are compared: folded, with their places in the text that is shown."""
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import NamedTuple
+
+# What casefold and decomposition leave of European letters that have a plain form; the joiners
+# are seen by nobody.
+_PLAIN_LETTERS = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ı": "i", "ŧ": "t", "æ": "ae", "œ": "oe"}
+    | {"þ": "th", "ŋ": "n", "ȷ": "j", "ƒ": "f", "ŀ": "l", "\u200c": "", "\u200d": ""}
+)
+# Accents of alphabets. Marks of other scripts are no accents: in Hindi they are the vowels, in
+# Japanese they make another consonant.
+_ACCENTS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]")
+
+# Scripts that put no blanks between words: each character is a word, so that a term finds itself
+# within a longer run. Han, kana (half-width ones with their voicing mark), Hangul (whose particles
+# cling to the word), and Thai, Lao, Burmese, Khmer.
+_SINGLE = (
+    "[\uff66-\uff9d][\uff9e\uff9f]?|"
+    "[\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
+    "\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+_SINGLE_START = re.compile(_SINGLE)
+_SIGNS = "[+#\uff0b\uff03⁺₊]"  # as in C++, C# and Na⁺
+_WORD = re.compile(rf"(?:{_SINGLE})|(?:(?!{_SINGLE})[^\W_])+(?:{_SIGNS}++(?![^\W_]))?")
+_SIMPLE_WORD = re.compile(rf"[^\W_]+(?:{_SIGNS}++(?![^\W_]))?")
+_ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:[+#]++(?![A-Za-z0-9]))?")
+
+
+class Word(NamedTuple):
+    """One word; a tuple and no dataclass because an abstract has two hundred of them."""
+
+    text: str
+    """Folded."""
+    start: int
+    """First character in the text that was split."""
+    end: int
+    """One past the last."""
+
+
+def fold(text: str) -> str:
+    """
+    *text* as it is compared: NFKC, case folded, accents dropped, ``ß`` → ``ss``, ``ø`` → ``o``.
+
+    Subscripts, superscripts and the letters of formulas become plain ones: ``H₂O`` → ``h2o``.
+    Marks that are no accents stay (the vowel signs of Hindi).
+    """
+    return text.lower() if text.isascii() else _fold(text)
+
+
+def words(text: str) -> tuple[Word, ...]:
+    """
+    The words of *text*, folded, with their places in it.
+
+    It is split at everything that is no letter, digit or mark; ``+`` and ``#`` stay at a word's end
+    (``C++``, ``C#``). Hyphens, slashes and underscores separate. In scripts without blanks between
+    words (Chinese, Japanese …) each character is a word.
+    """
+    if text.isascii():
+        return tuple(
+            Word(found[0].lower(), found.start(), found.end())
+            for found in _ASCII_WORD.finditer(text)
+        )
+    # Most texts that are not ASCII have a dash or an é in them, and no script that needs care.
+    pattern = _WORD if _SINGLE_START.search(text) else _SIMPLE_WORD
+    out: list[Word] = []
+    for found in pattern.finditer(_marks_as_letters(text)):
+        start, end = found.span()
+        word = text[start:end]
+        if word.isascii():
+            out.append(Word(word.lower(), start, end))
+        else:
+            out.extend(_folded(word, start, end))
+    return tuple(out)
+
+
+@lru_cache(maxsize=10_000)
+def _fold(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text).casefold()
+    # Folding can bring back what decomposition takes apart, and the other way round.
+    bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", decomposed).casefold())
+    return unicodedata.normalize("NFKC", bare.translate(_PLAIN_LETTERS))
+
+
+def _marks_as_letters(text: str) -> str:
+    r"""*text*, as long as before, with letters for marks: the ``\w`` of `re` knows no marks."""
+    marks = {ord(char): "a" for char in set(text) if char > "\x7f" and _joins(char)}
+    return text.translate(marks) if marks else text
+
+
+def _joins(char: str) -> bool:
+    is_mark = unicodedata.category(char)[0] == "M" or char in "\u200c\u200d"
+    return is_mark and not _SINGLE_START.match(char)
+
+
+def _folded(letters: str, start: int, end: int) -> list[Word]:
+    """What one run of letters becomes: nearly always one word, of ``½`` two."""
+    run = _fold(letters)
+    if run.isalnum():
+        return [Word(run, start, end)]
+    return [
+        Word(run[found.start() : found.end()], start, end)
+        for found in _WORD.finditer(_marks_as_letters(run))
+    ]
