@@ -1,0 +1,208 @@
+"""
+One engine and its manners: how a transaction begins, where the two databases differ, what breaks.
+
+`Database.read` and `Database.write` are the only ways to a connection. All that must be said in one
+database's own words stands here, each in a function with its reason.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    ExceptionContext,
+    Table,
+    create_engine,
+    event,
+    func,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from digestbot.errors import ForeignStore, MissingExtra, StoreUnavailable
+
+BUSY_S: Final = 30
+"""How long a statement waits for another process's lock before it gives up."""
+
+SWITCH_S: Final = 0.05
+"""Between two tries to switch a new SQLite file to WAL."""
+
+CHUNK: Final = 500
+"""Values per statement: far below SQLite's limit of 32,766 variables."""
+
+# PostgreSQL's two-part advisory locks: what for, and a hash of the schema, so that two schemas of
+# one database do not wait for each other.
+INGEST_LOCK: Final = 0x64690001
+MIGRATE_LOCK: Final = 0x64690002
+
+T = TypeVar("T")
+
+
+def chunks(values: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
+    """*values* in order, *size* at a time."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def read_url(text: str) -> URL:
+    """
+    The database that *text* names: ``sqlite:///path`` or ``postgresql://user@host/name``.
+
+    Raises:
+        StoreUnavailable: It is no such URL.
+        MissingExtra: PostgreSQL's driver is not installed.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise StoreUnavailable("store: not a URL; write sqlite:///path or postgresql://…") from None
+    kind = url.drivername.partition("+")[0]
+    if kind == "sqlite":
+        return url.set(drivername="sqlite+pysqlite")
+    if kind in {"postgresql", "postgres"}:
+        _require_psycopg()
+        return url.set(drivername="postgresql+psycopg")
+    raise StoreUnavailable(f"store: cannot use {kind!r}; write sqlite:///path or postgresql://…")
+
+
+def _require_psycopg() -> None:
+    try:
+        import psycopg  # noqa: F401  # an optional extra: asked for only when it is needed
+    except ImportError as error:
+        raise MissingExtra("a store on PostgreSQL", "postgres") from error
+
+
+def shown(url: URL) -> str:
+    """*url* for people and logs: without the password and without the query, which may hold one."""
+    bare = url.set(query={}).set(drivername=url.get_backend_name())
+    return bare.render_as_string(hide_password=True)
+
+
+class Database:
+    """
+    The connections to one database; may be used from any thread.
+
+    On SQLite the writers of this process take turns on a lock of their own, since SQLite's waiting
+    is a sleep of up to 100 ms; other processes are waited for by SQLite, for `BUSY_S` seconds.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        self._engine = _sqlite_engine(url) if self.is_sqlite else _postgresql_engine(url)
+        event.listen(self._engine, "handle_error", self._explain)
+        self._writer = self._engine.execution_options(digestbot_writes=True)
+        self._turn = threading.Lock()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection in a transaction that only reads."""
+        with self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection in a transaction: committed at the end, undone if the block raises."""
+        if not self.is_sqlite:
+            with self._writer.begin() as connection:
+                yield connection
+            return
+        with self._turn, self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections that are not in use."""
+        self._engine.dispose()
+
+    def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
+        """An INSERT that knows ON CONFLICT: the same words, but two classes in SQLAlchemy."""
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    def take_lock(self, connection: Connection, lock: int) -> None:
+        """
+        Make the holders of *lock* follow one another until the transaction ends.
+
+        PostgreSQL frees an advisory lock after the commit is visible, so who comes next sees what
+        its predecessor wrote. SQLite has one writer anyway (BEGIN IMMEDIATE).
+        """
+        if not self.is_sqlite:
+            schema = func.hashtext(func.current_schema())
+            connection.execute(select(func.pg_advisory_xact_lock(lock, schema)))
+
+    def _missing_folder(self) -> str | None:
+        """SQLite's "unable to open database file" in plain words, if that is the reason."""
+        folder = Path(self.url.database or ".").parent if self.is_sqlite else None
+        return f"the folder {folder} does not exist" if folder and not folder.is_dir() else None
+
+    def _explain(self, context: ExceptionContext) -> Exception | None:
+        """What the world did to the database as a `StoreError`; None for a bug, left as it is."""
+        error = context.sqlalchemy_exception or context.original_exception
+        cause = next(iter(str(context.original_exception).strip().splitlines()), "no reason given")
+        if isinstance(error, OperationalError | InterfaceError):
+            return StoreUnavailable(f"{shown(self.url)}: {self._missing_folder() or cause}")
+        if isinstance(error, DBAPIError) and "file is not a database" in cause:
+            return ForeignStore(f"{shown(self.url)}: {cause}")
+        if isinstance(error, DBAPIError) and "malformed" in cause:
+            advice = "the file is damaged: put a copy back, or move it away to begin anew"
+            return StoreUnavailable(f"{shown(self.url)}: {cause}; {advice}")
+        return None
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_S, "check_same_thread": False}}
+    if url.database in {None, "", ":memory:"}:
+        # A database in memory belongs to its connection: all threads take turns on one.
+        options |= {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
+    engine = create_engine(url, **options)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, record: object) -> None:
+    """WAL lets readers read while one writes; FULL: what was committed survives a power cut."""
+    # Python's driver begins transactions late and only before some statements: it must not at all.
+    connection.isolation_level = None
+    _switch_to_wal(connection)
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _switch_to_wal(connection: Any) -> None:
+    """SQLite's busy timeout does not cover this switch: two first openings meet here."""
+    for _ in range(int(BUSY_S / SWITCH_S) + 1):
+        if connection.execute("PRAGMA journal_mode").fetchone() != ("delete",):
+            return
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        time.sleep(SWITCH_S)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes the lock at once: to take it in mid-transaction fails if another wrote."""
+    writes = connection.get_execution_options().get("digestbot_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    settings = {"connect_timeout": 10, "fallback_application_name": "digestbot"}
+    arguments = {key: value for key, value in settings.items() if key not in url.query}
+    # pre_ping: a pooled connection may have died with a restart of the server.
+    engine = create_engine(url, connect_args=arguments, pool_pre_ping=True)
+    event.listen(engine, "connect", _prepare_postgresql)
+    return engine
+
+
+def _prepare_postgresql(connection: Any, record: object) -> None:
+    connection.execute(f"SET lock_timeout = '{BUSY_S}s'")
+    connection.commit()

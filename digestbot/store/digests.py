@@ -1,0 +1,118 @@
+"""
+Which digests there are, how far each has read the log, and when each is due.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select, update
+
+from digestbot.model import Origin
+from digestbot.store.database import Database
+from digestbot.store.tables import digests
+from digestbot.store.values import DigestState
+
+
+class Digests:
+    """The part of the store that holds the digests' cursors and due times."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def register(
+        self,
+        name: str,
+        *,
+        origin: Origin,
+        fingerprint: str,
+        cursor: int,
+        next_due_at: datetime | None,
+        rescheduled_to: datetime | None,
+        now: datetime,
+    ) -> DigestState:
+        """
+        Make the digest known; if it is already, only a new schedule changes it.
+
+        Args:
+            name: Unique.
+            origin: Who made it.
+            fingerprint: Stands for the schedule.
+            cursor: Where a new digest begins to read; an old one keeps its own.
+            next_due_at: When a new digest is due first; None: not at all.
+            rescheduled_to: When a known digest is due next if its fingerprint is another now.
+            now: When it was made.
+        """
+        first = {
+            "name": name,
+            "origin": origin,
+            "fingerprint": fingerprint,
+            "cursor": cursor,
+            "next_due_at": next_due_at,
+            "editions": 0,
+            "created_at": now,
+        }
+        schedule = {"fingerprint": fingerprint, "next_due_at": rescheduled_to}
+        row = self._database.insert(digests).values(first)
+        row = row.on_conflict_do_update(
+            index_elements=["name"], set_=schedule, where=digests.c.fingerprint != fingerprint
+        )
+        with self._database.write() as connection:
+            connection.execute(row)
+            made = connection.execute(select(digests).where(digests.c.name == name)).one()
+        return _to_state(made)
+
+    def state(self, name: str) -> DigestState:
+        """
+        How a registered digest stands.
+
+        Raises:
+            LookupError: It is not registered.
+        """
+        state = self.find(name)
+        if state is None:
+            raise LookupError(f"no digest {name!r} in the store")
+        return state
+
+    def find(self, name: str) -> DigestState | None:
+        """How the digest stands; None if it was never registered."""
+        with self._database.read() as connection:
+            row = connection.execute(select(digests).where(digests.c.name == name)).first()
+        return _to_state(row) if row else None
+
+    def states(self) -> tuple[DigestState, ...]:
+        """All of them, by name."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(digests).order_by(digests.c.name)).all()
+        return tuple(map(_to_state, rows))
+
+    def due(self, now: datetime, limit: int | None = None) -> tuple[DigestState, ...]:
+        """Those whose due time has come, the longest overdue first."""
+        query = select(digests).where(digests.c.next_due_at <= now)
+        query = query.order_by(digests.c.next_due_at, digests.c.id).limit(limit)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return tuple(map(_to_state, rows))
+
+    def set_next_due(self, name: str, when: datetime | None) -> None:
+        """Due then; None: not until its schedule changes."""
+        self._set(name, next_due_at=when)
+
+    def set_error(self, name: str, error: str | None) -> None:
+        """What went wrong with it last, in one line; None if nothing."""
+        self._set(name, last_error=error)
+
+    def _set(self, name: str, **values: Any) -> None:
+        with self._database.write() as connection:
+            connection.execute(update(digests).where(digests.c.name == name).values(values))
+
+
+def _to_state(row: Row[Any]) -> DigestState:
+    return DigestState(
+        id=row.id,
+        name=row.name,
+        cursor=row.cursor,
+        next_due_at=row.next_due_at,
+        last_error=row.last_error,
+        editions=row.editions,
+        last_edition_at=row.last_edition_at,
+    )

@@ -1,0 +1,309 @@
+"""
+Editions: made once, together with their deliveries, and never changed afterwards.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, insert, select, update
+
+from digestbot.model import DeliveryState, Destination, Edition, EditionPaper, Form
+from digestbot.store.database import Database, chunks
+from digestbot.store.papers import PAPER_COLUMNS, to_paper
+from digestbot.store.tables import deliveries, digests, edition_papers, editions, papers, renditions
+from digestbot.store.values import (
+    EditionSummary,
+    coverage_from_json,
+    coverage_to_json,
+    matches_from_json,
+    matches_to_json,
+)
+
+Envelope = tuple[Destination, int | None, str]
+"""Where to, for which subscription if for one, and under which Message-ID."""
+
+
+class Editions:
+    """The part of the store where a digest's cursor, its editions and its deliveries meet."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(
+        self,
+        digest: str,
+        edition: Edition,
+        omitted: Sequence[EditionPaper],
+        renditions: Mapping[Form, str],
+        destinations: Sequence[Envelope],
+        next_due_at: datetime | None,
+        now: datetime,
+    ) -> int | None:
+        """
+        Keep the edition, queue its deliveries and move the digest on, all or nothing.
+
+        Args:
+            digest: The digest's name.
+            edition: Whose ``from_seq`` is the cursor that it was made from.
+            omitted: What matched and fell to the limit; remembered for `offered`.
+            renditions: Its forms, as they will be sent, today and in any retry.
+            destinations: Where it goes; a destination that is named twice gets it once.
+            next_due_at: When the digest is due next.
+            now: When the deliveries are made; also the Date of their messages.
+
+        Returns:
+            The edition's key; None if another process was first: the cursor has moved, or the slot
+            has its edition.
+        """
+        with self._database.write() as connection:
+            digest_id = self._advance_for(connection, digest, edition, next_due_at, now)
+            if digest_id is None or _has_slot(connection, digest_id, edition.slot):
+                connection.rollback()
+                return None
+            edition_id = _insert_edition(connection, digest_id, edition)
+            _insert_papers(connection, digest_id, edition_id, edition.papers, omitted)
+            _insert_renditions(connection, edition_id, renditions)
+            _insert_deliveries(connection, edition_id, destinations, now)
+            return edition_id
+
+    def advance(
+        self, digest: str, from_seq: int, to_seq: int, next_due_at: datetime | None
+    ) -> bool:
+        """Move the cursor without an edition; False if it does not stand at *from_seq*."""
+        here = (digests.c.name == digest, digests.c.cursor == from_seq)
+        move = update(digests).where(*here).values(cursor=to_seq, next_due_at=next_due_at)
+        with self._database.write() as connection:
+            return connection.execute(move).rowcount == 1
+
+    def offered(self, digest: str, papers: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
+        """Those of *papers*, given as id and version, that matched in an earlier edition."""
+        wanted = set(papers)
+        rows = edition_papers.c
+        query = select(rows.paper_id, rows.version)
+        query = query.join_from(edition_papers, digests, digests.c.id == rows.digest_id)
+        query = query.where(digests.c.name == digest)
+        found: set[tuple[str, int]] = set()
+        with self._database.read() as connection:
+            for some in chunks(sorted({paper_id for paper_id, _ in wanted})):
+                answer = connection.execute(query.where(rows.paper_id.in_(some)))
+                found |= {(row.paper_id, row.version) for row in answer}
+        return found & wanted
+
+    def of_paper(self, digest: str, paper_id: str) -> tuple[str, ...]:
+        """The names of the digest's editions that show the paper, in any version, oldest first."""
+        rows = edition_papers.c
+        query = select(editions.c.number).distinct().join_from(edition_papers, editions)
+        query = query.join(digests, digests.c.id == rows.digest_id)
+        query = query.where(digests.c.name == digest, rows.paper_id == paper_id, rows.included)
+        with self._database.read() as connection:
+            numbers = connection.execute(query.order_by(editions.c.number)).scalars()
+            return tuple(f"{digest}/{number}" for number in numbers)
+
+    def list(
+        self, digest: str | None = None, *, limit: int = 50, offset: int = 0
+    ) -> tuple[EditionSummary, ...]:
+        """The newest first; of one digest or of all."""
+        query = _summaries().order_by(editions.c.id.desc()).limit(limit).offset(offset)
+        if digest is not None:
+            query = query.where(digests.c.name == digest)
+        with self._database.read() as connection:
+            return tuple(map(_to_summary, connection.execute(query)))
+
+    def last(self, digest: str) -> EditionSummary | None:
+        """The digest's newest edition."""
+        return next(iter(self.list(digest, limit=1)), None)
+
+    def get(self, digest: str, number: int) -> Edition | None:
+        """
+        The whole edition with its papers, best first.
+
+        Their metadata are as stored now, which a source may have mended since: the places of the
+        matches belong to the text of that day. What was sent stands in `rendition`.
+        """
+        query = select(editions, digests.c.name.label("digest")).join_from(editions, digests)
+        query = query.where(digests.c.name == digest, editions.c.number == number)
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+            return _to_edition(row, _papers_of(connection, row.id)) if row else None
+
+    def rendition(self, edition_id: int, form: Form) -> str | None:
+        """One form of the edition as it was made; None if that form was not."""
+        here = (renditions.c.edition_id == edition_id, renditions.c.form == form)
+        with self._database.read() as connection:
+            body: str | None = connection.execute(select(renditions.c.body).where(*here)).scalar()
+        return body
+
+    def _advance_for(
+        self,
+        connection: Connection,
+        digest: str,
+        edition: Edition,
+        next_due_at: datetime | None,
+        now: datetime,
+    ) -> int | None:
+        """
+        Move the digest on if it stands where the edition begins, and give its key.
+
+        The row stays locked until the transaction ends, so whoever comes second finds it moved. The
+        count is asked too: an edition without news leaves the cursor where it was.
+        """
+        here = (
+            digests.c.name == digest,
+            digests.c.cursor == edition.from_seq,
+            digests.c.editions == edition.number - 1,
+        )
+        moved = {
+            "cursor": edition.to_seq,
+            "next_due_at": next_due_at,
+            "editions": edition.number,
+            "last_edition_at": now,
+            "last_error": None,
+        }
+        change = update(digests).where(*here).values(moved).returning(digests.c.id)
+        key: int | None = connection.execute(change).scalar()
+        return key
+
+
+def _has_slot(connection: Connection, digest_id: int, slot: str) -> bool:
+    here = (editions.c.digest_id == digest_id, editions.c.slot == slot)
+    return connection.execute(select(editions.c.id).where(*here)).first() is not None
+
+
+def _insert_edition(connection: Connection, digest_id: int, edition: Edition) -> int:
+    row = {
+        "digest_id": digest_id,
+        "number": edition.number,
+        "slot": edition.slot,
+        "title": edition.title,
+        "created_at": edition.created_at,
+        "from_seq": edition.from_seq,
+        "to_seq": edition.to_seq,
+        "papers": len(edition.papers),
+        "omitted": edition.omitted,
+        "considered": edition.considered,
+        "coverage": coverage_to_json(edition.coverage),
+    }
+    made = connection.execute(insert(editions).values(row).returning(editions.c.id))
+    key: int = made.scalar_one()
+    return key
+
+
+def _insert_papers(
+    connection: Connection,
+    digest_id: int,
+    edition_id: int,
+    included: Sequence[EditionPaper],
+    omitted: Sequence[EditionPaper],
+) -> None:
+    ranked = [(True, paper) for paper in included] + [(False, paper) for paper in omitted]
+    rows = [
+        {
+            "edition_id": edition_id,
+            "rank": rank,
+            "digest_id": digest_id,
+            "paper_id": paper.paper.id,
+            "version": paper.paper.version,
+            "included": is_included,
+            "seq": paper.seq,
+            "type": paper.type,
+            "source": paper.source,
+            "seen_at": paper.seen_at,
+            "score": paper.score,
+            "matches": matches_to_json(paper.matches),
+        }
+        for rank, (is_included, paper) in enumerate(ranked, start=1)
+    ]
+    if rows:
+        connection.execute(insert(edition_papers), rows)
+
+
+def _insert_renditions(connection: Connection, edition_id: int, bodies: Mapping[Form, str]) -> None:
+    rows = [{"edition_id": edition_id, "form": form, "body": body} for form, body in bodies.items()]
+    if rows:
+        connection.execute(insert(renditions), rows)
+
+
+def _insert_deliveries(
+    connection: Connection, edition_id: int, envelopes: Sequence[Envelope], now: datetime
+) -> None:
+    first: dict[Destination, Envelope] = {}
+    for envelope in envelopes:
+        first.setdefault(envelope[0], envelope)
+    rows: list[dict[str, Any]] = [
+        {
+            "edition_id": edition_id,
+            "subscription_id": subscription_id,
+            "kind": destination.kind,
+            "address": destination.address,
+            "state": DeliveryState.QUEUED,
+            "message_id": message_id,
+            "attempts": 0,
+            "created_at": now,
+            "next_at": now,
+            "acknowledged": [],
+            "lost": 0,
+            "doubts": 0,
+        }
+        for destination, subscription_id, message_id in first.values()
+    ]
+    if rows:
+        connection.execute(insert(deliveries), rows)
+
+
+def _summaries() -> Select[Any]:
+    return select(editions, digests.c.name.label("digest")).join_from(editions, digests)
+
+
+def _to_summary(row: Row[Any]) -> EditionSummary:
+    return EditionSummary(
+        id=row.id,
+        digest=row.digest,
+        number=row.number,
+        slot=row.slot,
+        title=row.title,
+        created_at=row.created_at,
+        from_seq=row.from_seq,
+        to_seq=row.to_seq,
+        papers=row.papers,
+        omitted=row.omitted,
+        considered=row.considered,
+    )
+
+
+def _to_edition(row: Row[Any], included: tuple[EditionPaper, ...]) -> Edition:
+    return Edition(
+        id=row.id,
+        digest=row.digest,
+        title=row.title,
+        number=row.number,
+        slot=row.slot,
+        created_at=row.created_at,
+        from_seq=row.from_seq,
+        to_seq=row.to_seq,
+        papers=included,
+        omitted=row.omitted,
+        considered=row.considered,
+        coverage=coverage_from_json(row.coverage),
+    )
+
+
+def _papers_of(connection: Connection, edition_id: int) -> tuple[EditionPaper, ...]:
+    """The papers that the edition shows, best first."""
+    rows = edition_papers.c
+    why = (rows.seq, rows.type, rows.source, rows.seen_at, rows.score, rows.matches)
+    query = select(*why, *PAPER_COLUMNS).join_from(edition_papers, papers)
+    query = query.where(rows.edition_id == edition_id, rows.included).order_by(rows.rank)
+    return tuple(map(_to_edition_paper, connection.execute(query)))
+
+
+def _to_edition_paper(row: Row[Any]) -> EditionPaper:
+    return EditionPaper(
+        seq=row.seq,
+        paper=to_paper(row),
+        type=row.type,
+        source=row.source,
+        seen_at=row.seen_at,
+        score=row.score,
+        matches=matches_from_json(row.matches),
+    )

@@ -1,0 +1,317 @@
+"""The first tables: papers, the log, sources, digests, editions, subscriptions and the outbox."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+# SQLite gives numbers by itself only to a column that is declared INTEGER.
+BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+MOMENT = sa.DateTime(timezone=True)
+
+
+def _enum(name: str, *values: str) -> sa.Enum:
+    return sa.Enum(*values, name=name, native_enum=False, create_constraint=True, length=20)
+
+
+def upgrade() -> None:
+    op.create_table(
+        "digests",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("origin", _enum("origin", "config", "command", "web"), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("cursor", BIG, nullable=False),
+        sa.Column("next_due_at", MOMENT, nullable=True),
+        sa.Column("editions", sa.Integer(), nullable=False),
+        sa.Column("last_edition_at", MOMENT, nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_digests")),
+        sa.UniqueConstraint("name", name=op.f("uq_digests_name")),
+    )
+    op.create_index(op.f("ix_digests_next_due_at"), "digests", ["next_due_at"], unique=False)
+    op.create_table(
+        "pacing",
+        sa.Column("group_name", sa.Text(), nullable=False),
+        sa.Column("next_at", MOMENT, nullable=False),
+        sa.Column("span_s", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("group_name", name=op.f("pk_pacing")),
+    )
+    op.create_table(
+        "papers",
+        sa.Column("paper_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("abstract", sa.Text(), nullable=False),
+        sa.Column("title_raw", sa.Text(), nullable=False),
+        sa.Column("abstract_raw", sa.Text(), nullable=False),
+        sa.Column("authors", sa.Text(), nullable=False),
+        sa.Column("categories", sa.Text(), nullable=False),
+        sa.Column("primary_category", sa.Text(), nullable=True),
+        sa.Column("published", MOMENT, nullable=True),
+        sa.Column("updated", MOMENT, nullable=True),
+        sa.Column("comment", sa.Text(), nullable=True),
+        sa.Column("journal_ref", sa.Text(), nullable=True),
+        sa.Column("doi", sa.Text(), nullable=True),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("pdf_url", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("paper_id", "version", name=op.f("pk_papers")),
+    )
+    op.create_table(
+        "passes",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("started_at", MOMENT, nullable=False),
+        sa.Column("ended_at", MOMENT, nullable=True),
+        sa.Column(
+            "status",
+            _enum(
+                "status", "never", "running", "ok", "empty", "partial", "late", "refused", "broken"
+            ),
+            nullable=False,
+        ),
+        sa.Column("pages", sa.Integer(), nullable=False),
+        sa.Column("entries", sa.Integer(), nullable=False),
+        sa.Column("new", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_passes")),
+    )
+    op.create_index(op.f("ix_passes_source_id"), "passes", ["source", "id"], unique=False)
+    op.create_table(
+        "sources",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("memory", sa.Text(), nullable=False),
+        sa.Column(
+            "status",
+            _enum(
+                "status", "never", "running", "ok", "empty", "partial", "late", "refused", "broken"
+            ),
+            nullable=False,
+        ),
+        sa.Column("last_try_at", MOMENT, nullable=True),
+        sa.Column("last_ok_at", MOMENT, nullable=True),
+        sa.Column("last_new_at", MOMENT, nullable=True),
+        sa.Column("next_try_at", MOMENT, nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_sources")),
+    )
+    op.create_table(
+        "subscriptions",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("kind", _enum("kind", "email", "slack", "webhook", "folder"), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("address_key", sa.Text(), nullable=False),
+        sa.Column(
+            "state", _enum("state", "pending", "confirmed", "unsubscribed", "ended"), nullable=False
+        ),
+        sa.Column("origin", _enum("origin", "config", "command", "web"), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("changed_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriptions")),
+        sa.UniqueConstraint(
+            "digest", "kind", "address_key", name=op.f("uq_subscriptions_digest_kind_address_key")
+        ),
+    )
+    op.create_index(
+        op.f("ix_subscriptions_kind_address_key"),
+        "subscriptions",
+        ["kind", "address_key"],
+        unique=False,
+    )
+    op.create_table(
+        "suppressions",
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("address", name=op.f("pk_suppressions")),
+    )
+    op.create_table(
+        "announcements",
+        sa.Column("seq", BIG, nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("paper_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column(
+            "type", _enum("type", "new", "cross", "replace", "replace-cross"), nullable=False
+        ),
+        sa.Column("backlog", sa.Boolean(), nullable=False),
+        sa.Column("seen_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["paper_id", "version"],
+            ["papers.paper_id", "papers.version"],
+            name=op.f("fk_announcements_paper_id_version"),
+        ),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_announcements")),
+        sa.UniqueConstraint(
+            "paper_id", "version", "source", name=op.f("uq_announcements_paper_id_version_source")
+        ),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        op.f("ix_announcements_seen_at_seq"), "announcements", ["seen_at", "seq"], unique=False
+    )
+    op.create_table(
+        "editions",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("digest_id", BIG, nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("slot", sa.Text(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("from_seq", BIG, nullable=False),
+        sa.Column("to_seq", BIG, nullable=False),
+        sa.Column("papers", sa.Integer(), nullable=False),
+        sa.Column("omitted", sa.Integer(), nullable=False),
+        sa.Column("considered", sa.Integer(), nullable=False),
+        sa.Column("coverage", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["digest_id"], ["digests.id"], name=op.f("fk_editions_digest_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_editions")),
+        sa.UniqueConstraint("digest_id", "number", name=op.f("uq_editions_digest_id_number")),
+        sa.UniqueConstraint("digest_id", "slot", name=op.f("uq_editions_digest_id_slot")),
+    )
+    op.create_table(
+        "deliveries",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("edition_id", BIG, nullable=False),
+        sa.Column("subscription_id", BIG, nullable=True),
+        sa.Column("kind", _enum("kind", "email", "slack", "webhook", "folder"), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column(
+            "state",
+            _enum(
+                "state",
+                "queued",
+                "sending",
+                "data_done",
+                "sent",
+                "retrying",
+                "dead",
+                "unknown",
+                "quarantined",
+                "cancelled",
+            ),
+            nullable=False,
+        ),
+        sa.Column("message_id", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("next_at", MOMENT, nullable=True),
+        sa.Column("lease_until", MOMENT, nullable=True),
+        sa.Column("sent_at", MOMENT, nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("last_code", sa.Text(), nullable=True),
+        sa.Column("acknowledged", sa.Text(), nullable=False),
+        sa.Column("receipt", sa.Text(), nullable=True),
+        sa.Column("lost", sa.Integer(), nullable=False),
+        sa.Column("doubts", sa.Integer(), nullable=False),
+        sa.CheckConstraint(
+            "(lease_until IS NOT NULL) = (state IN ('sending', 'data_done'))",
+            name=op.f("ck_deliveries_held"),
+        ),
+        sa.CheckConstraint(
+            "(next_at IS NOT NULL) = (state IN ('queued', 'retrying'))",
+            name=op.f("ck_deliveries_waiting"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["edition_id"], ["editions.id"], name=op.f("fk_deliveries_edition_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"], ["subscriptions.id"], name=op.f("fk_deliveries_subscription_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
+        sa.UniqueConstraint(
+            "edition_id", "kind", "address", name=op.f("uq_deliveries_edition_id_kind_address")
+        ),
+        sa.UniqueConstraint("message_id", name=op.f("uq_deliveries_message_id")),
+    )
+    op.create_index(
+        op.f("ix_deliveries_kind_next_at_id"), "deliveries", ["kind", "next_at", "id"], unique=False
+    )
+    op.create_index(op.f("ix_deliveries_lease_until"), "deliveries", ["lease_until"], unique=False)
+    op.create_index(op.f("ix_deliveries_state"), "deliveries", ["state"], unique=False)
+    op.create_table(
+        "edition_papers",
+        sa.Column("edition_id", BIG, autoincrement=False, nullable=False),
+        sa.Column("rank", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("digest_id", BIG, nullable=False),
+        sa.Column("paper_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("included", sa.Boolean(), nullable=False),
+        sa.Column("seq", BIG, nullable=False),
+        sa.Column(
+            "type", _enum("type", "new", "cross", "replace", "replace-cross"), nullable=False
+        ),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("seen_at", MOMENT, nullable=False),
+        sa.Column("score", sa.Float(), nullable=False),
+        sa.Column("matches", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["digest_id"], ["digests.id"], name=op.f("fk_edition_papers_digest_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["edition_id"], ["editions.id"], name=op.f("fk_edition_papers_edition_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["paper_id", "version"],
+            ["papers.paper_id", "papers.version"],
+            name=op.f("fk_edition_papers_paper_id_version"),
+        ),
+        sa.PrimaryKeyConstraint("edition_id", "rank", name=op.f("pk_edition_papers")),
+    )
+    op.create_index(
+        op.f("ix_edition_papers_digest_id_paper_id_version"),
+        "edition_papers",
+        ["digest_id", "paper_id", "version"],
+        unique=False,
+    )
+    op.create_table(
+        "renditions",
+        sa.Column("edition_id", BIG, autoincrement=False, nullable=False),
+        sa.Column(
+            "form",
+            _enum("form", "subject", "html", "text", "slack", "json", "markdown", "bibtex", "eml"),
+            nullable=False,
+        ),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["edition_id"], ["editions.id"], name=op.f("fk_renditions_edition_id")
+        ),
+        sa.PrimaryKeyConstraint("edition_id", "form", name=op.f("pk_renditions")),
+    )
+    op.create_table(
+        "delivery_attempts",
+        sa.Column("delivery_id", BIG, autoincrement=False, nullable=False),
+        sa.Column("attempt", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column(
+            "outcome",
+            _enum(
+                "outcome",
+                "queued",
+                "sending",
+                "data_done",
+                "sent",
+                "retrying",
+                "dead",
+                "unknown",
+                "quarantined",
+                "cancelled",
+            ),
+            nullable=False,
+        ),
+        sa.Column("code", sa.Text(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"], ["deliveries.id"], name=op.f("fk_delivery_attempts_delivery_id")
+        ),
+        sa.PrimaryKeyConstraint("delivery_id", "attempt", name=op.f("pk_delivery_attempts")),
+    )

@@ -1,0 +1,365 @@
+"""
+Papers and the log of their announcements.
+
+The log only grows. A seq is given in the order of commits, on PostgreSQL too, so a reader that has
+seen seq 7 will never find a 6 afterwards; every cursor rests on that.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Select, func, select, update
+
+from digestbot.model import Announcement, AnnounceType, Author, FetchedPaper, Paper
+from digestbot.store.database import INGEST_LOCK, Database, chunks
+from digestbot.store.tables import PassStatus, announcements, papers, sources, storable
+from digestbot.store.values import Ingested, authors_from_json, authors_to_json
+from digestbot.text import plain
+
+_Key = tuple[str, int]
+
+_RANK: Final = {kind: place for place, kind in enumerate(AnnounceType)}
+
+PAPER_COLUMNS: Final = tuple(papers.c)
+
+
+class Papers:
+    """The part of the store that fetching writes and matching reads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def ingest(
+        self, source: str, fetched: Sequence[FetchedPaper], memory: Mapping[str, str], now: datetime
+    ) -> Ingested:
+        """
+        Store what *source* says, append to the log what it had not said yet, and keep its memory.
+
+        All or nothing, so a source that is killed remembers exactly the pages that are stored. What
+        a source leaves empty never wipes out what another one knew of the same version.
+
+        Args:
+            source: The source's name in the config.
+            fetched: In the order in which they are to stand in the log; may repeat itself.
+            memory: The source's own notes after this page.
+            now: When the papers were seen.
+        """
+        merged = _merge(fetched)
+        texts = self._plain_texts(merged)
+        with self._database.write() as connection:
+            self._database.take_lock(connection, INGEST_LOCK)
+            updated = _store_papers(connection, merged, texts)
+            new = _append(connection, source, merged, now)
+            self._remember(connection, source, memory)
+        return Ingested(new=new, known=len(merged) - new, updated=updated)
+
+    def get(self, paper_id: str, version: int | None = None) -> Paper | None:
+        """That version of the paper, or the newest that is stored."""
+        query = select(papers).where(papers.c.paper_id == paper_id)
+        if version is not None:
+            query = query.where(papers.c.version == version)
+        with self._database.read() as connection:
+            row = connection.execute(query.order_by(papers.c.version.desc()).limit(1)).first()
+        return to_paper(row) if row else None
+
+    def announcements(
+        self,
+        after: int,
+        upto: int | None,
+        *,
+        sources: Collection[str] | None,
+        types: Collection[AnnounceType] | None,
+        since: datetime | None = None,
+        backlog: bool = False,
+        chunk: int = 500,
+    ) -> Iterator[Announcement]:
+        """
+        The log's rows in ``(after, upto]``, in the order of seq.
+
+        Read *chunk* rows at a time, each in a transaction of its own: a window of any size needs
+        little memory and holds up nobody.
+
+        Args:
+            after: The last seq that is not wanted.
+            upto: The last that is; None for the head of the log at the first row.
+            sources: Only these; None for all.
+            types: Only these; None for all.
+            since: Only what was seen then or later.
+            backlog: Whether to give the backlog of a source's first answer too.
+            chunk: Rows per query.
+        """
+        end = self.head() if upto is None else upto
+        query = _window(sources=sources, types=types, since=since, backlog=backlog).limit(chunk)
+        while True:
+            bounded = query.where(announcements.c.seq > after, announcements.c.seq <= end)
+            with self._database.read() as connection:
+                rows = connection.execute(bounded).all()
+            yield from map(to_announcement, rows)
+            if len(rows) < chunk:
+                return
+            after = rows[-1].seq
+
+    def count_announcements(self, after: int, *, sources: Collection[str] | None = None) -> int:
+        """How many rows, but for backlog, these sources (None: all) added after that seq."""
+        log = announcements.c
+        query = select(func.count()).where(log.seq > after, ~log.backlog)
+        if sources is not None:
+            query = query.where(log.source.in_(sorted(sources)))
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one()
+
+    def of_paper(self, paper_id: str) -> tuple[Announcement, ...]:
+        """Everything that was announced of the paper, all versions, in the order of seq."""
+        query = _joined().where(announcements.c.paper_id == paper_id)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(announcements.c.seq)).all()
+        return tuple(map(to_announcement, rows))
+
+    def with_doi(self, doi: str) -> str | None:
+        """The paper whose published version has that DOI (lower case); asked for by people only."""
+        query = select(papers.c.paper_id).where(func.lower(papers.c.doi) == doi).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar()
+
+    def head(self) -> int:
+        """The newest seq; 0 for an empty log."""
+        with self._database.read() as connection:
+            return connection.execute(select(func.max(announcements.c.seq))).scalar() or 0
+
+    def first_seq_since(self, moment: datetime) -> int:
+        """The largest seq after which everything lies that was seen at *moment* or later."""
+        # "+ 0": for the least seq itself, both databases walk the log from its very beginning
+        # until a row is late enough; for an expression they go to the late rows by their index.
+        least = func.min(announcements.c.seq + 0)
+        query = select(least).where(announcements.c.seen_at >= moment)
+        with self._database.read() as connection:
+            first = connection.execute(query).scalar()
+        return self.head() if first is None else first - 1
+
+    def count(self) -> int:
+        """How many papers are stored, each version for one."""
+        with self._database.read() as connection:
+            return connection.execute(select(func.count()).select_from(papers)).scalar_one()
+
+    def _plain_texts(self, fetched: Sequence[FetchedPaper]) -> "_PlainTexts":
+        """The slow part of `ingest`, done before anybody has to wait for it."""
+        texts = _PlainTexts()
+        with self._database.read() as connection:
+            stored = _stored(connection, [paper.id for paper in fetched])
+        for paper in fetched:
+            texts.add_to(_changes(stored.get((paper.id, paper.version)), paper))
+        return texts
+
+    def _remember(self, connection: Connection, source: str, memory: Mapping[str, str]) -> None:
+        values = {"memory": dict(memory)}
+        first = {"name": source, "status": PassStatus.NEVER, "failures": 0}
+        insert = self._database.insert(sources).values(first | values)
+        connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def to_paper(row: Row[Any]) -> Paper:
+    """The paper in a row that has all of `PAPER_COLUMNS`."""
+    return Paper(
+        id=row.paper_id,
+        version=row.version,
+        title=row.title,
+        abstract=row.abstract,
+        title_raw=row.title_raw,
+        abstract_raw=row.abstract_raw,
+        authors=authors_from_json(row.authors),
+        categories=tuple(row.categories),
+        primary_category=row.primary_category,
+        published=row.published,
+        updated=row.updated,
+        comment=row.comment,
+        journal_ref=row.journal_ref,
+        doi=row.doi,
+        url=row.url,
+        pdf_url=row.pdf_url,
+    )
+
+
+def to_announcement(row: Row[Any]) -> Announcement:
+    return Announcement(
+        seq=row.seq,
+        paper=to_paper(row),
+        type=row.type,
+        source=row.source,
+        seen_at=row.seen_at,
+        backlog=row.backlog,
+    )
+
+
+def _joined() -> Select[Any]:
+    """Announcements with their papers."""
+    log = announcements.c
+    return select(
+        log.seq, log.source, log.type, log.backlog, log.seen_at, *PAPER_COLUMNS
+    ).join_from(announcements, papers)
+
+
+def _window(
+    *,
+    sources: Collection[str] | None,
+    types: Collection[AnnounceType] | None,
+    since: datetime | None,
+    backlog: bool,
+) -> Select[Any]:
+    """The rows that a reader of the log wants, by seq; its primary key is the way to them."""
+    query = _joined().order_by(announcements.c.seq)
+    if sources is not None:
+        query = query.where(announcements.c.source.in_(sorted(sources)))
+    if types is not None:
+        query = query.where(announcements.c.type.in_(sorted(types)))
+    if since is not None:
+        query = query.where(announcements.c.seen_at >= since)
+    return query if backlog else query.where(~announcements.c.backlog)
+
+
+def _merge(fetched: Iterable[FetchedPaper]) -> list[FetchedPaper]:
+    """
+    Each version once, where it first stood.
+
+    The last text counts, with the best announce type: arXiv's daily feeds can list one paper as
+    new in one category and as a cross-list in another.
+    """
+    merged: dict[_Key, FetchedPaper] = {}
+    for paper in fetched:
+        key = (paper.id, paper.version)
+        if before := merged.get(key):
+            best = min(before.type, paper.type, key=_RANK.__getitem__)
+            merged[key] = replace(paper, type=best, backlog=before.backlog and paper.backlog)
+        else:
+            merged[key] = paper
+    return list(merged.values())
+
+
+def _append(
+    connection: Connection, source: str, fetched: Sequence[FetchedPaper], now: datetime
+) -> int:
+    """
+    Log what is not in the log yet; gives how many.
+
+    Asked first and not left to ON CONFLICT, which on PostgreSQL burns a number for every row that
+    was known; nobody can come between, see `Database.take_lock`.
+    """
+    known = _announced(connection, source, [paper.id for paper in fetched])
+    rows = [
+        {
+            "source": source,
+            "paper_id": paper.id,
+            "version": paper.version,
+            "type": paper.type,
+            "backlog": paper.backlog,
+            "seen_at": now,
+        }
+        for paper in fetched
+        if (paper.id, paper.version) not in known
+    ]
+    if rows:
+        connection.execute(announcements.insert(), rows)
+    return len(rows)
+
+
+def _announced(connection: Connection, source: str, ids: Sequence[str]) -> set[_Key]:
+    log = announcements.c
+    query = select(log.paper_id, log.version).where(log.source == source)
+    found: set[_Key] = set()
+    for some in chunks(ids):
+        rows = connection.execute(query.where(log.paper_id.in_(some)))
+        found |= {(row.paper_id, row.version) for row in rows}
+    return found
+
+
+def _stored(connection: Connection, ids: Sequence[str]) -> dict[_Key, Row[Any]]:
+    found: dict[_Key, Row[Any]] = {}
+    for some in chunks(ids):
+        rows = connection.execute(select(papers).where(papers.c.paper_id.in_(some)))
+        found |= {(row.paper_id, row.version): row for row in rows}
+    return found
+
+
+def _store_papers(
+    connection: Connection, fetched: Sequence[FetchedPaper], texts: "_PlainTexts"
+) -> int:
+    """Add the unknown ones, change those that differ; gives how many differed."""
+    stored = _stored(connection, [paper.id for paper in fetched])
+    fresh = []
+    changed = 0
+    for paper in fetched:
+        old = stored.get((paper.id, paper.version))
+        row = texts.add_to(_changes(old, paper))
+        if old is None:
+            fresh.append(row)
+        elif row:
+            changed += 1
+            this = (papers.c.paper_id == paper.id, papers.c.version == paper.version)
+            connection.execute(update(papers).where(*this).values(row))
+    if fresh:
+        connection.execute(papers.insert(), fresh)
+    return changed
+
+
+def _changes(old: Row[Any] | None, paper: FetchedPaper) -> dict[str, Any]:
+    """The columns in which *paper* says something else than *old*, and says it at all."""
+    row = _row(paper)
+    if old is None:
+        return row
+    stored = old._mapping
+    return {name: value for name, value in row.items() if value and value != stored[name]}
+
+
+def _row(paper: FetchedPaper) -> dict[str, Any]:
+    """What the source says as columns, the plain forms of title and abstract still to be added."""
+    return {
+        "paper_id": paper.id,
+        "version": paper.version,
+        "title_raw": storable(paper.title),
+        "abstract_raw": storable(paper.abstract),
+        "authors": authors_to_json([_plain_author(author) for author in paper.authors]),
+        "categories": list(paper.categories),
+        "primary_category": paper.primary_category,
+        "published": paper.published,
+        "updated": paper.updated,
+        "comment": _line(paper.comment),
+        "journal_ref": _line(paper.journal_ref),
+        "doi": paper.doi,
+        "url": paper.url,
+        "pdf_url": paper.pdf_url,
+    }
+
+
+def _line(raw: str | None) -> str | None:
+    return None if raw is None else plain(raw, one_line=True)
+
+
+def _plain_author(author: Author) -> Author:
+    """Names are Unicode nearly always; only arXiv's oldest bear TeX accents."""
+    texts = (author.name, *author.affiliations)
+    if not any("\\" in part or "$" in part for part in texts):
+        return author
+    name, *affiliations = (plain(part, one_line=True) for part in texts)
+    return Author(name=name, affiliations=tuple(affiliations))
+
+
+class _PlainTexts:
+    """The plain forms of titles and abstracts, each computed once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], str] = {}
+
+    def add_to(self, row: dict[str, Any]) -> dict[str, Any]:
+        """*row* with ``title`` for its ``title_raw`` and ``abstract`` for its ``abstract_raw``."""
+        forms = {
+            name: self._plain(name, row[f"{name}_raw"])
+            for name in ("title", "abstract")
+            if f"{name}_raw" in row
+        }
+        return row | forms
+
+    def _plain(self, name: str, raw: str) -> str:
+        if (name, raw) not in self._known:
+            self._known[name, raw] = plain(raw, one_line=name == "title")
+        return self._known[name, raw]

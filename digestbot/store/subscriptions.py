@@ -1,0 +1,248 @@
+"""
+Who gets which digest, and which addresses must not be written to.
+
+A subscription names its digest by name, since one may subscribe before the digest has ever run. A
+person's word outlasts the config's: what was unsubscribed stays so whatever the config says, until
+the person, or the owner by command, subscribes again.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select, update
+
+from digestbot.model import (
+    Destination,
+    DestinationKind,
+    Origin,
+    Subscription,
+    SubscriptionState,
+    Suppression,
+)
+from digestbot.store.database import Database
+from digestbot.store.tables import subscriptions, suppressions
+
+_State = SubscriptionState
+_ACTIVE = (_State.PENDING, _State.CONFIRMED)
+
+
+class Subscriptions:
+    """The part of the store that holds subscriptions and suppressions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self,
+        digest: str,
+        destination: Destination,
+        *,
+        origin: Origin,
+        state: SubscriptionState,
+        name: str = "",
+        now: datetime,
+    ) -> Subscription:
+        """
+        Subscribe, or give the subscription that is there already; see `after_add` for its state.
+
+        Args:
+            digest: The digest's name; need not be registered.
+            destination: Mail addresses that differ in case only are one.
+            origin: Who asks.
+            state: ``pending`` until the person has confirmed, or ``confirmed``.
+            name: What the owner calls the reader.
+            now: When.
+        """
+        new = _new_row(digest, destination, origin, state, name, now)
+        with self._database.write() as connection:
+            connection.execute(
+                self._database.insert(subscriptions).values(new).on_conflict_do_nothing()
+            )
+            there = _find(connection, digest, destination)
+            after = after_add(there.state, state, origin)
+            values: dict[str, Any] = {"name": name or there.name}
+            if after is not there.state:
+                values |= {"state": after, "origin": origin, "changed_at": now}
+            connection.execute(
+                update(subscriptions).where(subscriptions.c.id == there.id).values(values)
+            )
+            return _to_subscription(_find(connection, digest, destination))
+
+    def sync_config(self, digest: str, destinations: Sequence[Destination], now: datetime) -> None:
+        """
+        Make the subscriptions of origin ``config`` what the config says of this digest.
+
+        Adds and confirms what is named, ends what is no longer named. Leaves alone what others
+        subscribed, and never revives what was unsubscribed.
+        """
+        wanted: dict[tuple[DestinationKind, str], Destination] = {}
+        for destination in destinations:
+            wanted.setdefault(_key(destination), destination)
+        query = select(subscriptions).where(subscriptions.c.digest == digest)
+        with self._database.write() as connection:
+            # Two processes that start together must not both add.
+            rows = connection.execute(query.with_for_update()).all()
+            there = {(row.kind, row.address_key): row for row in rows}
+            for key, destination in wanted.items():
+                if key not in there:
+                    self._add_from_config(connection, digest, destination, now)
+            for key, row in there.items():
+                after = after_sync(row.state, row.origin, is_named=key in wanted)
+                if after is not row.state:
+                    _set_state(connection, row.id, after, now)
+
+    def remove(self, digest: str | None, destination: Destination, now: datetime) -> int:
+        """Unsubscribe from one digest, or from all if None; gives from how many."""
+        kind, key = _key(destination)
+        change = update(subscriptions).where(
+            subscriptions.c.kind == kind,
+            subscriptions.c.address_key == key,
+            subscriptions.c.state.in_(_ACTIVE),
+        )
+        if digest is not None:
+            change = change.where(subscriptions.c.digest == digest)
+        change = change.values(state=_State.UNSUBSCRIBED, changed_at=now)
+        with self._database.write() as connection:
+            return connection.execute(change).rowcount
+
+    def list(
+        self,
+        digest: str | None = None,
+        states: Collection[SubscriptionState] | None = None,
+        kind: DestinationKind | None = None,
+    ) -> tuple[Subscription, ...]:
+        """In the order in which they were made; of this digest, these states, this kind or all."""
+        query = select(subscriptions).order_by(subscriptions.c.id)
+        if digest is not None:
+            query = query.where(subscriptions.c.digest == digest)
+        if states is not None:
+            query = query.where(subscriptions.c.state.in_(sorted(states)))
+        if kind is not None:
+            query = query.where(subscriptions.c.kind == kind)
+        with self._database.read() as connection:
+            return tuple(map(_to_subscription, connection.execute(query)))
+
+    def confirmed(self, digest: str) -> tuple[Subscription, ...]:
+        """Those that an edition of the digest goes to."""
+        return self.list(digest, (_State.CONFIRMED,))
+
+    def suppress(self, address: str, reason: str, now: datetime) -> None:
+        """Never write to the address again; a second time changes the reason only."""
+        row = self._database.insert(suppressions).values(
+            address=address.lower(), reason=reason, created_at=now
+        )
+        with self._database.write() as connection:
+            connection.execute(
+                row.on_conflict_do_update(index_elements=["address"], set_={"reason": reason})
+            )
+
+    def unsuppress(self, address: str) -> bool:
+        """Allow the address again; False if it was allowed."""
+        gone = delete(suppressions).where(suppressions.c.address == address.lower())
+        with self._database.write() as connection:
+            return connection.execute(gone).rowcount == 1
+
+    def suppressions(self) -> tuple[Suppression, ...]:
+        """All of them, by address."""
+        query = select(suppressions).order_by(suppressions.c.address)
+        with self._database.read() as connection:
+            return tuple(Suppression(**row._mapping) for row in connection.execute(query))
+
+    def is_suppressed(self, address: str) -> bool:
+        """Whether the address, in any case, must not be written to."""
+        query = select(suppressions.c.address).where(suppressions.c.address == address.lower())
+        with self._database.read() as connection:
+            return connection.execute(query).first() is not None
+
+    def _add_from_config(
+        self, connection: Connection, digest: str, destination: Destination, now: datetime
+    ) -> None:
+        row = _new_row(digest, destination, Origin.CONFIG, _State.CONFIRMED, "", now)
+        connection.execute(
+            self._database.insert(subscriptions).values(row).on_conflict_do_nothing()
+        )
+
+
+def after_add(
+    there: SubscriptionState, asked: SubscriptionState, origin: Origin
+) -> SubscriptionState:
+    """
+    The state after *asked* meets what is *there*.
+
+    Confirmed stays confirmed. What has ended begins anew as asked, except that the config cannot
+    bring back a person who unsubscribed.
+    """
+    if there is _State.CONFIRMED:
+        return there
+    if there is _State.UNSUBSCRIBED and origin is Origin.CONFIG:
+        return there
+    return asked
+
+
+def after_sync(there: SubscriptionState, origin: Origin, *, is_named: bool) -> SubscriptionState:
+    """The state after the config was read, of a subscription that it names or does not name."""
+    if is_named:
+        return _State.CONFIRMED if there in {_State.PENDING, _State.ENDED} else there
+    if origin is Origin.CONFIG and there in _ACTIVE:
+        return _State.ENDED
+    return there
+
+
+def _key(destination: Destination) -> tuple[DestinationKind, str]:
+    """What makes two destinations the same: mail addresses are compared without case."""
+    if destination.kind is DestinationKind.EMAIL:
+        return destination.kind, destination.address.lower()
+    return destination.kind, destination.address
+
+
+def _new_row(
+    digest: str,
+    destination: Destination,
+    origin: Origin,
+    state: SubscriptionState,
+    name: str,
+    now: datetime,
+) -> dict[str, Any]:
+    kind, key = _key(destination)
+    return {
+        "digest": digest,
+        "kind": kind,
+        "address": destination.address,
+        "address_key": key,
+        "state": state,
+        "origin": origin,
+        "name": name,
+        "created_at": now,
+        "changed_at": now,
+    }
+
+
+def _find(connection: Connection, digest: str, destination: Destination) -> Row[Any]:
+    """The row, locked against other transactions."""
+    kind, key = _key(destination)
+    query = select(subscriptions).where(
+        subscriptions.c.digest == digest,
+        subscriptions.c.kind == kind,
+        subscriptions.c.address_key == key,
+    )
+    return connection.execute(query.with_for_update()).one()
+
+
+def _set_state(
+    connection: Connection, subscription_id: int, state: SubscriptionState, now: datetime
+) -> None:
+    change = update(subscriptions).where(subscriptions.c.id == subscription_id)
+    connection.execute(change.values(state=state, changed_at=now))
+
+
+def _to_subscription(row: Row[Any]) -> Subscription:
+    return Subscription(
+        id=row.id,
+        digest=row.digest,
+        destination=Destination(kind=row.kind, address=row.address),
+        state=row.state,
+        origin=row.origin,
+        created_at=row.created_at,
+        name=row.name,
+    )

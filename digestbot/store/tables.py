@@ -1,0 +1,370 @@
+"""
+The schema: one SQLAlchemy Core metadata for SQLite and PostgreSQL.
+
+A column is added here and in a new file below ``migrations/versions``; a test keeps the two equal.
+Nothing in this file asks or writes; begin at `papers` and read downwards, the way the data flows.
+"""
+
+import json
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Enum,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+from digestbot.model import (
+    AnnounceType,
+    DeliveryState,
+    DestinationKind,
+    Form,
+    Origin,
+    SubscriptionState,
+)
+
+HEAD = "0001"
+"""The revision that these tables have; equal to the newest file in ``migrations/versions``."""
+
+# PostgreSQL cannot hold U+0000 in a text, and no encoding holds half a surrogate pair.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class PassStatus(StrEnum):
+    """How a source, or one pass over it, stands."""
+
+    NEVER = "never"
+    """Not asked yet."""
+    RUNNING = "running"
+    """A pass that has begun; if it is old, its process was killed."""
+    OK = "ok"
+    EMPTY = "empty"
+    """Answered completely, and there was nothing."""
+    PARTIAL = "partial"
+    """Answered, and something is missing."""
+    LATE = "late"
+    REFUSED = "refused"
+    BROKEN = "broken"
+    """Answered, with what cannot be read."""
+
+
+def storable(text: str) -> str:
+    """*text* with U+FFFD for each character that a database cannot hold: NUL, lone surrogates."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+class StoredText(TypeDecorator[str]):
+    """Text of any origin and length; what cannot be stored is replaced, see `storable`."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else storable(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return value
+
+
+class StoredJson(TypeDecorator[Any]):
+    """
+    A JSON value in a text column, the same bytes in both databases.
+
+    Not PostgreSQL's jsonb: it refuses ``\\u0000``, and nothing here is searched by its inside.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+        return storable(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """
+    An aware datetime, in UTC on the way out.
+
+    SQLite has no type for it: there the column is text, ``YYYY-MM-DD HH:MM:SS.ffffff``, which
+    sorts as the moments do.
+    """
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a datetime without zone: {value.isoformat()}")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _enum(kind: type[StrEnum], name: str) -> Enum:
+    """One of the values of *kind*, held by a CHECK constraint of that *name*."""
+    return Enum(
+        kind,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=20,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+# SQLite gives numbers by itself only to a column that is declared INTEGER.
+_Big = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _key() -> Column[int]:
+    """A number that the database gives."""
+    return Column("id", _Big, primary_key=True)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+papers = Table(
+    "papers",
+    metadata,
+    Column("paper_id", StoredText, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("title", StoredText, nullable=False),
+    Column("abstract", StoredText, nullable=False),
+    Column("title_raw", StoredText, nullable=False),
+    Column("abstract_raw", StoredText, nullable=False),
+    Column("authors", StoredJson, nullable=False),
+    Column("categories", StoredJson, nullable=False),
+    Column("primary_category", StoredText),
+    Column("published", UtcDateTime),
+    Column("updated", UtcDateTime),
+    Column("comment", StoredText),
+    Column("journal_ref", StoredText),
+    Column("doi", StoredText),
+    Column("url", StoredText, nullable=False),
+    Column("pdf_url", StoredText),
+)
+
+# The log. AUTOINCREMENT, so that SQLite never gives a number twice either. The paper leads in the
+# index: with the source in front, SQLite reads a window by that index and sorts the whole log.
+announcements = Table(
+    "announcements",
+    metadata,
+    Column("seq", _Big, primary_key=True),
+    Column("source", StoredText, nullable=False),
+    Column("paper_id", StoredText, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("type", _enum(AnnounceType, "type"), nullable=False),
+    Column("backlog", Boolean, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    ForeignKeyConstraint(["paper_id", "version"], ["papers.paper_id", "papers.version"]),
+    UniqueConstraint("paper_id", "version", "source"),
+    Index(None, "seen_at", "seq"),
+    sqlite_autoincrement=True,
+)
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("name", StoredText, primary_key=True),
+    Column("memory", StoredJson, nullable=False),
+    Column("status", _enum(PassStatus, "status"), nullable=False),
+    Column("last_try_at", UtcDateTime),
+    Column("last_ok_at", UtcDateTime),
+    Column("last_new_at", UtcDateTime),
+    Column("next_try_at", UtcDateTime),
+    Column("failures", Integer, nullable=False),
+    Column("last_error", StoredText),
+    Column("note", StoredText),
+)
+
+passes = Table(
+    "passes",
+    metadata,
+    _key(),
+    Column("source", StoredText, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("status", _enum(PassStatus, "status"), nullable=False),
+    Column("pages", Integer, nullable=False),
+    Column("entries", Integer, nullable=False),
+    Column("new", Integer, nullable=False),
+    Column("error", StoredText),
+    Column("note", StoredText),
+    Index(None, "source", "id"),
+)
+
+pacing = Table(
+    "pacing",
+    metadata,
+    Column("group_name", StoredText, primary_key=True),
+    Column("next_at", UtcDateTime, nullable=False),
+    # How far ahead of its writer's clock next_at was: a wait longer than that is no wait, the
+    # clock has been set back.
+    Column("span_s", Float, nullable=False),
+)
+
+digests = Table(
+    "digests",
+    metadata,
+    _key(),
+    Column("name", StoredText, nullable=False, unique=True),
+    Column("origin", _enum(Origin, "origin"), nullable=False),
+    Column("fingerprint", StoredText, nullable=False),
+    Column("cursor", _Big, nullable=False),
+    Column("next_due_at", UtcDateTime),
+    Column("editions", Integer, nullable=False),
+    Column("last_edition_at", UtcDateTime),
+    Column("last_error", StoredText),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "next_due_at"),
+)
+
+editions = Table(
+    "editions",
+    metadata,
+    _key(),
+    Column("digest_id", _Big, ForeignKey("digests.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("slot", StoredText, nullable=False),
+    Column("title", StoredText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("from_seq", _Big, nullable=False),
+    Column("to_seq", _Big, nullable=False),
+    Column("papers", Integer, nullable=False),
+    Column("omitted", Integer, nullable=False),
+    Column("considered", Integer, nullable=False),
+    Column("coverage", StoredJson, nullable=False),
+    UniqueConstraint("digest_id", "slot"),
+    UniqueConstraint("digest_id", "number"),
+)
+
+# What matched, those too that fell to the limit: nothing that matched is offered twice.
+edition_papers = Table(
+    "edition_papers",
+    metadata,
+    Column("edition_id", _Big, ForeignKey("editions.id"), primary_key=True, autoincrement=False),
+    Column("rank", Integer, primary_key=True, autoincrement=False),
+    Column("digest_id", _Big, ForeignKey("digests.id"), nullable=False),
+    Column("paper_id", StoredText, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("included", Boolean, nullable=False),
+    Column("seq", _Big, nullable=False),
+    Column("type", _enum(AnnounceType, "type"), nullable=False),
+    Column("source", StoredText, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("matches", StoredJson, nullable=False),
+    ForeignKeyConstraint(["paper_id", "version"], ["papers.paper_id", "papers.version"]),
+    Index(None, "digest_id", "paper_id", "version"),
+)
+
+renditions = Table(
+    "renditions",
+    metadata,
+    Column("edition_id", _Big, ForeignKey("editions.id"), primary_key=True, autoincrement=False),
+    Column("form", _enum(Form, "form"), primary_key=True),
+    Column("body", StoredText, nullable=False),
+)
+
+# By the digest's name, not its key: one may subscribe before the digest has ever run.
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    _key(),
+    Column("digest", StoredText, nullable=False),
+    Column("kind", _enum(DestinationKind, "kind"), nullable=False),
+    Column("address", StoredText, nullable=False),
+    # The address as it is compared: a mail address without regard to case.
+    Column("address_key", StoredText, nullable=False),
+    Column("state", _enum(SubscriptionState, "state"), nullable=False),
+    Column("origin", _enum(Origin, "origin"), nullable=False),
+    Column("name", StoredText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    UniqueConstraint("digest", "kind", "address_key"),
+    Index(None, "kind", "address_key"),
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("address", StoredText, primary_key=True),
+    Column("reason", StoredText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+# next_at is there exactly while a delivery waits, lease_until exactly while somebody holds it:
+# so the two indexes hold the few rows that a claim and a recovery look for, however long the past.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _key(),
+    Column("edition_id", _Big, ForeignKey("editions.id"), nullable=False),
+    Column("subscription_id", _Big, ForeignKey("subscriptions.id")),
+    Column("kind", _enum(DestinationKind, "kind"), nullable=False),
+    Column("address", StoredText, nullable=False),
+    Column("state", _enum(DeliveryState, "state"), nullable=False),
+    Column("message_id", StoredText, nullable=False, unique=True),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("next_at", UtcDateTime),
+    Column("lease_until", UtcDateTime),
+    Column("sent_at", UtcDateTime),
+    Column("last_error", StoredText),
+    Column("last_code", StoredText),
+    Column("acknowledged", StoredJson, nullable=False),
+    Column("receipt", StoredText),
+    # Leases that ended while sending, and while the outcome was in doubt (data_done).
+    Column("lost", Integer, nullable=False),
+    Column("doubts", Integer, nullable=False),
+    UniqueConstraint("edition_id", "kind", "address"),
+    CheckConstraint("(next_at IS NOT NULL) = (state IN ('queued', 'retrying'))", name="waiting"),
+    CheckConstraint("(lease_until IS NOT NULL) = (state IN ('sending', 'data_done'))", name="held"),
+    Index(None, "kind", "next_at", "id"),
+    Index(None, "lease_until"),
+    Index(None, "state"),
+)
+
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    Column("delivery_id", _Big, ForeignKey("deliveries.id"), primary_key=True, autoincrement=False),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("outcome", _enum(DeliveryState, "outcome"), nullable=False),
+    Column("code", StoredText),
+    Column("error", StoredText),
+)

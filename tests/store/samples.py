@@ -1,0 +1,121 @@
+"""Small things that the store's tests put in, each field open to be overridden."""
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from digestbot.model import (
+    Announcement,
+    Destination,
+    DestinationKind,
+    Edition,
+    EditionPaper,
+    FetchedPaper,
+    Form,
+    Origin,
+)
+from digestbot.store import Store
+from tests.factories import make_coverage, make_match
+
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+
+
+def fetched(number: int = 1, **overrides: Any) -> FetchedPaper:
+    """Paper *number*, as a source gives it."""
+    fields: dict[str, Any] = {
+        "id": f"arxiv:2611.{number:05}",
+        "title": f"Serverless paper {number}",
+        "abstract": f"The abstract of paper {number}.",
+        "url": f"https://arxiv.org/abs/2611.{number:05}v1",
+    }
+    return FetchedPaper(**fields | overrides)
+
+
+def ingest(store: Store, *numbers: int, source: str = "arxiv", at: datetime = NOW) -> None:
+    store.papers.ingest(source, [fetched(number) for number in numbers], {}, at)
+
+
+def log(store: Store, **wanted: Any) -> list[Announcement]:
+    """The whole log, or what is *wanted* of it."""
+    defaults: dict[str, Any] = {"sources": None, "types": None}
+    return list(store.papers.announcements(0, None, **defaults | wanted))
+
+
+def mail(address: str = "reader@example.org") -> Destination:
+    return Destination(kind=DestinationKind.EMAIL, address=address)
+
+
+def register(store: Store, name: str = "systems", **overrides: Any) -> None:
+    fields: dict[str, Any] = {
+        "origin": Origin.CONFIG,
+        "fingerprint": "daily",
+        "cursor": 0,
+        "next_due_at": NOW,
+        "rescheduled_to": None,
+        "now": NOW,
+    }
+    store.digests.register(name, **fields | overrides)
+
+
+def shown(announcement: Announcement, **overrides: Any) -> EditionPaper:
+    """The announcement in an edition, matched by the first word of its title."""
+    fields: dict[str, Any] = {
+        "seq": announcement.seq,
+        "paper": announcement.paper,
+        "type": announcement.type,
+        "source": announcement.source,
+        "seen_at": announcement.seen_at,
+        "score": 2.5,
+        "matches": (make_match(announcement.paper, announcement.paper.title.split()[0]),),
+    }
+    return EditionPaper(**fields | overrides)
+
+
+def edition(papers: Sequence[EditionPaper] = (), **overrides: Any) -> Edition:
+    """The first edition of "systems"."""
+    fields: dict[str, Any] = {
+        "digest": "systems",
+        "title": "Systems for ML",
+        "number": 1,
+        "slot": "2026-11-23",
+        "created_at": NOW,
+        "from_seq": 0,
+        "to_seq": 0,
+        "papers": tuple(papers),
+        "omitted": 0,
+        "considered": len(papers),
+        "coverage": (make_coverage(note="one category is missing"), make_coverage(as_of=None)),
+    }
+    return Edition(**fields | overrides)
+
+
+def record(
+    store: Store,
+    made: Edition | None = None,
+    *,
+    omitted: Sequence[EditionPaper] = (),
+    to: Collection[Destination] = (mail(),),
+    subscription_id: int | None = None,
+    next_due_at: datetime | None = None,
+) -> int | None:
+    """Record *made*; each delivery's Message-ID is made of the edition and the destination."""
+    made = made or edition()
+    return store.editions.record(
+        made.digest,
+        made,
+        omitted,
+        {Form.TEXT: "the text", Form.SUBJECT: "the subject"},
+        [(d, subscription_id, f"<{made.name}.{d}@example.org>") for d in to],
+        next_due_at,
+        NOW,
+    )
+
+
+def queue(store: Store, *destinations: Destination, **options: Any) -> tuple[int, ...]:
+    """An edition of a digest of its own with a delivery to each; gives the deliveries' keys."""
+    name = f"digest-{len(store.digests.states())}"
+    register(store, name)
+    record(store, edition(digest=name), to=destinations or (mail(),), **options)
+    return tuple(sorted(d.id for d in store.outbox.list(digest=name, limit=10_000)))

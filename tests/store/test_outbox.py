@@ -1,0 +1,419 @@
+"""The outbox: claims, transitions, recovery."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from digestbot.errors import LeaseLost
+from digestbot.model import Delivery, DeliveryState, Destination, DestinationKind, Origin
+from digestbot.model import SubscriptionState as Subscribed
+from digestbot.store import Recovered, Store
+from digestbot.store.outbox import FROM, HELD, MAX_LOST, WAITING, after_lost_lease
+from digestbot.store.tables import deliveries
+from tests.store.samples import DAY, MINUTE, NOW, mail, queue, register
+
+S = DeliveryState
+SLACK = Destination(kind=DestinationKind.SLACK, address="#papers")
+
+
+def claim(store: Store, **overrides: Any) -> tuple[Delivery, ...]:
+    fields: dict[str, Any] = {"now": NOW, "lease_s": 600, "limit": 100}
+    return store.outbox.claim(**fields | overrides)
+
+
+def state(store: Store, delivery_id: int) -> DeliveryState:
+    return got(store, delivery_id).state
+
+
+def got(store: Store, delivery_id: int) -> Delivery:
+    delivery = store.outbox.get(delivery_id)
+    assert delivery is not None
+    return delivery
+
+
+def mails(count: int) -> list[Destination]:
+    return [mail(f"r{number}@example.org") for number in range(count)]
+
+
+# Claims
+
+
+def test_a_claim_is_sending_and_held(store: Store) -> None:
+    (key,) = queue(store)
+    (claimed,) = claim(store)
+    assert (claimed.id, claimed.state, claimed.attempts) == (key, S.SENDING, 1)
+    assert (claimed.next_at, claimed.lease_until) == (None, NOW + timedelta(seconds=600))
+    assert claimed == store.outbox.get(key)
+
+
+def test_nothing_is_claimed_twice(store: Store) -> None:
+    keys = queue(store, *mails(5))
+    first, second = claim(store, limit=3), claim(store, limit=3)
+    assert sorted(d.id for d in first + second) == list(keys)
+    assert claim(store) == ()
+
+
+def test_what_is_not_due_yet_is_left(store: Store) -> None:
+    (key,) = queue(store)
+    assert claim(store, now=NOW - MINUTE) == ()
+    claim(store)
+    store.outbox.retry(key, "greylisted", "450", NOW + MINUTE)
+    assert claim(store) == ()
+    assert [d.attempts for d in claim(store, now=NOW + MINUTE)] == [2]
+
+
+def test_the_longest_waiting_come_first(store: Store) -> None:
+    first, second = queue(store, *mails(2))
+    claim(store)
+    store.outbox.retry(first, "", None, NOW + 3 * MINUTE)
+    store.outbox.retry(second, "", None, NOW + 2 * MINUTE)
+    assert [d.id for d in claim(store, now=NOW + DAY)] == [second, first]
+
+
+def test_a_claim_can_be_narrowed_to_kinds_and_editions(store: Store) -> None:
+    channel, _ = queue(store, SLACK, mail())
+    (other,) = queue(store)
+    assert [d.id for d in claim(store, kinds={DestinationKind.SLACK})] == [channel]
+    assert [d.id for d in claim(store, edition_ids={got(store, other).edition_id})] == [other]
+    assert claim(store, kinds=()) == ()
+    assert claim(store, edition_ids=()) == ()
+    assert len(claim(store)) == 1
+
+
+@pytest.mark.parametrize("limit", [0, 1, 4, 5, 6])
+def test_no_more_than_the_limit(store: Store, limit: int) -> None:
+    queue(store, SLACK, *mails(4))
+    assert len(claim(store, limit=limit)) == min(limit, 5)
+
+
+def test_a_claim_of_more_than_one_statement_holds(store: Store) -> None:
+    queue(store, *mails(1200))
+    assert len(claim(store, limit=1100)) == 1100
+    assert len(claim(store, limit=1100)) == 100
+
+
+def test_a_suppressed_address_is_cancelled_and_does_not_count(store: Store) -> None:
+    bad, good = queue(store, mail("Gone@Example.org"), mail("r@example.org"))
+    store.subscriptions.suppress("gone@example.ORG", "bounced", NOW)
+    assert [d.id for d in claim(store, limit=1)] == [good]
+    assert state(store, bad) is S.CANCELLED
+    assert got(store, bad).last_error == "the address is suppressed: bounced"
+
+
+@pytest.mark.parametrize("ended", [Subscribed.UNSUBSCRIBED, Subscribed.PENDING])
+def test_who_is_not_subscribed_any_more_is_not_written_to(store: Store, ended: Subscribed) -> None:
+    there = store.subscriptions.add(
+        "digest-0", mail(), origin=Origin.COMMAND, state=Subscribed.PENDING, now=NOW
+    )
+    if ended is Subscribed.UNSUBSCRIBED:
+        store.subscriptions.remove("digest-0", mail(), NOW)
+    (key,) = queue(store, subscription_id=there.id)
+    assert claim(store) == ()
+    assert got(store, key).last_error == f"the subscription is {ended}"
+
+
+def test_who_is_subscribed_is_written_to(store: Store) -> None:
+    there = store.subscriptions.add(
+        "digest-0", mail(), origin=Origin.COMMAND, state=Subscribed.CONFIRMED, now=NOW
+    )
+    (key,) = queue(store, subscription_id=there.id)
+    assert [d.id for d in claim(store)] == [key]
+
+
+def test_a_doubt_is_remembered_whatever_follows_until_a_person_queues_it_again(
+    store: Store,
+) -> None:
+    (key,) = queue(store)
+    for error, in_doubt in (("cut", True), ("greylisted", False)):
+        claim(store)
+        store.outbox.retry(key, error, None, NOW, in_doubt=in_doubt)
+    assert got(store, key).doubts == 1
+    assert [d.doubts for d in claim(store)] == [1]
+    store.outbox.data_done(key, NOW)
+    store.outbox.recover(NOW + DAY)
+    assert (state(store, key), got(store, key).doubts) == (S.UNKNOWN, 2)
+    store.outbox.requeue([key], NOW)
+    assert got(store, key).doubts == 0
+
+
+def test_a_released_claim_is_as_if_it_had_not_been(store: Store) -> None:
+    (key,) = queue(store)
+    before = got(store, key)
+    claim(store)
+    assert store.outbox.release(key)
+    assert got(store, key) == before
+    assert store.outbox.attempts(key) == ()
+    claim(store)
+    store.outbox.retry(key, "greylisted", "450", NOW)
+    claim(store)
+    assert store.outbox.release(key)
+    assert (state(store, key), got(store, key).attempts) == (S.RETRYING, 1)
+    assert [d.attempts for d in claim(store)] == [2]
+    assert [a.attempt for a in store.outbox.attempts(key)] == [1, 2]
+
+
+# Transitions
+
+Step = Callable[[Store, int], object]
+
+STEPS: dict[str, tuple[DeliveryState, Step]] = {
+    "data_done": (S.DATA_DONE, lambda s, key: s.outbox.data_done(key, NOW)),
+    "acknowledge": (S.SENDING, lambda s, key: s.outbox.acknowledge(key, "1.0", NOW + DAY)),
+    "sent": (S.SENT, lambda s, key: s.outbox.sent(key, "250 ok", NOW)),
+    "retry": (S.RETRYING, lambda s, key: s.outbox.retry(key, "busy", "450", NOW)),
+    "dead": (S.DEAD, lambda s, key: s.outbox.dead(key, "no such user", "550 5.1.1")),
+    "unknown": (S.UNKNOWN, lambda s, key: s.outbox.unknown(key, "the link broke")),
+    "cancel": (S.CANCELLED, lambda s, key: s.outbox.cancel(key, "not wanted")),
+    "requeue": (S.QUEUED, lambda s, key: s.outbox.requeue([key], NOW) == 1),
+    "release": (S.QUEUED, lambda s, key: s.outbox.release(key)),
+}
+ENTERED: dict[str, frozenset[DeliveryState]] = {
+    "acknowledge": HELD,
+    "release": frozenset({S.SENDING}),
+}
+
+
+def force(store: Store, delivery_id: int, to: DeliveryState) -> None:
+    """Put the delivery into *to*, past all rules but the database's own."""
+    values = {
+        "state": to,
+        "attempts": 1,
+        "next_at": NOW if to in WAITING else None,
+        "lease_until": NOW + DAY if to in HELD else None,
+    }
+    with store._database.write() as connection:
+        connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(values))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_is_taken_from_the_states_it_may_be_and_no_other(store: Store, step: str) -> None:
+    (key,) = queue(store)
+    to, take = STEPS[step]
+    for before in DeliveryState:
+        force(store, key, before)
+        if before in ENTERED.get(step, FROM[to]):
+            assert take(store, key) in {True, None}
+            assert state(store, key) is to
+        else:
+            unchanged = got(store, key)
+            try:
+                taken = take(store, key)
+            except LeaseLost:
+                taken = False
+            assert taken is False
+            assert got(store, key) == unchanged
+
+
+def test_every_state_is_entered_by_a_step_but_for_the_one_that_recovery_gives() -> None:
+    assert set(FROM) == set(DeliveryState)
+    assert set(DeliveryState) - {to for to, _ in STEPS.values()} == {S.QUARANTINED}
+
+
+def test_an_unknown_delivery_takes_no_step(store: Store) -> None:
+    assert [store.outbox.sent(99, "250", NOW), store.outbox.release(99)] == [False, False]
+    for step in ("data_done", "acknowledge"):
+        with pytest.raises(LeaseLost, match="delivery 99: its lease has ended"):
+            STEPS[step][1](store, 99)
+
+
+def test_sent_keeps_the_receipt_and_forgets_the_errors(store: Store) -> None:
+    (key,) = queue(store)
+    claim(store)
+    store.outbox.retry(key, "greylisted", "450 4.7.1", NOW)
+    retrying = got(store, key)
+    assert (retrying.last_error, retrying.last_code) == ("greylisted", "450 4.7.1")
+    claim(store)
+    store.outbox.data_done(key, NOW)
+    assert store.outbox.receipt(key) is None
+    assert store.outbox.sent(key, "250 2.0.0 queued as 4711", NOW + MINUTE)
+    sent = got(store, key)
+    assert (sent.sent_at, sent.last_error, sent.last_code) == (NOW + MINUTE, None, None)
+    assert (sent.lease_until, sent.next_at, sent.attempts) == (None, None, 2)
+    assert store.outbox.receipt(key) == "250 2.0.0 queued as 4711"
+
+
+def test_every_attempt_is_remembered(store: Store) -> None:
+    (key,) = queue(store)
+    claim(store)
+    store.outbox.retry(key, "greylisted", "450", NOW + MINUTE)
+    claim(store, now=NOW + MINUTE)
+    assert store.outbox.attempts(key)[-1].outcome is S.SENDING
+    store.outbox.dead(key, "no such user", "550 5.1.1")
+    first, second = store.outbox.attempts(key)
+    assert (first.attempt, first.at, first.outcome) == (1, NOW, S.RETRYING)
+    assert (first.code, first.error) == ("450", "greylisted")
+    assert (second.attempt, second.at, second.outcome) == (2, NOW + MINUTE, S.DEAD)
+
+
+def test_acknowledged_messages_outlive_the_attempt(store: Store) -> None:
+    (key,) = queue(store, SLACK)
+    claim(store)
+    for mark in ("1.0", "2.0"):
+        store.outbox.data_done(key, NOW)
+        store.outbox.acknowledge(key, mark, NOW + DAY)
+    assert (state(store, key), got(store, key).lease_until) == (S.SENDING, NOW + DAY)
+    store.outbox.retry(key, "rate limited", "429", NOW)
+    (again,) = claim(store)
+    assert again.acknowledged == ("1.0", "2.0")
+
+
+def test_one_message_may_be_in_doubt_twice_in_one_attempt(store: Store) -> None:
+    (key,) = queue(store, SLACK)
+    claim(store)
+    store.outbox.data_done(key, NOW)
+    store.outbox.data_done(key, NOW)
+    assert state(store, key) is S.DATA_DONE
+
+
+def test_who_lost_the_lease_must_not_send(store: Store) -> None:
+    (key,) = queue(store)
+    claim(store, lease_s=60)
+    with pytest.raises(LeaseLost, match=f"delivery {key}: its lease has ended"):
+        store.outbox.data_done(key, NOW + MINUTE)
+    assert state(store, key) is S.SENDING
+
+
+def test_who_lost_the_delivery_changes_nothing_of_the_next_one_s(store: Store) -> None:
+    (key,) = queue(store)
+    (slow,) = claim(store, lease_s=60)
+    store.outbox.recover(NOW + MINUTE)
+    claim(store, now=NOW + MINUTE)
+    before = got(store, key)
+    with pytest.raises(LeaseLost):
+        store.outbox.data_done(key, NOW + MINUTE, attempt=slow.attempts)
+    with pytest.raises(LeaseLost):
+        store.outbox.acknowledge(key, "1.0", NOW + DAY, attempt=slow.attempts)
+    assert not store.outbox.sent(key, "250", NOW, attempt=slow.attempts)
+    assert not store.outbox.retry(key, "", None, NOW, attempt=slow.attempts)
+    assert not store.outbox.dead(key, "", None, attempt=slow.attempts)
+    assert not store.outbox.unknown(key, "", attempt=slow.attempts)
+    assert not store.outbox.release(key, attempt=slow.attempts)
+    assert got(store, key) == before
+    assert store.outbox.sent(key, "250", NOW, attempt=before.attempts)
+
+
+def test_requeued_deliveries_are_due_again(store: Store) -> None:
+    dead, sent, waiting = queue(store, *mails(3))
+    claim(store, limit=2)
+    store.outbox.dead(dead, "no such user", "550")
+    store.outbox.sent(sent, "250", NOW)
+    assert store.outbox.requeue([dead, sent, waiting, 99], NOW + MINUTE) == 1
+    again = got(store, dead)
+    assert (again.state, again.next_at, again.last_error) == (
+        S.QUEUED,
+        NOW + MINUTE,
+        "no such user",
+    )
+    assert {d.id: d.attempts for d in claim(store, now=NOW + MINUTE)} == {dead: 2, waiting: 1}
+
+
+# Recovery
+
+
+@pytest.mark.parametrize(
+    ("before", "lost", "doubts", "after"),
+    [
+        pytest.param(S.SENDING, 0, 0, S.RETRYING, id="surely not delivered"),
+        pytest.param(S.SENDING, 0, 9, S.RETRYING, id="former doubts do not count"),
+        pytest.param(S.SENDING, MAX_LOST - 2, 0, S.RETRYING, id="bad luck, perhaps"),
+        pytest.param(S.SENDING, MAX_LOST - 1, 0, S.QUARANTINED, id="it kills whoever sends it"),
+        pytest.param(S.DATA_DONE, 0, 0, S.RETRYING, id="in doubt: once more"),
+        pytest.param(S.DATA_DONE, 0, 1, S.UNKNOWN, id="in doubt again: never loop"),
+        pytest.param(S.DATA_DONE, MAX_LOST, 0, S.RETRYING, id="it can be sent, so not suspicious"),
+    ],
+)
+def test_what_becomes_of_a_lost_lease(
+    before: DeliveryState, lost: int, doubts: int, after: DeliveryState
+) -> None:
+    assert after_lost_lease(before, lost, doubts) is after
+
+
+def test_leases_that_last_are_left_alone(store: Store) -> None:
+    queue(store)
+    claim(store, lease_s=60)
+    assert store.outbox.recover(NOW) == Recovered(retrying=0, unknown=0, quarantined=0)
+
+
+def test_a_delivery_whose_holder_died_while_sending_is_due_at_once(store: Store) -> None:
+    (key,) = queue(store)
+    claim(store, lease_s=60)
+    later = NOW + MINUTE
+    assert store.outbox.recover(later) == Recovered(retrying=1, unknown=0, quarantined=0)
+    again = got(store, key)
+    assert (again.state, again.next_at, again.lease_until) == (S.RETRYING, later, None)
+    assert again.last_error == "its process ended while sending"
+    assert store.outbox.attempts(key)[0].outcome is S.RETRYING
+
+
+def test_a_delivery_in_doubt_is_sent_once_more_under_the_same_message_id(store: Store) -> None:
+    (key,) = queue(store)
+    (first,) = claim(store, lease_s=60)
+    store.outbox.data_done(key, NOW)
+    store.outbox.recover(NOW + MINUTE)
+    (second,) = claim(store, lease_s=60, now=NOW + MINUTE)
+    assert second.message_id == first.message_id
+    store.outbox.data_done(key, NOW + MINUTE)
+    later = NOW + 2 * MINUTE
+    assert store.outbox.recover(later) == Recovered(retrying=0, unknown=1, quarantined=0)
+    assert (state(store, key), claim(store, now=NOW + DAY)) == (S.UNKNOWN, ())
+    assert got(store, key).last_error == "its process ended before the server answered"
+
+
+def test_a_delivery_that_kills_whoever_sends_it_is_quarantined(store: Store) -> None:
+    (key,) = queue(store)
+    now = NOW
+    for _ in range(MAX_LOST):
+        assert claim(store, lease_s=60, now=now)
+        now += MINUTE
+        store.outbox.recover(now)
+    assert state(store, key) is S.QUARANTINED
+    assert store.outbox.requeue([key], now) == 1
+    claim(store, lease_s=60, now=now)
+    store.outbox.recover(now + MINUTE)
+    assert state(store, key) is S.RETRYING
+
+
+# Looking
+
+
+def test_lists_can_be_narrowed_and_paged(store: Store) -> None:
+    first, second = queue(store, SLACK, mail())
+    (third,) = queue(store)
+    everything = store.outbox.list()
+    assert [d.id for d in everything] == [third, second, first]
+    assert [d.id for d in store.outbox.list(digest="digest-0")] == [second, first]
+    (channel,) = store.outbox.list(kind=DestinationKind.SLACK)
+    assert channel.destination == SLACK
+    store.outbox.cancel(third, "not wanted")
+    assert [d.id for d in store.outbox.list(states={S.CANCELLED})] == [third]
+    assert store.outbox.list((S.SENT,)) == ()
+    assert [d.id for d in store.outbox.list(limit=1, offset=1)] == [second]
+    assert store.outbox.get(99) is None
+
+
+def test_counts_name_every_state(store: Store) -> None:
+    assert store.outbox.counts() == dict.fromkeys(DeliveryState, 0)
+    queue(store, *mails(3))
+    claim(store, limit=1)
+    expected = dict.fromkeys(DeliveryState, 0) | {S.QUEUED: 2, S.SENDING: 1}
+    assert store.outbox.counts() == expected
+
+
+def test_a_delivery_is_named_after_its_edition(store: Store) -> None:
+    register(store, "unrelated")
+    (key,) = queue(store)
+    delivery = got(store, key)
+    assert (delivery.edition_name, delivery.digest) == ("digest-1/1", "digest-1")
+
+
+def test_a_living_holder_keeps_its_claims_and_no_others(store: Store) -> None:
+    ids = queue(store, *mails(3))
+    held = {d.id: d.attempts for d in store.outbox.claim(NOW, lease_s=60, limit=2)}
+    later = NOW + timedelta(seconds=600)
+    assert store.outbox.renew(held | {ids[2]: 1, 10**6: 1}, later) == 2
+    assert store.outbox.recover(NOW + timedelta(seconds=120)).retrying == 0
+    assert store.outbox.recover(later).retrying == 2
+    assert store.outbox.renew(held, later) == 0

@@ -1,0 +1,148 @@
+"""How the queries that a large store lives by find their rows, as SQLite plans them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from digestbot.model import AnnounceType, DestinationKind, Form, Origin, SubscriptionState
+from digestbot.store import Store, open_store
+from tests.store.samples import DAY, NOW, edition, fetched, ingest, log, mail, queue, record, shown
+
+Statement = tuple[str, Any]
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Iterator[Store]:
+    """A store with a row in every table."""
+    with open_store(f"sqlite:///{tmp_path / 'store.db'}") as store:
+        ingest(store, 1, 2, 3)
+        (claimed,) = queue(store)
+        queue(store, mail("b@x.org"))
+        store.outbox.claim(NOW, lease_s=60, limit=1)
+        made = edition([shown(log(store)[0])], digest="digest-0", number=2, slot="2", to_seq=1)
+        record(store, made)
+        store.subscriptions.sync_config("digest-0", [mail()], NOW)
+        store.sources.begin_pass("arxiv", NOW)
+        store.sources.pace("arxiv.org", 3, 60, NOW)
+        assert claimed == 1
+        yield store
+
+
+@contextmanager
+def statements(store: Store) -> Iterator[list[Statement]]:
+    """All statements that are sent to the database within the block."""
+    sent: list[Statement] = []
+
+    def note(connection: Connection, cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+            sent.append((statement, values))
+
+    engine = store._database._engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def plan(store: Store, statement: Statement) -> list[str]:
+    with store._database.read() as connection:
+        sql, values = statement
+        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)
+        return [row.detail for row in rows]
+
+
+CALLS: dict[str, Callable[[Store], object]] = {
+    "ingest": lambda s: s.papers.ingest("arxiv", [fetched(1, title="x"), fetched(9)], {}, NOW),
+    "window": lambda s: log(s, since=NOW, types={AnnounceType.NEW}),
+    "window of a source": lambda s: log(s, sources={"arxiv"}),
+    "window of two sources": lambda s: log(s, sources={"a", "b"}),
+    "head": lambda s: s.papers.head(),
+    "since": lambda s: s.papers.first_seq_since(NOW),
+    "get": lambda s: s.papers.get("arxiv:2611.00001"),
+    "of paper": lambda s: s.papers.of_paper("arxiv:2611.00001"),
+    "waiting": lambda s: s.papers.count_announcements(1),
+    "state of a source": lambda s: s.sources.state("arxiv"),
+    "begin pass": lambda s: s.sources.begin_pass("arxiv", NOW),
+    "passes": lambda s: s.sources.passes("arxiv"),
+    "pace": lambda s: s.sources.pace("arxiv.org", 3, 60, NOW),
+    "due": lambda s: s.digests.due(NOW, limit=100),
+    "state of a digest": lambda s: s.digests.state("digest-0"),
+    "record": lambda s: record(s, edition(digest="digest-0", number=3, slot="3", from_seq=1)),
+    "advance": lambda s: s.editions.advance("digest-0", 1, 2, NOW),
+    "offered": lambda s: s.editions.offered("digest-0", {("arxiv:2611.00001", 1)}),
+    "editions of a paper": lambda s: s.editions.of_paper("digest-0", "arxiv:2611.00001"),
+    "whole edition": lambda s: s.editions.get("digest-0", 1),
+    "rendition": lambda s: s.editions.rendition(1, Form.TEXT),
+    "newest editions": lambda s: s.editions.list(limit=10),
+    "claim": lambda s: s.outbox.claim(NOW, lease_s=60, limit=100),
+    "claim of a kind": lambda s: s.outbox.claim(
+        NOW, lease_s=60, limit=100, kinds={DestinationKind.EMAIL}
+    ),
+    "recover": lambda s: s.outbox.recover(NOW + DAY),
+    "data done": lambda s: s.outbox.data_done(1, NOW),
+    "sent": lambda s: s.outbox.sent(1, "250", NOW),
+    "requeue": lambda s: s.outbox.requeue([1, 2], NOW),
+    "newest deliveries": lambda s: s.outbox.list(limit=10),
+    "subscribe": lambda s: s.subscriptions.add(
+        "digest-0", mail(), origin=Origin.WEB, state=SubscriptionState.PENDING, now=NOW
+    ),
+    "confirmed": lambda s: s.subscriptions.confirmed("digest-0"),
+    "unsubscribe from all": lambda s: s.subscriptions.remove(None, mail(), NOW),
+    "is suppressed": lambda s: s.subscriptions.is_suppressed("a@x.org"),
+}
+
+# The newest rows first, as the primary key has them, and no more than were asked for.
+IN_ORDER_OF_THE_KEY = {"newest editions": "SCAN editions", "newest deliveries": "SCAN deliveries"}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_no_table_is_read_from_end_to_end(filled: Store, name: str) -> None:
+    with statements(filled) as sent:
+        CALLS[name](filled)
+    assert sent
+    for statement in sent:
+        steps = plan(filled, statement)
+        scans = [step for step in steps if step.startswith("SCAN")]
+        assert set(scans) <= {IN_ORDER_OF_THE_KEY.get(name)}, (statement, steps)
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("claim of a kind", "ix_deliveries_kind_next_at_id (kind=? AND next_at<?)"),
+        ("recover", "ix_deliveries_lease_until (lease_until<?)"),
+        ("window", "announcements USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        ("due", "ix_digests_next_due_at (next_due_at<?)"),
+        ("since", "ix_announcements_seen_at_seq (seen_at>?)"),
+    ],
+)
+def test_what_is_asked_all_day_goes_straight_to_its_rows(
+    filled: Store, name: str, index: str
+) -> None:
+    with statements(filled) as sent:
+        CALLS[name](filled)
+    plans = [step for statement in sent for step in plan(filled, statement)]
+    assert any(index in step for step in plans), plans
+
+
+@pytest.mark.parametrize(
+    "name", ["window", "window of a source", "window of two sources", "due", "newest deliveries"]
+)
+def test_what_is_read_in_order_lies_in_order(filled: Store, name: str) -> None:
+    with statements(filled) as sent:
+        CALLS[name](filled)
+    assert not [s for s in sent if any("TEMP B-TREE" in step for step in plan(filled, s))]
+
+
+def test_a_claim_asks_the_index_in_its_own_order(filled: Store) -> None:
+    with statements(filled) as sent:
+        CALLS["claim of a kind"](filled)
+    assert plan(filled, sent[0]) == [
+        "SEARCH deliveries USING COVERING INDEX ix_deliveries_kind_next_at_id "
+        "(kind=? AND next_at<?)"
+    ]

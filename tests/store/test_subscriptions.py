@@ -1,0 +1,183 @@
+"""Subscriptions and suppressions."""
+
+from dataclasses import replace
+
+import pytest
+
+from digestbot.model import Destination, DestinationKind, Origin, Subscription, Suppression
+from digestbot.model import SubscriptionState as State
+from digestbot.store import Store
+from digestbot.store.subscriptions import after_add, after_sync
+from tests.store.samples import DAY, MINUTE, NOW, mail
+
+PENDING, CONFIRMED, UNSUBSCRIBED, ENDED = State
+CONFIG, COMMAND, WEB = Origin
+FOLDER = Destination(kind=DestinationKind.FOLDER, address="/Out")
+
+
+def add(
+    store: Store,
+    destination: Destination | None = None,
+    *,
+    digest: str = "systems",
+    origin: Origin = COMMAND,
+    state: State = CONFIRMED,
+    name: str = "",
+) -> Subscription:
+    to = destination or mail()
+    return store.subscriptions.add(digest, to, origin=origin, state=state, name=name, now=NOW)
+
+
+def states(store: Store, digest: str = "systems") -> dict[str, State]:
+    return {s.destination.address: s.state for s in store.subscriptions.list(digest)}
+
+
+def test_a_subscription_is_as_it_was_added(store: Store) -> None:
+    made = add(store, origin=WEB, state=PENDING, name="Ana")
+    assert made == Subscription(
+        id=made.id,
+        digest="systems",
+        destination=mail(),
+        state=PENDING,
+        origin=WEB,
+        created_at=NOW,
+        name="Ana",
+    )
+    assert store.subscriptions.list() == (made,)
+
+
+def test_adding_again_gives_the_one_that_is_there(store: Store) -> None:
+    first = add(store, name="Ana")
+    assert add(store) == first
+    assert add(store, mail("READER@example.org")) == first
+    assert add(store, name="Ana P.") == replace(first, name="Ana P.")
+
+
+def test_only_mail_addresses_are_compared_without_case(store: Store) -> None:
+    add(store, FOLDER)
+    add(store, replace(FOLDER, address="/out"))
+    assert len(store.subscriptions.list()) == 2
+
+
+def test_the_same_destination_may_get_several_digests(store: Store) -> None:
+    add(store, digest="a")
+    add(store, digest="b")
+    assert [s.digest for s in store.subscriptions.list()] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("there", "asked", "origin", "after"),
+    [
+        pytest.param(PENDING, CONFIRMED, WEB, CONFIRMED, id="opted in"),
+        pytest.param(PENDING, PENDING, WEB, PENDING, id="asked twice"),
+        pytest.param(CONFIRMED, PENDING, WEB, CONFIRMED, id="a stranger cannot undo an opt-in"),
+        pytest.param(UNSUBSCRIBED, PENDING, WEB, PENDING, id="wants it again"),
+        pytest.param(UNSUBSCRIBED, CONFIRMED, COMMAND, CONFIRMED, id="the owner was asked to"),
+        pytest.param(UNSUBSCRIBED, CONFIRMED, CONFIG, UNSUBSCRIBED, id="the config cannot revive"),
+        pytest.param(ENDED, PENDING, WEB, PENDING, id="left the config, came by the web"),
+        pytest.param(ENDED, CONFIRMED, CONFIG, CONFIRMED, id="is in the config again"),
+    ],
+)
+def test_what_adding_makes_of_what_is_there(
+    store: Store, there: State, asked: State, origin: Origin, after: State
+) -> None:
+    assert after_add(there, asked, origin) is after
+    add(store, state=there)
+    assert add(store, state=asked, origin=origin).state is after
+
+
+@pytest.mark.parametrize(
+    ("there", "origin", "is_named", "after"),
+    [
+        pytest.param(CONFIRMED, CONFIG, True, CONFIRMED, id="stays"),
+        pytest.param(CONFIRMED, CONFIG, False, ENDED, id="left the config"),
+        pytest.param(ENDED, CONFIG, True, CONFIRMED, id="came back"),
+        pytest.param(ENDED, CONFIG, False, ENDED, id="stays away"),
+        pytest.param(UNSUBSCRIBED, CONFIG, True, UNSUBSCRIBED, id="a person's word"),
+        pytest.param(UNSUBSCRIBED, WEB, True, UNSUBSCRIBED, id="a person's word on the web"),
+        pytest.param(CONFIRMED, WEB, False, CONFIRMED, id="none of the config's business"),
+        pytest.param(PENDING, WEB, False, PENDING, id="nor this"),
+        pytest.param(PENDING, WEB, True, CONFIRMED, id="the owner vouches"),
+    ],
+)
+def test_what_the_config_makes_of_what_is_there(
+    store: Store, there: State, origin: Origin, is_named: bool, after: State
+) -> None:
+    assert after_sync(there, origin, is_named=is_named) is after
+    add(store, state=there, origin=origin)
+    store.subscriptions.sync_config("systems", [mail()] if is_named else [], NOW)
+    assert states(store) == {mail().address: after}
+
+
+def test_the_config_adds_what_is_missing_once(store: Store) -> None:
+    named = [mail("a@x.org"), mail("b@x.org"), mail("A@x.org"), FOLDER]
+    for _ in range(2):
+        store.subscriptions.sync_config("systems", named, NOW)
+    assert states(store) == {"a@x.org": CONFIRMED, "b@x.org": CONFIRMED, "/Out": CONFIRMED}
+    assert {s.origin for s in store.subscriptions.list()} == {CONFIG}
+
+
+def test_the_config_of_one_digest_leaves_the_others_alone(store: Store) -> None:
+    store.subscriptions.sync_config("a", [mail()], NOW)
+    store.subscriptions.sync_config("b", [mail()], NOW)
+    store.subscriptions.sync_config("a", [], NOW)
+    assert (states(store, "a"), states(store, "b")) == (
+        {mail().address: ENDED},
+        {mail().address: CONFIRMED},
+    )
+
+
+def test_removing_from_one_digest_or_from_all(store: Store) -> None:
+    for digest in ("a", "b", "c"):
+        add(store, digest=digest)
+    add(store, mail("other@example.org"), digest="a")
+    assert store.subscriptions.remove("a", mail("Reader@EXAMPLE.org"), NOW) == 1
+    assert store.subscriptions.remove("a", mail(), NOW) == 0
+    assert store.subscriptions.remove(None, mail(), NOW) == 2
+    assert states(store, "a") == {mail().address: UNSUBSCRIBED, "other@example.org": CONFIRMED}
+    assert store.subscriptions.remove(None, mail("nobody@example.org"), NOW) == 0
+
+
+def test_confirmed_are_those_and_no_others(store: Store) -> None:
+    for number, state in enumerate(State):
+        add(store, mail(f"{number}@x.org"), state=state)
+    assert [s.state for s in store.subscriptions.confirmed("systems")] == [CONFIRMED]
+
+
+def test_lists_can_be_narrowed(store: Store) -> None:
+    add(store, digest="a")
+    add(store, FOLDER, digest="b", state=PENDING)
+    kinds = store.subscriptions.list(kind=DestinationKind.FOLDER)
+    assert [s.destination for s in kinds] == [FOLDER]
+    assert [s.digest for s in store.subscriptions.list(states={CONFIRMED})] == ["a"]
+    assert store.subscriptions.list("a", (PENDING,)) == ()
+
+
+def test_a_suppressed_address_is_suppressed_in_any_case(store: Store) -> None:
+    store.subscriptions.suppress("Reader@Example.org", "bounced", NOW)
+    assert store.subscriptions.is_suppressed("reader@example.ORG")
+    assert not store.subscriptions.is_suppressed("other@example.org")
+    made = Suppression(address="reader@example.org", reason="bounced", created_at=NOW)
+    assert store.subscriptions.suppressions() == (made,)
+
+
+def test_suppressing_again_changes_the_reason_only(store: Store) -> None:
+    store.subscriptions.suppress("a@x.org", "bounced", NOW)
+    store.subscriptions.suppress("A@x.org", "complained", NOW + DAY)
+    (made,) = store.subscriptions.suppressions()
+    assert (made.reason, made.created_at) == ("complained", NOW)
+
+
+def test_a_suppression_can_be_lifted(store: Store) -> None:
+    store.subscriptions.suppress("a@x.org", "bounced", NOW)
+    assert store.subscriptions.unsuppress("A@x.org")
+    assert not store.subscriptions.unsuppress("a@x.org")
+    assert not store.subscriptions.is_suppressed("a@x.org")
+
+
+def test_a_suppression_outlives_the_subscription(store: Store) -> None:
+    add(store)
+    store.subscriptions.suppress(mail().address, "unsubscribed", NOW)
+    store.subscriptions.remove(None, mail(), NOW + MINUTE)
+    add(store)
+    assert store.subscriptions.is_suppressed(mail().address)

@@ -1,0 +1,102 @@
+"""What goes into a column comes out of it, on both databases."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from digestbot.model import Author
+from digestbot.store import Store
+from digestbot.store.tables import deliveries, digests, storable
+from digestbot.store.values import authors_from_json, authors_to_json
+from tests.store.samples import NOW, fetched, queue, register
+
+ANY_TEXT = st.text(st.characters(codec=None))
+same_store = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@same_store
+@given(title=ANY_TEXT, comment=ANY_TEXT, name=ANY_TEXT)
+def test_any_text_can_be_stored(store: Store, title: str, comment: str, name: str) -> None:
+    paper = fetched(title=title, abstract=title, comment=comment, authors=(Author(name=name),))
+    store.papers.ingest("arxiv", [paper], {name: title}, NOW)
+    stored = store.papers.get(paper.id)
+    # An empty field is one that the source does not give: then the former text stays.
+    assert stored is not None
+    assert stored.title_raw == storable(title) or not title
+
+
+@given(ANY_TEXT)
+def test_storable_text_keeps_its_length_and_can_be_encoded(text: str) -> None:
+    assert len(storable(text)) == len(text)
+    assert "\0" not in storable(text)
+    assert storable(text).encode().decode() == storable(text)
+
+
+@given(st.lists(st.tuples(st.text(), st.lists(st.text(), max_size=3)), max_size=5))
+def test_authors_survive_json(authors: list[tuple[str, list[str]]]) -> None:
+    values = tuple(Author(name=name, affiliations=tuple(places)) for name, places in authors)
+    assert authors_from_json(authors_to_json(values)) == values
+
+
+@same_store
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_every_moment_comes_back_to_the_microsecond(store: Store, moment: datetime) -> None:
+    register(store)
+    store.digests.set_next_due("systems", moment)
+    back = store.digests.state("systems").next_due_at
+    assert back == moment
+    assert back is not None
+    assert back.tzinfo is UTC
+
+
+def test_a_moment_of_another_zone_comes_back_in_utc(store: Store) -> None:
+    register(store, next_due_at=NOW.astimezone(timezone(timedelta(hours=-5))))
+    assert str(store.digests.state("systems").next_due_at) == "2026-11-23 08:00:00+00:00"
+
+
+def test_moments_of_two_zones_are_compared_as_moments(store: Store) -> None:
+    register(store, next_due_at=NOW.astimezone(timezone(timedelta(hours=9))))
+    assert store.digests.due(NOW)
+    assert not store.digests.due(NOW - timedelta(microseconds=1))
+
+
+def test_a_naive_datetime_is_refused(store: Store) -> None:
+    with pytest.raises(StatementError, match="a datetime without zone: 2026-11-23T08:00:00"):
+        register(store, next_due_at=NOW.replace(tzinfo=None))
+
+
+def test_a_state_that_does_not_exist_is_refused_by_the_database(store: Store) -> None:
+    register(store)
+    with pytest.raises(IntegrityError), store._database.write() as connection:
+        connection.exec_driver_sql("UPDATE digests SET origin = 'rumour'")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        pytest.param("UPDATE deliveries SET state = 'sending'", id="sending, held by nobody"),
+        pytest.param("UPDATE deliveries SET next_at = NULL", id="queued, due never"),
+        pytest.param("UPDATE deliveries SET state = 'sent'", id="sent, and still due"),
+        pytest.param("DELETE FROM editions", id="the edition of a delivery"),
+    ],
+)
+def test_the_database_itself_keeps_the_outbox_consistent(store: Store, sql: str) -> None:
+    queue(store)
+    with pytest.raises(IntegrityError), store._database.write() as connection:
+        connection.exec_driver_sql(sql)
+
+
+def test_a_block_that_raises_leaves_nothing_behind(store: Store) -> None:
+    register(store)
+    with pytest.raises(ZeroDivisionError), store._database.write() as connection:
+        assert connection.execute(digests.update().values(cursor=7)).rowcount / 0
+    assert store.digests.state("systems").cursor == 0
+
+
+def test_numbers_beyond_32_bits_fit(store: Store) -> None:
+    register(store, cursor=2**53)
+    assert store.digests.state("systems").cursor == 2**53
+    assert deliveries.c.id.type.python_type is int
