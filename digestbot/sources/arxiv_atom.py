@@ -1,0 +1,160 @@
+"""
+What arXiv's query API answers, read: Atom with arXiv's and OpenSearch's elements.
+
+Pure: bytes in, values out. Fields are found by name, since their order changed in 2025.
+"""
+
+import logging
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from digestbot.errors import BadAnswer, InvalidPaperId
+from digestbot.ids import PaperId, arxiv_pdf_url, arxiv_url, parse_paper_id
+from digestbot.model import AnnounceType, Author, FetchedPaper
+from digestbot.sources.markup import child_text, one_line, own_text, parse_xml
+
+log = logging.getLogger(__name__)
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+ARXIV = "{http://arxiv.org/schemas/atom}"
+OPENSEARCH = "{http://a9.com/-/spec/opensearch/"
+"""Followed by 1.0/ in old manuals and by 1.1/ in answers."""
+_ERROR_ID = "/api/errors"
+_NUMBER = re.compile(r"\s*[0-9]{1,9}\s*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArxivFeed:
+    """One answer of the query API."""
+
+    total: int | None
+    """``totalResults``; None if the answer does not say."""
+    start: int | None
+    per_page: int | None
+    """``itemsPerPage``: an echo of what was asked, not the number of entries."""
+    title: str
+    """The query as arXiv understood it: ``arXiv Query: search_query=…&id_list=…``."""
+    error: str | None
+    """The message, if this is the feed of one entry called "Error"."""
+    entries: tuple[FetchedPaper, ...] = field(repr=False)
+    skipped: int = 0
+    """Entries that could not be read."""
+
+    @property
+    def count(self) -> int:
+        """Entries on the page, those that could not be read too."""
+        return len(self.entries) + self.skipped
+
+
+def parse(body: bytes) -> ArxivFeed:
+    """
+    The feed in *body*, with the text of its papers as served.
+
+    Raises:
+        BadAnswer: No well-formed XML, or its root is no Atom feed.
+    """
+    root = parse_xml(body)
+    if root.tag != f"{ATOM}feed":
+        raise BadAnswer("the answer is XML, but no Atom feed")
+    entries = root.findall(f"{ATOM}entry")
+    error = _error_in(root, entries)
+    papers = () if error is not None else tuple(filter(None, map(_readable, entries)))
+    return ArxivFeed(
+        total=_number(root, "totalResults"),
+        start=_number(root, "startIndex"),
+        per_page=_number(root, "itemsPerPage"),
+        title=one_line(child_text(root, f"{ATOM}title")) or "",
+        error=error,
+        entries=papers,
+        skipped=0 if error is not None else len(entries) - len(papers),
+    )
+
+
+def _number(root: Any, name: str) -> int | None:
+    for child in root:
+        if child.tag.startswith(OPENSEARCH) and child.tag.endswith("}" + name):
+            text = own_text(child)
+            return int(text) if _NUMBER.fullmatch(text) else None
+    return None
+
+
+def _error_in(root: Any, entries: list[Any]) -> str | None:
+    """The message of an error feed: its ids lead to ``/api/errors`` (API manual 3.4)."""
+    for element in (root, *entries):
+        if _ERROR_ID in (child_text(element, f"{ATOM}id") or ""):
+            message = child_text(entries[0], f"{ATOM}summary") if entries else None
+            return one_line(message) or "no message"
+    return None
+
+
+def _readable(entry: Any) -> FetchedPaper | None:
+    """The paper of *entry*; one that is broken is left out and must not cost the others."""
+    try:
+        return _paper(entry)
+    except (InvalidPaperId, BadAnswer) as error:
+        log.warning("left out an entry that cannot be read", extra={"cause": str(error)})
+        return None
+
+
+def _paper(entry: Any) -> FetchedPaper:
+    paper = _paper_id(entry)
+    version = paper.version or 1
+    title = child_text(entry, f"{ATOM}title")
+    if title is None:
+        raise BadAnswer(f"{paper.id} has no title")
+    published = read_time(child_text(entry, f"{ATOM}published"))
+    categories = tuple(filter(None, (c.get("term") for c in entry.findall(f"{ATOM}category"))))
+    return FetchedPaper(
+        id=paper.id,
+        version=version,
+        type=AnnounceType.NEW if version == 1 else AnnounceType.REPLACE,
+        title=title,
+        abstract=child_text(entry, f"{ATOM}summary") or "",
+        authors=tuple(filter(None, map(_author, entry.findall(f"{ATOM}author")))),
+        categories=categories,
+        primary_category=_primary(entry) or next(iter(categories), None),
+        published=published,
+        updated=read_time(child_text(entry, f"{ATOM}updated")) or published,
+        comment=_told(entry, "comment"),
+        journal_ref=_told(entry, "journal_ref"),
+        doi=_told(entry, "doi"),
+        url=arxiv_url(paper.id, version),
+        pdf_url=arxiv_pdf_url(paper.id, version),
+    )
+
+
+def _paper_id(entry: Any) -> PaperId:
+    text = child_text(entry, f"{ATOM}id") or ""
+    paper = parse_paper_id(text)
+    if not paper.id.startswith("arxiv:"):
+        raise InvalidPaperId(f'"{text[:60]}" is no paper of arXiv')
+    return paper
+
+
+def _author(element: Any) -> Author | None:
+    name = one_line(child_text(element, f"{ATOM}name"))
+    if name is None:
+        return None
+    places = (one_line(own_text(place)) for place in element.findall(f"{ARXIV}affiliation"))
+    return Author(name=name, affiliations=tuple(filter(None, places)))
+
+
+def _primary(entry: Any) -> str | None:
+    element = entry.find(f"{ARXIV}primary_category")
+    return None if element is None else element.get("term") or None
+
+
+def _told(entry: Any, name: str) -> str | None:
+    """One of arXiv's own elements, as served but for blanks around it; None if empty."""
+    return (child_text(entry, f"{ARXIV}{name}") or "").strip() or None
+
+
+def read_time(text: str | None) -> datetime | None:
+    """The moment in *text* (RFC 3339) in UTC; None if there is none that can be read."""
+    try:
+        moment = datetime.fromisoformat((text or "").strip())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
