@@ -1,0 +1,173 @@
+"""
+Authors' names: the family name, and given names or initials that do not contradict.
+
+Names come as "Ion Stoica", "I. Stoica", "Stoica, Ion" and, from East Asia, family name first; what
+is compared is folded, so accents, case and hyphens do not matter. Begin at `may_be`.
+"""
+
+import re
+from dataclasses import dataclass
+
+from digestbot.text import plain, words
+
+PARTICLES = frozenset({
+    "al", "af", "av", "ben", "bin", "d", "da", "dal", "das", "de", "degli", "dei", "del", "della",
+    "den", "der", "des", "di", "do", "dos", "du", "el", "ibn", "la", "las", "le", "les", "lo",
+    "los", "mc", "of", "op", "san", "st", "te", "ten", "ter", "van", "vander", "vom", "von", "y",
+    "zu", "zum", "zur",
+})  # fmt: skip
+"""Words that begin a family name: "van der Waals", "de la Cruz"."""
+GROUPS = frozenset({"collaboration", "collaborations", "consortium", "team"})
+"""The last word of authors who are no person: all of the name is their family name."""
+SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv"})
+_INITIAL = re.compile(r"-?[^\W\d_]\.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Name:
+    """A name taken apart; all words folded."""
+
+    family: tuple[str, ...]
+    given: tuple[str, ...]
+    """Names or initials; empty if only the family name is known."""
+
+
+def parse_name(text: str) -> Name:
+    """The name in the order of *text*; a comma parts "Family, Given" (BibTeX's form)."""
+    before, after = _sides(text)
+    if not after:
+        return _natural(before)
+    end = len(after)
+    while end > 1 and _is_particle(after[end - 1]):
+        end -= 1  # "Gogh, Vincent van"
+    return Name(family=_words((*after[end:], *before)), given=_words(after[:end]))
+
+
+def may_be(wanted: Name, author: str) -> bool:
+    """
+    Whether *author*, as a paper prints it, may be the person *wanted*.
+
+    A family name alone finds everybody of that name. Given names and initials must agree as far as
+    both sides have them: "Ion Stoica" finds "I. Stoica" and "Ion A. Stoica", not "Ivan Stoica".
+    """
+    return any(_agree(wanted, name) for name in _readings(author, wanted))
+
+
+def _readings(author: str, wanted: Name) -> tuple[Name, ...]:
+    """
+    The names that *author* can be read as.
+
+    Where given names decide, the family name may also stand first ("Ma Wei-Ying"), or have more
+    words or fewer than it seems to ("Gabriel García Márquez").
+    """
+    before, after = _sides(author)
+    as_written = parse_name(author)
+    family_last = _words((*after, *before))
+    if not wanted.given:
+        return as_written, Name(family=family_last, given=())
+    size = len(wanted.family)
+    return (
+        as_written,
+        Name(family=family_last[-size:], given=family_last[:-size]),
+        Name(family=family_last[:size], given=family_last[size:]),
+    )
+
+
+def _agree(wanted: Name, author: Name) -> bool:
+    if not wanted.given:
+        families = (author.family, _without_particles(author.family))
+        return "".join(wanted.family) in map("".join, families)
+    if not (author.given and _same_family(wanted.family, author.family)):
+        return False
+    return _given_agree(wanted.given, author.given)
+
+
+def _same_family(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
+    """Equal; "Waals" is "van der Waals", but "van Berg" is not "von Berg"."""
+    if "".join(left) == "".join(right):
+        return True
+    bare_left, bare_right = _without_particles(left), _without_particles(right)
+    one_is_bare = bare_left == left or bare_right == right
+    return one_is_bare and "".join(bare_left) == "".join(bare_right)
+
+
+def _without_particles(family: tuple[str, ...]) -> tuple[str, ...]:
+    start = 0
+    while start < len(family) - 1 and family[start] in PARTICLES:
+        start += 1
+    return family[start:]
+
+
+def _given_agree(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
+    """First with first, then each of the shorter list with one of the other, in order."""
+    if "".join(left) == "".join(right):
+        return True
+    if not _same_given(left[0], right[0]):
+        return _joined_initials(left, right) or _joined_initials(right, left)
+    few, many = sorted((left[1:], right[1:]), key=len)
+    rest = iter(many)
+    return all(any(_same_given(one, other) for other in rest) for one in few)
+
+
+def _same_given(one: str, other: str) -> bool:
+    """Equal, or one is the initial of the other."""
+    if len(one) == 1 or len(other) == 1:
+        return one[0] == other[0]
+    return one == other
+
+
+def _joined_initials(short: tuple[str, ...], full: tuple[str, ...]) -> bool:
+    """Whether *short* is "JP" for "Jean Pierre"."""
+    initials = "".join(name[0] for name in full)
+    return len(short) == 1 and len(full) > 1 and short[0] == initials
+
+
+def _natural(tokens: tuple[str, ...]) -> Name:
+    """Given names first; particles belong to the family name, and all parts of "Smith-Jones"."""
+    if tokens and _folded(tokens[-1]) in GROUPS:
+        return Name(family=_words(tokens), given=())
+    start = len(tokens) - 1
+    while start > 1 and _is_particle(tokens[start - 1]):
+        start -= 1
+    if start == 1 and tokens[0].islower() and _is_particle(tokens[0]):
+        start = 0  # "van der Waals" alone; "Ben Carter" and "Bin Yu" have a given name
+    return Name(family=_words(tokens[start:]), given=_words(tokens[:start]))
+
+
+def _is_particle(token: str) -> bool:
+    return not token.endswith(".") and _folded(token) in PARTICLES  # "D." is an initial
+
+
+def _sides(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What stands before the comma and after it, without "Jr."; blanks part the names."""
+    shown = plain(text, one_line=True) if "\\" in text or "$" in text else text
+    before, comma, after = shown.partition(",")
+    if comma:
+        return _names(before), _names(after.replace(",", " "))
+    names = _names(before)
+    if names and _folded(names[-1]) in GROUPS and _folded(names[0]) == "the":
+        return names[1:], ()
+    initials = _initials_behind(names)
+    return names[: len(names) - initials], names[len(names) - initials :]
+
+
+def _initials_behind(names: tuple[str, ...]) -> int:
+    """How many initials stand behind the family name, as in "Stoica I."; "Weinan E" has none."""
+    behind = 0
+    while behind < len(names) and _INITIAL.fullmatch(names[-1 - behind]):
+        behind += 1
+    return behind if behind < len(names) and not _INITIAL.fullmatch(names[0]) else 0
+
+
+def _names(text: str) -> tuple[str, ...]:
+    # "J.P. Morgan" has two initials, as if a blank stood between them.
+    found = tuple(name for name in text.replace(".", ". ").split() if words(name))
+    return found[:-1] if found and _folded(found[-1]) in SUFFIXES else found
+
+
+def _words(tokens: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word.text for token in tokens for word in words(token))
+
+
+def _folded(token: str) -> str:
+    return "".join(word.text for word in words(token))

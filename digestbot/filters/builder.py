@@ -1,0 +1,450 @@
+"""
+Filters, one by one, into a `Segment`: taking one more costs the same however many there are.
+
+Trees become formulas of clauses, equal atoms and equal nodes become one. Begin at `Builder.put`.
+"""
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from digestbot.filters.arrays import Array, hashes, hashes_of_bytes, offsets
+from digestbot.filters.authors import PARTICLES, Name
+from digestbot.filters.batch import FIELDS, fact
+from digestbot.filters.language import Filter
+from digestbot.filters.payload import encode
+from digestbot.filters.segment import HASHED, Segment, assemble, text_arrays
+from digestbot.filters.tree import (
+    AllOf,
+    AnyOf,
+    Atom,
+    AuthorIs,
+    CategoryIs,
+    DoiIs,
+    Exact,
+    IdIs,
+    Near,
+    Node,
+    NoneOf,
+    Regex,
+    SourceIs,
+    TypeIs,
+    Words,
+)
+from digestbot.text import forms
+
+ASK_ANY, ASK_AUTHOR, ASK_EXACT = 0, 1, 2
+"""The papers an atom is asked about: all; with the family name; with the characters."""
+IN_TITLE = 4
+"""Added to the kind: the atom holds only if it hits in the title."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    mask: int
+    words: tuple[str, ...]
+    beginning: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    any_of: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    kind: int
+    atom: Atom
+
+
+_Meaning = _Term | _Facts | _Asked
+_Clauses = tuple[tuple[bool, tuple[int, ...]], ...]
+
+
+class Builder:
+    """Filters not yet in an assembled segment; the last one put under a key counts."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, int] = {}
+        self._filters = _FormulaList()
+        self._nodes = _FormulaList()
+        self._node_numbers: dict[_Clauses, int] = {}
+        self._levels = array("h")
+        self._atoms: dict[_Meaning, int] = {}
+        self._guards: dict[int, tuple[int, ...]] = {}
+        self._scores: dict[int, tuple[float, tuple[tuple[int, int, float], ...]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, key: int) -> bool:
+        return key in self._rows
+
+    @property
+    def length(self) -> int:
+        """Filters taken since the beginning, those put again and removed too."""
+        return len(self._filters)
+
+    def keys(self) -> Iterable[int]:
+        """The keys of its filters."""
+        return self._rows.keys()
+
+    def put(self, key: int, filter_: Filter) -> None:
+        """Take the filter under *key*, in place of the one that was there."""
+        self.remove(key)
+        self._filters.append(self._formula((filter_.root,)))
+        self._rows[key] = len(self._filters) - 1
+        if filter_.min_score is not None:
+            counted = tuple(self._counted(atom) for atom in _positive(filter_.root))
+            self._scores[key] = filter_.min_score, counted
+
+    def remove(self, key: int) -> None:
+        """Forget the filter; nothing if there is none."""
+        self._rows.pop(key, None)
+        self._scores.pop(key, None)
+
+    def segment(self) -> Segment:
+        """What it holds now, assembled."""
+        raw = self._raw()
+        kept = np.zeros(len(raw.keys), dtype=bool)
+        kept[list(self._rows.values())] = True
+        return assemble([raw], [kept])
+
+    # from trees to formulas
+
+    def _formula(self, nodes: Sequence[Node]) -> _Clauses:
+        """The clauses that say that all the nodes hold."""
+        clauses: list[tuple[bool, tuple[int, ...]]] = []
+        shut_out: list[int] = []
+        for node in nodes:
+            self._add_clauses(node, clauses, shut_out)
+        if shut_out:
+            clauses.append((True, tuple(dict.fromkeys(shut_out))))
+        return tuple(clauses)
+
+    def _add_clauses(
+        self, node: Node, clauses: list[tuple[bool, tuple[int, ...]]], shut_out: list[int]
+    ) -> None:
+        if isinstance(node, AllOf):
+            for child in node.children:
+                self._add_clauses(child, clauses, shut_out)
+        elif isinstance(node, NoneOf):
+            shut_out += self._literals(node.children)
+        else:
+            clauses.append((False, tuple(dict.fromkeys(self._literals((node,))))))
+
+    def _literals(self, nodes: Iterable[Node]) -> Iterator[int]:
+        """Atoms and (as ``-1 - n``) nodes; one of them holds just if one of *nodes* does."""
+        for node in nodes:
+            if isinstance(node, AnyOf) or (isinstance(node, AllOf) and len(node.children) == 1):
+                yield from self._literals(node.children)
+            elif isinstance(node, (AllOf, NoneOf)):
+                yield -1 - self._node(self._formula((node,)))
+            else:
+                yield self._atom(node)
+
+    def _node(self, clauses: _Clauses) -> int:
+        if clauses not in self._node_numbers:
+            below = (self._levels[-1 - ref] for _, refs in clauses for ref in refs if ref < 0)
+            self._levels.append(1 + max(below, default=-1))
+            self._nodes.append(clauses)
+            self._node_numbers[clauses] = len(self._nodes) - 1
+        return self._node_numbers[clauses]
+
+    def _atom(self, atom: Atom) -> int:
+        return self._number(_meaning(atom))
+
+    def _number(self, meaning: _Meaning) -> int:
+        if meaning not in self._atoms:
+            guards = tuple({self._atom(term) for term in _guards(meaning)})
+            self._atoms[meaning] = len(self._atoms)
+            if isinstance(meaning, _Asked):
+                self._guards[self._atoms[meaning]] = guards
+        return self._atoms[meaning]
+
+    def _counted(self, atom: Atom) -> tuple[int, int, float]:
+        title = _title_meaning(atom)
+        return self._atom(atom), -1 if title is None else self._number(title), atom.weight
+
+    # from formulas to arrays
+
+    def _raw(self) -> Segment:
+        """Everything as arrays, in the order in which it came, what is gone too."""
+        keys = np.zeros(len(self._filters), dtype=np.int64)
+        keys[list(self._rows.values())] = list(self._rows.keys())
+        meanings = tuple(self._atoms)
+        return Segment(
+            keys=keys,
+            levels=np.array(self._levels, dtype=np.int16),
+            **_formula_arrays(self._nodes, self._filters, len(meanings)),
+            digests=hashes_of_bytes(_digest_source(meaning) for meaning in meanings),
+            **_term_arrays(meanings),
+            **_fact_arrays(meanings),
+            **_asked_arrays(meanings, self._guards),
+            **_score_arrays(self._scores),
+        )
+
+
+class _FormulaList:
+    """Formulas as three growing lists of numbers, four bytes each."""
+
+    def __init__(self) -> None:
+        self.clause_counts = array("i")
+        self.literal_counts = array("i")
+        self.negated = array("b")
+        self.refs = array("i")
+
+    def __len__(self) -> int:
+        return len(self.clause_counts)
+
+    def append(self, clauses: _Clauses) -> None:
+        self.clause_counts.append(len(clauses))
+        for is_negated, refs in clauses:
+            self.literal_counts.append(len(refs))
+            self.negated.append(is_negated)
+            self.refs.extend(refs)
+
+
+def _formula_arrays(nodes: _FormulaList, filters: _FormulaList, atoms: int) -> dict[str, Array]:
+    refs = np.concatenate([np.array(part.refs, dtype=np.int64) for part in (nodes, filters)])
+    return {
+        "clauses": offsets(_both(nodes.clause_counts, filters.clause_counts)),
+        "literals": offsets(_both(nodes.literal_counts, filters.literal_counts)),
+        "negated": _both(nodes.negated, filters.negated).astype(bool),
+        "refs": np.where(refs < 0, atoms - 1 - refs, refs),
+    }
+
+
+def _both(left: "array[int]", right: "array[int]") -> Array:
+    return np.concatenate([np.array(left, dtype=np.int32), np.array(right, dtype=np.int32)])
+
+
+def _positive(node: Node) -> Iterator[Atom]:
+    """The atoms that count for the score, in the order in which `evaluate` adds them up."""
+    if isinstance(node, (AllOf, AnyOf)):
+        for child in node.children:
+            yield from _positive(child)
+    elif not isinstance(node, NoneOf):
+        yield node
+
+
+def _meaning(atom: Atom) -> _Meaning:
+    """What an atom says, without its weight and the way it was written."""
+    match atom:
+        case Words() if atom.words and all(field in FIELDS for field in atom.fields):
+            return _term(atom, sum(FIELDS[field] for field in set(atom.fields)))
+        case CategoryIs():
+            kind = "primary" if atom.is_primary else "category"
+            return _Facts(frozenset(fact(kind, code) for code in atom.codes))
+        case TypeIs():
+            return _one_fact("type", atom.type)
+        case SourceIs():
+            return _one_fact("source", atom.term)
+        case IdIs():
+            return _one_fact("id", atom.paper_id)
+        case DoiIs():
+            return _one_fact("doi", atom.doi)
+        case AuthorIs() if atom.name.family:
+            return _Asked(ASK_AUTHOR, _bare(atom))
+        case Exact() if atom.term and all(field in FIELDS for field in atom.fields):
+            return _Asked(ASK_EXACT, _bare(atom))
+    return _Asked(ASK_ANY, _bare(atom))
+
+
+def _title_meaning(atom: Atom) -> _Meaning | None:
+    """The same atom, looked for in the title only; None if it cannot hit there."""
+    match atom:
+        case CategoryIs() | TypeIs() | SourceIs() | IdIs() | DoiIs() | AuthorIs():
+            return None
+        case Words() | Exact() | Regex():
+            return _meaning(replace(atom, fields=("title",))) if "title" in atom.fields else None
+    return _Asked(ASK_ANY | IN_TITLE, _bare(atom))
+
+
+def _term(atom: Words, mask: int) -> _Term:
+    if atom.is_prefix:
+        return _Term(mask, atom.words[:-1], atom.words[-1])
+    return _Term(mask, atom.words, None)
+
+
+def _one_fact(kind: str, value: str) -> _Facts:
+    return _Facts(frozenset((fact(kind, value),)))
+
+
+def _guards(meaning: _Meaning) -> tuple[Atom, ...]:
+    """Atoms that are found fast and must all hold if this one holds."""
+    match meaning:
+        case _Asked(atom=Near(terms=terms, fields=fields)):
+            guards = tuple(replace(term, fields=fields) for term in terms)
+            # One that were asked about itself would be known too late.
+            return tuple(guard for guard in guards if isinstance(_meaning(guard), _Term))
+    return ()
+
+
+def _bare(atom: Atom) -> Atom:
+    return replace(atom, weight=1.0, label="", path=())
+
+
+def _digest_source(meaning: _Meaning) -> bytes:
+    match meaning:
+        case _Term():
+            # Words hold no blank and no star.
+            parts = [f"term{meaning.mask}", *meaning.words]
+            parts += [] if meaning.beginning is None else [f"{meaning.beginning}*"]
+            text = " ".join(parts)
+        case _Facts():
+            # Lengths first: a fact may hold any character.
+            text = "facts" + "".join(f" {len(one)} {one}" for one in sorted(meaning.any_of))
+        case _Asked():
+            return b"asked%d " % meaning.kind + encode(meaning.atom)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _term_arrays(meanings: Sequence[_Meaning]) -> dict[str, Array]:
+    terms = [(i, one) for i, one in enumerate(meanings) if isinstance(one, _Term)]
+    words = list(dict.fromkeys(word for _, term in terms for word in term.words))
+    begun = list(dict.fromkeys(term.beginning for _, term in terms if term.beginning is not None))
+    word_numbers = {word: number for number, word in enumerate(words)}
+    begun_numbers: dict[str | None, int] = {text: number for number, text in enumerate(begun)}
+    begun_numbers[None] = -1
+    singles = [(i, one) for i, one in terms if len(one.words) == 1 and one.beginning is None]
+    only_begun = [(i, one) for i, one in terms if not one.words]
+    rows = [(i, one) for i, one in terms if len(one.words) + (one.beginning is not None) > 1]
+    return {
+        **_vocabulary_arrays(words),
+        **text_arrays(
+            "beginnings",
+            "beginning_text",
+            [text.encode("utf-8", "surrogatepass") for text in begun],
+        ),
+        "single_words": _ints(word_numbers[one.words[0]] for _, one in singles),
+        "single_atoms": _ints(i for i, _ in singles),
+        "single_masks": _masks(singles),
+        "begun_texts": _ints(begun_numbers[one.beginning] for _, one in only_begun),
+        "begun_atoms": _ints(i for i, _ in only_begun),
+        "begun_masks": _masks(only_begun),
+        "row_sizes": np.zeros(HASHED + 2, dtype=np.int64),
+        "row_hashes": np.zeros(len(rows), dtype=np.uint64),
+        "row_atoms": _ints(i for i, _ in rows),
+        "row_masks": _masks(rows),
+        "row_bounds": offsets(_ints(len(one.words) for _, one in rows)),
+        "row_words": _ints(word_numbers[word] for _, one in rows for word in one.words),
+        "row_beginnings": _ints(begun_numbers[one.beginning] for _, one in rows),
+    }
+
+
+def _vocabulary_arrays(words: Sequence[str]) -> dict[str, Array]:
+    pairs = [(form, number) for number, word in enumerate(words) for form in forms(word)]
+    return {
+        "vocabulary": hashes(words),
+        "families": hashes(_family(word) for word in words),
+        "form_hashes": hashes(form for form, _ in pairs),
+        "form_words": _ints(number for _, number in pairs),
+    }
+
+
+@lru_cache(maxsize=10_000)
+def _family(word: str) -> str:
+    """
+    One word for all that are forms of each other, through however many steps.
+
+    "Is a form of" is symmetric, but "basis" and "base" are no forms of each other and share
+    "bases". A family has less than a dozen words: a plural has a plural once at most, and singulars
+    get shorter.
+    """
+    found = {word}
+    new = [word]
+    while new:
+        more = forms(new.pop()) - found
+        found |= more
+        new += more
+    return min(found)
+
+
+def _ints(numbers: Iterable[int]) -> Array:
+    return np.fromiter(numbers, dtype=np.int64)
+
+
+def _masks(terms: Sequence[tuple[int, _Term]]) -> Array:
+    return np.fromiter((term.mask for _, term in terms), dtype=np.uint8)
+
+
+def _fact_arrays(meanings: Sequence[_Meaning]) -> dict[str, Array]:
+    pairs = [
+        (text, i)
+        for i, one in enumerate(meanings)
+        if isinstance(one, _Facts)
+        for text in one.any_of
+    ]
+    return {
+        "fact_hashes": hashes(text for text, _ in pairs),
+        "fact_atoms": _ints(i for _, i in pairs),
+    }
+
+
+def _asked_arrays(
+    meanings: Sequence[_Meaning], all_guards: dict[int, tuple[int, ...]]
+) -> dict[str, Array]:
+    asked = [(i, one) for i, one in enumerate(meanings) if isinstance(one, _Asked)]
+    families = [
+        (text, place)
+        for place, (_, one) in enumerate(asked)
+        if one.kind == ASK_AUTHOR and isinstance(one.atom, AuthorIs)
+        for text in family_keys(one.atom.name)
+    ]
+    return {
+        "asked_atoms": _ints(i for i, _ in asked),
+        "asked_kinds": np.fromiter((one.kind for _, one in asked), dtype=np.uint8),
+        **text_arrays("asked_bounds", "asked_text", [encode(one.atom) for _, one in asked]),
+        "guard_bounds": offsets(_ints(len(all_guards[i]) for i, _ in asked)),
+        "guard_atoms": _ints(guard for i, _ in asked for guard in all_guards[i]),
+        "family_hashes": hashes(text for text, _ in families),
+        "family_asked": _ints(place for _, place in families),
+    }
+
+
+def family_keys(name: Name) -> set[str]:
+    """
+    The family name in one word, with its particles and without, and the first given letter.
+
+    Whoever `authors.may_be` takes for that person has one of these among his `name_keys`: families
+    are compared as tuples or joined, with their particles or without; given names that agree begin
+    with the same letter, be they initials or not.
+    """
+    initial = name.given[0][0] if name.given else ""
+    bare = name.family[_leading_particles(name.family[:-1]) :]
+    return {f"{''.join(family)} {initial}" for family in (name.family, bare)}
+
+
+def name_keys(name: Name) -> set[str]:
+    """The keys of all that the name can be read as: the family last, or first, of any length."""
+    words = (*name.given, *name.family)
+    found = set()
+    for start in range(len(words)):
+        family = "".join(words[start:])
+        found |= {f"{family} ", f"{family} {words[0][0]}"}
+    for start in range(_leading_particles(words) + 1):
+        for end in range(start + 1, len(words)):
+            found.add(f"{''.join(words[start:end])} {words[end][0]}")
+    return found
+
+
+def _leading_particles(words: Sequence[str]) -> int:
+    return next((i for i, word in enumerate(words) if word not in PARTICLES), len(words))
+
+
+def _score_arrays(
+    scores: dict[int, tuple[float, tuple[tuple[int, int, float], ...]]],
+) -> dict[str, Array]:
+    counted = [one for _, these in scores.values() for one in these]
+    return {
+        "scored_keys": _ints(scores.keys()),
+        "scored_least": np.fromiter((least for least, _ in scores.values()), dtype=np.float64),
+        "scored_bounds": offsets(_ints(len(these) for _, these in scores.values())),
+        "scored_atoms": _ints(atom for atom, _, _ in counted),
+        "scored_titles": _ints(title for _, title, _ in counted),
+        "scored_weights": np.fromiter((weight for _, _, weight in counted), dtype=np.float64),
+    }

@@ -1,0 +1,423 @@
+"""
+How fast the filter engine is, beside tantivy and SQLite FTS5: ``make bench``.
+
+Real papers, filters made from real phrases by a fixed seed. Each engine has its index built before
+the clock starts: ours of the filters, theirs of the papers, which come to them as words already,
+with each word's plurals made one. Ours takes the papers' text apart while the clock runs. All
+three have to agree on every pair of filter and paper.
+"""
+
+import argparse
+import gzip
+import json
+import math
+import os
+import random
+import resource
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tantivy
+
+from digestbot.filters import Filter
+from digestbot.filters.arrays import Array
+from digestbot.filters.conditions import READERS
+from digestbot.filters.index import Batch, Index
+from digestbot.filters.tree import AllOf, AnyOf, CategoryIs, NoneOf, Words
+from digestbot.model import Announcement, Author
+from digestbot.text import forms, plain, words
+from tests.factories import make_announcement, make_paper
+
+SEED = 3
+DAY = 1000
+"""Papers that arXiv announces on one day, or a little more."""
+PHRASES = 60_000
+TRIES = 5
+
+Pairs = set[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Filters as numbers of terms and categories: any of the first, in one of the second, …"""
+
+    terms: tuple[Words, ...]
+    codes: tuple[CategoryIs, ...]
+    any_of: tuple[Array, Array]
+    within: tuple[Array, Array]
+    none_of: tuple[Array, Array]
+
+    def parts(self, number: int) -> tuple[list[int], list[int], list[int]]:
+        """The terms, the categories and the excluded terms of one filter."""
+        any_of, within, none_of = (
+            numbers[bounds[number] : bounds[number + 1]].tolist()
+            for bounds, numbers in (self.any_of, self.within, self.none_of)
+        )
+        return any_of, within, none_of
+
+    def filter(self, number: int) -> Filter:
+        """That filter, as if it had been read from YAML."""
+        any_of, within, none_of = self.parts(number)
+        children: list[AnyOf | NoneOf] = [AnyOf(children=tuple(self.terms[i] for i in any_of))]
+        if within:
+            children.append(AnyOf(children=tuple(self.codes[i] for i in within)))
+        if none_of:
+            children.append(NoneOf(children=tuple(self.terms[i] for i in none_of)))
+        return Filter(root=AllOf(children=tuple(children)))
+
+
+def read_papers(corpus: Path, count: int) -> tuple[Announcement, ...]:
+    """The first papers of the corpus, as the store would hold them."""
+    with gzip.open(corpus / "papers" / "arxiv-papers-A.jsonl.gz", "rt", encoding="utf-8") as file:
+        return tuple(_announcement(json.loads(line)) for line in islice(file, count))
+
+
+def _announcement(row: dict[str, Any]) -> Announcement:
+    paper = make_paper(
+        title=plain(row["title"], one_line=True),
+        abstract=plain(row["abstract"]),
+        authors=tuple(Author(name=str(author)) for author in row["authors"]),
+        categories=tuple(row["categories"]),
+        primary_category=row["primary_category"],
+        comment=row.get("comment"),
+    )
+    return make_announcement(paper=paper)
+
+
+def make_workload(corpus: Path, papers: Sequence[Announcement], count: int) -> Workload:
+    """*count* filters of phrases that people look for and phrases of titles."""
+    lines = (corpus / "keywords.txt").read_text(encoding="utf-8").splitlines()
+    real = _terms(line.split("\t")[0] for line in lines)
+    titles = (words(told.paper.title) for told in papers[DAY:])
+    grams = {
+        " ".join(word.text for word in title[i : i + size])
+        for title in titles
+        for size in (1, 2, 3)
+        for i in range(len(title) - size + 1)
+    }
+    chosen = sorted(grams)
+    random.Random(SEED).shuffle(chosen)
+    terms = (*real, *_terms(islice(chosen, PHRASES)))
+    codes = sorted({code for told in papers for code in told.paper.categories})
+    rng = np.random.default_rng(SEED)
+
+    def pick(sizes: Array) -> tuple[Array, Array]:
+        some = rng.integers(0, len(terms), sizes.sum())
+        well_known = rng.integers(0, len(real), sizes.sum())
+        chosen = np.where(rng.random(sizes.sum()) < 0.5, well_known, some)
+        return np.concatenate([[0], np.cumsum(sizes)]), chosen.astype(np.int32)
+
+    category_counts = rng.integers(0, 4, count)
+    within = rng.integers(0, len(codes), category_counts.sum()).astype(np.int32)
+    return Workload(
+        terms=terms,
+        codes=tuple(
+            CategoryIs(term=code, codes=frozenset((code, code.casefold()))) for code in codes
+        ),
+        any_of=pick(rng.integers(3, 9, count)),
+        within=(np.concatenate([[0], np.cumsum(category_counts)]), within),
+        none_of=pick(rng.choice((0, 0, 1, 2), count)),
+    )
+
+
+def _terms(texts: Iterator[str]) -> tuple[Words, ...]:
+    read = (READERS[""](text, "", 1.0, ()) for text in texts if words(text))
+    found = [atom for atom in read if isinstance(atom, Words) and not atom.is_prefix]
+    return tuple(atom for atom in found if all(_is_simple(word) for word in atom.words))
+
+
+def _is_simple(word: str) -> bool:
+    """Whether all its forms have the same forms, so that one token can stand for them all."""
+    return all(forms(form) == forms(word) for form in forms(word))
+
+
+def token(word: str) -> str:
+    """The word as every tokenizer leaves it, the same for all its forms."""
+    return "w" + min(forms(word)).encode().hex()
+
+
+def as_tokens(told: Announcement) -> str:
+    """Title and abstract as tokens, with one between them that is in no term."""
+    texts = (told.paper.title, told.paper.abstract)
+    return " end ".join(" ".join(token(word.text) for word in words(text)) for text in texts)
+
+
+# the rivals
+
+
+def tantivy_engine(day: Sequence[Announcement]) -> Callable[[Workload, Sequence[int]], Pairs]:
+    """An index of the papers in memory; a query for each filter, made before the clock starts."""
+    builder = tantivy.SchemaBuilder()
+    builder.add_text_field("text", tokenizer_name="whitespace")
+    builder.add_text_field("category", tokenizer_name="raw")
+    builder.add_integer_field("number", stored=True, fast=True)
+    schema = builder.build()
+    index = tantivy.Index(schema)
+    writer = index.writer(heap_size=200_000_000, num_threads=1)
+    for number, told in enumerate(day):
+        document = tantivy.Document(text=as_tokens(told), number=number)
+        for code in told.paper.categories:
+            document.add_text("category", code)
+        writer.add_document(document)
+    writer.commit()
+    writer.wait_merging_threads()
+    index.reload()
+    searcher = index.searcher()
+    assert searcher.num_segments == 1, "document numbers are those of one segment"
+    query = tantivy.Query
+    must, should, must_not = tantivy.Occur.Must, tantivy.Occur.Should, tantivy.Occur.MustNot
+
+    def of_term(atom: Words) -> Any:
+        tokens = [token(word) for word in atom.words]
+        if len(tokens) == 1:
+            return query.term_query(schema, "text", tokens[0], index_option="basic")
+        return query.phrase_query(schema, "text", list(tokens))
+
+    def of_filter(workload: Workload, number: int) -> Any:
+        any_of, within, none_of = workload.parts(number)
+        clauses = [
+            (must, query.boolean_query([(should, of_term(workload.terms[i])) for i in any_of]))
+        ]
+        if within:
+            codes = [query.term_query(schema, "category", workload.codes[i].term) for i in within]
+            clauses.append((must, query.boolean_query([(should, one) for one in codes])))
+        clauses += [(must_not, of_term(workload.terms[i])) for i in none_of]
+        return query.boolean_query(clauses)
+
+    def run(workload: Workload, numbers: Sequence[int]) -> Pairs:
+        queries = [of_filter(workload, number) for number in numbers]
+        started = time.process_time()
+        found = [searcher.search(one, limit=DAY, count=False).hits for one in queries]
+        timings["tantivy"] = time.process_time() - started
+        return {
+            (number, address.doc)
+            for number, these in zip(numbers, found, strict=True)
+            for _, address in these
+        }
+
+    return run
+
+
+def fts5_engine(day: Sequence[Announcement]) -> Callable[[Workload, Sequence[int]], Pairs]:
+    """A table of the papers in memory; a MATCH for each filter."""
+    database = sqlite3.connect(":memory:")
+    database.execute("CREATE VIRTUAL TABLE papers USING fts5(text, category, detail=full)")
+    for number, told in enumerate(day):
+        codes = " ".join(f"c{code.encode().hex()}" for code in told.paper.categories)
+        database.execute(
+            "INSERT INTO papers(rowid, text, category) VALUES (?, ?, ?)",
+            (number, as_tokens(told), codes),
+        )
+    database.execute("INSERT INTO papers(papers) VALUES ('optimize')")
+
+    def of_term(atom: Words) -> str:
+        return '"' + " ".join(token(word) for word in atom.words) + '"'
+
+    def of_filter(workload: Workload, number: int) -> str:
+        any_of, within, none_of = workload.parts(number)
+        text = "(" + " OR ".join(f"text:{of_term(workload.terms[i])}" for i in any_of) + ")"
+        if within:
+            codes = (f"category:c{workload.codes[i].term.encode().hex()}" for i in within)
+            text += f" AND ({' OR '.join(codes)})"
+        if none_of:
+            shut_out = " OR ".join(f"text:{of_term(workload.terms[i])}" for i in none_of)
+            text = f"({text}) NOT ({shut_out})"
+        return text
+
+    def run(workload: Workload, numbers: Sequence[int]) -> Pairs:
+        matches = [of_filter(workload, number) for number in numbers]
+        ask = "SELECT rowid FROM papers WHERE papers MATCH ?"
+        started = time.process_time()
+        found = [database.execute(ask, (text,)).fetchall() for text in matches]
+        timings["FTS5"] = time.process_time() - started
+        return {
+            (number, row) for number, rows in zip(numbers, found, strict=True) for (row,) in rows
+        }
+
+    return run
+
+
+timings: dict[str, float] = {}
+"""What each rival took the last time, in seconds."""
+
+# the measurements
+
+
+def best_of(tries: int, measured: Callable[[], object]) -> float:
+    """The shortest of several runs, in seconds: the others were disturbed."""
+    taken = []
+    for _ in range(tries):
+        started = time.process_time()
+        measured()
+        taken.append(time.process_time() - started)
+    return min(taken)
+
+
+def resident_mb(path: Path, corpus: Path) -> float:
+    """What the opened index adds to a process that has matched the same before, and closed it."""
+    command = [sys.executable, "-m", "tests.bench.bench_filters", "--resident", str(path)]
+    environment = {**os.environ, "DIGESTBOT_CORPUS": str(corpus)}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    return float(done.stdout)
+
+
+def print_resident(path: Path, corpus: Path) -> None:
+    day = read_papers(corpus, DAY)
+    Index.open(path).match(Batch.of(day))
+    before = _resident_kb()
+    index = Index.open(path)
+    index.match(Batch.of(day))
+    say(f"{(_resident_kb() - before) / 1024:.2f}")
+
+
+def _resident_kb() -> int:
+    if sys.platform == "linux":
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(status.split("VmRSS:")[1].split()[0])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def say(line: str = "") -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+class Figures:
+    """The figures beside what was asked for; remembers whether one was missed."""
+
+    def __init__(self) -> None:
+        self.missed = 0
+
+    def least(self, what: str, value: float, wanted: float, unit: str = "") -> None:
+        self._say(what, f"{value:.3g}{unit}", f">= {wanted:g}{unit}", value >= wanted)
+
+    def most(self, what: str, value: float, wanted: float, unit: str = "") -> None:
+        self._say(what, f"{value:.3g}{unit}", f"<= {wanted:g}{unit}", value <= wanted)
+
+    def _say(self, what: str, value: str, wanted: str, is_met: bool) -> None:
+        self.missed += not is_met
+        say(f"  {what:<58}{value:>12}{wanted:>12}  {'ok' if is_met else 'MISSED'}")
+
+
+WANTED = {100_000: (15, 30), 1_000_000: (30, 60)}
+"""Filters → how many times faster than tantivy and FTS5."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--most", type=int, default=1_000_000, help="filters in the largest run")
+    parser.add_argument("--rivals", type=int, default=100_000, help="filters the rivals are given")
+    parser.add_argument("--resident", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if "DIGESTBOT_CORPUS" not in os.environ:
+        parser.error("DIGESTBOT_CORPUS names no folder of real papers")
+    corpus = Path(os.environ["DIGESTBOT_CORPUS"])
+    if given.resident:
+        print_resident(given.resident, corpus)
+        return 0
+    figures = Figures()
+    with tempfile.TemporaryDirectory() as folder:
+        measure(corpus, Path(folder), given.most, given.rivals, figures)
+    return 1 if figures.missed else 0
+
+
+def measure(corpus: Path, folder: Path, most: int, rivals: int, figures: Figures) -> None:
+    papers = read_papers(corpus, 6 * DAY)
+    day = papers[:DAY]
+    workload = make_workload(corpus, papers, most)
+    say(f"{len(day)} papers, {len(workload.terms)} terms, {len(workload.codes)} categories")
+    engines = {"tantivy": tantivy_engine(day), "FTS5": fts5_engine(day)}
+    taken: dict[int, float] = {}
+    for count in (10_000, 100_000, 1_000_000):
+        if count <= most:
+            taken[count] = measure_size(
+                corpus,
+                folder / f"{count}",
+                workload,
+                day,
+                count,
+                min(count, rivals),
+                engines,
+                figures,
+            )
+    sizes = sorted(taken)
+    if len(sizes) > 1:
+        growth = math.log(taken[sizes[-1]] / taken[sizes[0]]) / math.log(sizes[-1] / sizes[0])
+        figures.most(f"growth from {sizes[0]} to {sizes[-1]}: N to the power of", growth, 0.6)
+    one = Index()
+    one.put(1, workload.filter(1))
+    alone = best_of(TRIES, lambda: one.match(Batch.of(day)))
+    figures.most("one filter, one day, its text taken apart", alone, 0.25, " s")
+
+
+def measure_size(
+    corpus: Path,
+    path: Path,
+    workload: Workload,
+    day: Sequence[Announcement],
+    count: int,
+    rivals: int,
+    engines: dict[str, Callable[[Workload, Sequence[int]], Pairs]],
+    figures: Figures,
+) -> float:
+    say()
+    started = time.process_time()
+    index = Index()
+    for number in range(count):
+        index.put(number, workload.filter(number))
+    index.merge()
+    built = time.process_time() - started
+    index.save(path)
+    apart = best_of(TRIES, lambda: Batch.of(day))
+    whole = best_of(TRIES, lambda: index.match(Batch.of(day)))
+    found = index.match(Batch.of(day))
+    say(f"{count} filters: built in {built:.1f} s, {len(found)} pairs match")
+    say(f"  matched in {whole:.3f} s, of which the text {apart:.3f} s")
+    compare(workload, found.keys, found.places, count, rivals, whole, engines, figures)
+    per_hundred_thousand = 100_000 / count
+    if count >= 100_000:
+        size = index.size_bytes / 1e6 * per_hundred_thousand
+        figures.most("index, in memory, for each 100,000 filters", size, 10, " MB")
+        resident = resident_mb(path, corpus) * per_hundred_thousand
+        figures.most("resident once opened and matched", resident, 10, " MB")
+    figures.most("open the saved index", best_of(TRIES, lambda: Index.open(path)), 0.5, " s")
+    changing = Index.open(path)
+    change = best_of(TRIES, lambda: changing.put(5, workload.filter(6)))
+    figures.most("change one filter", change * 1000, 1, " ms")
+    changed = changing.match(Batch.of(day))
+    assert changed.of(5) == changed.of(6), "the changed filter is not visible"
+    return whole
+
+
+def compare(
+    workload: Workload,
+    keys: Array,
+    places: Array,
+    count: int,
+    rivals: int,
+    whole: float,
+    engines: dict[str, Callable[[Workload, Sequence[int]], Pairs]],
+    figures: Figures,
+) -> None:
+    """Beside the rivals; if they get fewer filters, their time is taken for proportional."""
+    numbers = range(rivals)
+    ours = set(zip(keys[keys < rivals].tolist(), places[keys < rivals].tolist(), strict=True))
+    wanted = WANTED.get(count, (0, 0))
+    for (name, engine), ratio in zip(engines.items(), wanted, strict=True):
+        theirs = engine(workload, numbers)
+        assert theirs == ours, f"{name} and we differ in {len(theirs ^ ours)} of {len(ours)} pairs"
+        seconds = timings[name] * count / rivals
+        figures.least(f"faster than {name} ({seconds:.1f} s), times", seconds / whole, ratio)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

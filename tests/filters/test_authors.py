@@ -1,0 +1,36 @@
+"""Whose name is whose; the table says why."""
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from digestbot.filters.authors import SUFFIXES, may_be, parse_name
+from tests.filters.tables import table
+
+
+@pytest.mark.parametrize(
+    ("wanted", "author", "found"),
+    [pytest.param(*row[:3], id=f"{row[0]} = {row[1]}: {row[3]}") for row in table("authors.tsv")],
+)
+def test_names_that_may_be_one_person(wanted: str, author: str, found: str) -> None:
+    assert may_be(parse_name(wanted), author) is (found == "yes")
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_any_name_can_be_asked_for(wanted: str, author: str) -> None:
+    name = parse_name(wanted)
+    if name.family:
+        assert may_be(name, wanted)
+        assert may_be(name, author) in (True, False)
+
+
+@given(
+    st.from_regex(r"[A-Z][a-z]{1,6}( [A-Z][a-z]{1,6})?", fullmatch=True),
+    st.from_regex(r"[B-Z][a-z]{4,8}", fullmatch=True),
+)
+def test_a_name_is_found_in_each_of_its_forms(given_names: str, family: str) -> None:
+    assume(not SUFFIXES & set(given_names.lower().split()))
+    wanted = parse_name(f"{given_names} {family}")
+    initials = " ".join(f"{name[0]}." for name in given_names.split())
+    for author in (f"{given_names} {family}", f"{family}, {given_names}", f"{initials} {family}"):
+        assert may_be(wanted, author)

@@ -1,0 +1,99 @@
+"""
+Mutated filters and queries: whatever is written, a filter or mistakes come out, nothing else.
+
+A few thousand in every run, from a new seed each time that a failure tells; ten minutes under the
+mark ``soak``.
+"""
+
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from digestbot.filters import check_filter, evaluate, explain, in_words
+from digestbot.filters.language import KEYS
+from tests.factories import make_announcement
+from tests.filters.tables import table
+
+PAGE = (Path(__file__).parents[2] / "docs" / "filters.md").read_text(encoding="utf-8")
+FILTERS = [
+    *re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL),
+    *(row[0] for row in table("filters.tsv")),
+]
+QUERIES = [row[0] for row in table("queries.tsv")]
+SCRAPS = [
+    *KEYS, "min_score", "examples", "match", "skip", ": ", "- ", "[", "]", "{", "}", ", ", "\n",
+    "  ", "'", '"', "*", "&a ", "*a", "!!str ", "<<: ", "null", "true", "1e999", ".nan", "0x10",
+    "2026-01-01", "9" * 400, "\\", "$", "\0", "\ud7ff", "\U0001f600", "é", "学", "AND", " OR ",
+    "ANDNOT", "NOT", "ti:", "au:", "all:", "cat:", "id:", "rn:", "(", ")", "submittedDate:",
+    "[20260101 TO *]", "%22", "%", "+AND+", "+", "_", ":", "cs.*", "2603.20941", "(?i)", "{2,9}",
+    "|", "?", "x" * 600,
+]  # fmt: skip
+ANNOUNCEMENT = make_announcement()
+
+
+def mutated(seeds: list[str], rng: random.Random) -> str:
+    """One of *seeds*, cut, doubled, joined with others and sprinkled with scraps."""
+    text = rng.choice(seeds)
+    for _ in range(rng.choice((1, 1, 2, 3, 5, 8))):
+        start = rng.randint(0, len(text))
+        end = min(len(text), start + rng.choice((0, 0, 1, 2, 5, 20)))
+        other = rng.choice(seeds)
+        cut = rng.randint(0, len(other))
+        put = rng.choice((rng.choice(SCRAPS), "", text[start:end] * 2, other[cut : cut + 20]))
+        text = text[:start] + put + text[end:]
+    return text
+
+
+def yaml_data(seeds: list[str], rng: random.Random) -> Iterator[object]:
+    """What YAML makes of a mutated text; nothing if it is no YAML."""
+    # What is no YAML is the loader's business; the config's own tests are about it.
+    with suppress(YAMLError, ValueError, TypeError, AttributeError):
+        yield YAML(typ="safe").load(mutated(seeds, rng))
+
+
+def query_data(seeds: list[str], rng: random.Random) -> Iterator[object]:
+    yield {"query": mutated(seeds, rng)}
+
+
+def check(data: object) -> None:
+    found, mistakes = check_filter(data)
+    assert (found is None) == bool(mistakes)
+    assert all(str(mistake) and "\n" not in str(mistake) for mistake in mistakes)
+    if found is not None:
+        assert found.in_words()
+        explanation = explain(found, ANNOUNCEMENT)
+        assert explanation.passed is evaluate(found, ANNOUNCEMENT).matched
+        assert in_words(explanation)
+
+
+SOURCES = pytest.mark.parametrize(
+    ("make", "seeds"), [(yaml_data, FILTERS), (query_data, QUERIES)], ids=["yaml", "queries"]
+)
+Make = Callable[[list[str], random.Random], Iterator[object]]
+
+
+@SOURCES
+def test_mutations_are_filters_or_mistakes(make: Make, seeds: list[str]) -> None:
+    seed = random.randrange(2**32)
+    rng = random.Random(seed)
+    for i in range(700):
+        for data in make(seeds, rng):
+            try:
+                check(data)
+            except Exception as error:
+                raise AssertionError(f"seed {seed}, number {i}: {data!r}") from error
+
+
+@pytest.mark.soak
+@SOURCES
+def test_five_minutes_of_mutations_each(make: Make, seeds: list[str]) -> None:
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
+        test_mutations_are_filters_or_mistakes(make, seeds)

@@ -1,0 +1,255 @@
+"""The language: what it accepts, and what it says of every mistake."""
+
+from collections.abc import Sequence
+from datetime import date
+from difflib import get_close_matches
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digestbot.errors import InvalidFilter
+from digestbot.filters import check_filter, parse_filter
+from digestbot.filters.language import ATOMS, GROUPS
+
+DEEP: Any = "x"
+for _ in range(40):
+    DEEP = {"any": [DEEP]}
+
+
+@pytest.mark.parametrize("nothing", [None, {}, []])
+def test_no_condition_lets_everything_in(nothing: object) -> None:
+    assert parse_filter(nothing).atoms() == ()
+    assert parse_filter(nothing).in_words() == "everything"
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("serverless", "serverless"),
+        (["a b", "c"], "a b or c"),
+        ({"title": ["a", "b"], "category": "cs.DC"}, "(title: a or title: b) and category: cs.DC"),
+        ({"any": ["a", {"all": ["b", "c"]}], "none": "d"}, "(a or (b and c)) and not d"),
+        ({"not": ["a", "b"]}, "not (a or b)"),
+        ({"title": 2024}, "title: 2024"),
+        (["a", {"title": "b", "not": "c"}], "a or (title: b and not c)"),
+    ],
+)
+def test_a_filter_says_itself_in_words(data: object, words: str) -> None:
+    assert parse_filter(data).in_words() == words
+
+
+@pytest.mark.parametrize(
+    ("data", "path", "says"),
+    [
+        ({"catgory": "cs.DC"}, ("catgory",), 'unknown key "catgory"; did you mean "category"?'),
+        ({"any": [{"titel": "x"}]}, ("any", 0, "titel"), 'did you mean "title"?'),
+        ({"like": "x.bib"}, ("like",), 'unknown key "like"; known are any, all, none'),
+        ({"query": "tit:x"}, ("query",), 'at character 1: unknown prefix "tit"'),
+        ({"query": ["ti:x", "ti:"]}, ("query", 1), 'at character 1: nothing follows "ti:"'),
+        ({True: "x"}, (True,), 'unknown key "True"'),
+        (True, (), "YAML reads this as true; quote it"),
+        ({"title": False}, ("title",), "YAML reads this as false; quote it"),
+        (["x", None], (1,), "needs words, not nothing"),
+        ({"title": {"x": "y"}}, ("title",), "title needs words, not a mapping"),
+        ({"title": [["x"]]}, ("title", 0), "title needs words, not a list"),
+        ({"title": date(2026, 1, 2)}, ("title",), "not a date; quote it"),
+        ("", (), "has no word to look for"),
+        ({"title": "-- !"}, ("title",), '"-- !" has no word to look for'),
+        ({"title": "*"}, ("title",), "has no word to look for"),
+        ({"title": "g*pu"}, ("title",), '"*" stands only at the end'),
+        ({"title": "gpu *"}, ("title",), '"*" stands only at the end'),
+        ({"title": "x" * 501}, ("title",), "longer than 500 characters"),
+        ({"regex": "x" * 1001}, ("regex",), "longer than 1000 characters"),
+        ({"regex": "(?=x)"}, ("regex",), "not an RE2 expression: invalid perl operator"),
+        ({"regex": "("}, ("regex",), "not an RE2 expression: missing"),
+        ({"regex": "a*"}, ("regex",), "matches the empty text"),
+        ({"regex": "\ud800"}, ("regex",), "half of a character"),
+        ({"exact": " "}, ("exact",), "exact is empty"),
+        ({"author": "--"}, ("author",), '"--" is no name'),
+        ({"category": "cs.DX"}, ("category",), 'did you mean "cs.DS"?'),
+        ({"category": ["cs.DC", "xx.*"]}, ("category", 1), 'unknown category "xx.*"'),
+        ({"primary": "sc.DC"}, ("primary",), 'unknown category "sc.DC"'),
+        ({"category": ""}, ("category",), "unknown category"),
+        (
+            {"type": "replaced"},
+            ("type",),
+            'unknown announce type "replaced"; did you mean "replace"?',
+        ),
+        ({"source": ""}, ("source",), "source is empty"),
+        ({"id": 2603.2094}, ("id",), "loses its last zeros; quote it"),
+        ({"id": "serverless"}, ("id",), "is no paper id"),
+        ({"doi": "x"}, ("doi",), "is no DOI"),
+        ({"any": []}, ("any",), "any is empty"),
+        ({"any": None}, ("any",), "any is empty"),
+        ({"title": []}, ("title",), "title is empty"),
+        ({"weight": 2}, (), "there is no condition here"),
+        ({"any": [{}]}, ("any", 0), "there is no condition here"),
+        ({"title": "x", "weight": "heavy"}, ("weight",), "weight must be a number"),
+        ({"title": "x", "weight": True}, ("weight",), "weight must be a number"),
+        ({"title": "x", "weight": float("inf")}, ("weight",), "weight must be between"),
+        ({"title": "x", "weight": float("nan")}, ("weight",), "weight must be between"),
+        ({"any": ["x"], "weight": 2}, ("weight",), "not beside a group"),
+        ({"any": ["x"], "min_score": "2"}, ("min_score",), "min_score must be a number"),
+        ({"all": [{"min_score": 2}]}, ("all", 0, "min_score"), 'unknown key "min_score"'),
+        ({"examples": ["x"]}, ("examples",), "examples has the keys match and skip"),
+        ({"examples": {"mtch": []}}, ("examples", "mtch"), 'did you mean "match"?'),
+        ({"examples": {"skip": [2603.2]}}, ("examples", "skip", 0), "quote it"),
+        (DEEP, ("any", 0) * 32, "nested deeper than 32 levels"),
+        (["x"] * 2000, (1999,), "more than 2000 conditions"),
+        ({"title": ["x"] * 2001}, ("title",), "more than 2000 conditions"),
+    ],
+)
+def test_a_mistake_has_a_place_and_a_reason(data: object, path: tuple[Any, ...], says: str) -> None:
+    found, mistakes = check_filter(data)
+    assert found is None
+    assert says in str(mistakes[0])
+    assert "\n" not in str(mistakes[0])
+    assert mistakes[0].path == path
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({"title": 10**400}, "YAML reads this as a number; quote it"),
+        ({"title": 10**5000}, "YAML reads this as a number; quote it"),
+        ({10**5000: "x"}, 'unknown key "a number"'),
+        ({"a\nb": "x"}, 'unknown key "a b"'),
+        ({"x" * 100_000: "x"}, "unknown key"),
+        ({"category": "cs." + "x" * 490}, "unknown category"),
+        ({"type": "x" * 490}, "unknown announce type"),
+        ({"any": ["x"], "min_score": 10**400}, "min_score must be between"),
+        ({"near": ["a", "b"], "within": 10**5000}, "within must be a number of words"),
+        ({"regex": r"\pL{200}"}, "not an RE2 expression: pattern too large"),
+        ({"regex": ".{900}"}, "not an RE2 expression: it is too large; repeat less"),
+        ({"regex": "(?:" * 240 + "x" + ")" * 240}, ""),
+        ({"regex": "(" * 500 + "x"}, "not an RE2 expression"),
+    ],
+    ids=lambda value: str(value)[:40] if isinstance(value, str) else "",
+)
+def test_huge_values_are_refused_like_others(data: Any, says: str) -> None:
+    found, mistakes = check_filter(data)
+    assert (found is None) is bool(says)
+    if says:
+        assert str(mistakes[0]).startswith(says)
+        assert len(str(mistakes[0])) < 500
+        assert "\n" not in str(mistakes[0])
+
+
+def test_no_filter_has_more_than_a_hundred_expressions() -> None:
+    assert check_filter({"regex": [f"x{i}" for i in range(100)]})[1] == ()
+    [mistake] = check_filter({"regex": [f"x{i}" for i in range(101)]})[1]
+    assert str(mistake) == 'more than 100 expressions in one filter; join them with "|"'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {f"key{i}": "x" for i in range(100_000)},
+        [{"titel": "x"}] * 1900,
+        {"category": ["cs." + "x" * (i % 400) for i in range(1900)]},
+        {"query": ["ti:"] * 1900},
+        {"all": [{"any": [{"regex": "("}] * 40}] * 40},
+    ],
+    ids=["unknown keys", "unknown keys in mappings", "categories", "queries", "expressions"],
+)
+def test_after_a_hundred_mistakes_the_rest_is_not_read(
+    data: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def counted(word: str, known: Sequence[str], n: int) -> list[str]:
+        asked.append(word)
+        return get_close_matches(word, known, n)
+
+    monkeypatch.setattr("digestbot.filters.conditions.get_close_matches", counted)
+    found, mistakes = check_filter(data)
+    assert found is None
+    assert len(mistakes) == 101
+    assert str(mistakes[-1]) == "more than 100 mistakes; the rest of the filter is not read"
+    assert len(asked) <= 101
+
+
+def test_all_mistakes_are_told_at_once_in_their_order() -> None:
+    data = {"any": [{"titel": "x"}, {"regex": "("}], "all": {"category": "cs.DX"}, "min_score": "a"}
+    found, mistakes = check_filter(data)
+    assert found is None
+    assert [mistake.path for mistake in mistakes] == [
+        ("any", 0, "titel"),
+        ("any", 1, "regex"),
+        ("all", "category"),
+        ("min_score",),
+    ]
+
+
+def test_parsing_raises_the_first_mistake() -> None:
+    with pytest.raises(InvalidFilter, match="did you mean") as error:
+        parse_filter({"titel": "x", "regex": "("})
+    assert error.value.path == ("titel",)
+
+
+def test_a_broken_expression_is_not_told_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    assert check_filter({"regex": "((("})[0] is None
+    assert capfd.readouterr().err == ""
+
+
+def test_a_bomb_of_aliases_is_refused_at_once() -> None:
+    bomb: list[Any] = ["x"] * 10
+    for _ in range(20):
+        bomb = [bomb] * 10
+    found, mistakes = check_filter(bomb)
+    assert found is None
+    assert [str(mistake) for mistake in mistakes] == ["more than 2000 conditions in one filter"]
+
+
+def test_however_deep_it_is_no_more_than_32_levels_are_read() -> None:
+    deep: Any = "x"
+    for _ in range(100_000):
+        deep = [deep]
+    [mistake] = check_filter(deep)[1]
+    assert str(mistake) == "nested deeper than 32 levels"
+    assert len(mistake.path) == 32
+
+
+def test_examples_are_ids_without_versions() -> None:
+    data = {"any": ["x"], "examples": {"match": ["2603.20941v2"], "skip": "doi:10.1000/XYZ"}}
+    examples = parse_filter(data).examples
+    assert examples.match == ("arxiv:2603.20941",)
+    assert examples.skip == ("doi:10.1000/xyz",)
+
+
+@pytest.mark.parametrize("name", ["neuroscience", "Plant Biology", "genomics", "biophysics"])
+def test_other_servers_have_categories_of_their_own(name: str) -> None:
+    assert check_filter({"category": name})[1] == ()
+
+
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=12)
+    | st.dates()
+    | st.sampled_from(["cs.DC", "gpu*", "2603.20941", "new", "(?i)x", "Ion Stoica"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                [*GROUPS, *filter(None, ATOMS), "weight", "min_score", "examples", "x"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(PLAIN)
+def test_any_yaml_is_a_filter_or_a_list_of_mistakes(data: object) -> None:
+    found, mistakes = check_filter(data)
+    assert (found is None) == bool(mistakes)
+    assert all(str(mistake) and "\n" not in str(mistake) for mistake in mistakes)
+    if found is not None:
+        assert found.in_words()
