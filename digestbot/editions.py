@@ -1,0 +1,82 @@
+"""
+Which of the papers that matched go into an edition, in what order, and where it is cut.
+
+Pure: knows no store and no clock. Begin at `select`.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from digestbot.model import Announcement, AnnounceType, EditionPaper, Verdict
+
+_RANK = {announce_type: rank for rank, announce_type in enumerate(AnnounceType)}
+
+_Candidate = tuple[Announcement, Verdict]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """All papers that matched, best first, parted at the limit."""
+
+    included: tuple[EditionPaper, ...]
+    omitted: tuple[EditionPaper, ...]
+
+
+def select(
+    candidates: Iterable[_Candidate], *, limit: int, already: Collection[tuple[str, int]] = ()
+) -> Selection:
+    """
+    One entry for each paper that matched, best first, cut at *limit*.
+
+    The order is total: the higher score, then the newer (by `updated`, else `published`, else when
+    it was seen), then the id. So the same candidates give the same edition in whatever order they
+    come.
+
+    Args:
+        candidates: Announcements of one window with what the filter says of them; those that did
+            not match are left out.
+        limit: How many papers are included at most; 0 or more.
+        already: (paper id, version) pairs that earlier editions offered: left out.
+    """
+    announced: dict[str, list[_Candidate]] = defaultdict(list)
+    for announcement, verdict in candidates:
+        paper = announcement.paper
+        if verdict.matched and (paper.id, paper.version) not in already:
+            announced[paper.id].append((announcement, verdict))
+    ranked = sorted((_merge(several) for several in announced.values()), key=_best_first)
+    return Selection(included=tuple(ranked[:limit]), omitted=tuple(ranked[limit:]))
+
+
+def _merge(several: Sequence[_Candidate]) -> EditionPaper:
+    """
+    What is shown of one paper that was announced several times in the window.
+
+    Text, `seq` and matches are of the newest version, since a match's span is only true in its own
+    text; a paper that is new here stays new although its second version came the same week.
+    """
+    shown, verdict = max(several, key=_newest_version)
+    first = min((announcement for announcement, _ in several), key=_first_seen)
+    return EditionPaper(
+        seq=shown.seq,
+        paper=shown.paper,
+        type=min((announcement.type for announcement, _ in several), key=_RANK.__getitem__),
+        source=first.source,
+        seen_at=first.seen_at,
+        score=max(verdict.score for _, verdict in several),
+        matches=verdict.matches,
+    )
+
+
+def _newest_version(candidate: _Candidate) -> tuple[int, float, int]:
+    announcement, verdict = candidate
+    return announcement.paper.version, verdict.score, -announcement.seq
+
+
+def _first_seen(announcement: Announcement) -> tuple[float, int]:
+    return announcement.seen_at.timestamp(), announcement.seq
+
+
+def _best_first(entry: EditionPaper) -> tuple[float, float, str]:
+    newest = entry.paper.updated or entry.paper.published or entry.seen_at
+    return -entry.score, -newest.timestamp(), entry.paper.id

@@ -1,0 +1,170 @@
+"""Which papers an edition holds: one case a rule, then what holds for any input."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digestbot.editions import select
+from digestbot.model import Announcement, AnnounceType, Match, Verdict
+from tests.factories import NOW, make_announcement, make_paper
+
+Candidate = tuple[Announcement, Verdict]
+
+
+def candidate(
+    id: str = "arxiv:2611.00001",  # noqa: A002 - the paper's own word for it
+    *,
+    version: int = 1,
+    score: float = 1.0,
+    matched: bool = True,
+    term: str = "serverless",
+    age_days: float = 0,
+    **announcement: Any,
+) -> Candidate:
+    when = NOW - timedelta(days=age_days)
+    paper = make_paper(id=id, version=version, published=when, updated=when)
+    hit = Match(field="title", term=term, text=term, start=0, end=len(term))
+    verdict = Verdict(matched=matched, score=score, matches=(hit,))
+    return make_announcement(paper=paper, **announcement), verdict
+
+
+def ids(entries: Sequence[Any]) -> list[str]:
+    return [entry.paper.id for entry in entries]
+
+
+def test_only_what_matched_is_selected() -> None:
+    selection = select([candidate("arxiv:1", matched=False), candidate("arxiv:2")], limit=9)
+    assert ids(selection.included) == ["arxiv:2"]
+    assert selection.omitted == ()
+
+
+def test_score_goes_before_age_and_age_before_the_id() -> None:
+    candidates = [
+        candidate("arxiv:4", score=1, age_days=1),
+        candidate("arxiv:3", score=1, age_days=0),
+        candidate("arxiv:2", score=1, age_days=1),
+        candidate("arxiv:1", score=5, age_days=9),
+    ]
+    order = ["arxiv:1", "arxiv:3", "arxiv:2", "arxiv:4"]
+    assert ids(select(candidates, limit=9).included) == order
+
+
+def test_a_paper_without_dates_ranks_by_when_it_was_seen() -> None:
+    undated = make_paper(id="arxiv:9", published=None, updated=None)
+    seen = make_announcement(paper=undated, seen_at=NOW - timedelta(days=1))
+    candidates = [
+        candidate("arxiv:1", age_days=2),
+        (seen, Verdict(matched=True, score=1.0, matches=())),
+        candidate("arxiv:2", age_days=0),
+    ]
+    assert ids(select(candidates, limit=9).included) == ["arxiv:2", "arxiv:9", "arxiv:1"]
+
+
+def test_what_falls_to_the_limit_is_kept_in_its_order() -> None:
+    candidates = [candidate(f"arxiv:{n}", score=n) for n in range(5)]
+    selection = select(candidates, limit=2)
+    assert ids(selection.included) == ["arxiv:4", "arxiv:3"]
+    assert ids(selection.omitted) == ["arxiv:2", "arxiv:1", "arxiv:0"]
+
+
+def test_what_an_earlier_edition_offered_is_left_out_but_its_next_version_is_not() -> None:
+    candidates = [
+        candidate("arxiv:1", version=1),
+        candidate("arxiv:1", version=2, type=AnnounceType.REPLACE),
+    ]
+    (entry,) = select(candidates, limit=9, already={("arxiv:1", 1)}).included
+    assert entry.paper.version == 2
+    assert entry.type is AnnounceType.REPLACE
+    assert select(candidates, limit=9, already={("arxiv:1", 1), ("arxiv:1", 2)}).included == ()
+
+
+def test_versions_of_one_paper_merge_into_the_newest_that_is_still_new() -> None:
+    candidates = [
+        candidate(version=1, score=7, seq=3, source="api", seen_at=NOW, term="old"),
+        candidate(version=2, score=2, seq=9, type=AnnounceType.REPLACE, source="feed", term="new"),
+    ]
+    (entry,) = select(candidates, limit=9).included
+    assert entry.paper.version == 2
+    assert entry.type is AnnounceType.NEW
+    assert entry.source == "api"
+    assert entry.score == 7
+    assert entry.seq == 9
+    assert [match.term for match in entry.matches] == ["new"]
+
+
+def test_sources_that_announce_the_same_version_merge_into_the_first_that_did() -> None:
+    candidates = [
+        candidate(type=AnnounceType.CROSS, source="late", seq=1, seen_at=NOW),
+        candidate(source="early", seq=2, seen_at=NOW - timedelta(hours=1)),
+        candidate(type=AnnounceType.REPLACE_CROSS, source="last", seq=3, seen_at=NOW),
+    ]
+    (entry,) = select(candidates, limit=9).included
+    assert (entry.source, entry.type) == ("early", AnnounceType.NEW)
+    assert entry.seen_at == NOW - timedelta(hours=1)
+
+
+def test_best_type_goes_new_cross_replace_replace_cross() -> None:
+    for better, worse in zip(AnnounceType, list(AnnounceType)[1:], strict=False):
+        (entry,) = select([candidate(type=worse), candidate(type=better)], limit=1).included
+        assert entry.type is better
+
+
+CANDIDATES = st.lists(
+    st.builds(
+        candidate,
+        st.sampled_from([f"arxiv:{n}" for n in range(4)]),
+        version=st.integers(1, 3),
+        score=st.sampled_from([0.0, 1.0, 2.5]),
+        matched=st.booleans(),
+        age_days=st.integers(0, 2),
+        type=st.sampled_from(AnnounceType),
+        source=st.sampled_from(["a", "b"]),
+        seen_at=st.integers(0, 2).map(lambda h: NOW - timedelta(hours=h)),
+    ),
+    max_size=12,
+).map(
+    lambda several: [
+        (make_announcement(**_fields(announcement) | {"seq": seq}), verdict)
+        for seq, (announcement, verdict) in enumerate(several, start=1)
+    ]
+)
+
+
+def _fields(announcement: Announcement) -> dict[str, Any]:
+    names = ("paper", "type", "source", "seen_at")
+    return {name: getattr(announcement, name) for name in names}
+
+
+ALREADY = st.sets(st.tuples(st.sampled_from(["arxiv:0", "arxiv:1"]), st.integers(1, 3)))
+
+
+@given(CANDIDATES, st.integers(0, 5), ALREADY, st.randoms())
+def test_the_order_of_the_input_does_not_matter(
+    candidates: list[Candidate], limit: int, already: set[tuple[str, int]], random: Random
+) -> None:
+    shuffled = random.sample(candidates, len(candidates))
+    assert select(candidates, limit=limit, already=already) == select(
+        shuffled, limit=limit, already=already
+    )
+
+
+@given(CANDIDATES, st.integers(0, 5), ALREADY)
+def test_every_paper_that_matched_is_there_once(
+    candidates: list[Candidate], limit: int, already: set[tuple[str, int]]
+) -> None:
+    selection = select(candidates, limit=limit, already=already)
+    found = ids(selection.included + selection.omitted)
+    expected = {
+        announcement.paper.id
+        for announcement, verdict in candidates
+        if verdict.matched and (announcement.paper.id, announcement.paper.version) not in already
+    }
+    assert len(found) == len(set(found))
+    assert set(found) == expected
+    assert len(selection.included) == min(limit, len(expected))
+    scores = [entry.score for entry in selection.included + selection.omitted]
+    assert scores == sorted(scores, reverse=True)

@@ -1,0 +1,368 @@
+"""
+Schedules, against tables with a reason and against a clock that is read minute by minute.
+
+The clock (`showings`) knows nothing of the code: it walks a year of UTC minutes and writes down
+which wall time each of them shows for the first time, and where the skipped ones end up.
+"""
+
+import functools
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from digestbot.errors import InvalidSchedule
+from digestbot.schedule import Schedule, Slot, parse_schedule
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NEW_YORK = ZoneInfo("America/New_York")
+ZONES = (
+    "America/New_York",  # the leap at 02:00
+    "Europe/Berlin",
+    "America/Santiago",  # midnight is skipped
+    "America/Nuuk",  # 23:00 to 24:00 is skipped: evening and morning overlap
+    "Australia/Lord_Howe",  # half an hour
+)
+YEAR = 2026
+MINUTE = timedelta(minutes=1)
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def fires(schedule: Schedule, start: str, times: int) -> list[str]:
+    moment, found = utc(start), []
+    for _ in range(times):
+        moment = schedule.next_after(moment)
+        found.append(f"{moment:%m-%d %H:%M}")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "times", "reason"),
+    [
+        ("0 9 * * 1", ["06-01", "06-08", "06-15"], "1 is Monday, not Tuesday as in APScheduler"),
+        ("0 9 * * 0", ["06-07", "06-14", "06-21"], "0 is Sunday"),
+        ("0 9 * * 7", ["06-07", "06-14", "06-21"], "7 is Sunday too"),
+        ("0 9 * * sun", ["06-07", "06-14", "06-21"], "names"),
+        ("0 9 * * Sunday", ["06-07", "06-14", "06-21"], "names in full, in any case"),
+        ("0 9 * * fri-mon", ["06-01", "06-05", "06-06"], "a range across the end of the week"),
+        ("0 9 * * 5-1", ["06-01", "06-05", "06-06"], "the same in numbers"),
+        ("0 9 * * sat-mon/2", ["06-01", "06-06", "06-08"], "Sunday does not count twice"),
+        ("0 9 * * 6-7", ["06-06", "06-07", "06-13"], "the weekend by numbers"),
+        ("0 9 * * mon,thu", ["06-01", "06-04", "06-08"], "lists"),
+        ("0 9 * * */3", ["06-03", "06-06", "06-07"], "steps begin at Sunday"),
+        ("0 9 3 * mon", ["06-01", "06-03", "06-08"], "day and weekday are ORed"),
+        ("0 9 */2 * mon", ["06-01", "06-15", "06-29"], "ANDed, as one begins with a star"),
+        ("0 9 30-2 * *", ["06-01", "06-02", "06-30"], "a range across the end of the month"),
+        ("0 9 31 * *", ["07-31", "08-31", "10-31"], "short months are passed over"),
+        ("0 9 1 feb,DEC *", ["12-01", "02-01", "12-01"], "names of months"),
+        ("0 9 29 2 *", ["02-29", "02-29", "02-29"], "a day that is there every four years"),
+        ("daily 09:00", ["06-01", "06-02", "06-03"], "plain"),
+        ("Daily  9:00", ["06-01", "06-02", "06-03"], "capitals, blanks and a short hour"),
+        ("weekdays 09:00", ["06-01", "06-02", "06-03"], "plain"),
+        ("weekly mon 09:00", ["06-01", "06-08", "06-15"], "plain"),
+        ("weekly tue,fri 09:00", ["06-02", "06-05", "06-09"], "several days"),
+        ("monthly 1 09:00", ["06-01", "07-01", "08-01"], "plain"),
+    ],
+)
+def test_days_of_a_schedule(text: str, times: list[str], reason: str) -> None:
+    found = fires(parse_schedule(text, ZoneInfo("UTC")), "2026-05-31T12:00", len(times))
+    assert found == [f"{day} 09:00" for day in times], reason
+
+
+@pytest.mark.parametrize(
+    ("text", "times"),
+    [
+        ("@hourly", ["12-31 23:00", "01-01 00:00"]),
+        ("@daily", ["01-01 00:00", "01-02 00:00"]),
+        ("@midnight", ["01-01 00:00", "01-02 00:00"]),
+        ("@weekly", ["01-03 00:00", "01-10 00:00"]),
+        ("@monthly", ["01-01 00:00", "02-01 00:00"]),
+        ("@yearly", ["01-01 00:00", "01-01 00:00"]),
+        ("*/20 22-1 * * *", ["12-31 22:40", "12-31 23:00"]),
+        ("59 23 31 12 *", ["12-31 23:59", "12-31 23:59"]),
+        ("5-15/5,40 * * * *", ["12-31 22:40", "12-31 23:05"]),
+    ],
+)
+def test_nicknames_and_minutes(text: str, times: list[str]) -> None:
+    assert fires(parse_schedule(text, ZoneInfo("UTC")), "2026-12-31T22:20", 2) == times
+
+
+def test_a_time_that_the_clock_skips_comes_once_and_an_hour_later() -> None:
+    schedule = parse_schedule("30 2 * * *", NEW_YORK)
+    expected = ["03-07 07:30", "03-08 07:30", "03-09 06:30"]
+    assert fires(schedule, "2026-03-07T00:00", 3) == expected
+    slot = schedule.latest_slot(utc("2026-03-08T08:00"))
+    assert slot == Slot(at=utc("2026-03-08T07:30"), name="2026-03-08T03:30")
+
+
+def test_a_time_that_the_clock_shows_twice_comes_once() -> None:
+    schedule = parse_schedule("30 1 * * *", NEW_YORK)
+    expected = ["10-31 05:30", "11-01 05:30", "11-02 06:30"]
+    assert fires(schedule, "2026-10-31T00:00", 3) == expected
+    slot = Slot(at=utc("2026-11-01T05:30"), name="2026-11-01T01:30")
+    assert schedule.latest_slot(utc("2026-11-01T05:45")) == slot
+    assert schedule.latest_slot(utc("2026-11-01T06:45")) == slot
+
+
+def test_the_first_hour_of_a_month_after_the_leap_is_not_lost() -> None:
+    """APScheduler 3.11.3 answers 1 May."""
+    schedule = parse_schedule("30 0 1 * *", BERLIN)
+    assert schedule.next_after(utc("2026-03-10T12:00")) == utc("2026-03-31T22:30")
+
+
+def test_the_latest_slot_is_the_one_that_is_now() -> None:
+    schedule = parse_schedule("daily 09:00", BERLIN)
+    slot = Slot(at=utc("2026-07-01T07:00"), name="2026-07-01T09:00")
+    assert schedule.latest_slot(utc("2026-07-01T07:00")) == slot
+    assert schedule.latest_slot(utc("2026-07-02T06:59")) == slot
+
+
+def test_there_is_no_latest_slot_if_it_is_over_400_days_ago() -> None:
+    schedule = parse_schedule("0 9 29 2 *", ZoneInfo("UTC"))
+    slot = Slot(at=utc("2024-02-29T09:00"), name="2024-02-29T09:00")
+    assert schedule.latest_slot(utc("2025-04-04T09:00") - MINUTE) == slot
+    assert schedule.latest_slot(utc("2025-04-04T09:00")) is None
+
+
+def test_29_february_is_found_across_the_year_without_it() -> None:
+    schedule = parse_schedule("0 9 29 2 *", ZoneInfo("UTC"))
+    assert schedule.next_after(utc("2096-02-29T09:00")) == utc("2104-02-29T09:00")
+
+
+def test_any_zone_of_the_moment_will_do() -> None:
+    schedule = parse_schedule("daily 09:00", BERLIN)
+    moment = datetime(2026, 7, 1, 3, 0, tzinfo=NEW_YORK)
+    assert schedule.next_after(moment) == utc("2026-07-02T07:00")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("daily 09:00", "every day at 09:00"),
+        ("weekdays 9:00", "Monday to Friday at 09:00"),
+        ("weekly mon 09:00", "every Monday at 09:00"),
+        ("0 9,17 * * sun,mon", "every Monday and Sunday at 09:00 and 17:00"),
+        ("monthly 1 09:00", "on day 1 of every month at 09:00"),
+        ("0 9 1,11,21 * *", "on day 1, 11 and 21 of every month at 09:00"),
+        ("@hourly", "every day at minute 0 of every hour"),
+        ("*/5 * * * *", 'by cron "*/5 * * * *"'),
+        ("0 9 1 * mon", 'by cron "0 9 1 * mon"'),
+        ("0 9 1-31 * mon", 'by cron "0 9 1-31 * mon"'),
+        ("0 9 1 jan *", 'by cron "0 9 1 jan *"'),
+    ],
+)
+def test_in_words(text: str, words: str) -> None:
+    assert parse_schedule(text, BERLIN).in_words() == f"{words} (Europe/Berlin)"
+
+
+FORMS = (
+    'write cron such as "0 9 * * mon-fri", daily 09:00, weekdays 09:00, weekly mon 09:00,'
+    " monthly 1 09:00"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", f"the schedule is empty; {FORMS}"),
+        ("  ", f"the schedule is empty; {FORMS}"),
+        ("sometimes", f'"sometimes" is no schedule; {FORMS}'),
+        ("dialy 09:00", '"dialy 09:00" is no schedule; did you mean "daily 09:00"?'),
+        ("@dayly", '"@dayly" is no schedule; did you mean "@daily"?'),
+        ("@reboot", f'"@reboot" is no schedule; {FORMS}'),
+        ("@daily 09:00", '"@daily 09:00" is no schedule: "@daily" stands alone; for a time '),
+        ("09:00", '"09:00" does not say on which days; did you mean "daily 09:00"?'),
+        ("0 0 9 * * 1", '"0 0 9 * * 1" has 6 fields where cron has 5: '),
+        ("0 9 * *", '"0 9 * *" has 4 fields where cron has 5: minute, hour, day of the month, '),
+        ("60 9 * * *", '"60" is no minute, 0 to 59'),
+        ("0 24 * * *", '"24" is no hour, 0 to 23'),
+        ("0 9 0 * *", '"0" is no day of the month, 1 to 31'),
+        ("0 9 * 13 *", '"13" is no month, 1 to 12 or a name such as jan'),
+        ("0 9 * * 8", '"8" is no weekday, 0 to 7 or a name such as sun'),
+        ("0 9 * * mno", '"mno" is no weekday; did you mean "mon"?'),
+        ("0 9 * * mon-", '"" is no weekday, 0 to 7 or a name such as sun'),
+        ("0 9 * * mon,", '"" is no weekday, 0 to 7 or a name such as sun'),
+        ("0 9 * * -1", '"" is no weekday, 0 to 7 or a name such as sun'),
+        ("0 9 * * ٣", '"٣" is no weekday, 0 to 7 or a name such as sun'),
+        ("0 9 L * *", '"l" is no day of the month, 1 to 31'),
+        ("*/0 9 * * *", 'the step "/0" of the minute must be a number from 1'),
+        ("*/x 9 * * *", 'the step "/x" of the minute must be a number from 1'),
+        ("5/10 9 * * *", '"5/10" of the minute steps through nothing; write "5-59/10" or "*/10"'),
+        ("0 9 30 2 *", 'the schedule "0 9 30 2 *" never comes: no such day in that month'),
+        ("daily", '"daily" must end in one time from 00:00 to 23:59; write it as "daily 09:00"'),
+        ("daily 24:00", '"daily 24:00" must end in one time from 00:00 to 23:59; write it as '),
+        ("daily 9am", '"daily 9am" must end in one time from 00:00 to 23:59; write it as '),
+        ("daily 09:00 17:00", '"daily 09:00 17:00" must end in one time from 00:00 to 23:59; '),
+        ("weekly", '"weekly" lacks its day and time; write it as "weekly mon 09:00"'),
+        ("weekly 09:00", '"09:00" is no weekday, 0 to 7 or a name such as sun'),
+        ("weekly mon", '"weekly mon" must end in one time from 00:00 to 23:59; write it as '),
+        ("monthly 09:00", '"monthly 09:00" must name a day from 1 to 28, which every month has: '),
+        ("monthly 31 09:00", '"monthly 31 09:00" must name a day from 1 to 28, which every month '),
+        ("monthly 1 9", '"monthly 1 9" must end in one time from 00:00 to 23:59; write it as '),
+    ],
+)
+def test_what_is_no_schedule_says_what_to_write(text: str, message: str) -> None:
+    with pytest.raises(InvalidSchedule) as caught:
+        parse_schedule(text, BERLIN)
+    assert str(caught.value).startswith(message)
+
+
+@functools.lru_cache(maxsize=1)  # 80 MB each
+def showings(zone_name: str) -> dict[date, dict[int, list[tuple[int, datetime]]]]:
+    """Per local day and hour: each minute, and the UTC minute that first shows or replaces it."""
+    zone = ZoneInfo(zone_name)
+    found: dict[date, dict[int, list[tuple[int, datetime]]]] = {}
+
+    def write_down(wall: datetime, at: datetime) -> None:
+        hours = found.setdefault(wall.date(), {})
+        hours.setdefault(wall.hour, []).append((wall.minute, at))
+
+    moment = datetime(YEAR, 1, 1, tzinfo=UTC)
+    expected = moment.astimezone(zone).replace(tzinfo=None)
+    while moment < datetime(YEAR + 1, 1, 1, tzinfo=UTC):
+        wall = moment.astimezone(zone).replace(tzinfo=None)
+        late = moment
+        while wall > expected:  # skipped
+            write_down(expected, late)
+            expected, late = expected + MINUTE, late + MINUTE
+        if wall == expected:
+            write_down(wall, moment)
+            expected += MINUTE
+        moment += MINUTE
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    text: str
+    numbers: frozenset[int]
+
+
+def column(least: int, most: int, names: Sequence[str] = ()) -> st.SearchStrategy[Column]:
+    """One column of cron beside what it means."""
+    top = most + (most == 6)  # 7 is Sunday too
+
+    def spelled(number: int, by_name: bool) -> str:
+        return names[(number - least) % len(names)] if names and by_name else str(number)
+
+    @st.composite
+    def part(draw: st.DrawFn) -> Column:
+        begin, end = draw(st.integers(least, top)), draw(st.integers(least, most))
+        step, by_name = draw(st.integers(1, 9)), draw(st.booleans())
+        shape = draw(st.sampled_from(("one", "range", "stepped", "star")))
+        if shape == "one":
+            return Column(text=spelled(begin, by_name), numbers=frozenset({begin}))
+        if shape == "star":
+            return Column(text=f"*/{step}", numbers=frozenset(range(least, most + 1, step)))
+        size = most - least + 1
+        begin = begin - size if begin > most else begin
+        span = [least + (begin - least + n) % size for n in range((end - begin) % size + 1)]
+        if shape == "stepped":
+            span = span[::step]
+        suffix = f"/{step}" if shape == "stepped" else ""
+        text = f"{spelled(begin, by_name)}-{spelled(end, not by_name)}{suffix}"
+        return Column(text=text, numbers=frozenset(span))
+
+    def join(parts: list[Column]) -> Column:
+        numbers = frozenset[int]().union(*(p.numbers for p in parts))
+        return Column(text=",".join(p.text for p in parts), numbers=numbers)
+
+    star = st.just(Column(text="*", numbers=frozenset(range(least, most + 1))))
+    return star | st.lists(part(), min_size=1, max_size=3).map(join)
+
+
+crons = st.tuples(
+    column(0, 59),
+    column(0, 23),
+    column(1, 31),
+    column(
+        1, 12, ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+    ),
+    column(0, 6, ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
+)
+
+
+def scan(cron: tuple[Column, Column, Column, Column, Column], zone_name: str) -> list[datetime]:
+    """Every moment of the year, by looking at each minute."""
+    minutes, hours, days, months, weekdays = cron
+    sundays = weekdays.numbers | ({0} if 7 in weekdays.numbers else set())
+    both = days.text[0] == "*" or weekdays.text[0] == "*"
+    found = set()
+    for day, shown in showings(zone_name).items():
+        fits = (day.day in days.numbers, (day.weekday() + 1) % 7 in sundays)
+        if day.month in months.numbers and (all(fits) if both else any(fits)):
+            found |= {
+                at
+                for hour in hours.numbers & shown.keys()
+                for minute, at in shown[hour]
+                if minute in minutes.numbers
+            }
+    return sorted(found)
+
+
+SHIFTS = tuple(
+    utc(text)
+    for text in (
+        "2026-03-08T07:00",  # New York
+        "2026-11-01T06:00",
+        "2026-03-29T01:00",  # Berlin, Nuuk
+        "2026-10-25T01:00",
+        "2026-09-06T04:00",  # Santiago
+        "2026-04-05T03:00",
+        "2026-10-03T15:30",  # Lord Howe
+        "2026-04-04T15:00",
+    )
+)
+moments = st.datetimes(
+    datetime(YEAR, 1, 3),  # noqa: DTZ001 - hypothesis wants naive limits
+    datetime(YEAR, 12, 28),  # noqa: DTZ001
+    timezones=st.just(UTC),
+) | st.builds(
+    lambda shift, minutes: shift + minutes * MINUTE,
+    st.sampled_from(SHIFTS),
+    st.integers(-1800, 1800),
+)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@settings(deadline=None, max_examples=50)  # each looks at a whole year
+@given(cron=crons, asked=st.lists(moments, min_size=6, max_size=12))
+def test_agrees_with_a_clock_read_minute_by_minute(
+    zone: str, cron: tuple[Column, Column, Column, Column, Column], asked: list[datetime]
+) -> None:
+    text = " ".join(part.text for part in cron)
+    try:
+        schedule = parse_schedule(text, ZoneInfo(zone))
+    except InvalidSchedule as error:
+        assert "never comes" in str(error)  # noqa: PT017 - only impossible days are refused
+        assert not scan(cron, zone)
+        return
+    expected = scan(cron, zone)
+    for moment in asked:
+        place = bisect_right(expected, moment)
+        after = schedule.next_after(moment)
+        assert after > moment
+        if place < len(expected):
+            assert after == expected[place]
+        if place:
+            latest = schedule.latest_slot(moment)
+            assert latest is not None
+            assert latest.at == expected[place - 1]
+            assert latest.name == f"{latest.at.astimezone(ZoneInfo(zone)):%Y-%m-%dT%H:%M}"
+
+
+@given(st.text(max_size=40))
+def test_no_text_raises_anything_but_invalid_schedule(text: str) -> None:
+    try:
+        schedule = parse_schedule(text, BERLIN)
+    except InvalidSchedule:
+        return
+    assert schedule.in_words()
