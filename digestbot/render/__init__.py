@@ -1,0 +1,47 @@
+"""
+Editions as texts: mail, Slack messages, JSON, Markdown, BibTeX.
+
+Pure: the same edition and context give the same text. Knows no store and no network. Begin at
+`render`; `compose` makes a whole message of the mail's forms.
+"""
+
+from collections.abc import Callable, Mapping
+
+from digestbot.errors import RenderError
+from digestbot.model import Edition, Form
+from digestbot.render import exports, mail, slack_blocks
+from digestbot.render.context import RenderContext
+from digestbot.render.message import compose, make_message_id
+from digestbot.render.templates import Templates, load_templates
+
+__all__ = [
+    "RenderContext",
+    "Templates",
+    "compose",
+    "load_templates",
+    "make_message_id",
+    "render",
+]
+
+FORMS: Mapping[Form, Callable[[Edition, RenderContext], str]] = {
+    Form.SUBJECT: mail.subject,
+    Form.HTML: mail.html,
+    Form.TEXT: mail.text,
+    Form.SLACK: slack_blocks.messages,
+    Form.JSON: exports.json_text,
+    Form.MARKDOWN: exports.markdown,
+    Form.BIBTEX: exports.bibtex,
+}
+
+
+def render(edition: Edition, form: Form, context: RenderContext) -> str:
+    """
+    *edition* in *form*, complete and fit to be sent or written to a file in UTF-8.
+
+    Raises:
+        RenderError: A template is missing or fails; the message names it and the line. Or the form
+            is `Form.EML`, which needs a sender and a recipient: that is `compose`.
+    """
+    if form not in FORMS:
+        raise RenderError(f'"{form}" is not rendered from an edition alone: compose it')
+    return FORMS[form](edition, context)

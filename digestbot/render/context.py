@@ -1,0 +1,27 @@
+"""What rendering must know beside the edition itself."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from digestbot.model import Theme
+from digestbot.render.templates import Templates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderContext:
+    """The owner's side of a rendering: templates, clock face and the links of the footer."""
+
+    templates: Templates
+    timezone: ZoneInfo
+    """The zone in which dates are shown."""
+    public_url: str | None = None
+    """Where the owner's pages are; the digest's title links there."""
+    next_edition_at: datetime | None = None
+    unsubscribe: str | None = None
+    """A mailto: or https: link."""
+    filter_in_words: str | None = None
+    """Why one gets this: the filter on one line."""
+    theme: Theme = Theme.DEFAULT
+    language: str = "en"
+    """Of the digest's own words (BCP 47)."""

@@ -1,0 +1,312 @@
+"""
+An edition for other programs: JSON (the contract of the CLI), Markdown and BibTeX.
+
+Begin at `json_text`, `markdown` or `bibtex`.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from digestbot.model import Edition, EditionPaper, Paper, SourceCoverage
+from digestbot.render.context import RenderContext
+from digestbot.render.safe import Piece, line, url
+from digestbot.render.view import ShownEdition, ShownPaper, names, show
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+# What CommonMark 0.31 or GitHub may read inside a line: emphasis, code, links, HTML, tables, math,
+# entities, bare links, emoji; and what begins a block at the start of one.
+_MARKDOWN = re.compile(
+    r"([\\`*_{}\[\]<|~$]|&(?=#?\w+;)|:(?=//|[\w+-]+:)|(?<=www)\.)", re.IGNORECASE
+)
+_BLOCK_START = re.compile(r"^(\d*)(?=[#+>=.)-])")
+_MENTION = re.compile(r"(?<!\w)@(?=\w)")
+_BIBTEX = {
+    "\\": r"\textbackslash{}",
+    # Not \{: BibTeX counts braces before TeX ever sees the backslash.
+    "{": r"\textbraceleft{}",
+    "}": r"\textbraceright{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
+_NO_WORDS = frozenset({"a", "an", "the", "on", "of", "in", "to", "and", "for", "with", "from"})
+
+
+def json_text(edition: Edition, context: RenderContext) -> str:
+    """
+    All of an edition as JSON in UTF-8, ending with a line break.
+
+    Times are UTC in ISO 8601 with a Z; text is as stored, plain and raw. Keys are only ever added.
+    """
+    facts = {
+        "digest": edition.digest,
+        "title": edition.title,
+        "edition": edition.name,
+        "slot": edition.slot,
+        "created_at": _time(edition.created_at),
+        "from_seq": edition.from_seq,
+        "to_seq": edition.to_seq,
+        "papers": [_paper(entry) for entry in edition.papers],
+        "omitted": edition.omitted,
+        "considered": edition.considered,
+        "coverage": [_coverage(coverage) for coverage in edition.coverage],
+        "next_edition_at": _time(context.next_edition_at),
+    }
+    # A lone surrogate is a letter to Python and none to UTF-8.
+    return _LONE_SURROGATE.sub("\ufffd", json.dumps(facts, ensure_ascii=False, indent=2)) + "\n"
+
+
+def _paper(entry: EditionPaper) -> dict[str, object]:
+    paper = entry.paper
+    return {
+        "id": paper.id,
+        "version": paper.version,
+        "type": entry.type.value,
+        "title": paper.title,
+        "abstract": paper.abstract,
+        "authors": [author.name for author in paper.authors],
+        "categories": list(paper.categories),
+        "primary_category": paper.primary_category,
+        "published": _time(paper.published),
+        "updated": _time(paper.updated),
+        "comment": paper.comment,
+        "journal_ref": paper.journal_ref,
+        "doi": paper.doi,
+        "url": paper.url,
+        "pdf_url": paper.pdf_url,
+        "source": entry.source,
+        "seen_at": _time(entry.seen_at),
+        "score": entry.score,
+        "matched": [
+            {
+                "field": match.field,
+                "term": match.term,
+                "text": match.text,
+                "start": match.start,
+                "end": match.end,
+            }
+            for match in entry.matches
+        ],
+        "title_raw": paper.title_raw,
+        "abstract_raw": paper.abstract_raw,
+    }
+
+
+def _coverage(coverage: SourceCoverage) -> dict[str, object]:
+    return {
+        "source": coverage.source,
+        "announced": coverage.announced,
+        "status": coverage.status,
+        "as_of": _time(coverage.as_of),
+        "note": coverage.note,
+    }
+
+
+def _time(when: datetime | None) -> str | None:
+    if when is None:
+        return None
+    return when.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+
+
+def markdown(edition: Edition, context: RenderContext) -> str:
+    """The edition in CommonMark; what the papers bring cannot make markup of its own."""
+    shown = show(edition, context)
+    return "\n".join(_markdown_lines(shown)).rstrip("\n") + "\n"
+
+
+def _markdown_lines(shown: ShownEdition) -> Iterator[str]:
+    yield f"# {_md(shown.title)}"
+    yield f"\n{shown.date} · **{shown.count}**\n"
+    if shown.missing:
+        yield "**This edition is incomplete.** What is missing comes with a later one.\n"
+        yield from (f"- {_md(sentence)}" for sentence in shown.missing)
+        yield ""
+    if not shown.sections:
+        yield "Nothing new matched this time.\n"
+    for section in shown.sections:
+        if section.title:
+            yield f"## {section.title}\n"
+        for paper in section.papers:
+            yield from _markdown_paper(paper)
+    if shown.omitted:
+        yield f"And {shown.omitted:,} more matched, beyond the limit of this digest.\n"
+    yield from _markdown_footer(shown)
+
+
+def _markdown_paper(paper: ShownPaper) -> Iterator[str]:
+    title = _marked(paper.title)
+    yield f"### {paper.number}\\. " + (f"[{title}]({_target(paper.url)})" if paper.url else title)
+    yield ""
+    if paper.authors:
+        yield _md(names(paper)) + "  "
+    facts = (paper.badge, *paper.categories, paper.identifier, paper.date)
+    yield " · ".join(_md(fact) for fact in facts if fact) + "  "
+    for label, value in (("Comment", paper.comment), ("Journal", paper.journal)):
+        if value:
+            yield f"{label}: {_md(value)}  "
+    if paper.why:
+        yield f"Matches: {' · '.join(_md(term) for term in paper.why)}  "
+    links = (("Abstract", paper.url), ("PDF", paper.pdf_url), (_doi_label(paper), paper.doi_url))
+    targets = [f"[{label}]({_target(target)})" for label, target in links if target]
+    if targets:
+        yield " · ".join(targets)
+    yield ""
+    if paper.abstract:
+        yield _marked(paper.abstract) + "\n"
+
+
+def _doi_label(paper: ShownPaper) -> str:
+    return f"DOI {_md(paper.doi or '')}"
+
+
+def _markdown_footer(shown: ShownEdition) -> Iterator[str]:
+    yield f"---\n\n{_md(shown.covers)} {_md(shown.totals)}\n"
+    for source in shown.sources:
+        yield f"- {_md(source.name)}: {_md(source.words)}"
+    if shown.sources:
+        yield ""
+    for sentence in (shown.next_edition, shown.acknowledgement):
+        if sentence:
+            yield _md(sentence) + "\n"
+
+
+def _marked(parts: Sequence[Piece]) -> str:
+    """Hits in bold; the blanks at a hit's edges stay outside, else CommonMark shows the stars."""
+    shown = []
+    for part in parts:
+        text = _md(part.text)
+        core = text.strip()
+        bold = text.replace(core, f"**{core}**", 1) if part.hit and core else text
+        shown.append(bold)
+    return "".join(shown)
+
+
+def _md(text: str) -> str:
+    """*text* so that Markdown shows it as it is."""
+    flat = _MARKDOWN.sub(r"\\\1", re.sub(r"\s", " ", text))
+    # GitHub looks for @names after it has read the escapes, so only another letter helps.
+    return _MENTION.sub("@\u200b", _BLOCK_START.sub(r"\1\\", flat))
+
+
+def _target(link: str | None) -> str:
+    """A link's destination: brackets percent-encoded, so that none of them ends it."""
+    return (link or "").replace("(", "%28").replace(")", "%29")
+
+
+def bibtex(edition: Edition, context: RenderContext) -> str:
+    """One entry a paper, in ASCII keys that are unique in the edition and the same next time."""
+    keys: set[str] = set()
+    entries = []
+    for entry in edition.papers:
+        key = _unused(_key(entry.paper), keys)
+        keys.add(key)
+        entries.append(_entry(entry.paper, key))
+    # BibTeX knows no comments, only what stands outside of entries: an @ would begin one.
+    heading = f"% {line(edition.title)}, {line(edition.name)}".replace("@", " at ")
+    return "\n".join([heading + "\n", *entries])
+
+
+def _entry(paper: Paper, key: str) -> str:
+    fields = [f"  {name} = {{{value}}}" for name, value in _fields(paper)]
+    kind = "article" if paper.journal_ref else "misc"
+    return f"@{kind}{{{key},\n" + ",\n".join(fields) + "\n}\n"
+
+
+def _fields(paper: Paper) -> Iterator[tuple[str, str]]:
+    yield "title", "{" + _latex_title(paper) + "}"
+    if paper.authors:
+        yield "author", " and ".join(_person(author.name) for author in paper.authors)
+    when = paper.published or paper.updated
+    if when:
+        yield "year", str(when.year)
+    if paper.journal_ref:
+        yield "journal", _bib(paper.journal_ref)
+    number = paper.id.removeprefix("arxiv:")
+    if number != paper.id:
+        yield "eprint", _bib(number)
+        yield "archivePrefix", "arXiv"
+        if paper.primary_category:
+            yield "primaryClass", _bib(paper.primary_category)
+    if paper.doi:
+        yield "doi", _verbatim(paper.doi)
+    link = url(paper.url)
+    if link:
+        yield "url", _verbatim(link)
+    if paper.comment:
+        yield "note", _bib(paper.comment)
+
+
+def _latex_title(paper: Paper) -> str:
+    """The title as its authors typed it, if its braces and dollars are balanced; else plain."""
+    raw = line(paper.title_raw)
+    return raw if _is_sound_latex(raw) and not _UNSAFE_LATEX.search(raw) else _bib(paper.title)
+
+
+_UNSAFE_LATEX = re.compile(
+    r"(?<!\\)[%#~&]|\\(?:input|include|write|read|open|def|let|catcode|csname|immediate|special)"
+)
+"""Comments and alignments swallow what follows; the commands reach beyond the title."""
+
+
+def _is_sound_latex(text: str) -> bool:
+    bare = re.sub(r"\\.", "", text)
+    even_dollars = bare.count("$") % 2 == 0
+    bare_scripts = re.search(r"[_^]", re.sub(r"\$[^$]*\$", "", bare))
+    whole = even_dollars and not bare_scripts and not text.endswith("\\")
+    return whole and _has_balanced_braces(text)
+
+
+def _has_balanced_braces(text: str) -> bool:
+    depth = 0
+    for letter in text:
+        depth += {"{": 1, "}": -1}.get(letter, 0)
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def _bib(text: str) -> str:
+    return "".join(_BIBTEX.get(letter, letter) for letter in line(text))
+
+
+def _verbatim(text: str) -> str:
+    """A DOI or a link: printed as it is by BibTeX styles, so only braces have to go."""
+    return re.sub(r"[{}\\\s]", "", line(text))
+
+
+def _person(name: str) -> str:
+    """One name; braces keep an "and" inside it from making two of it."""
+    escaped = _bib(name)
+    return "{" + escaped + "}" if re.search(r"\band\b|,.*,", escaped) else escaped
+
+
+def _key(paper: Paper) -> str:
+    """``perez2026serverless``: family name, year and the title's first word of weight."""
+    family = paper.authors[0].name.split(",")[0].split()[-1:] if paper.authors else []
+    when = paper.published or paper.updated
+    words = (_ascii(word) for word in re.split(r"[\s/–—-]+", paper.title))
+    first = next((word for word in words if word and word not in _NO_WORDS), "")
+    key = _ascii("".join(family)) + (str(when.year) if when else "") + first
+    return key[:60] or _ascii(paper.id)[:60] or "paper"
+
+
+def _ascii(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+    return re.sub(r"[^a-z0-9]", "", plain.lower())
+
+
+def _unused(key: str, keys: set[str]) -> str:
+    """*key*, with a number after it from the second on."""
+    number = 2
+    unused = key
+    while unused in keys:
+        unused = f"{key}-{number}"
+        number += 1
+    return unused

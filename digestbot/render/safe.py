@@ -1,0 +1,112 @@
+"""
+Text that strangers wrote, made fit to be shown: nothing invisible, bounded, web links only.
+
+Escaping is the business of each form; this is what all of them need before it. Begin at `line`.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+URL_MAX = 2000
+"""Characters of a link; longer ones are cut by servers and clients, so they are not linked."""
+
+# Control characters, overrides of the writing direction (they make one text look like another),
+# invisible tags, lone surrogates and non-characters (neither can be encoded or parsed again).
+_INVISIBLE = re.compile(
+    r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
+    r"\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff\U000e0000-\U000e007f]"
+)
+_BREAKS = re.compile(r"[ \t]*[\n\r\v\f\x85\u2028\u2029]\s*")
+_BLANKS = re.compile(r"\s+")
+_NOT_IN_URL = re.compile(r'["<>\\^`{|}]')
+_DOI = re.compile(r"10\.\d{4,9}/\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of a text that was hit by the filter, or that was not."""
+
+    text: str
+    hit: bool = False
+
+
+def line(text: str) -> str:
+    """*text* on one line, without what cannot be seen."""
+    return _BLANKS.sub(" ", _INVISIBLE.sub("", text)).strip()
+
+
+def clip(text: str, length: int) -> str:
+    """`line(text)` in at most *length* characters, cut at a word and ended with an ellipsis."""
+    # What is far beyond the cut need not be cleaned: a word may have 10,000 letters.
+    shown = line(text[: 4 * length + 100])
+    if len(shown) <= length:
+        return shown
+    return shown[: cut_at(shown, length - 1)].rstrip() + "…"
+
+
+def cut_at(text: str, length: int) -> int:
+    """Where to cut *text* to at most *length* characters: at a blank, if one is near."""
+    if len(text) <= length:
+        return len(text)
+    blank = max(text.rfind(" ", length // 2, length + 1), text.rfind("\n", length // 2, length + 1))
+    return length if blank < 0 else blank
+
+
+def pieces(text: str, spans: Iterable[tuple[int, int]], length: int) -> tuple[Piece, ...]:
+    """
+    The first *length* characters of *text* as pieces, those inside *spans* marked as hits.
+
+    Spans count in *text* as it is given, so it is parted before it is cleaned; they may overlap
+    and reach beyond it. Line breaks are kept as ``\\n``.
+    """
+    end = cut_at(text, length)
+    parted = []
+    at = 0
+    for start, stop in _disjoint(spans, end):
+        parted += [Piece(_tidy(text[at:start])), Piece(_tidy(text[start:stop]), hit=True)]
+        at = stop
+    parted.append(Piece(_tidy(text[at:end].rstrip() if end < len(text) else text[at:end])))
+    if end < len(text):
+        parted.append(Piece("…"))
+    shown = tuple(piece for piece in parted if piece.text)
+    return shown if any(piece.text.strip() for piece in shown) else ()
+
+
+def url(text: str | None) -> str | None:
+    """*text* if it is a link to the web (http, https) that is safe to show; None if it is not."""
+    if not text or len(text) > URL_MAX or line(text) != text or " " in text:
+        return None
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # such as an unclosed bracket of an IPv6 host
+        return None
+    # A name before the host is there to mislead: https://arxiv.org@example.org leads to the latter.
+    if parts.scheme.lower() not in {"http", "https"} or not parts.netloc or "@" in parts.netloc:
+        return None
+    return _NOT_IN_URL.sub(lambda found: f"%{ord(found[0]):02X}", text)
+
+
+def doi_url(doi: str | None) -> str | None:
+    """The resolver's link of *doi*; None if it is no DOI."""
+    if not doi or not _DOI.fullmatch(doi):
+        return None
+    return url("https://doi.org/" + quote(doi, safe="/:;()._-"))
+
+
+def _tidy(text: str) -> str:
+    return re.sub(r"[^\S\n]+", " ", _BREAKS.sub("\n", _INVISIBLE.sub("", text)))
+
+
+def _disjoint(spans: Iterable[tuple[int, int]], end: int) -> list[tuple[int, int]]:
+    """*spans* in order, joined where they overlap, inside ``[0, end)``."""
+    joined: list[tuple[int, int]] = []
+    for start, stop in sorted((max(0, start), min(stop, end)) for start, stop in spans):
+        if start >= stop:
+            continue
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(stop, joined[-1][1]))
+        else:
+            joined.append((start, stop))
+    return joined

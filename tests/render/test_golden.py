@@ -1,0 +1,68 @@
+"""Every form of one edition as it was when somebody looked at it; see conftest for renewing."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from digestbot.model import Form, Theme
+from digestbot.render import RenderContext, compose, make_message_id, render
+from tests.factories import NOW, make_edition
+from tests.render.editions import full_edition, hostile_edition
+
+Golden = Callable[[str, str], None]
+
+NAMES = {
+    Form.SUBJECT: "subject.txt",
+    Form.HTML: "mail.html",
+    Form.TEXT: "mail.txt",
+    Form.SLACK: "slack.json",
+    Form.JSON: "edition.json",
+    Form.MARKDOWN: "edition.md",
+    Form.BIBTEX: "edition.bib",
+}
+
+
+@pytest.mark.parametrize("form", NAMES, ids=str)
+def test_full_edition_looks_as_it_did(form: Form, context: RenderContext, golden: Golden) -> None:
+    golden(f"full-{NAMES[form]}", render(full_edition(), form, context))
+
+
+@pytest.mark.parametrize("form", [Form.SUBJECT, Form.HTML, Form.TEXT, Form.SLACK], ids=str)
+def test_quiet_day_looks_as_it_did(form: Form, context: RenderContext, golden: Golden) -> None:
+    golden(f"quiet-{NAMES[form]}", render(make_edition(papers=()), form, context))
+
+
+@pytest.mark.parametrize("form", NAMES, ids=str)
+def test_hostile_edition_looks_as_it_did(
+    form: Form, context: RenderContext, golden: Golden
+) -> None:
+    golden(f"hostile-{NAMES[form]}", render(hostile_edition(), form, context))
+
+
+@pytest.mark.parametrize("theme", [Theme.COMPACT, Theme.FULL], ids=str)
+@pytest.mark.parametrize("form", [Form.HTML, Form.TEXT, Form.SLACK, Form.MARKDOWN], ids=str)
+def test_themes_look_as_they_did(
+    form: Form, theme: Theme, context: RenderContext, golden: Golden
+) -> None:
+    golden(
+        f"theme-{theme}-{NAMES[form]}", render(full_edition(), form, replace(context, theme=theme))
+    )
+
+
+def test_message_looks_as_it_did(context: RenderContext, golden: Golden) -> None:
+    edition = full_edition()
+    message = compose(
+        subject=render(edition, Form.SUBJECT, context),
+        html=render(edition, Form.HTML, context),
+        text=render(edition, Form.TEXT, context),
+        sender="Bücher & Papers <digests@example.org>",
+        recipient="reader@example.org",
+        message_id=make_message_id("systems/12", "reader@example.org", domain="example.org"),
+        date=NOW + timedelta(minutes=1),
+        list_id="Systems for ML <systems.example.org>",
+        list_unsubscribe=("https://digests.example.org/u/TOKEN", "mailto:digests@example.org"),
+        one_click=True,
+    )
+    golden("message.eml", message)

@@ -1,0 +1,202 @@
+"""A composed message as a mailbox reads it, and as bytes on the wire."""
+
+import email
+import email.policy
+from datetime import datetime, timedelta, timezone
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digestbot.errors import InvalidAddress, InvalidValue
+from digestbot.render import compose, make_message_id
+from tests.factories import NOW
+from tests.render.editions import HOSTILE, TEXTS
+
+UNSUBSCRIBE = "https://digests.example.org/u/" + "t" * 160
+MESSAGE_ID = "<abc@example.org>"
+
+
+def composed(**overrides: Any) -> str:
+    arguments: dict[str, Any] = {
+        "subject": "Systems for ML: 7 new papers, 23 Nov",
+        "html": "<p>Grüße</p>\n",
+        "text": "Grüße\n",
+        "sender": "Digests <digests@example.org>",
+        "recipient": "reader@example.org",
+        "message_id": MESSAGE_ID,
+        "date": NOW,
+        "list_id": "Systems for ML <systems.example.org>",
+        "list_unsubscribe": (UNSUBSCRIBE, "mailto:digests@example.org?subject=unsubscribe"),
+        "one_click": True,
+    }
+    return compose(**arguments | overrides)
+
+
+def parsed(wire: str) -> EmailMessage:
+    message = email.message_from_bytes(wire.encode("ascii"), policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    assert message.defects == []
+    for part in message.walk():
+        assert part.defects == []
+    return message
+
+
+def body(message: EmailMessage, subtype: str) -> str:
+    part = message.get_body((subtype,))
+    assert part is not None
+    content: str = part.get_content()
+    return content.replace("\r\n", "\n")
+
+
+def test_message_reads_back_with_all_headers() -> None:
+    message = parsed(composed())
+    assert message["From"] == "Digests <digests@example.org>"
+    assert message["To"] == "reader@example.org"
+    assert message["Subject"] == "Systems for ML: 7 new papers, 23 Nov"
+    assert message["Message-ID"] == MESSAGE_ID
+    assert message["Date"].datetime == NOW
+    assert message["List-Id"] == "Systems for ML <systems.example.org>"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Precedence"] == "bulk"
+    assert message["MIME-Version"] == "1.0"
+    assert len(message.items()) == len({name for name, _ in message.items()})
+
+
+def test_plain_part_comes_first_and_html_last() -> None:
+    message = parsed(composed())
+    assert message.get_content_type() == "multipart/alternative"
+    types = [part.get_content_type() for part in message.iter_parts()]
+    assert types == ["text/plain", "text/html"]
+    assert body(message, "plain") == "Grüße\n"
+    assert body(message, "html") == "<p>Grüße</p>\n"
+
+
+def test_list_unsubscribe_stands_in_the_bytes_as_it_was_given() -> None:
+    wire = composed()
+    assert f"\r\nList-Unsubscribe: <{UNSUBSCRIBE}>,\r\n <mailto:digests@example.org" in wire
+    assert "\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in wire
+
+
+def test_without_one_click_there_is_no_post_header() -> None:
+    wire = composed(one_click=False, list_unsubscribe=("mailto:digests@example.org",))
+    assert "List-Unsubscribe-Post" not in wire
+    assert "\r\nList-Unsubscribe: <mailto:digests@example.org>\r\n" in wire
+    assert "List-Unsubscribe" not in composed(one_click=False, list_unsubscribe=())
+
+
+def test_same_arguments_give_the_same_bytes_and_the_boundary_follows_the_message_id() -> None:
+    assert composed() == composed()
+    assert composed(message_id="<other@example.org>").count("=_") == composed().count("=_")
+    boundary = parsed(composed()).get_boundary()
+    assert boundary != parsed(composed(message_id="<other@example.org>")).get_boundary()
+
+
+def test_date_keeps_its_zone() -> None:
+    berlin = datetime(2026, 11, 23, 9, 0, tzinfo=timezone(timedelta(hours=1)))
+    assert "\r\nDate: Mon, 23 Nov 2026 09:00:00 +0100\r\n" in "\r\n" + composed(date=berlin)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("subject", "Grüße: 7 neue Aufsätze, 23 Nov; " * 4 + "Ende"),
+        ("subject", "looks =?utf-8?q?encoded?= and is not"),
+        ("subject", "分散システム" * 20),
+        ("sender", "Bücher, Papers & more <digests@example.org>"),
+        ("sender", '"Papers, daily" <digests@example.org>'),
+        ("list_id", "Größen & Preise <sizes.example.org>"),
+        ("list_id", 'Papers, "daily" <daily.example.org>'),
+    ],
+)
+def test_any_unicode_in_a_header_reads_back(name: str, value: str) -> None:
+    wire = composed(**{name: value})
+    message = parsed(wire)
+    if name == "subject":
+        assert message["Subject"] == value
+    elif name == "sender":
+        (mailbox,) = message["From"].addresses
+        assert mailbox.addr_spec == "digests@example.org"
+        assert mailbox.display_name == value.split(" <")[0].strip('"')
+    else:
+        assert value.split(" <")[1] in wire
+    assert all(
+        len(row) <= 78 for row in wire.split("\r\n\r\n")[0].split("\r\n") if "http" not in row
+    )
+
+
+@pytest.mark.parametrize("name", ["subject", "sender", "recipient", "message_id", "list_id"])
+@pytest.mark.parametrize("break_out", ["\r\nBcc: x@example.org", "\nX: y", "\x00", "\u2028X: y"])
+def test_nothing_breaks_out_of_a_header(name: str, break_out: str) -> None:
+    with pytest.raises(InvalidValue):
+        composed(**{name: f"a{break_out} <digests@example.org>"})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"recipient": "a@example.org, b@example.org"}, "not exactly one"),
+        ({"sender": "nobody"}, "no mail address"),
+        ({"message_id": "abc@example.org"}, "Message-ID"),
+        ({"list_id": "Systems"}, "must be: Name <name.of.the.list>"),
+        ({"list_unsubscribe": ("javascript:alert(1)",)}, "no https or mailto URI"),
+        ({"list_unsubscribe": ("https://example.org/a b",)}, "no https or mailto URI"),
+        ({"list_unsubscribe": ("https://example.org/>",)}, "no https or mailto URI"),
+        ({"list_unsubscribe": ("https://example.org/" + "a" * 800,)}, "no https or mailto URI"),
+        ({"list_unsubscribe": ("mailto:a@example.org",)}, "needs an https URI"),
+        ({"date": datetime(2026, 11, 23)}, "needs a zone"),  # noqa: DTZ001 - that is the case
+        ({"sender": "a" * 999 + " <digests@example.org>"}, "octets"),
+    ],
+)
+def test_what_would_be_no_valid_message_is_refused(wrong: dict[str, Any], why: str) -> None:
+    with pytest.raises(InvalidValue, match=why):
+        composed(**wrong)
+
+
+def test_a_wrong_address_is_told_from_other_faults() -> None:
+    with pytest.raises(InvalidAddress):
+        composed(recipient="nobody")
+
+
+@given(TEXTS, TEXTS)
+def test_any_body_comes_back_and_every_line_is_short_ascii(text: str, html: str) -> None:
+    wire = composed(text=text, html=html)
+    message = parsed(wire)
+    assert body(message, "plain").splitlines() == _readable(text)
+    assert body(message, "html").splitlines() == _readable(html)
+    assert all(len(row) <= 200 for row in wire.split("\r\n") if not row.startswith("List"))
+    assert "\n" not in wire.replace("\r\n", "")
+    assert "\r" not in wire.replace("\r\n", "")
+
+
+def _readable(text: str) -> list[str]:
+    return text.encode("utf-8", "replace").decode().splitlines() or [""]
+
+
+@pytest.mark.parametrize("line", ["From me", ".", "..", "--=_", "=", " trailing ", "\t"])
+def test_lines_that_mail_software_changes_come_back_unchanged(line: str) -> None:
+    assert body(parsed(composed(text=f"a\n{line}\nb\n")), "plain") == f"a\n{line}\nb\n"
+
+
+def test_message_id_is_the_same_for_the_same_parts_only() -> None:
+    first = make_message_id("systems/12", "email:a@example.org", domain="example.org")
+    assert first == make_message_id("systems/12", "email:a@example.org", domain="example.org")
+    assert first != make_message_id("systems/1", "2email:a@example.org", domain="example.org")
+    assert first != make_message_id("systems/12", "email:b@example.org", domain="example.org")
+    assert first.endswith("@example.org>")
+
+
+@given(st.lists(st.sampled_from(HOSTILE) | st.text()))
+def test_message_id_of_anything_is_valid(parts: list[str]) -> None:
+    message_id = make_message_id(*parts, domain="example.org")
+    assert message_id.isascii()
+    assert len(message_id) < 78
+    assert parsed(composed(message_id=message_id))["Message-ID"] == message_id
+
+
+@pytest.mark.parametrize("domain", ["", "a b", "exa\nmple.org", "a@b"])
+def test_message_id_needs_a_domain(domain: str) -> None:
+    with pytest.raises(InvalidValue, match="Message-ID"):
+        make_message_id("x", domain=domain)

@@ -1,0 +1,180 @@
+"""Slack messages: what they show, that nothing in them acts, and Slack's limits for any input."""
+
+import json
+import os
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from digestbot.model import Author, Edition, Form, Theme
+from digestbot.render import RenderContext, render
+from digestbot.render.slack_blocks import MESSAGE_MAX, escape, link
+from tests.factories import make_coverage, make_edition, make_edition_paper, make_paper
+from tests.render.editions import (
+    EDITIONS,
+    drawn_edition,
+    edition_of,
+    full_edition,
+    hostile_edition,
+)
+from tests.servers.slack_limits import check_message
+
+PAYLOADS = 20_000 if os.environ.get("CI") == "true" else 500
+
+
+def messages(edition: Edition, context: RenderContext) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(render(edition, Form.SLACK, context))
+    for message in found:
+        assert check_message(message) == []
+        assert len(message["blocks"]) <= 45
+        assert len(json.dumps(message, ensure_ascii=False)) <= MESSAGE_MAX
+    return found
+
+
+def text_of(message: dict[str, Any]) -> str:
+    return json.dumps(message["blocks"], ensure_ascii=False)
+
+
+def test_parent_says_what_and_how_many_and_names_the_top_five(context: RenderContext) -> None:
+    edition = edition_of(12, make_edition_paper())
+    parent = messages(edition, context)[0]
+    assert parent["text"] == "Systems for ML: 12 new papers, 23 Nov"
+    assert text_of(parent).count("•  <https://arxiv.org/abs/") == 5
+    assert "and 7 more papers in the thread" in text_of(parent)
+
+
+@pytest.mark.parametrize(
+    ("papers", "sizes"),
+    [(0, []), (1, [1]), (10, [10]), (11, [5, 6]), (21, [7, 7, 7]), (30, [10, 10, 10])],
+)
+def test_thread_has_even_messages_of_at_most_ten(
+    papers: int, sizes: list[int], context: RenderContext
+) -> None:
+    edition = edition_of(papers, make_edition_paper())
+    thread = messages(edition, context)[1:]
+    assert [len(message["blocks"]) for message in thread] == sizes
+
+
+def test_thread_shows_every_paper_with_its_facts(context: RenderContext) -> None:
+    _, thread = messages(full_edition(), context)
+    for fact in (
+        "<https://arxiv.org/abs/2611.01234v1|Serverless Inference",
+        "Ada Xu, Author 1",
+        "14 more",
+        "J. Energy 7",
+        "SoCC '26",
+        "updated v3",
+        "Matches: serverless · mixture of experts",
+        "GPUs &amp; energy; a &lt; b",
+        "|PDF>",
+        "|DOI>",
+    ):
+        assert fact in text_of(thread)
+    assert "javascript" not in text_of(thread)
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a & b < c > d", "a &amp; b &lt; c &gt; d"),
+        ("<!channel>", "&lt;!channel&gt;"),
+        ("*bold*", "\u200b*\u200bbold\u200b*\u200b"),
+        ("snake_case stays", "snake_case stays"),
+        (":smile:", "\u200b:\u200bsmile:"),
+        ("> no quote", "\u200b&gt; no quote"),
+    ],
+)
+def test_escaped_text_has_no_markup(text: str, escaped: str) -> None:
+    assert escape(text) == escaped
+
+
+def test_a_link_cannot_be_left_early() -> None:
+    assert link("https://a.example/?a=1&b=2", "x|y>z") == (
+        "<https://a.example/?a=1&amp;b=2|x∣y&gt;z>"
+    )
+    assert link(None, "<x>") == "&lt;x&gt;"
+
+
+def test_hostile_text_is_shown_and_does_nothing(context: RenderContext) -> None:
+    for message in messages(hostile_edition(), context):
+        for block in message["blocks"]:
+            if block["type"] != "header":  # plain text is never read as markup
+                assert "<!" not in text_of({"blocks": [block]})
+                assert "<@" not in text_of({"blocks": [block]})
+
+
+LONG = (
+    make_paper(authors=tuple(Author(name=f"Author {n}") for n in range(3000))),
+    make_paper(title="&" * 10_000, abstract="&" * 10_000, comment="<" * 10_000),
+    make_paper(title="*" * 10_000, abstract='"' * 10_000, categories=("\\" * 300,) * 99),
+    make_paper(url="https://example.org/" + "&" * 1900, pdf_url="https://a.example/" + "a" * 1900),
+)
+
+
+@pytest.mark.parametrize("paper", LONG)
+def test_long_papers_keep_the_limits(paper: Any, context: RenderContext) -> None:
+    coverage = tuple(
+        make_coverage(source="&" * 100, status="late", note="<" * 500) for _ in range(60)
+    )
+    entry = make_edition_paper(paper=paper, matches=())
+    found = messages(make_edition([entry] * 33, coverage=coverage, title="&" * 500), context)
+    assert sum(len(message["blocks"]) for message in found[1:]) == 33
+    assert all(len(message["blocks"]) >= 3 for message in found[1:])
+
+
+@given(edition=EDITIONS)
+def test_any_edition_keeps_the_limits(edition: Edition, context: RenderContext) -> None:
+    found = messages(edition, context)
+    assert sum(len(message["blocks"]) for message in found[1:]) == len(edition.papers)
+
+
+def test_payloads_of_any_text_are_taken_by_slack(context: RenderContext) -> None:
+    rng = random.Random(20)
+    payloads = 0
+    while payloads < PAYLOADS:
+        edition = drawn_edition(rng)
+        found = messages(edition, replace(context, theme=rng.choice(list(Theme))))
+        assert sum(len(message["blocks"]) for message in found[1:]) == len(edition.papers)
+        payloads += len(found)
+
+
+@pytest.mark.parametrize(
+    ("message", "problem"),
+    [
+        ({"blocks": []}, "text: empty"),
+        ({"text": "a < b"}, "bare <"),
+        ({"text": "a & b"}, "bare &"),
+        ({"text": "<!channel>"}, "bare <"),
+        ({"text": "x" * 40_001}, "at most 40000"),
+        ({"text": "x", "blocks": [{"type": "divider"}] * 51}, "51, at most 50"),
+        ({"text": "x", "blocks": [{"type": "table"}]}, "unknown type"),
+        ({"text": "x", "blocks": [{"type": "section"}]}, "neither text nor fields"),
+        ({"text": "x", "color": "red"}, "unknown keys"),
+        (
+            {
+                "text": "x",
+                "blocks": [{"type": "header", "text": {"type": "plain_text", "text": "x"}}],
+            },
+            "emoji must be false",
+        ),
+        (
+            {
+                "text": "x",
+                "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "y" * 3001}}],
+            },
+            "at most 3000",
+        ),
+        (
+            {
+                "text": "x",
+                "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "y" * 2800}}] * 5,
+            },
+            "msg_blocks_too_long",
+        ),
+    ],
+)
+def test_the_validator_sees_what_slack_would_refuse(message: dict[str, Any], problem: str) -> None:
+    assert any(problem in found for found in check_message(message))

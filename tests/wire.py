@@ -1,0 +1,114 @@
+"""
+What every mail must be on the wire, whoever made it: RFC 5322, 2045 to 2047, 2369, 8058.
+
+The SMTP servers of the tests ask `assert_sound` about all that they have taken, so that every test
+that sends a mail checks it.
+"""
+
+import re
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default
+from email.utils import getaddresses
+
+LINE_MAX = 998
+"""Octets without CRLF (RFC 5322 2.1.1)."""
+HTML_MAX = 80_000
+"""Bytes of the HTML part after its transfer encoding; Gmail clips above about 100,000."""
+ONCE = ("Date", "From", "To", "Message-ID", "Subject", "MIME-Version", "Content-Type")
+"""RFC 5322 3.6 and RFC 2045 4: exactly one of each."""
+AT_MOST_ONCE = (
+    *("Sender", "Reply-To", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post"),
+    *("Auto-Submitted", "Precedence", "Content-Transfer-Encoding", "DKIM-Signature"),
+)
+_URIS = re.compile(rb"<(?:https?|mailto):[!-;=?-~]+>(?:,(?:\r\n)? <(?:https?|mailto):[!-;=?-~]+>)*")
+_MESSAGE_ID = re.compile(rb"<[^\s<>@]+@[A-Za-z0-9.-]+>")
+
+
+def assert_sound(message: bytes) -> None:
+    """
+    Raises:
+        AssertionError: With all that is wrong, and the head of the message.
+    """
+    wrong = check_message(message)
+    assert not wrong, f"{wrong}\n{message[:2000].decode('utf-8', 'replace')}"
+
+
+def check_message(message: bytes) -> list[str]:
+    """What is wrong with *message*, as it came after undoing the dots of SMTP; empty if nothing."""
+    return [*_octets(message), *_headers(message), *_parts(message)]
+
+
+def _octets(message: bytes) -> list[str]:
+    wrong = []
+    if any(octet > 126 or octet == 0 for octet in message):
+        wrong.append("not 7-bit, or with NUL or DEL")
+    if b"\r" in message.replace(b"\r\n", b"") or b"\n" in message.replace(b"\r\n", b""):
+        wrong.append("a bare CR or LF")
+    if not message.endswith(b"\r\n"):
+        wrong.append("the last line has no end")
+    longest = max(map(len, message.split(b"\r\n")))
+    if longest > LINE_MAX:
+        wrong.append(f"a line of {longest} octets")
+    return wrong
+
+
+def _headers(message: bytes) -> list[str]:
+    parsed = _parsed(message)
+    wrong = [f"{n} of {name}" for name in ONCE if (n := len(parsed.get_all(name, []))) != 1]
+    wrong += [f"{n} of {name}" for name in AT_MOST_ONCE if (n := len(parsed.get_all(name, []))) > 1]
+    for name, value in parsed.items():
+        wrong += [f"{name}: {type(defect).__name__}" for defect in value.defects]
+    if len(getaddresses([str(parsed["To"])])) != 1:
+        wrong.append("To is not one address")
+    if parsed["Date"] and (not parsed["Date"].datetime or parsed["Date"].datetime.tzinfo is None):
+        wrong.append("Date has no zone")
+    if not _MESSAGE_ID.fullmatch(_raw(message, "Message-ID") or b""):
+        wrong.append("Message-ID is not <left@right> on one line")
+    return wrong + _list_headers(message)
+
+
+def _list_headers(message: bytes) -> list[str]:
+    unsubscribe = _raw(message, "List-Unsubscribe")
+    post = _raw(message, "List-Unsubscribe-Post")
+    wrong = []
+    if _raw(message, "List-Id") is not None and unsubscribe is None:
+        wrong.append("a list without List-Unsubscribe")
+    if unsubscribe is not None and not _URIS.fullmatch(unsubscribe):
+        wrong.append("List-Unsubscribe cannot be read as it stands")
+    if post not in {None, b"List-Unsubscribe=One-Click"}:
+        wrong.append("List-Unsubscribe-Post is not what RFC 8058 says")
+    if post is not None and b"<https:" not in (unsubscribe or b""):
+        wrong.append("one-click without an https URI")
+    return wrong
+
+
+def _parts(message: bytes) -> list[str]:
+    wrong = []
+    for part in _parsed(message).walk():
+        wrong += [f"{part.get_content_type()}: {type(each).__name__}" for each in part.defects]
+        if part.get_content_maintype() == "multipart":
+            continue
+        if str(part["Content-Transfer-Encoding"] or "7bit").lower() in {"8bit", "binary"}:
+            wrong.append(f"{part.get_content_type()} is not 7-bit")
+        content = part.get_content()
+        if part.get_content_type() == "text/html":
+            size = len(str(part.get_payload()).replace("\r\n", "\n").replace("\n", "\r\n"))
+            if size > HTML_MAX:
+                wrong.append(f"HTML of {size} bytes")
+        if not content.strip():
+            wrong.append(f"{part.get_content_type()} is empty")
+    return wrong
+
+
+def _raw(message: bytes, name: str) -> bytes | None:
+    """The value of header *name* as it stands, its folds too; None if there is none."""
+    head = message.partition(b"\r\n\r\n")[0] + b"\r\n"
+    found = re.search(rb"(?mi)^" + name.encode() + rb": ((?:.*\r\n)(?:[ \t].*\r\n)*)", head)
+    return found[1].removesuffix(b"\r\n") if found else None
+
+
+def _parsed(message: bytes) -> EmailMessage:
+    parsed = BytesParser(EmailMessage, policy=default).parsebytes(message)
+    assert isinstance(parsed, EmailMessage)
+    return parsed
