@@ -1,0 +1,77 @@
+"""
+Bounce addresses that name their delivery (VERP): what comes back tells whose it was.
+
+Bounces can be forged by anybody. The token is signed, so that nobody can make us believe that a
+reader's mailbox is gone. Begin at `bounce_address`; `delivery_of` reads it back.
+"""
+
+import hmac
+import re
+from base64 import b32encode
+from typing import Final
+
+from digestbot.addresses import check_address
+from digestbot.errors import InvalidAddress
+
+TOKEN: Final = "{token}"  # noqa: S105 - the mark in the template, no secret
+_LONGEST = "0" * 32
+"""Of a token: 16 digits of a 64-bit key and 16 letters of signature."""
+_SIGNATURE = 16
+"""Letters, 80 bits: more than anyone can try out by sending mails, and short (local part: 64)."""
+_TOKEN = re.compile(r"([0-9a-f]{1,16})([a-z2-7]{16})")
+
+
+def bounce_address(template: str, delivery_id: int, key: str) -> str:
+    """
+    The sender of the envelope for one delivery.
+
+    Args:
+        template: ``bounces+{token}@example.org``.
+        delivery_id: The outbox's key.
+        key: The owner's secret; who knows it can forge.
+    """
+    token = f"{delivery_id:x}{_signature(delivery_id, key)}"
+    return check_address(template.replace(TOKEN, token))
+
+
+def delivery_of(address: str, template: str, key: str) -> int | None:
+    """
+    The delivery that a bounce to *address* is about; None if we have never sent from it.
+
+    The case of letters does not matter, since servers on the way change it.
+    """
+    before, _, after = (part.lower() for part in template.partition(TOKEN))
+    text = address.strip().lower()
+    if not (text.startswith(before) and text.endswith(after)):
+        return None
+    found = _TOKEN.fullmatch(text[len(before) : len(text) - len(after)])
+    if found is None:
+        return None
+    delivery_id = int(found[1], 16)
+    is_ours = hmac.compare_digest(found[2], _signature(delivery_id, key))
+    return delivery_id if is_ours else None
+
+
+def check_template(template: str) -> str:
+    """
+    *template*, which need not have a token, if it gives an address whatever the delivery.
+
+    Raises:
+        InvalidAddress: It does not, or the token is not in the local part, or there are several.
+    """
+    if TOKEN not in template:
+        return check_address(template)
+    if template.count(TOKEN) > 1 or TOKEN not in template.rpartition("@")[0]:
+        raise InvalidAddress(f'"{template[:100]}" must have {TOKEN} once, before the @')
+    try:
+        check_address(template.replace(TOKEN, _LONGEST))
+    except InvalidAddress as error:
+        why = str(error).replace(_LONGEST, TOKEN)
+        raise InvalidAddress(f"{why} (a token has up to {len(_LONGEST)} characters)") from error
+    return template
+
+
+def _signature(delivery_id: int, key: str) -> str:
+    # The first word keeps this signature from being good for anything else under the same key.
+    digest = hmac.digest(key.encode(), f"bounce:{delivery_id}".encode(), "sha256")
+    return b32encode(digest).decode("ascii").lower()[:_SIGNATURE]

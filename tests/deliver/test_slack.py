@@ -1,0 +1,310 @@
+"""A channel and its thread, against a stand-in that refuses what Slack refuses."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from digestbot.deliver.slack import SlackSender, SlackSettings, classify
+from digestbot.errors import (
+    DeliveryError,
+    Misconfigured,
+    OutcomeUnknown,
+    PermanentFailure,
+    TransientFailure,
+)
+from digestbot.model import DestinationKind, Form, Letter
+from digestbot.secret import Secret
+from tests.servers.letters import Notes, Slept, make_letter
+from tests.servers.slack import CUT, POST_AND_CUT, TOKEN, Fault, SlackServer
+
+
+def section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+
+
+MESSAGES = [{"text": text, "blocks": [section(text)]} for text in ("parent", "one", "two", "three")]
+
+
+def letter(
+    messages: object = MESSAGES, *, channel: str = "#papers", acknowledged: tuple[str, ...] = ()
+) -> Letter:
+    bodies = {Form.SLACK: json.dumps(messages)}
+    return make_letter(DestinationKind.SLACK, channel, bodies, acknowledged=acknowledged)
+
+
+def settings(server: SlackServer, token: str = TOKEN) -> SlackSettings:
+    return SlackSettings(token=Secret(token), url=server.url, timeout=timedelta(seconds=5))
+
+
+def send(server: SlackServer, *letters: Letter, notes: Notes, slept: Slept | None = None) -> str:
+    async def send_all() -> str:
+        sender = SlackSender(settings(server), sleep=slept or Slept())
+        for each in letters:
+            receipt = await sender.send(each, notes)
+        await sender.close()
+        return receipt.detail
+
+    return asyncio.run(send_all())
+
+
+def failure(
+    server: SlackServer, one: Letter | None = None, notes: Notes | None = None
+) -> DeliveryError:
+    with pytest.raises(DeliveryError) as caught:
+        send(server, one or letter(), notes=notes or Notes())
+    return caught.value
+
+
+def ok_false(error: str, **more: str) -> Fault:
+    return 200, json.dumps({"ok": False, "error": error, **more}), {}
+
+
+def test_posts_a_parent_and_its_thread() -> None:
+    notes = Notes()
+    with SlackServer() as server:
+        detail = send(server, letter(), notes=notes)
+    posted = server.posted["#papers"]
+    assert server.texts("#papers") == ["parent", "one", "two", "three"]
+    assert [one.message.get("thread_ts") for one in posted] == [None] + [posted[0].ts] * 3
+    assert notes.log == [word for one in posted for word in ("data_done", one.ts)]
+    assert detail == f"ts {posted[0].ts}, 4 messages"
+
+
+def test_sends_blocks_and_a_fallback_and_unfurls_nothing() -> None:
+    with SlackServer() as server:
+        send(server, letter(), notes=Notes())
+    message = server.posted["#papers"][0].message
+    assert message["blocks"] == [section("parent")]
+    assert message["text"] == "parent"
+    assert message["unfurl_links"] is False
+    assert message["unfurl_media"] is False
+
+
+def test_waits_between_two_messages_to_one_channel() -> None:
+    slept = Slept()
+    with SlackServer(channels=["#papers", "#other"]) as server:
+        letters = letter(), letter(MESSAGES[:1], channel="#other"), letter(MESSAGES[:1])
+        send(server, *letters, notes=Notes(), slept=slept)
+    assert slept.seconds == [1.0] * 4
+
+
+def test_two_digests_do_not_mix_in_one_channel() -> None:
+    async def send_both() -> None:
+        async def yielding(seconds: float) -> None:
+            await asyncio.sleep(0)
+
+        sender = SlackSender(settings(server), sleep=yielding)
+        await asyncio.gather(sender.send(letter(), Notes()), sender.send(letter(), Notes()))
+
+    with SlackServer() as server:
+        asyncio.run(send_both())
+    assert server.texts("#papers") == ["parent", "one", "two", "three"] * 2
+
+
+@pytest.mark.parametrize("crash_after", [1, 2, 3])
+def test_after_a_crash_in_the_middle_only_the_rest_is_posted(crash_after: int) -> None:
+    class Crash(Exception):
+        pass
+
+    class Crashing(Notes):
+        async def acknowledged(self, mark: str) -> None:
+            await super().acknowledged(mark)
+            if len(self.marks) == crash_after:
+                raise Crash
+
+    before, after = Crashing(), Notes()
+    with SlackServer() as server:
+        with pytest.raises(Crash):
+            send(server, letter(), notes=before)
+        send(server, letter(acknowledged=before.marks), notes=after)
+    posted = server.posted["#papers"]
+    assert server.texts("#papers") == ["parent", "one", "two", "three"]
+    assert {one.message.get("thread_ts") for one in posted[1:]} == {posted[0].ts}
+    assert before.marks + after.marks == tuple(one.ts for one in posted)
+
+
+def test_what_was_wholly_acknowledged_is_posted_no_more() -> None:
+    notes = Notes()
+    with SlackServer() as server:
+        detail = send(server, letter(acknowledged=("1.1", "1.2", "1.3", "1.4")), notes=notes)
+    assert server.requests == []
+    assert notes.log == []
+    assert detail == "ts 1.1, 4 messages"
+
+
+@pytest.mark.parametrize("error", ["invalid_blocks", "msg_blocks_too_long"])
+def test_blocks_that_slack_refuses_go_as_text(error: str, caplog: pytest.LogCaptureFixture) -> None:
+    with SlackServer(faults=[ok_false(error)]) as server:
+        send(server, letter(MESSAGES[:1]), notes=Notes())
+    (posted,) = server.posted["#papers"]
+    assert posted.message["text"] == "parent"
+    assert "blocks" not in posted.message
+    assert "text only" in caplog.text
+    assert "parent" not in caplog.text
+
+
+def test_really_broken_blocks_go_as_text_too() -> None:
+    too_many = {"text": "parent", "blocks": [section("x")] * 51}
+    too_long = {"text": "reply", "blocks": [section("x" * 2900)] * 5}
+    with SlackServer() as server:
+        send(server, letter([too_many, too_long]), notes=Notes())
+    assert server.texts("#papers") == ["parent", "reply"]
+
+
+def test_text_that_slack_refuses_as_well_is_given_up() -> None:
+    with SlackServer(faults=[ok_false("invalid_blocks")] * 2) as server:
+        error = failure(server)
+    assert isinstance(error, PermanentFailure)
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("fault", [CUT, POST_AND_CUT])
+def test_a_link_cut_during_a_post_leaves_the_outcome_unknown(fault: str) -> None:
+    notes = Notes()
+    with SlackServer(faults=[None, fault]) as server:
+        error = failure(server, notes=notes)
+    assert isinstance(error, OutcomeUnknown)
+    assert len(server.requests) == 2  # nothing was posted again behind our back
+    assert len(notes.marks) == 1
+
+
+def test_a_closed_port_means_surely_not_posted() -> None:
+    with SlackServer() as server:
+        pass
+    assert isinstance(failure(server), TransientFailure)
+
+
+def test_a_rate_limit_is_obeyed_and_what_was_posted_is_kept() -> None:
+    notes = Notes()
+    limit = (429, '{"ok":false,"error":"ratelimited"}', {"Retry-After": "17"})
+    with SlackServer(faults=[None, limit]) as server:
+        error = failure(server, notes=notes)
+    assert isinstance(error, TransientFailure)
+    assert error.retry_after_s == 17
+    assert len(notes.marks) == 1
+
+
+def test_a_redirect_is_not_followed_and_the_token_stays_here() -> None:
+    with SlackServer() as elsewhere:
+        away = (302, "", {"Location": elsewhere.url + "chat.postMessage"})
+        with SlackServer(faults=[away]) as server:
+            assert isinstance(failure(server), Misconfigured)
+    assert elsewhere.requests == []
+
+
+def test_a_page_instead_of_json_is_tried_again() -> None:
+    with SlackServer(faults=[(200, "<html>log in to the hotel</html>", {})]) as server:
+        assert isinstance(failure(server), TransientFailure)
+
+
+def test_ok_without_a_ts_is_doubtful() -> None:
+    with SlackServer(faults=[(200, '{"ok": true}', {})]) as server:
+        assert isinstance(failure(server), OutcomeUnknown)
+
+
+@pytest.mark.parametrize("faults", [[], [ok_false("invalid_auth")]])
+def test_a_wrong_token_is_shown_nowhere(
+    faults: list[Fault], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG), SlackServer(faults=faults) as server:
+        sender = SlackSender(settings(server, "xoxb-planted"), sleep=Slept())
+        with pytest.raises(Misconfigured) as caught:
+            asyncio.run(sender.send(letter(), Notes()))
+    shown = f"{caught.value!r} {caught.value.__cause__!r} {caplog.text}"
+    assert "xoxb" not in shown
+    assert "parent" not in shown
+
+
+def test_a_channel_that_slack_does_not_know_is_final() -> None:
+    with SlackServer() as server:
+        error = failure(server, letter(channel="#nowhere"))
+    assert isinstance(error, PermanentFailure)
+    assert error.code == "channel_not_found"
+    assert "invite the app" in str(error)
+
+
+@pytest.mark.parametrize(
+    "body", ["not json", "[]", "{}", "[1]", '[{"blocks": []}]', '[{"text": ""}]']
+)
+def test_a_form_that_is_no_list_of_messages_is_never_posted(body: str) -> None:
+    bad = make_letter(DestinationKind.SLACK, "#papers", {Form.SLACK: body})
+    with SlackServer() as server:
+        assert isinstance(failure(server, bad), PermanentFailure)
+    assert server.requests == []
+
+
+def test_check_names_team_and_bot_and_posts_nothing() -> None:
+    with SlackServer() as server:
+        found = asyncio.run(SlackSender(settings(server)).check())
+    assert found == f"{server.url}: Reading group as digestbot"
+    assert [path for _, path, _ in server.requests] == ["/api/auth.test"]
+
+
+def test_check_raises_what_a_message_would() -> None:
+    with SlackServer() as server, pytest.raises(Misconfigured, match="invalid_auth"):
+        asyncio.run(SlackSender(settings(server, "xoxb-wrong")).check())
+
+
+@pytest.mark.parametrize("token", [None, Secret("")])
+def test_without_a_token_there_is_no_sender(token: Secret | None) -> None:
+    with pytest.raises(Misconfigured, match=r"slack\.token"):
+        SlackSender(SlackSettings(token=token))
+
+
+TABLE: Mapping[str, type[DeliveryError]] = {
+    "invalid_auth": Misconfigured,
+    "not_authed": Misconfigured,
+    "account_inactive": Misconfigured,
+    "token_revoked": Misconfigured,
+    "token_expired": Misconfigured,
+    "missing_scope": Misconfigured,
+    "not_in_channel": PermanentFailure,
+    "channel_not_found": PermanentFailure,
+    "is_archived": PermanentFailure,
+    "restricted_action": PermanentFailure,
+    "restricted_action_read_only_channel": PermanentFailure,
+    "ekm_access_denied": PermanentFailure,
+    "invalid_blocks": PermanentFailure,
+    "msg_blocks_too_long": PermanentFailure,
+    "msg_too_long": PermanentFailure,
+    "no_text": PermanentFailure,
+    "thread_not_found": PermanentFailure,
+    "ratelimited": TransientFailure,
+    "internal_error": TransientFailure,
+    "service_unavailable": TransientFailure,
+    "request_timeout": TransientFailure,
+    "an_error_of_next_year": TransientFailure,
+    "": TransientFailure,
+    "fatal_error": OutcomeUnknown,
+}
+
+
+@pytest.mark.parametrize(("word", "kind"), TABLE.items())
+def test_each_word_of_slack_has_one_meaning(word: str, kind: type[DeliveryError]) -> None:
+    assert type(classify(200, word)) is kind
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "wait_s"),
+    [
+        (429, "30", 30.0),
+        (429, None, 30.0),
+        (429, "soon", 30.0),
+        (429, "-5", 30.0),
+        (429, "99999999999", 86_400.0),
+        (503, None, None),
+    ],
+)
+def test_reads_retry_after(status: int, retry_after: str | None, wait_s: float | None) -> None:
+    error = classify(status, "", retry_after=retry_after)
+    assert isinstance(error, TransientFailure)
+    assert error.retry_after_s == wait_s
+
+
+def test_names_the_scope_that_is_missing() -> None:
+    assert "chat:write" in str(classify(200, "missing_scope", needed="chat:write"))

@@ -1,0 +1,614 @@
+"""Whole dialogues with a real server."""
+
+import asyncio
+import logging
+import sys
+from base64 import b64encode
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dkim
+import pytest
+from cryptography.hazmat.primitives import serialization as ser
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from digestbot.deliver.dkim import DkimSettings
+from digestbot.deliver.smtp import SmtpSender, SmtpSettings
+from digestbot.deliver.verp import delivery_of
+from digestbot.errors import (
+    DeliveryError,
+    Misconfigured,
+    OutcomeUnknown,
+    PermanentFailure,
+    TransientFailure,
+)
+from digestbot.model import DestinationKind, Form, Letter
+from digestbot.render import compose
+from digestbot.secret import Secret
+from tests.servers.letters import Notes, Slept, make_letter
+from tests.servers.smtp import (
+    CUT,
+    SILENCE,
+    TAKE_AND_CUT,
+    Certificates,
+    SmtpServer,
+    make_certificates,
+)
+
+EML = compose(
+    subject="Systems for ML: one paper",
+    html="<p>.dot</p>\n.\n",
+    text=".dot\n..two\nend\n",
+    sender="Digests <digests@example.org>",
+    recipient="reader@example.org",
+    message_id="<one@example.org>",
+    date=datetime(2026, 11, 23, 8, tzinfo=UTC),
+    list_id="Systems for ML <systems.example.org>",
+    list_unsubscribe=("mailto:digests@example.org",),
+)
+PASSWORD = "planted-s3cret"
+
+
+@pytest.fixture(scope="module")
+def certificates() -> Certificates:
+    return make_certificates()
+
+
+@pytest.fixture
+def ca_file(certificates: Certificates, tmp_path: Path) -> str:
+    path = tmp_path / "ca.pem"
+    certificates.authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+@pytest.fixture(autouse=True)
+def only_our_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """The stand-in may log what it likes; we look at what the client side logs."""
+    logging.getLogger("mail").setLevel(logging.CRITICAL + 1)
+    with caplog.at_level(logging.DEBUG):
+        yield
+    logging.getLogger("mail").setLevel(logging.NOTSET)
+
+
+def letter(address: str = "reader@example.org", eml: str = EML) -> Letter:
+    return make_letter(DestinationKind.EMAIL, address, {Form.EML: eml})
+
+
+def settings(server: SmtpServer, **more: Any) -> SmtpSettings:
+    options: dict[str, Any] = {
+        "host": "localhost",
+        "port": server.port,
+        "security": "none",
+        "sender": "Digests <digests@example.org>",
+        "timeout": timedelta(seconds=10),
+        "final_timeout": timedelta(seconds=10),
+    }
+    return SmtpSettings(**{**options, **more})
+
+
+def send(how: SmtpSettings, *letters: Letter, notes: Notes | None = None) -> list[str]:
+    """What became of *letters*, one after another over one sender: the receipt or the error."""
+
+    async def send_all() -> list[str]:
+        sender = SmtpSender(how)
+        outcomes = []
+        for each in letters or (letter(),):
+            try:
+                outcomes.append((await sender.send(each, notes or Notes())).detail)
+            except DeliveryError as error:
+                outcomes.append(f"{type(error).__name__}: {error}")
+        await sender.close()
+        return outcomes
+
+    return asyncio.run(send_all())
+
+
+def failure(how: SmtpSettings, one: Letter | None = None, notes: Notes | None = None) -> Exception:
+    async def send_one() -> None:
+        sender = SmtpSender(how)
+        try:
+            await sender.send(one or letter(), notes or Notes())
+        finally:
+            await sender.close()
+
+    with pytest.raises(DeliveryError) as caught:
+        asyncio.run(send_one())
+    return caught.value
+
+
+def test_the_message_arrives_byte_for_byte() -> None:
+    with SmtpServer() as server:
+        assert send(settings(server)) == ["250 2.0.0 taken"]
+    (taken,) = server.messages
+    assert taken.content == EML.encode()
+    assert (taken.sender, taken.recipients) == ("digests@example.org", ("reader@example.org",))
+
+
+def test_the_envelope_may_name_another_sender() -> None:
+    with SmtpServer() as server:
+        send(settings(server, envelope_from="bounces@example.org"))
+    assert server.messages[0].sender == "bounces@example.org"
+
+
+@pytest.mark.parametrize(
+    "eml", ["a\nb\r\n", "a\rb\r\n", "a\r\n.\nMAIL FROM:<x@y.z>\r\n", "a\n.\r\nb"]
+)
+def test_no_bare_line_end_reaches_the_wire(eml: str) -> None:
+    with SmtpServer(checked=False) as server:
+        assert send(settings(server), letter(eml=eml)) == ["250 2.0.0 taken"]
+    content = server.messages[0].content
+    assert b"\n" not in content.replace(b"\r\n", b"")
+    assert b"\r" not in content.replace(b"\r\n", b"")
+    assert len(server.messages) == 1
+
+
+def test_says_data_done_after_the_servers_go_ahead_and_before_the_dot() -> None:
+    with SmtpServer() as server:
+        seen: list[list[str]] = []
+
+        class Looking(Notes):
+            async def data_done(self) -> None:
+                seen.append(list(server.commands))
+
+        send(settings(server), notes=Looking())
+    assert seen == [["CONNECT", "EHLO", "MAIL", "RCPT", "DATA"]]
+
+
+@pytest.mark.parametrize("phase", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize("reply", [CUT, "451 4.3.0 later"])
+def test_what_fails_before_the_text_is_certainly_not_delivered(phase: str, reply: str) -> None:
+    notes = Notes()
+    with SmtpServer(faults=[(phase, reply)]) as server:
+        error = failure(settings(server), notes=notes)
+    assert isinstance(error, TransientFailure)
+    assert notes.log == []
+    assert server.messages == []
+
+
+@pytest.mark.parametrize("phase", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA"])
+def test_a_silent_server_is_left_after_the_timeout(phase: str) -> None:
+    with SmtpServer(faults=[(phase, SILENCE)]) as server:
+        error = failure(settings(server, timeout=timedelta(seconds=0.1)))
+    assert isinstance(error, TransientFailure)
+
+
+@pytest.mark.parametrize(
+    ("fault", "taken"),
+    [(CUT, 0), (TAKE_AND_CUT, 1), (SILENCE, 0)],
+)
+def test_a_link_lost_after_the_dot_leaves_the_outcome_unknown(fault: str, taken: int) -> None:
+    notes = Notes()
+    with SmtpServer(faults=[("DOT", fault)]) as server:
+        error = failure(settings(server, final_timeout=timedelta(seconds=0.2)), notes=notes)
+    assert isinstance(error, OutcomeUnknown)
+    assert notes.log == ["data_done"]
+    assert len(server.messages) == taken
+
+
+def test_a_link_lost_before_the_dot_is_certainly_not_delivered() -> None:
+    class HungUpOn(Notes):
+        async def data_done(self) -> None:
+            await super().data_done()
+            await asyncio.to_thread(server.hang_up)
+            for _ in range(5):  # rounds of the loop, in which the client hears of it
+                await asyncio.sleep(0)
+
+    notes = HungUpOn()
+    with SmtpServer() as server:
+        error = failure(settings(server), notes=notes)
+    assert isinstance(error, TransientFailure)
+    assert notes.log == ["data_done"]
+    assert server.messages == []
+
+
+def test_a_checkpoint_that_cannot_be_written_stops_before_the_dot() -> None:
+    class Broken(Notes):
+        async def data_done(self) -> None:
+            raise RuntimeError("the disk is full")
+
+    async def send_one(how: SmtpSettings) -> None:
+        sender = SmtpSender(how)
+        with pytest.raises(RuntimeError):
+            await sender.send(letter(), Broken())
+        await sender.send(letter(), Notes())
+        await sender.close()
+
+    with SmtpServer() as server:
+        asyncio.run(send_one(settings(server)))
+    assert len(server.messages) == 1
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("fault", ["554 5.0.0 I am not done with you", CUT])
+def test_what_the_server_says_to_quit_changes_nothing(fault: str) -> None:
+    with SmtpServer(faults=[("QUIT", fault)]) as server:
+        assert send(settings(server)) == ["250 2.0.0 taken"]
+    assert len(server.messages) == 1
+
+
+def test_a_dead_mailbox_is_told_apart_and_named_nowhere() -> None:
+    fault = ("RCPT", "550 5.1.1 <reader@example.org> user unknown")
+    with SmtpServer(faults=[fault]) as server:
+        error = failure(settings(server))
+    assert isinstance(error, PermanentFailure)
+    assert (error.suppress, error.code) == (True, "550 5.1.1")
+    assert str(error) == "the mail server refused the recipient: 550 5.1.1 <address> user unknown"
+
+
+def test_one_connection_carries_many_messages_up_to_its_limit() -> None:
+    with SmtpServer() as server:
+        send(settings(server, messages_per_connection=2), *[letter()] * 5)
+    assert len(server.messages) == 5
+    assert server.connections == 3
+
+
+def test_a_refusal_is_cleared_and_the_connection_kept() -> None:
+    with SmtpServer(faults=[("RCPT", "550 5.1.1 no"), ("DOT", "554 5.6.0 no")]) as server:
+        outcomes = send(settings(server), *[letter()] * 3)
+    assert [outcome.split(":")[0] for outcome in outcomes] == [
+        "PermanentFailure",
+        "PermanentFailure",
+        "250 2.0.0 taken",
+    ]
+    assert server.connections == 1
+    assert server.commands.count("RSET") == 2
+
+
+@pytest.mark.parametrize("fault", [CUT, "421 4.4.2 idle too long", "500 what"])
+def test_an_idle_connection_that_died_is_replaced(fault: str) -> None:
+    with SmtpServer(faults=[("RSET", fault)]) as server:
+        assert send(settings(server), letter(), letter()) == ["250 2.0.0 taken"] * 2
+    assert server.connections == 2
+
+
+def test_a_421_costs_one_delivery_only() -> None:
+    with SmtpServer(faults=[("MAIL", "421 4.7.0 closing")]) as server:
+        first, second = send(settings(server), letter(), letter())
+    assert first.startswith("TransientFailure")
+    assert second == "250 2.0.0 taken"
+
+
+def test_never_more_connections_than_allowed() -> None:
+    async def send_many(how: SmtpSettings) -> None:
+        sender = SmtpSender(how)
+        await asyncio.gather(*(sender.send(letter(), Notes()) for _ in range(8)))
+        await sender.close()
+
+    with SmtpServer() as server:
+        asyncio.run(send_many(settings(server, max_connections=2)))
+    assert len(server.messages) == 8
+    assert server.connections == 2
+
+
+def test_a_cancelled_send_lets_its_connection_go() -> None:
+    async def cancel_one(how: SmtpSettings) -> None:
+        sender = SmtpSender(how)
+        task = asyncio.create_task(sender.send(letter(), Notes()))
+        await asyncio.to_thread(server.fell_silent.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await sender.send(letter(), Notes())).detail == "250 2.0.0 taken"
+        await sender.close()
+
+    with SmtpServer(faults=[("DOT", SILENCE)]) as server:
+        asyncio.run(cancel_one(settings(server, max_connections=1)))
+    assert server.connections == 2
+
+
+def test_a_message_over_the_announced_size_is_not_even_begun() -> None:
+    with SmtpServer(size_limit=20) as server:
+        error = failure(settings(server))
+    assert isinstance(error, PermanentFailure)
+    assert error.code == "552 5.3.4"
+    assert "MAIL" not in server.commands
+
+
+@pytest.mark.parametrize("address", ["a@b, c@d", "x\r\nRCPT TO:<y@z.org>", "", "übung@example.org"])
+def test_what_is_not_one_address_never_becomes_a_command(address: str) -> None:
+    with SmtpServer() as server:
+        assert isinstance(failure(settings(server), letter(address)), PermanentFailure)
+    assert server.commands == []
+
+
+def test_nobody_listening_is_a_matter_of_time() -> None:
+    with SmtpServer() as server:
+        gone = settings(server)
+    assert isinstance(failure(gone), TransientFailure)
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+def test_logs_in_and_sends_over_tls(
+    security: str, certificates: Certificates, ca_file: str
+) -> None:
+    with tls_server(security, certificates, logins={"bot": PASSWORD}) as server:
+        how = settings(server, security=security, ca_file=ca_file, **login())
+        assert send(how, letter(), letter()) == ["250 2.0.0 taken"] * 2
+    assert [taken.over_tls for taken in server.messages] == [True, True]
+    assert server.messages[0].login == "bot"
+    assert server.commands.count("AUTH") == 1
+
+
+def tls_server(security: str, certificates: Certificates, **more: Any) -> SmtpServer:
+    if security == "tls":
+        return SmtpServer(implicit_tls=certificates.server, **more)
+    return SmtpServer(starttls=certificates.server, **more)
+
+
+def login(password: str = PASSWORD) -> dict[str, object]:
+    return {"username": "bot", "password": Secret(password)}
+
+
+def test_a_stripped_starttls_aborts_before_anything_is_said() -> None:
+    with SmtpServer() as server:
+        error = failure(settings(server, security="starttls", **login()))
+    assert isinstance(error, Misconfigured)
+    assert "offers no STARTTLS" in str(error)
+    assert server.commands == ["CONNECT", "EHLO"]
+
+
+def test_a_refused_starttls_is_not_skipped(certificates: Certificates, ca_file: str) -> None:
+    faults = [("STARTTLS", "454 4.7.0 not now")]
+    with tls_server("starttls", certificates, faults=faults) as server:
+        error = failure(settings(server, security="starttls", ca_file=ca_file))
+    assert isinstance(error, TransientFailure)
+    assert "MAIL" not in server.commands
+
+
+def test_a_password_is_never_sent_in_clear_as_a_fallback() -> None:
+    with SmtpServer(logins={"bot": PASSWORD}, clear_logins=True) as server:
+        error = failure(settings(server, **login()))
+    assert isinstance(error, Misconfigured)
+    assert "login without TLS" in str(error)
+    assert server.commands == []
+
+
+def test_a_login_in_clear_is_possible_for_who_writes_so() -> None:
+    with SmtpServer(logins={"bot": PASSWORD}, clear_logins=True) as server:
+        assert send(settings(server, insecure=True, **login())) == ["250 2.0.0 taken"]
+    assert server.messages[0].login == "bot"
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+def test_an_unknown_authority_is_refused(security: str, certificates: Certificates) -> None:
+    with tls_server(security, certificates) as server:
+        error = failure(settings(server, security=security))
+    assert isinstance(error, Misconfigured)
+    assert "certificate is not trusted" in str(error)
+    assert server.messages == []
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+def test_a_certificate_for_another_name_is_refused(security: str, tmp_path: Path) -> None:
+    other = make_certificates("elsewhere.example.org")
+    other.authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with tls_server(security, other) as server:
+        how = settings(server, security=security, ca_file=str(tmp_path / "ca.pem"))
+        assert isinstance(failure(how), Misconfigured)
+    assert server.messages == []
+
+
+def test_certificates_go_unchecked_only_loudly(
+    certificates: Certificates, caplog: pytest.LogCaptureFixture
+) -> None:
+    with tls_server("tls", certificates) as server:
+        assert send(settings(server, security="tls", verify=False)) == ["250 2.0.0 taken"]
+    assert "certificate is not checked" in caplog.text
+
+
+def test_a_missing_ca_file_is_named(certificates: Certificates) -> None:
+    with tls_server("tls", certificates) as server:
+        error = failure(settings(server, security="tls", ca_file="no/such.pem"))
+    assert isinstance(error, Misconfigured)
+    assert "no/such.pem" in str(error)
+
+
+def test_tls_against_a_plain_port_fails_and_sends_nothing(ca_file: str) -> None:
+    with SmtpServer() as server:
+        how = settings(server, security="tls", ca_file=ca_file, timeout=timedelta(seconds=2))
+        assert isinstance(failure(how), TransientFailure)
+    assert server.messages == []
+
+
+def test_a_wrong_password_is_tried_once_and_stops_the_kind(
+    certificates: Certificates, ca_file: str
+) -> None:
+    with tls_server("tls", certificates, logins={"bot": PASSWORD}) as server:
+        error = failure(settings(server, security="tls", ca_file=ca_file, **login("wrong")))
+    assert isinstance(error, Misconfigured)
+    assert error.code == "535 5.7.8"
+    assert server.commands.count("AUTH") == 1
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        f"535 5.7.8 {PASSWORD} is wrong",
+        "501 5.5.4 AUTH PLAIN AGJvdABwbGFudGVkLXMzY3JldA== refused",
+        "501 5.5.4 cGxhbnRlZC1zM2NyZXQ= refused",
+    ],
+    ids=["itself", "with the name in base64", "in base64"],
+)
+def test_a_server_that_repeats_the_password_does_not_make_us_show_it(
+    echo: str, certificates: Certificates, ca_file: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = tls_server("tls", certificates, logins={"bot": PASSWORD}, faults=[("AUTH", echo)])
+    with server:
+        error = failure(settings(server, security="tls", ca_file=ca_file, **login()))
+    shown = f"{error!r} {error.__cause__!r} {caplog.text}"
+    assert "***" in shown
+    for secret in (PASSWORD, "AGJvdABwbGFudGVkLXMzY3JldA==", "cGxhbnRlZC1zM2NyZXQ="):
+        assert secret not in shown
+
+
+def test_logs_hold_neither_password_nor_address(
+    certificates: Certificates, ca_file: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults = [("RCPT", "550 5.1.1 <reader@example.org> unknown")]
+    with tls_server("tls", certificates, logins={"bot": PASSWORD}, faults=faults) as server:
+        send(settings(server, security="tls", ca_file=ca_file, **login()), letter(), letter())
+    assert PASSWORD not in caplog.text
+    assert "reader@example.org" not in caplog.text
+
+
+@pytest.mark.parametrize("security", ["none", "tls", "starttls"])
+def test_check_says_what_it_found_and_sends_nothing(
+    security: str, certificates: Certificates, ca_file: str
+) -> None:
+    with SmtpServer() if security == "none" else tls_server(security, certificates) as server:
+        how = settings(server, security=security, ca_file=ca_file)
+        found = asyncio.run(SmtpSender(how).check())
+    tls = "no TLS" if security == "none" else "TLS"
+    assert found == f"localhost:{server.port}: {tls}, no login"
+    assert server.commands[-1] == "QUIT"
+    assert "MAIL" not in server.commands
+
+
+def test_check_raises_what_a_message_would() -> None:
+    with SmtpServer() as server:
+        sender = SmtpSender(settings(server, security="starttls"))
+        with pytest.raises(Misconfigured):
+            asyncio.run(sender.check())
+
+
+def test_the_port_follows_from_the_security() -> None:
+    ports = [SmtpSettings(security=kind).effective_port for kind in ("none", "starttls", "tls")]
+    assert ports == [25, 587, 465]
+    assert SmtpSettings(port=2525).effective_port == 2525
+
+
+def test_a_sender_that_is_no_address_is_our_fault() -> None:
+    with SmtpServer() as server:
+        error = failure(settings(server, sender="Digests"))
+    assert isinstance(error, Misconfigured)
+    assert '"smtp.sender" is no address' in str(error)
+
+
+POLICY = "550 5.7.1 not from you"
+
+
+def kinds(outcomes: list[str]) -> list[str]:
+    return [outcome.split(":")[0].split(" ")[0] for outcome in outcomes]
+
+
+def test_a_policy_that_refuses_three_in_a_row_is_about_us() -> None:
+    with SmtpServer(faults=[("RCPT", POLICY), ("DOT", POLICY), ("RCPT", POLICY)]) as server:
+        outcomes = send(settings(server), *[letter()] * 3)
+    assert kinds(outcomes) == ["TransientFailure", "TransientFailure", "Misconfigured"]
+    assert outcomes[2].endswith("likewise the 2 before it, so it is about us")
+
+
+def test_one_mailbox_with_a_policy_of_its_own_stops_nobody_else() -> None:
+    async def send_all(how: SmtpSettings) -> list[str]:
+        sender = SmtpSender(how)
+        outcomes = []
+        for _ in range(4):
+            server.faults.append(("RCPT", POLICY))
+            for _ in range(2):
+                try:
+                    outcomes.append((await sender.send(letter(), Notes())).detail)
+                except DeliveryError as error:
+                    outcomes.append(type(error).__name__)
+        await sender.close()
+        return outcomes
+
+    with SmtpServer() as server:
+        assert kinds(asyncio.run(send_all(settings(server)))) == ["TransientFailure", "250"] * 4
+
+
+# What may be configured beside
+
+
+VERP = {"envelope_from": "bounces+{token}@example.org", "secret": Secret(PASSWORD)}
+
+
+def test_each_delivery_has_a_bounce_address_that_leads_back_to_it() -> None:
+    with SmtpServer() as server:
+        send(settings(server, **VERP), letter(), letter())
+    senders = [taken.sender for taken in server.messages]
+    found = [delivery_of(sender, "bounces+{token}@example.org", PASSWORD) for sender in senders]
+    assert found == [letter().delivery.id] * 2
+    assert b"bounces" not in server.messages[0].content
+
+
+def test_a_token_that_nobody_signs_is_our_fault() -> None:
+    with SmtpServer() as server:
+        error = failure(settings(server, envelope_from="bounces+{token}@example.org"))
+    assert isinstance(error, Misconfigured)
+    assert str(error) == '"smtp.envelope_from" has a token: set "smtp.secret" to sign it'
+    assert server.commands == []
+
+
+def dkim_settings(key: str) -> DkimSettings:
+    return DkimSettings(domain="example.org", selector="digests", key=Secret(key))
+
+
+def test_a_signed_mail_arrives_as_it_was_signed() -> None:
+    private = Ed25519PrivateKey.generate()
+    form, clear = ser.PrivateFormat.PKCS8, ser.NoEncryption()
+    pem = private.private_bytes(ser.Encoding.PEM, form, clear).decode()
+    public = private.public_key().public_bytes(ser.Encoding.Raw, ser.PublicFormat.Raw)
+    record = b"v=DKIM1; k=ed25519; p=" + b64encode(public)
+    with SmtpServer() as server:
+        assert send(settings(server, dkim=dkim_settings(pem)), letter(), letter()) == [
+            "250 2.0.0 taken",
+            "250 2.0.0 taken",
+        ]
+    first, second = (taken.content for taken in server.messages)
+    assert first == second
+    assert first.endswith(EML.encode())
+    assert dkim.verify(first, dnsfunc=lambda *_, **__: record)
+
+
+def test_a_key_that_cannot_sign_stops_before_anything_is_said() -> None:
+    with SmtpServer() as server:
+        how = settings(server, dkim=dkim_settings(PASSWORD))
+        assert isinstance(failure(how), Misconfigured)
+        with pytest.raises(Misconfigured, match=r"smtp\.dkim\.key"):
+            asyncio.run(SmtpSender(how).check())
+    assert server.commands == []
+
+
+def test_a_missing_extra_stops_the_kind_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
+    with SmtpServer() as server:
+        error = failure(settings(server, dkim=dkim_settings(PASSWORD)))
+    assert isinstance(error, Misconfigured)
+    assert "pip install 'digestbot[dkim]'" in str(error)
+
+
+def test_no_domain_takes_all_the_connections() -> None:
+    """One that is silent keeps its own two busy; the others go on."""
+
+    async def send_many(how: SmtpSettings) -> None:
+        sender = SmtpSender(how)
+        stuck = [
+            asyncio.create_task(sender.send(letter(f"r{n}@slow.example"), Notes()))
+            for n in range(5)
+        ]
+        await asyncio.to_thread(server.fell_silent.wait, 10)
+        await sender.send(letter("reader@example.org"), Notes())
+        for task in stuck:
+            task.cancel()
+        await asyncio.gather(*stuck, return_exceptions=True)
+        await sender.close()
+
+    with SmtpServer(faults=[("RCPT", SILENCE), ("RCPT", SILENCE)]) as server:
+        asyncio.run(send_many(settings(server, max_connections=3, domain_connections=2)))
+    assert [taken.recipients for taken in server.messages] == [("reader@example.org",)]
+
+
+def test_messages_are_spread_evenly_over_the_minute() -> None:
+    slept = Slept()
+
+    async def send_many(how: SmtpSettings) -> None:
+        sender = SmtpSender(how, sleep=slept)
+        for _ in range(4):
+            await sender.send(letter(), Notes())
+        await sender.close()
+
+    with SmtpServer() as server:
+        asyncio.run(send_many(settings(server, per_minute=30)))
+    assert [round(seconds / 2) for seconds in slept.seconds] == [0, 1, 2, 3]

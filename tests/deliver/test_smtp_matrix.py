@@ -1,0 +1,308 @@
+"""
+Every step of the dialogue with every fault, as `smtp_matrix.csv` draws it.
+
+Each cell is tried twice over: with the sender alone, which must raise the right error, and through
+the whole stage with a real store, where the delivery must end well once the server is. The cells
+of one step run side by side.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from digestbot.config import Config
+from digestbot.deliver.smtp import SmtpSender, SmtpSettings
+from digestbot.errors import DeliveryError, PermanentFailure, TransientFailure
+from digestbot.model import Delivery, DestinationKind, Edition, Form
+from digestbot.pipeline import deliver
+from digestbot.render import compose
+from digestbot.secret import Secret
+from digestbot.store import Store, open_store
+from tests.servers.letters import Notes, make_letter
+from tests.servers.scripted_smtp import FAULTS, STEPS, ScriptedSmtp
+from tests.servers.smtp import TAKE_AND_CUT, Certificates, SmtpServer, make_certificates
+from tests.store.samples import NOW, edition, mail, register
+
+TABLE = Path(__file__).with_name("smtp_matrix.csv")
+TIMEOUT = timedelta(seconds=1.2)
+LATER = timedelta(minutes=16)
+"""After it, a first retry is due, and what waited for the owner too."""
+BODIES = {
+    Form.SUBJECT: "Systems for ML: one paper",
+    Form.TEXT: "Serverless paper\n.and a dot\n" + "more of it\n" * 30,
+    Form.HTML: "<p>Serverless paper</p>\n",
+}
+
+
+def cells() -> dict[str, dict[str, str]]:
+    """What is expected, by step and fault."""
+    lines = [row for row in TABLE.read_text(encoding="utf-8").splitlines() if row[0] != "#"]
+    head, *rows = ([cell.strip() for cell in line.split(";")] for line in lines)
+    return {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows}
+
+
+CELLS = cells()
+
+
+@pytest.fixture(scope="module")
+def certificates() -> Certificates:
+    return make_certificates()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Path:
+    """A folder with a store that has one delivery waiting, and the authority to trust."""
+    folder = tmp_path_factory.mktemp("matrix")
+    certificates.authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    with open_store(f"sqlite:///{folder / 'store.db'}") as store:
+        register(store)
+        made: Edition = edition()
+        to = [(mail(), None, "<one@example.org>")]
+        store.editions.record(made.digest, made, (), BODIES, to, None, NOW)
+    return folder
+
+
+def settings(house: Path, server: ScriptedSmtp, step: str, fault: str) -> SmtpSettings:
+    return SmtpSettings(
+        host="localhost",
+        port=server.port,
+        security="tls" if is_implicit(step, fault) else "starttls",
+        username="bot",
+        password=Secret("planted-s3cret"),
+        sender="Digests <digests@example.org>",
+        ca_file=str(house / "ca.pem"),
+        timeout=TIMEOUT,
+        final_timeout=TIMEOUT,
+    )
+
+
+def is_implicit(step: str, fault: str) -> bool:
+    """Before STARTTLS there is TLS to break only where it is there from the first byte."""
+    return fault == "tls" and step in {"CONNECT", "BANNER", "EHLO"}
+
+
+def config(house: Path, smtp: SmtpSettings) -> Config:
+    return Config(
+        path=house / "config.yaml",
+        timezone=ZoneInfo("UTC"),
+        store="",
+        public_url=None,
+        contact=None,
+        templates=None,
+        sources={},
+        smtp=smtp,
+        slack=None,
+        digests={},
+        webhooks={},
+    )
+
+
+@contextmanager
+def store_of(house: Path, name: str) -> Iterator[Store]:
+    """A copy of the store, the cell's own."""
+    copy = house / f"{name}.db"
+    shutil.copy(house / "store.db", copy)
+    with open_store(f"sqlite:///{copy}") as store:
+        yield store
+
+
+def only(store: Store) -> Delivery:
+    (delivery,) = store.outbox.list()
+    return delivery
+
+
+async def run(store: Store, settings: Config, now: datetime) -> Delivery:
+    """The delivery after one run of the stage."""
+    await deliver(store, settings, clock=lambda: now, random=Random(1))
+    return only(store)
+
+
+# The sender alone
+
+
+class Patient(Notes):
+    """A checkpoint that is written only when a fault amid the text has come through."""
+
+    def __init__(self, server: ScriptedSmtp, step: str, fault: str) -> None:
+        super().__init__()
+        self._waits = step == "TEXT" and fault != "slow"
+        self._server = server
+
+    async def data_done(self) -> None:
+        await super().data_done()
+        if self._waits:
+            await self._server.struck.wait()
+            for _ in range(20):  # rounds of the loop, in which the client hears of it
+                await asyncio.sleep(0)
+
+
+async def what_the_sender_says(house: Path, context: Any, step: str, fault: str) -> str:
+    implicit = is_implicit(step, fault)
+    async with ScriptedSmtp(context, implicit_tls=implicit, step=step, fault=fault) as server:
+        sender = SmtpSender(settings(house, server, step, fault))
+        letter = make_letter(DestinationKind.EMAIL, "reader@example.org", {Form.EML: eml()})
+        try:
+            await sender.send(letter, Patient(server, step, fault))
+        except DeliveryError as error:
+            return word(error)
+        finally:
+            await sender.close()
+    return "sent"
+
+
+def word(error: DeliveryError) -> str:
+    if isinstance(error, PermanentFailure) and error.suppress:
+        return "bounced"
+    return {
+        "TransientFailure": "later",
+        "Misconfigured": "ours",
+        "PermanentFailure": "dead",
+        "OutcomeUnknown": "doubt",
+    }[type(error).__name__]
+
+
+def eml() -> str:
+    return compose(
+        subject=BODIES[Form.SUBJECT],
+        html=BODIES[Form.HTML],
+        text=BODIES[Form.TEXT],
+        sender="Digests <digests@example.org>",
+        recipient="reader@example.org",
+        message_id="<one@example.org>",
+        date=NOW,
+        list_id="Systems <systems.example.org>",
+        list_unsubscribe=("mailto:digests@example.org",),
+    )
+
+
+# The whole stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """What became of the delivery: after the fault, and after the next runs."""
+
+    first: str
+    last: str
+    suppressed: bool
+    taken: int
+    """How often the server accepted the message."""
+
+
+STORIES = {
+    "later": Story(first="retrying", last="sent", suppressed=False, taken=1),
+    "ours": Story(first="retrying", last="sent", suppressed=False, taken=1),
+    "doubt": Story(first="retrying", last="sent", suppressed=False, taken=1),
+    "dead": Story(first="dead", last="dead", suppressed=False, taken=0),
+    "bounced": Story(first="dead", last="dead", suppressed=True, taken=0),
+    "sent": Story(first="sent", last="sent", suppressed=False, taken=1),
+}
+
+
+def expected_story(step: str, outcome: str) -> Story:
+    """A message that was accepted, and nobody told us, comes once more and no more often."""
+    twice = step == "TAKEN" and outcome == "doubt"
+    return replace(STORIES[outcome], taken=2) if twice else STORIES[outcome]
+
+
+async def story(house: Path, context: Any, step: str, fault: str) -> Story:
+    implicit = is_implicit(step, fault)
+    with store_of(house, f"{step}-{fault}") as store:
+        async with ScriptedSmtp(context, implicit_tls=implicit, step=step, fault=fault) as server:
+            how = config(house, settings(house, server, step, fault))
+            first = await run(store, how, NOW)
+            second = await run(store, how, NOW + LATER)
+            last = await run(store, how, NOW + 10 * LATER)
+        assert second.state == last.state
+        assert len(set(server.taken)) <= 1, "a repeat has the same bytes"
+        return Story(
+            first=str(first.state),
+            last=str(last.state),
+            suppressed=store.subscriptions.is_suppressed("reader@example.org"),
+            taken=len(server.taken),
+        )
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_no_fault_loses_a_message_or_doubles_one_that_was_acknowledged(
+    step: str, house: Path, certificates: Certificates
+) -> None:
+    outcomes = {fault: outcome for fault, outcome in CELLS[step].items() if outcome != "-"}
+    context = certificates.server
+
+    async def all_faults() -> tuple[list[str], list[Story]]:
+        said = (what_the_sender_says(house, context, step, fault) for fault in outcomes)
+        stories = (story(house, context, step, fault) for fault in outcomes)
+        both = await asyncio.gather(asyncio.gather(*said), asyncio.gather(*stories))
+        return both[0], both[1]
+
+    said, stories = asyncio.run(all_faults())
+    assert dict(zip(outcomes, said, strict=True)) == outcomes
+    expected = {fault: expected_story(step, outcome) for fault, outcome in outcomes.items()}
+    assert dict(zip(outcomes, stories, strict=True)) == expected
+
+
+@pytest.mark.parametrize("fault", ["cut", "garbage"])
+def test_a_second_doubt_is_left_to_a_person(
+    fault: str, house: Path, certificates: Certificates
+) -> None:
+    async def doubts() -> tuple[list[str], int]:
+        with store_of(house, f"doubts-{fault}") as store:
+            context = certificates.server
+            async with ScriptedSmtp(context, step="TAKEN", fault=fault, times=9) as server:
+                how = config(house, settings(house, server, "TAKEN", fault))
+                states = [str((await run(store, how, NOW + n * LATER)).state) for n in range(4)]
+            return states, len(server.taken)
+
+    states, taken = asyncio.run(doubts())
+    assert states == ["retrying", "unknown", "unknown", "unknown"]
+    assert taken == 2
+
+
+def test_a_refusal_between_two_doubts_does_not_make_a_third_copy(house: Path) -> None:
+    greylisted = [("RCPT", "451 4.7.1 greylisted")] * 2
+    faults = [("DOT", TAKE_AND_CUT), *greylisted, ("DOT", TAKE_AND_CUT), ("DOT", TAKE_AND_CUT)]
+    with SmtpServer(faults=faults) as server, store_of(house, "doubts-parted") as store:
+        smtp = SmtpSettings(host="localhost", port=server.port, security="none")
+        how = config(house, smtp)
+        hours = timedelta(hours=6)
+        states = [str(asyncio.run(run(store, how, NOW + n * hours)).state) for n in range(6)]
+    assert states == ["retrying"] * 3 + ["unknown"] * 3
+    assert len(server.messages) == 2
+    assert len({taken.content for taken in server.messages}) == 1
+
+
+@pytest.mark.parametrize("fault", ["cut", "silence"])
+def test_a_text_that_has_not_left_us_is_not_in_doubt(
+    fault: str, house: Path, certificates: Certificates
+) -> None:
+    """More than what the system keeps between two sockets: the dot cannot be written."""
+    huge = eml().replace("more of it\r\n", "more of it\r\n" * 40_000)
+    notes = Notes()
+
+    async def send() -> None:
+        async with ScriptedSmtp(certificates.server, step="TEXT", fault=fault) as server:
+            sender = SmtpSender(settings(house, server, "TEXT", fault))
+            letter = make_letter(DestinationKind.EMAIL, "reader@example.org", {Form.EML: huge})
+            try:
+                await sender.send(letter, notes)
+            finally:
+                await sender.close()
+
+    with pytest.raises(TransientFailure):
+        asyncio.run(send())
+    assert notes.log == []
+
+
+def test_the_table_has_every_cell() -> None:
+    assert tuple(CELLS) == STEPS
+    assert all(tuple(row) == FAULTS for row in CELLS.values())

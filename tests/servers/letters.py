@@ -1,0 +1,74 @@
+"""Letters for tests of destinations, and the checkpoint that writes down what it is told."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from digestbot.model import (
+    Delivery,
+    DeliveryState,
+    Destination,
+    DestinationKind,
+    Form,
+    Letter,
+)
+
+
+class Notes:
+    """A checkpoint that keeps what a sender said, in order."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        return tuple(entry for entry in self.log if entry != "data_done")
+
+    async def data_done(self) -> None:
+        self.log.append("data_done")
+
+    async def acknowledged(self, mark: str) -> None:
+        self.log.append(mark)
+
+
+class Slept:
+    """Waits no time and remembers how long it should have."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+def make_delivery(
+    kind: DestinationKind,
+    address: str,
+    *,
+    edition_name: str = "systems/12",
+    acknowledged: tuple[str, ...] = (),
+) -> Delivery:
+    """The first attempt at an edition of 2026-11-23."""
+    return Delivery(
+        id=1,
+        edition_id=1,
+        edition_name=edition_name,
+        digest="systems",
+        destination=Destination(kind=kind, address=address),
+        state=DeliveryState.SENDING,
+        message_id="<abc@digests.example.org>",
+        attempts=1,
+        created_at=datetime(2026, 11, 23, 9, tzinfo=UTC),
+        acknowledged=acknowledged,
+    )
+
+
+def make_letter(
+    kind: DestinationKind,
+    address: str,
+    bodies: Mapping[Form, str],
+    *,
+    acknowledged: tuple[str, ...] = (),
+) -> Letter:
+    """*bodies* on the way to *address*."""
+    delivery = make_delivery(kind, address, acknowledged=acknowledged)
+    return Letter(delivery=delivery, bodies=bodies)

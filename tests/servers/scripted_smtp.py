@@ -1,0 +1,249 @@
+"""
+An SMTP server on a raw socket that follows a script, right down to the bytes below TLS.
+
+It keeps to the protocol except for one fault, which happens once, when the dialogue first comes to
+its step. Steps are CONNECT (before anything is said), BANNER, EHLO, STARTTLS, AUTH, MAIL, RCPT,
+DATA, TEXT (amid the text), DOT, TAKEN (after the dot, the message already accepted), QUIT.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from tests.wire import assert_sound
+
+STEPS = (
+    "CONNECT",
+    "BANNER",
+    "EHLO",
+    "STARTTLS",
+    "AUTH",
+    "MAIL",
+    "RCPT",
+    "DATA",
+    "TEXT",
+    "DOT",
+    "TAKEN",
+    "QUIT",
+)
+FAULTS = ("4xx", "5xx", "421", "cut", "silence", "garbage", "slow", "tls")
+GARBAGE = b"\x00\xff\xfe <html>, or what?\r\n"
+SLOW_S = 0.02
+"""Between two pieces of a slow answer, and two lines read of a slow text."""
+PIECES = 8
+"""That a slow answer comes in."""
+SLOW_LINES = 10
+"""Of a text that are read slowly."""
+
+_OK = {
+    "CONNECT": b"220 mail.example.org ESMTP\r\n",
+    "BANNER": b"220 mail.example.org ESMTP\r\n",
+    "STARTTLS": b"220 2.0.0 go ahead\r\n",
+    "AUTH": b"235 2.7.0 welcome\r\n",
+    "MAIL": b"250 2.1.0 fine\r\n",
+    "RCPT": b"250 2.1.5 fine\r\n",
+    "DATA": b"354 go on\r\n",
+    "TEXT": b"250 2.0.0 taken\r\n",
+    "DOT": b"250 2.0.0 taken\r\n",
+    "TAKEN": b"250 2.0.0 taken\r\n",
+    "QUIT": b"221 2.0.0 bye\r\n",
+    "RSET": b"250 2.0.0 clear\r\n",
+}
+_LATER = {"AUTH": b"454 4.7.0 not now\r\n", "STARTTLS": b"454 4.7.0 not now\r\n"}
+_NEVER = {
+    "CONNECT": b"554 5.3.2 no service here\r\n",
+    "BANNER": b"554 5.3.2 no service here\r\n",
+    "EHLO": b"550 5.3.2 who are you\r\n",
+    "STARTTLS": b"501 5.5.4 no\r\n",
+    "AUTH": b"535 5.7.8 bad credentials\r\n",
+    "MAIL": b"550 5.1.8 bad sender\r\n",
+    "RCPT": b"550 5.1.1 <reader@example.org> user unknown\r\n",
+    "DATA": b"554 5.5.1 no valid recipients\r\n",
+    "TEXT": b"552 5.3.4 too big\r\n",
+    "DOT": b"554 5.6.0 not this content\r\n",
+    "QUIT": b"500 5.5.1 what\r\n",
+}
+
+
+class _Over(Exception):
+    """This connection has come to its end."""
+
+
+@dataclass(slots=True)
+class _Wire:
+    """One connection; *raw* stays the socket below TLS."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    raw: asyncio.WriteTransport
+
+    async def line(self) -> bytes:
+        line = await self.reader.readline()
+        if not line.endswith(b"\n"):
+            raise _Over
+        return line
+
+    async def say(self, octets: bytes, *, slowly: bool = False) -> None:
+        size = max(1, len(octets) // PIECES) if slowly else len(octets) or 1
+        pieces = [octets[n : n + size] for n in range(0, len(octets), size)]
+        for piece in pieces[:-1]:
+            self.writer.write(piece)
+            await asyncio.sleep(SLOW_S)
+        # No pause after the last one: what the client says to it may be for TLS.
+        self.writer.write(b"".join(pieces[-1:]))
+        await self.writer.drain()
+
+    async def secure(self, context: ssl.SSLContext) -> None:
+        await self.writer.start_tls(context)
+
+
+class ScriptedSmtp:
+    """
+    An open server on a loopback port of the running loop, within ``async with``.
+
+    Args:
+        context: The server's certificate.
+        implicit_tls: TLS from the first byte; STARTTLS is offered otherwise.
+        step: Where the fault happens.
+        fault: One of `FAULTS`; None for a server without fault.
+        times: How often, each in a connection of its own.
+    """
+
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        *,
+        implicit_tls: bool = False,
+        step: str = "",
+        fault: str | None = None,
+        times: int = 1,
+    ) -> None:
+        self.port = 0
+        self.taken: list[bytes] = []
+        """The messages that were accepted, as they came after undoing the dots."""
+        self.connections = 0
+        self.struck = asyncio.Event()
+        """The fault has happened."""
+        self._context = context
+        self._implicit_tls = implicit_tls
+        self._step = step
+        self._fault = fault
+        self._left = times if fault else 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for message in self.taken if kind is None else ():
+            assert_sound(message)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        wire = _Wire(reader, writer, writer.transport)
+        try:
+            with contextlib.suppress(_Over, OSError, asyncio.CancelledError):
+                await self._talk(wire)
+        finally:
+            wire.writer.close()  # says that it is done with; the next line does it
+            wire.raw.abort()
+
+    async def _talk(self, wire: _Wire) -> None:
+        await self._at("CONNECT", wire, b"")
+        if self._implicit_tls:
+            await wire.secure(self._context)
+        await self._at("BANNER", wire, _OK["BANNER"])
+        while True:
+            verb = (await wire.line()).split()[0].decode("ascii").upper()
+            if verb == "DATA":
+                await self._data(wire)
+            elif verb == "STARTTLS":
+                await self._start_tls(wire)
+            else:
+                await self._at(verb, wire, _extensions(wire) if verb == "EHLO" else _OK[verb])
+            if verb == "QUIT":
+                raise _Over
+
+    async def _start_tls(self, wire: _Wire) -> None:
+        if self._due("STARTTLS") and self._fault == "tls":
+            await wire.say(_OK["STARTTLS"])
+            await wire.reader.read(1)
+            await self._strike("STARTTLS", wire)
+            raise _Over
+        if await self._at("STARTTLS", wire, _OK["STARTTLS"]):
+            await wire.secure(self._context)
+
+    async def _data(self, wire: _Wire) -> None:
+        if not await self._at("DATA", wire, _OK["DATA"]):
+            return
+        lines = [await wire.line()]
+        strikes = self._due("TEXT")
+        if strikes and self._fault != "slow":
+            await self._strike("TEXT", wire)
+        while lines[-1] != b".\r\n":
+            if strikes and len(lines) < SLOW_LINES:
+                await asyncio.sleep(SLOW_S)
+            lines.append(await wire.line())
+        if strikes and self._fault != "slow":
+            return
+        if not self._due("DOT") or self._fault == "slow":
+            self.taken.append(b"".join(line.removeprefix(b".") for line in lines[:-1]))
+        await self._at("TAKEN" if self._due("TAKEN") else "DOT", wire, _OK["DOT"])
+
+    def _due(self, step: str) -> bool:
+        return step == self._step and self._left > 0
+
+    async def _at(self, step: str, wire: _Wire, answer: bytes) -> bool:
+        """Say *answer*, or do the fault if this is its step; whether that was a yes."""
+        if not self._due(step):
+            await wire.say(answer)
+        elif self._fault == "slow":
+            self._left -= 1
+            await asyncio.sleep(SLOW_S)
+            await wire.say(answer, slowly=True)
+        else:
+            await self._strike(step, wire)
+            return False
+        return True
+
+    async def _strike(self, step: str, wire: _Wire) -> None:
+        self._left -= 1
+        match self._fault:
+            case "4xx":
+                await wire.say(_LATER.get(step, b"451 4.3.0 later\r\n"))
+            case "5xx":
+                await wire.say(_NEVER[step])
+            case "421":
+                await wire.say(b"421 4.3.2 closing\r\n")
+            case "garbage":
+                await wire.say(GARBAGE)
+            case "tls":
+                wire.raw.write(GARBAGE)  # below TLS, where nothing of it is a record
+        self.struck.set()
+        if self._fault == "silence":
+            await asyncio.Event().wait()
+        if self._fault in {"421", "cut"} or step == "CONNECT":
+            raise _Over
+
+
+def _extensions(wire: _Wire) -> bytes:
+    is_secure = wire.writer.get_extra_info("ssl_object") is not None
+    more = b"250-AUTH PLAIN\r\n" if is_secure else b"250-STARTTLS\r\n"
+    return b"250-mail.example.org\r\n" + more + b"250 8BITMIME\r\n"

@@ -1,0 +1,193 @@
+"""
+A stand-in for Slack in a thread: chat.postMessage, auth.test and one incoming webhook.
+
+It refuses what Slack refuses (`slack_limits`; threads under messages that do not exist) and keeps
+what it took. A fault is ``(status, body, headers)``, or one of `CUT` (the connection ends without
+an answer, nothing posted), `POST_AND_CUT` (likewise, but posted); each comes once, in order, None
+standing for a request that goes well.
+"""
+
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+from tests.servers.slack_limits import check_message
+
+CUT = "<cut>"
+POST_AND_CUT = "<post and cut>"
+
+Fault = tuple[int, str, Mapping[str, str]] | str | None
+
+TOKEN = "xoxb-right-token"
+WEBHOOK_PATH = "/services/T/B/X"
+
+
+def layout_error(message: Mapping[str, Any]) -> str | None:
+    """Slack's word for what is wrong with *message*, if anything is."""
+    problems = check_message({key: message[key] for key in ("text", "blocks") if key in message})
+    if not problems:
+        return None
+    if problems[0] == "text: empty":
+        return "no_text"
+    if any(problem.startswith("msg_blocks_too_long") for problem in problems):
+        return "msg_blocks_too_long"
+    return "invalid_blocks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """A message that was taken."""
+
+    ts: str
+    message: Mapping[str, Any]
+
+
+class SlackServer:
+    """Slack on a loopback port, within ``with``; it knows the channels that it is told of."""
+
+    def __init__(
+        self, *, faults: Iterable[Fault] = (), channels: Iterable[str] = ("#papers",)
+    ) -> None:
+        self.faults: list[Fault] = list(faults)
+        self.posted: defaultdict[str, list[Posted]] = defaultdict(list)
+        """By channel; the webhook's under its path."""
+        self.requests: list[tuple[str, str, Mapping[str, Any]]] = []
+        """Verb, path and JSON of every request, refused ones too."""
+        self.channels = set(channels)
+        self._lock = threading.Lock()
+        self._http = _Http(("127.0.0.1", 0), _Answerer)
+        self._http.slack = self
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_address[1]}"
+
+    @property
+    def url(self) -> str:
+        """For ``slack.url``."""
+        return f"{self.origin}/api/"
+
+    @property
+    def webhook(self) -> str:
+        return self.origin + WEBHOOK_PATH
+
+    def texts(self, channel: str) -> list[str]:
+        return [posted.message["text"] for posted in self.posted[channel]]
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join(10)
+
+    def answer(
+        self, verb: str, path: str, token: str, message: Mapping[str, Any]
+    ) -> tuple[int, str, Mapping[str, str]] | None:
+        """Status, body and headers; None cuts the connection."""
+        with self._lock:
+            self.requests.append((verb, path, message))
+            fault = self.faults.pop(0) if self.faults else None
+            if isinstance(fault, tuple):
+                return fault
+            if fault == CUT:
+                return None
+            answer = self._route(verb, path, token, message)
+            return None if fault == POST_AND_CUT else answer
+
+    def _route(
+        self, verb: str, path: str, token: str, message: Mapping[str, Any]
+    ) -> tuple[int, str, Mapping[str, str]]:
+        if verb == "POST" and path == "/api/chat.postMessage":
+            return self._json(token, lambda: self._post_message(message))
+        if verb == "POST" and path == "/api/auth.test":
+            return self._json(token, lambda: {"team": "Reading group", "user": "digestbot"})
+        if verb == "POST" and path == WEBHOOK_PATH:
+            return self._post_to_webhook(message)
+        if path.startswith("/services/"):
+            return 404, "no_service", {}
+        return 404, "not found", {}
+
+    def _json(self, token: str, do: Any) -> tuple[int, str, Mapping[str, str]]:
+        if token != TOKEN:
+            answer = {"ok": False, "error": "invalid_auth" if token else "not_authed"}
+        else:
+            answer = {"ok": True, **do()}
+        return 200, json.dumps(answer), {"Content-Type": "application/json; charset=utf-8"}
+
+    def _post_message(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        channel = message.get("channel")
+        error = layout_error(message)
+        if channel not in self.channels:
+            error = "channel_not_found"
+        thread = message.get("thread_ts")
+        if thread is not None and not self._has(channel, thread):
+            error = error or "thread_not_found"
+        if error:
+            return {"ok": False, "error": error}
+        return {"channel": channel, "ts": self._keep(str(channel), message)}
+
+    def _has(self, channel: str | None, ts: str) -> bool:
+        return any(posted.ts == ts for posted in self.posted[str(channel)])
+
+    def _keep(self, place: str, message: Mapping[str, Any]) -> str:
+        ts = f"1764000000.{sum(map(len, self.posted.values())):06}"
+        self.posted[place].append(Posted(ts=ts, message=message))
+        return ts
+
+    def _post_to_webhook(self, message: Mapping[str, Any]) -> tuple[int, str, Mapping[str, str]]:
+        error = layout_error(message)
+        if error:
+            return 400, error, {}
+        self._keep(WEBHOOK_PATH, message)
+        return 200, "ok", {}
+
+
+class _Http(ThreadingHTTPServer):
+    slack: SlackServer
+
+
+class _Answerer(BaseHTTPRequestHandler):
+    server: _Http
+
+    def do_POST(self) -> None:
+        self._answer("POST")
+
+    def do_GET(self) -> None:
+        self._answer("GET")
+
+    def _answer(self, verb: str) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        message = json.loads(body) if body else {}
+        token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+        answer = self.server.slack.answer(verb, self.path, token, message)
+        if answer is None:
+            self.close_connection = True
+            return
+        status, text, headers = answer
+        content = text.encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Quiet."""

@@ -1,0 +1,282 @@
+"""
+A real SMTP server in a thread (aiosmtpd), with faults that a test plants.
+
+A fault is ``(phase, reply)``: the next time the dialogue comes to *phase* the server answers
+*reply* instead of going on. Phases are CONNECT, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, DOT, RSET,
+QUIT. Three replies are no text: `CUT` closes the connection, `TAKE_AND_CUT` (DOT) does so after
+the message has been taken, `SILENCE` answers nothing until the client leaves.
+"""
+
+import asyncio
+import ssl
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, AnyStr, Self
+
+import trustme
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from tests.wire import assert_sound
+
+CUT = "<cut>"
+TAKE_AND_CUT = "<take and cut>"
+SILENCE = "<silence>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A message that the server accepted."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes
+    over_tls: bool
+    login: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificates:
+    """An authority for one test, and the server's certificate for ``localhost``."""
+
+    authority: trustme.CA
+    server: ssl.SSLContext
+
+
+def make_certificates(name: str = "localhost") -> Certificates:
+    """A new authority, and a certificate for *name*."""
+    authority = trustme.CA()
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(name).configure_cert(server)
+    return Certificates(authority=authority, server=server)
+
+
+class SmtpServer:
+    """
+    An open server on a loopback port, within ``with``.
+
+    Args:
+        implicit_tls: TLS from the first byte, by this certificate.
+        starttls: STARTTLS is offered, by this certificate.
+        logins: Name → password; if there are any, mail without a login is refused.
+        clear_logins: Offer them without TLS too.
+        faults: In the order in which they shall happen, each once.
+        size_limit: Announced with SIZE.
+        checked: What was taken must be sound mail (`tests.wire`); asked at the end.
+    """
+
+    def __init__(
+        self,
+        *,
+        implicit_tls: ssl.SSLContext | None = None,
+        starttls: ssl.SSLContext | None = None,
+        logins: dict[str, str] | None = None,
+        clear_logins: bool = False,
+        faults: Iterable[tuple[str, str]] = (),
+        size_limit: int = 10_000_000,
+        checked: bool = True,
+    ) -> None:
+        self.messages: list[Taken] = []
+        self.commands: list[str] = []
+        """The verbs of all connections, in order; CONNECT and DOT among them."""
+        self.faults = list(faults)
+        self.port = 0
+        self.fell_silent = threading.Event()
+        self._implicit_tls = implicit_tls
+        self._starttls = starttls
+        self.logins = logins or {}
+        self._clear_logins = clear_logins
+        self._size_limit = size_limit
+        self._checked = checked
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    @property
+    def connections(self) -> int:
+        return self.commands.count("CONNECT")
+
+    def hang_up(self) -> None:
+        """Reset every connection; has happened when it returns."""
+        done = threading.Event()
+
+        def reset_all() -> None:
+            for transport in list(self._open):
+                transport.abort()
+            self._loop.call_soon(done.set)
+
+        self._loop.call_soon_threadsafe(reset_all)
+        assert done.wait(10)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        for taken in self.messages if self._checked and kind is None else ():
+            assert_sound(taken.content)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve_until_stopped())
+        finally:
+            self._loop.close()
+
+    async def _serve_until_stopped(self) -> None:
+        self._stop = asyncio.Event()
+        self._open: set[asyncio.Transport] = set()
+        server = await self._loop.create_server(
+            self._dialogue, "127.0.0.1", 0, ssl=self._implicit_tls
+        )
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._stop.wait()
+        server.close()
+        for transport in list(self._open):
+            if not transport.is_closing():  # Python 3.11.2 fails to abort what is closed already
+                transport.abort()
+        leftover = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in leftover:
+            task.cancel()
+        await asyncio.gather(*leftover, return_exceptions=True)
+        await asyncio.sleep(0)
+
+    def _dialogue(self) -> SMTP:
+        return _Dialogue(
+            self,
+            _Mailbox(self),
+            hostname="mail.example.org",
+            loop=self._loop,
+            data_size_limit=self._size_limit,
+            tls_context=self._starttls,
+            authenticator=self._authenticate if self.logins else None,
+            auth_require_tls=not (self._clear_logins or self._implicit_tls),
+        )
+
+    def _authenticate(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: Any
+    ) -> AuthResult:
+        assert isinstance(given, LoginPassword)
+        name = given.login.decode()
+        right = self.logins.get(name) == given.password.decode()
+        return AuthResult(success=right, handled=False, auth_data=name)
+
+    def fault(self, phase: str) -> str | None:
+        """What shall go wrong now, if anything; each comes once."""
+        self.commands.append(phase)
+        for index, (when, reply) in enumerate(self.faults):
+            if when == phase:
+                del self.faults[index]
+                return reply
+        return None
+
+
+class _Mailbox:
+    def __init__(self, server: SmtpServer) -> None:
+        self._server = server
+
+    async def handle_DATA(self, dialogue: "_Dialogue", session: Session, envelope: Envelope) -> str:
+        reply = self._server.fault("DOT")
+        if reply in {None, TAKE_AND_CUT}:
+            self._take(session, envelope)
+        if reply is None:
+            return "250 2.0.0 taken"
+        return await dialogue.misbehave(reply)
+
+    def _take(self, session: Session, envelope: Envelope) -> None:
+        content = envelope.content
+        assert isinstance(content, bytes)
+        self._server.messages.append(
+            Taken(
+                sender=envelope.mail_from or "",
+                recipients=tuple(envelope.rcpt_tos),
+                content=content,
+                over_tls=session.ssl is not None or self._server._implicit_tls is not None,
+                login=session.auth_data if session.authenticated else None,
+            )
+        )
+
+
+class _Dialogue(SMTP):
+    """One connection; asks for a fault before each step."""
+
+    def __init__(self, server: SmtpServer, mailbox: _Mailbox, **options: Any) -> None:
+        self._server = server
+        super().__init__(mailbox, **options)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._server._open.add(transport)
+        super().connection_made(transport)
+
+    async def push(self, status: AnyStr) -> None:
+        if str(status).startswith("220 mail.example.org"):
+            reply = await self._faulty("CONNECT")
+            if reply is not None:
+                await super().push(reply)
+                return
+        await super().push(status)
+
+    async def misbehave(self, reply: str) -> str:
+        """*reply*, if it is one; never comes back otherwise."""
+        if reply in {CUT, TAKE_AND_CUT}:
+            assert isinstance(self.transport, asyncio.Transport)
+            self.transport.abort()
+        if reply == SILENCE:
+            self._server.fell_silent.set()
+        if reply in {CUT, TAKE_AND_CUT, SILENCE}:
+            await asyncio.Event().wait()
+        return reply
+
+    async def _faulty(self, phase: str) -> str | None:
+        reply = self._server.fault(phase)
+        return None if reply is None else await self.misbehave(reply)
+
+    async def _or_fault(self, phase: str, step: Callable[[str], Awaitable[None]], arg: str) -> None:
+        reply = await self._faulty(phase)
+        if reply is None:
+            await step(arg)
+            return
+        await self.push(reply)
+        if reply.startswith("421"):
+            assert self.transport is not None
+            self.transport.close()
+
+    async def smtp_EHLO(self, hostname: str) -> None:
+        await self._or_fault("EHLO", super().smtp_EHLO, hostname)
+
+    async def smtp_STARTTLS(self, arg: str) -> None:
+        await self._or_fault("STARTTLS", super().smtp_STARTTLS, arg)
+
+    async def smtp_AUTH(self, arg: str) -> None:
+        await self._or_fault("AUTH", super().smtp_AUTH, arg)
+
+    async def smtp_MAIL(self, arg: str) -> None:
+        assert self.session is not None
+        if self._server.logins and not self.session.authenticated:
+            await self.push("530 5.7.0 Authentication required")
+            return
+        await self._or_fault("MAIL", super().smtp_MAIL, arg)
+
+    async def smtp_RCPT(self, arg: str) -> None:
+        await self._or_fault("RCPT", super().smtp_RCPT, arg)
+
+    async def smtp_DATA(self, arg: str) -> None:
+        await self._or_fault("DATA", super().smtp_DATA, arg)
+
+    async def smtp_RSET(self, arg: str) -> None:
+        await self._or_fault("RSET", super().smtp_RSET, arg)
+
+    async def smtp_QUIT(self, arg: str) -> None:
+        await self._or_fault("QUIT", super().smtp_QUIT, arg)
