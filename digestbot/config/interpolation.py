@@ -1,0 +1,110 @@
+"""
+``${NAME}`` and ``${file:PATH}`` in the texts of a config; what they bring is never shown.
+
+Begin at `interpolate`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from digestbot.config.where import Entries, Flaw, Items, Node, Steps, said
+
+MAX_BYTES = 65_536
+"""Of a file that stands for a text: a secret or an address, no book."""
+
+# Of one opening the first alternative that fits counts; the last one is what nobody can mean.
+_OPENING = re.compile(
+    r"(?P<escaped>\$\$\{)"
+    r"|\$\{file:(?P<file>[^}]+)\}"
+    r"|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}"
+    r"|(?P<wrong>\$\{)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """The plain data of a config: dicts, lists and scalars."""
+
+    data: object
+    hidden: Mapping[Steps, str | None]
+    """The texts that came from outside, which no message may show; None for those that failed."""
+    flaws: tuple[Flaw, ...]
+
+
+def interpolate(root: Node, environ: Mapping[str, str], folder: Path) -> Filled:
+    """
+    The data of *root*, its texts filled from *environ* and from files below or beside *folder*.
+
+    Only values are filled, not keys. ``$${`` stands for ``${``.
+    """
+    filling = _Filling(environ, folder)
+    data = filling.plain(root, ())
+    return Filled(data=data, hidden=filling.hidden, flaws=tuple(filling.flaws))
+
+
+class _Missing(Exception):
+    """What a text asks for is not there."""
+
+
+class _Filling:
+    """One walk over one tree."""
+
+    def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
+        self._environ = environ
+        self._folder = folder
+        self.hidden: dict[Steps, str | None] = {}
+        self.flaws: list[Flaw] = []
+
+    def plain(self, node: Node, steps: Steps) -> object:
+        match node:
+            case Entries(keys=keys, nodes=nodes):
+                pairs = zip((str(key.value) for key in keys), nodes, strict=True)
+                return {key: self.plain(child, (*steps, key)) for key, child in pairs}
+            case Items(nodes=nodes):
+                return [self.plain(child, (*steps, n)) for n, child in enumerate(nodes)]
+            case _:
+                return self._scalar(node.value, steps)
+
+    def _scalar(self, value: object, steps: Steps) -> object:
+        if not isinstance(value, str) or "${" not in value:
+            return value
+        try:
+            filled = _OPENING.sub(self._filling, value)
+        except _Missing as missing:
+            self.flaws.append(Flaw(steps=steps, message=f"{said(steps)}: {missing}"))
+            self.hidden[steps] = None
+            return value
+        if filled != value.replace("$${", "${"):
+            self.hidden[steps] = filled
+        return filled
+
+    def _filling(self, found: re.Match[str]) -> str:
+        if found["escaped"]:
+            return "${"
+        if found["file"]:
+            return self._file(found["file"].strip())
+        if found["name"]:
+            return self._variable(found["name"])
+        raise _Missing('"${" begins neither ${NAME} nor ${file:PATH}; for "${" itself write "$${"')
+
+    def _variable(self, name: str) -> str:
+        if name not in self._environ:
+            raise _Missing(f"the environment variable {name} is not set")
+        if not self._environ[name]:
+            # CI systems give an empty text for a secret that is not there.
+            raise _Missing(f"the environment variable {name} is empty")
+        return self._environ[name]
+
+    def _file(self, name: str) -> str:
+        try:
+            with (self._folder / name).open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+            text = content.decode()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            raise _Missing(f"cannot read the file {name}: {reason}") from error
+        if len(content) > MAX_BYTES:
+            raise _Missing(f"the file {name} is longer than {MAX_BYTES:,} bytes")
+        return re.sub(r"\r?\n\Z", "", text)

@@ -1,0 +1,395 @@
+"""
+config.yaml → a checked, frozen `Config`, or all that is wrong with it, in file order.
+
+::
+
+    text ── reading ──► tree ── interpolation ──► data ── schema ──► keys ── here ──► Config
+            places           ${…}, from outside          one by one      what refers elsewhere
+
+Every step goes on after a mistake as far as it can, so that one run shows them all. Begin at
+`load_config`.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from digestbot.addresses import check_mailbox
+from digestbot.config.interpolation import Filled, interpolate
+from digestbot.config.messages import Sight, did_you_mean, flaws, unknown
+from digestbot.config.reading import read_yaml
+from digestbot.config.schema import (
+    DeliverTo,
+    DigestKeys,
+    FileKeys,
+    checked,
+    keys_of,
+)
+from digestbot.config.settings import Config, DigestConfig
+from digestbot.config.where import Flaw, Steps, at, problems, said
+from digestbot.deliver import SlackSettings, SmtpSettings, fingerprint
+from digestbot.deliver.verp import TOKEN, check_template
+from digestbot.errors import ConfigError, InvalidAddress, Problem
+from digestbot.model import Destination, DestinationKind
+from digestbot.schedule import parse_schedule
+from digestbot.secret import Secret
+from digestbot.sources import REGISTRY, Options
+
+T = TypeVar("T")
+MAX_BYTES = 4 * 1024 * 1024
+"""Of a config; more than its 100,000 values need."""
+MIN_SECRET = 16
+"""Characters; `openssl rand -hex 16` makes 32."""
+
+
+def find_config(
+    explicit: str | None, environ: Mapping[str, str], cwd: Path, platform: str = sys.platform
+) -> Path:
+    """
+    The config to use: the one that was named, else ./config.yaml, else the platform's own place.
+
+    That is ``$XDG_CONFIG_HOME/digestbot`` (``~/.config``), ``~/Library/Application Support`` on
+    macOS, ``%APPDATA%`` on Windows. If there is none at all, it is ./config.yaml, for the message.
+    """
+    if explicit:
+        return cwd / explicit
+    here = cwd / "config.yaml"
+    own = _own_folder(environ, platform)
+    if own is None or here.exists():
+        return here
+    there = own / "digestbot" / "config.yaml"
+    return there if there.exists() else here
+
+
+def _own_folder(environ: Mapping[str, str], platform: str) -> Path | None:
+    """Where programs of this platform keep their configs; None if nothing tells."""
+    home = environ.get("HOME")
+    if platform == "win32":
+        return Path(environ["APPDATA"]) if environ.get("APPDATA") else None
+    if platform == "darwin":
+        return Path(home) / "Library" / "Application Support" if home else None
+    # XDG Base Directory Specification: a path that is not absolute must be ignored.
+    given = Path(environ.get("XDG_CONFIG_HOME", ""))
+    if given.is_absolute():
+        return given
+    return Path(home) / ".config" if home else None
+
+
+def load_config(path: Path, environ: Mapping[str, str]) -> Config:
+    """
+    The config in the file *path*, its ``${NAME}`` filled from *environ*.
+
+    Raises:
+        ConfigError: With all its problems in file order; no message shows a secret.
+    """
+    path = path.absolute()
+    file = _shown(path)
+    root, found = read_yaml(_text(path, file), file)
+    filled = interpolate(root, environ, path.parent)
+    draft = _Draft(filled, path.parent)
+    draft.check()
+    found += problems(file, root, [*filled.flaws, *draft.flaws])
+    if found:
+        raise ConfigError(sorted(set(found), key=lambda p: (p.line, p.column, p.message)))
+    return draft.config(path)
+
+
+def locate(path: Path, flaws: Iterable[Flaw]) -> list[Problem]:
+    """
+    *flaws*, found in a config that holds, with their places in the file, in file order.
+
+    Raises:
+        ConfigError: The file cannot be read any more.
+    """
+    file = _shown(path)
+    root, _ = read_yaml(_text(path, file), file)
+    return sorted(problems(file, root, flaws), key=lambda p: (p.line, p.column, p.message))
+
+
+def _shown(path: Path) -> str:
+    """*path* as the owner would write it from where he stands."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _text(path: Path, file: str) -> str:
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+        text = content.decode("utf-8-sig")
+    except FileNotFoundError as error:
+        message = "no such file; 'digestbot init' writes one, --config FILE names another"
+        raise _unreadable(file, message) from error
+    except OSError as error:
+        raise _unreadable(file, f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise _unreadable(file, "not UTF-8 text; save it as UTF-8", line) from error
+    if len(content) > MAX_BYTES:
+        raise _unreadable(file, f"longer than {MAX_BYTES:,} bytes")
+    if not text.strip():
+        raise _unreadable(file, "is empty; 'digestbot init' writes one to begin with")
+    return text
+
+
+def _unreadable(file: str, message: str, line: int = 0) -> ConfigError:
+    return ConfigError([Problem(file=file, line=line, column=1, message=message)])
+
+
+class _Draft:
+    """The data on its way: what could be checked so far, and every flaw."""
+
+    def __init__(self, filled: Filled, folder: Path) -> None:
+        self._sight = Sight(data=filled.data, hidden=filled.hidden)
+        self._folder = folder
+        self._top: FileKeys | None = None
+        self._sources: dict[str, Options] = {}
+        self._smtp: SmtpSettings | None = None
+        self._slack: SlackSettings | None = None
+        self._digests: dict[str, DigestKeys] = {}
+        self.flaws: list[Flaw] = []
+
+    def check(self) -> None:
+        """Go through all sections, then through what refers from one to another."""
+        self._top = self._checked(FileKeys, ())
+        self._check_templates()
+        if self._at("sources") == {}:
+            self._flaw(("sources",), "sources is empty: name a place that papers come from")
+        for name in self._mapping("sources"):
+            self._check_source(name)
+        if self._at("smtp") is not None:
+            self._smtp = self._checked(SmtpSettings, ("smtp",))
+            self._check_smtp()
+        if self._at("slack") is not None:
+            self._slack = self._checked(SlackSettings, ("slack",))
+        for name in self._mapping("digests"):
+            self._check_digest(name)
+
+    def config(self, path: Path) -> Config:
+        """The frozen config; to be called only if there are no flaws."""
+        top = self._top
+        if top is None:
+            raise ValueError("a config with flaws has no values")
+        zone = ZoneInfo(top.timezone)
+        digests = {name: self._digest(name, keys, zone) for name, keys in self._digests.items()}
+        entries = [entry for keys in self._digests.values() for entry in keys.deliver]
+        return Config(
+            path=path,
+            timezone=zone,
+            store=_absolute_store(top.store, self._folder),
+            public_url=top.public_url,
+            contact=top.contact,
+            templates=self._folder / top.templates if top.templates else None,
+            sources=MappingProxyType(self._sources),
+            smtp=self._smtp_from_here(),
+            slack=self._slack,
+            digests=MappingProxyType(digests),
+            webhooks=MappingProxyType(_webhooks(entries)),
+        )
+
+    # What is there
+
+    def _at(self, *steps: str | int) -> object:
+        return at(self._sight.data, steps)
+
+    def _mapping(self, *steps: str | int) -> dict[str, Any]:
+        """The mapping that *steps* lead to; empty if there is none, which is said elsewhere."""
+        found = self._at(*steps)
+        return found if isinstance(found, dict) else {}
+
+    def _list(self, *steps: str | int) -> list[Any]:
+        found = self._at(*steps)
+        return found if isinstance(found, list) else []
+
+    def _flaw(self, steps: Steps, message: str, *, at_key: bool = False) -> None:
+        if not self._sight.has_failed(steps):
+            self.flaws.append(Flaw(steps=steps, message=message, at_key=at_key))
+
+    def _checked(self, kind: type[T], steps: Steps) -> T | None:
+        """What stands at *steps* as a *kind*; its flaws are kept."""
+        value, errors = checked(kind, self._at(*steps))
+        self.flaws += flaws(errors, self._sight, steps, partial(keys_of, kind))
+        return value
+
+    # One section after the other
+
+    def _check_templates(self) -> None:
+        templates = self._top.templates if self._top else None
+        if templates and not (self._folder / templates).is_dir():
+            self._flaw(("templates",), "templates: no such folder")
+
+    def _check_source(self, name: str) -> None:
+        steps = ("sources", name)
+        options = self._at(*steps)
+        if not isinstance(options, dict):
+            self._flaw(steps, f'{said(steps)} must be a mapping with a "kind"')
+            return
+        kind = options.get("kind")
+        if not isinstance(kind, str) or kind not in REGISTRY:
+            self._no_kind(steps, kind)
+            return
+        rest = {key: value for key, value in options.items() if key != "kind"}
+        source, errors = checked(REGISTRY[kind], rest)
+        known = ("kind", *keys_of(REGISTRY[kind]))
+        self.flaws += flaws(errors, self._sight, steps, lambda _: known)
+        if source is not None:
+            self._sources[name] = source
+
+    def _no_kind(self, steps: Steps, kind: object) -> None:
+        if kind is None:
+            hint = did_you_mean("", REGISTRY, "kind")
+            self._flaw(steps, f'missing key "kind" in {said(steps)}{hint}')
+        elif self._sight.is_hidden((*steps, "kind")):
+            self._flaw((*steps, "kind"), f"unknown kind in {said(steps)}")
+        else:
+            self._flaw((*steps, "kind"), unknown("kind", str(kind), steps, REGISTRY))
+
+    def _check_smtp(self) -> None:
+        """What `SmtpSettings` takes and no mail server would."""
+        smtp = self._mapping("smtp")
+        self._check_mailbox("sender", check_mailbox)
+        self._check_mailbox("envelope_from", check_template)
+        self._check_token()
+        if self._smtp and self._smtp.per_minute < 0:
+            self._flaw(("smtp", "per_minute"), "smtp.per_minute must be 0 or more")
+        port = self._smtp.port if self._smtp else None
+        if port is not None and not 1 <= port <= 65535:
+            self._flaw(("smtp", "port"), "smtp.port must be from 1 to 65535")
+        if bool(smtp.get("username")) != bool(smtp.get("password")):
+            lacking = "password" if smtp.get("username") else "username"
+            self._flaw(("smtp",), f'missing key "{lacking}" in smtp for the login')
+        elif smtp.get("username") and smtp.get("security") == "none" and not smtp.get("insecure"):
+            message = (
+                "none would send the password in clear; use starttls or tls, or insecure: true"
+            )
+            self._flaw(("smtp", "security"), f"smtp.security: {message}")
+        ca_file = smtp.get("ca_file")
+        if isinstance(ca_file, str) and not _is_file(self._folder / ca_file):
+            self._flaw(("smtp", "ca_file"), "smtp.ca_file: no such file")
+
+    def _check_token(self) -> None:
+        """A token that is not signed, or by a word that can be guessed, would invite forgeries."""
+        template, secret = self._at("smtp", "envelope_from"), self._at("smtp", "secret")
+        if isinstance(template, str) and TOKEN in template and not secret:
+            message = f'smtp.envelope_from has {TOKEN}: add "secret", which signs it, to smtp'
+            self._flaw(("smtp", "envelope_from"), message)
+        if isinstance(secret, str) and 0 < len(secret) < MIN_SECRET:
+            self._flaw(("smtp", "secret"), f"smtp.secret must have {MIN_SECRET} characters or more")
+
+    def _check_mailbox(self, key: str, check: Callable[[str], object]) -> None:
+        steps = ("smtp", key)
+        text = self._at(*steps)
+        try:
+            check(text if isinstance(text, str) else "nobody@localhost")
+        except InvalidAddress as error:
+            message = "no mail address" if self._sight.is_hidden(steps) else str(error)
+            self._flaw(steps, f"smtp.{key}: {message}")
+
+    def _check_digest(self, name: str) -> None:
+        steps = ("digests", name)
+        keys = self._checked(DigestKeys, steps)
+        if keys is not None:
+            self._digests[name] = keys
+        for n, source in enumerate(self._list(*steps, "sources")):
+            self._check_source_name((*steps, "sources", n), source)
+        for place, source in _conditions_on_source(self._at(*steps, "filter")):
+            self._check_source_name((*steps, "filter", *place), source)
+        for n, entry in enumerate(self._list(*steps, "deliver")):
+            if isinstance(entry, dict):
+                self._check_destination((*steps, "deliver", n), entry)
+
+    def _check_source_name(self, steps: Steps, source: object) -> None:
+        known = self._mapping("sources")
+        if not isinstance(source, str) or source in known:
+            return
+        if self._sight.is_hidden(steps):
+            self._flaw(steps, f"unknown source in {said(steps[:-1])}")
+        else:
+            self._flaw(steps, unknown("source", source, steps[:-1], known))
+
+    def _check_destination(self, steps: Steps, entry: dict[str, Any]) -> None:
+        if entry.get("email") and self._at("smtp") is None:
+            message = f'{said((*steps, "email"))} needs a mail server: add "smtp:" at the top level'
+            self._flaw((*steps, "email"), message, at_key=True)
+        if entry.get("slack") and not self._mapping("slack").get("token"):
+            message = (
+                f'{said((*steps, "slack"))} needs a token: add "slack: {{token: …}}" at the top'
+            )
+            self._flaw((*steps, "slack"), f"{message} level", at_key=True)
+
+    # Freezing
+
+    def _smtp_from_here(self) -> SmtpSettings | None:
+        """The settings with the file of authorities found from the config's folder."""
+        if self._smtp is None or not self._smtp.ca_file:
+            return self._smtp
+        return replace(self._smtp, ca_file=str(self._folder / self._smtp.ca_file))
+
+    def _digest(self, name: str, keys: DigestKeys, zone: ZoneInfo) -> DigestConfig:
+        schedule = parse_schedule(keys.schedule, zone)
+        destinations = [
+            each for entry in keys.deliver for each in _destinations(entry, self._folder)
+        ]
+        return DigestConfig(
+            name=name,
+            title=keys.title or name,
+            schedule=schedule,
+            schedule_text=schedule.text,
+            sources=tuple(dict.fromkeys(keys.sources or self._sources)),
+            types=keys.types,
+            filter=keys.filter,
+            limit=keys.limit,
+            when_empty=keys.when_empty,
+            theme=keys.theme,
+            destinations=tuple(dict.fromkeys(destinations)),
+        )
+
+
+def _conditions_on_source(filter_: object, steps: Steps = ()) -> Iterator[tuple[Steps, object]]:
+    """The names under ``source`` in a filter's data: one that is none would never match."""
+    if isinstance(filter_, list):
+        for n, each in enumerate(filter_):
+            yield from _conditions_on_source(each, (*steps, n))
+    if isinstance(filter_, dict):
+        for key, value in filter_.items():
+            if key == "source" and not isinstance(value, (dict, list)):
+                yield (*steps, key), value
+            elif key == "source" and isinstance(value, list):
+                yield from (((*steps, key, n), each) for n, each in enumerate(value))
+            else:
+                yield from _conditions_on_source(value, (*steps, key))
+
+
+def _destinations(entry: DeliverTo, folder: Path) -> Iterator[Destination]:
+    for address in entry.email:
+        yield Destination(kind=DestinationKind.EMAIL, address=address)
+    if entry.slack:
+        yield Destination(kind=DestinationKind.SLACK, address=entry.slack)
+    if entry.webhook:
+        address = fingerprint(entry.webhook.reveal())
+        yield Destination(kind=DestinationKind.WEBHOOK, address=address)
+    if entry.folder:
+        yield Destination(kind=DestinationKind.FOLDER, address=str(folder / entry.folder))
+
+
+def _webhooks(entries: Iterable[DeliverTo]) -> dict[str, Secret]:
+    urls = [entry.webhook for entry in entries if entry.webhook]
+    return {fingerprint(url.reveal()): url for url in urls}
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except ValueError:  # a null byte, before Python 3.13
+        return False
+
+
+def _absolute_store(store: str, folder: Path) -> str:
+    """A SQLite file is looked for beside the config, wherever the program is started."""
+    scheme, slashes, file = store.partition(":///")
+    return f"{scheme}{slashes}{folder / file}" if scheme == "sqlite" else store

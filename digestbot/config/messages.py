@@ -1,0 +1,239 @@
+"""
+What the checks found, in words: pydantic's errors → one line that says what, where, what to do.
+
+Knows no pydantic, only the dicts that its errors are made of. Decides also what may be shown: no
+secret, and nothing that came from the environment or a file. Begin at `flaws`.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from digestbot.config.where import Flaw, Steps, at, has, said, within
+
+SECRET_KEYS = frozenset({"password", "token", "webhook", "store"})
+"""Their values are never shown, wherever they were written; a store may hold a password."""
+
+_EXPECTED = (
+    ("string", "text"),
+    ("int", "a whole number"),
+    ("float", "a number"),
+    ("bool", "true or false"),
+    ("tuple", "a list"),
+    ("list", "a list"),
+    ("frozen_set", "a list"),
+    ("set", "a list"),
+    ("dict", "a mapping"),
+    ("dataclass_type", "a mapping"),
+    ("mapping", "a mapping"),
+    ("duration", "a duration such as 7d, 90m or 1h30m"),
+    ("time_delta", "a duration such as 7d, 90m or 1h30m"),
+)
+"""How pydantic's types of errors begin, and what should have been there."""
+
+
+class DiscreetError(ValueError):
+    """A mistake whose text repeats nothing of the value, so that it may always be shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """The whole data, and which of it may be shown."""
+
+    data: object
+    hidden: Mapping[Steps, str | None]
+
+    def is_hidden(self, steps: Steps) -> bool:
+        """Whether the value at *steps* must not be shown."""
+        inside = any(steps[: len(path)] == path for path in self.hidden)
+        return inside or not SECRET_KEYS.isdisjoint(steps)
+
+    def has_failed(self, steps: Steps) -> bool:
+        """Whether a text at *steps* or below could not be filled, which has been said already."""
+        return any(text is None and _related(path, steps) for path, text in self.hidden.items())
+
+    def gives_away(self, steps: Steps, message: str) -> bool:
+        """Whether *message*, on the value at *steps*, may tell of what must not be shown."""
+        below = (text for path, text in self.hidden.items() if path[: len(steps)] == steps)
+        return self.is_hidden(steps) or any(_share_a_word(text or "", message) for text in below)
+
+    def only_hidden(self, steps: Steps) -> Steps:
+        """The steps to the one hidden text below *steps*; if there are more, *steps*."""
+        below = [path for path in self.hidden if path[: len(steps)] == steps]
+        return below[0] if len(below) == 1 else steps
+
+
+def flaws(
+    errors: Iterable[Mapping[str, Any]],
+    sight: Sight,
+    start: Steps,
+    known: Callable[[Steps], Collection[str]],
+) -> Iterator[Flaw]:
+    """
+    The flaws that pydantic's *errors* amount to.
+
+    Args:
+        errors: As `ValidationError.errors` gives them.
+        sight: Of the data that holds what was checked.
+        start: The steps to what was checked.
+        known: The keys that it may have, or what is in it at some steps from there.
+    """
+    seen = set[Steps]()
+    for error in errors:
+        if error["type"] == "is_instance_of":  # of a Secret: the other choice, a text, says it
+            continue
+        steps, at_key = _steps(sight, start, error)
+        if error["type"] == "unexpected_keyword_argument":
+            message = unknown("key", str(steps[-1]), steps[:-1], known(steps[len(start) : -1]))
+            yield Flaw(steps=steps, message=message, at_key=True)
+            continue
+        flaw = _flaw(error, sight, steps, at_key)
+        if flaw is not None and (steps not in seen or at_key):
+            seen.add(steps)
+            yield flaw
+
+
+def unknown(what: str, name: str, where: Steps, known: Collection[str]) -> str:
+    """``unknown key "catgory" in digests.systems; did you mean "category"?``"""
+    return f'unknown {what} "{clipped(name)}" {within(where)}{did_you_mean(name, known, what)}'
+
+
+def did_you_mean(name: str, known: Collection[str], what: str) -> str:
+    """The nearest of the *known*, or else all of them if they are few."""
+    near = get_close_matches(name.lower(), sorted(known), n=1)
+    if near:
+        return f'; did you mean "{near[0]}"?'
+    few = ", ".join(sorted(known)) if len(known) <= 20 else ""
+    return f"; known {what}s: {few}" if few else f"; there is no {what}" * (not known)
+
+
+def clipped(text: object) -> str:
+    """*text* on one line and short enough for a message."""
+    return re.sub(r"\s+|[\x00-\x1f\x7f-\x9f\u2028-\u202e\ud800-\udfff]", " ", str(text))[:60]
+
+
+def _steps(sight: Sight, start: Steps, error: Mapping[str, Any]) -> tuple[Steps, bool]:
+    """
+    The steps to what *error* means, and whether to the key itself.
+
+    The last step may be pydantic's own (``[key]``, the name of a choice); those are left out, but
+    not the key that is missing.
+    """
+    steps = start
+    for step in error["loc"]:
+        if step == "[key]":
+            return steps, True
+        if not has(at(sight.data, steps), step) and error["type"] != "missing":
+            break
+        steps = (*steps, step)
+    return steps, False
+
+
+def _flaw(error: Mapping[str, Any], sight: Sight, steps: Steps, at_key: bool) -> Flaw | None:
+    if error["type"] == "missing":
+        message = f'missing key "{steps[-1]}" {within(steps[:-1])}'
+        return Flaw(steps=steps[:-1], message=message)
+    if sight.has_failed(steps):
+        return None
+    if error["type"] in {"value_error", "invalid_filter"}:
+        return _told(error["ctx"]["error"], sight, steps, at_key)
+    return Flaw(steps=steps, message=_wrong_type(error, sight, steps))
+
+
+def _told(error: object, sight: Sight, steps: Steps, at_key: bool) -> Flaw:
+    """A flaw in a room's own words, placed as near as they allow."""
+    message = str(error)
+    may_show = at_key or isinstance(error, DiscreetError)
+    unknown_key = re.fullmatch(r'(unknown key ".*?")(;.*)?', message)
+    if unknown_key:
+        where = f" {within(steps[:-1])}"
+        told = f"{unknown_key[1]}{where}{unknown_key[2] or ''}"
+        return Flaw(steps=steps, message=told, at_key=True)
+    if not may_show and sight.gives_away(steps, message):
+        steps = sight.only_hidden(steps)
+        message = "not valid; the value, or a part of it, is secret and not shown"
+    place = steps if at_key else _nearer(message, sight.data, steps)
+    return Flaw(steps=place, message=f"{said(steps)}: {message}", at_key=at_key)
+
+
+def _nearer(message: str, data: object, steps: Steps) -> Steps:
+    """The steps to the one value in the mapping at *steps* that *message* quotes or begins with."""
+    inside = at(data, steps)
+    if not isinstance(inside, dict):
+        return steps
+    first = message.partition(" ")[0]
+    if first in inside:
+        return (*steps, first)
+    quoted = set(re.findall(r'"([^"]*)"', message))
+    for key, value in inside.items():
+        if isinstance(value, list):
+            places = [(*steps, key, n) for n, each in enumerate(value) if str(each) in quoted]
+        else:
+            places = [(*steps, key)] if str(value) in quoted else []
+        if places:
+            return places[0]
+    return steps
+
+
+def _wrong_type(error: Mapping[str, Any], sight: Sight, steps: Steps) -> str:
+    value = error["input"]
+    return f"{said(steps)} must be {_expected(error)}{_but_is(error, value, sight, steps)}"
+
+
+def _expected(error: Mapping[str, Any]) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    match kind:
+        case "literal_error" | "enum":
+            return f"one of {', '.join(_choices(error))}"
+        case "greater_than_equal":
+            return f"at least {context['ge']}"
+        case "less_than_equal":
+            return f"at most {context['le']}"
+        case "too_short":
+            return "a list of at least one"
+    return next((word for start, word in _EXPECTED if kind.startswith(start)), "something else")
+
+
+def _choices(error: Mapping[str, Any]) -> list[str]:
+    return re.findall(r"'([^']*)'", error["ctx"]["expected"])
+
+
+def _but_is(error: Mapping[str, Any], value: object, sight: Sight, steps: Steps) -> str:
+    """What stands there instead, as far as it may be shown."""
+    if value is None:
+        return ", and is empty"
+    if error["type"] == "too_short":
+        return ""
+    if isinstance(value, (dict, list)):
+        return f", not a {'mapping' if isinstance(value, dict) else 'list'}"
+    if sight.is_hidden(steps) or not steps:  # a file of one text may be a secret itself
+        return ""
+    if isinstance(value, str):
+        return f', not "{clipped(value)}"{_hint(error, value)}'
+    shown = f", not {str(value).lower() if isinstance(value, bool) else clipped(value)}"
+    return f"{shown}; put it in quotes" if error["type"] == "string_type" else shown
+
+
+def _hint(error: Mapping[str, Any], value: str) -> str:
+    if error["type"] in {"literal_error", "enum"}:
+        near = get_close_matches(value.lower(), _choices(error), n=1)
+        return f'; did you mean "{near[0]}"?' if near else ""
+    if _expected(error) == "a list":
+        return f"; write [{clipped(value)}]"
+    return ""
+
+
+def _related(path: Steps, steps: Steps) -> bool:
+    """Whether one of them leads to the other."""
+    shorter = min(len(path), len(steps))
+    return path[:shorter] == steps[:shorter]
+
+
+def _share_a_word(text: str, message: str) -> bool:
+    """Whether any word of *message* is in *text*, or all of *text* in it: better say too little."""
+    text, message = text.lower(), message.lower()
+    return bool(text) and (
+        text in message or any(word in text for word in re.findall(r"\w{3,}", message))
+    )

@@ -1,0 +1,60 @@
+"""
+The checked config: frozen values, no YAML and no pydantic. Begin at `Config`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from digestbot.deliver import SlackSettings, SmtpSettings
+from digestbot.filters import Filter
+from digestbot.model import AnnounceType, Destination, Theme
+from digestbot.schedule import Schedule
+from digestbot.secret import Secret
+from digestbot.sources import Options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestConfig:
+    """One digest: a named rule of what goes to whom, and when."""
+
+    name: str
+    title: str
+    schedule: Schedule
+    schedule_text: str
+    """As written, blanks made single."""
+    sources: tuple[str, ...]
+    """Names of `Config.sources`; all of them if the digest names none."""
+    types: frozenset[AnnounceType]
+    filter: Filter
+    limit: int
+    """Papers of one edition at most."""
+    when_empty: Literal["skip", "send"]
+    theme: Theme
+    destinations: tuple[Destination, ...]
+    """In the order of the config, each once; a folder's address is an absolute path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole config.yaml, checked: every name in it leads somewhere."""
+
+    path: Path
+    """Of the file itself, absolute."""
+    timezone: ZoneInfo
+    store: str = field(repr=False)
+    """``sqlite:///`` and an absolute path, or ``postgresql://…``, which may hold a password."""
+    public_url: str | None
+    """Without a slash at its end."""
+    contact: str | None
+    """Address of the owner, told to arXiv and other servers."""
+    templates: Path | None
+    """Folder of the owner's own templates, absolute."""
+    sources: Mapping[str, Options]
+    smtp: SmtpSettings | None
+    slack: SlackSettings | None
+    digests: Mapping[str, DigestConfig]
+    webhooks: Mapping[str, Secret]
+    """The URLs that destinations of kind webhook name by their fingerprint."""
