@@ -1,0 +1,31 @@
+"""
+The three stages, the one way through the house::
+
+    fetch()          sources ── pages ──► store.papers
+                     papers and their place in the log, one transaction a page
+    make_editions()  store.papers ── filters, editions, render ──► store.editions
+                     the edition, its bodies, its deliveries and the cursor in one transaction
+    deliver()        store.outbox ── deliver ──► mailboxes, channels, folders
+                     claim, commit, send, commit
+
+Each can be killed at any moment and started again. Each fences its parts: one broken source, digest
+or destination is written down, and the others go on. Nothing here decides what a fault means (that
+is each source's own rules, `editions` and `deliver.retry`), and nothing prints: results are values.
+Begin at `pipeline.fetching`.
+"""
+
+from digestbot.pipeline.delivering import Delivered, DeliverProgress, deliver
+from digestbot.pipeline.editing import EditionMade, make_editions, next_edition
+from digestbot.pipeline.fetching import Fetched, FetchProgress, fetch
+
+__all__ = [
+    "DeliverProgress",
+    "Delivered",
+    "EditionMade",
+    "FetchProgress",
+    "Fetched",
+    "deliver",
+    "fetch",
+    "make_editions",
+    "next_edition",
+]

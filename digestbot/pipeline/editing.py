@@ -1,0 +1,289 @@
+"""The second stage: what the log holds beyond a digest's cursor becomes its next edition."""
+
+import logging
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from digestbot.config import Config, DigestConfig
+from digestbot.editions import Selection, select
+from digestbot.errors import DigestbotError, StoreError, UsageError
+from digestbot.filters import evaluate
+from digestbot.model import (
+    Announcement,
+    Destination,
+    Edition,
+    Form,
+    Origin,
+    SourceCoverage,
+    Verdict,
+)
+from digestbot.pipeline.addressing import message_domain, render_context
+from digestbot.render import Templates, make_message_id, render
+from digestbot.store import DigestState, SourceState, Store
+
+log = logging.getLogger(__name__)
+
+FIRST_EDITION_REACH = timedelta(days=7)
+"""How far back the first edition of a digest looks in a log that was there before the digest."""
+SILENT = frozenset({"never", "running", "late", "refused", "broken"})
+"""States of a source that say nothing of what there is: an edition without papers would be a guess
+that there are none, so the digest waits."""
+BODIES = (Form.SUBJECT, Form.HTML, Form.TEXT, Form.SLACK, Form.JSON)
+"""What is frozen with an edition, so that every attempt at a delivery sends the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditionMade:
+    """What became of one digest in one cycle."""
+
+    digest: str
+    edition: str | None = None
+    """``systems/12``; None if none was made."""
+    papers: int = 0
+    omitted: int = 0
+    deliveries: int = 0
+    note: str | None = None
+    """Why there is no edition, if that is not for want of a match."""
+    error: str | None = None
+
+
+def make_editions(
+    store: Store,
+    config: Config,
+    templates: Templates,
+    *,
+    now: datetime,
+    names: Collection[str] | None = None,
+    force: bool = False,
+) -> tuple[EditionMade, ...]:
+    """
+    The editions that are due at *now* among the named digests, or all; with *force* all of them.
+
+    A digest that fails keeps its cursor: its next edition has everything.
+
+    Raises:
+        UsageError: A name that is no digest of the config.
+    """
+    chosen = [config.digests[name] for name in _known(config, names)]
+    states = {digest.name: register(store, digest, now) for digest in chosen}
+    due = [digest for digest in chosen if force or is_due(states[digest.name], now)]
+    return tuple(_fenced(store, config, templates, digest, now, force) for digest in due)
+
+
+def _known(config: Config, names: Collection[str] | None) -> tuple[str, ...]:
+    if names is None:
+        return tuple(config.digests)
+    for name in names:
+        find_digest(config, name)
+    return tuple(dict.fromkeys(names))
+
+
+def find_digest(config: Config, name: str) -> DigestConfig:
+    """
+    The digest of that name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if name not in config.digests:
+        known = ", ".join(config.digests) or "none"
+        raise UsageError(f"no digest {name!r} in the config; there are: {known}")
+    return config.digests[name]
+
+
+def register(store: Store, digest: DigestConfig, now: datetime) -> DigestState:
+    """
+    The digest's state, made on first sight and kept in step with its schedule and destinations.
+
+    A new digest is due at once, as if the bot had slept through its last slot, and starts a week
+    back in the log: its first edition is never empty for no reason and never the whole archive.
+    """
+    state = store.digests.register(
+        digest.name,
+        origin=Origin.CONFIG,
+        fingerprint=digest.schedule_text,
+        cursor=store.papers.first_seq_since(now - FIRST_EDITION_REACH),
+        next_due_at=now,
+        rescheduled_to=digest.schedule.next_after(now),
+        now=now,
+    )
+    store.subscriptions.sync_config(digest.name, digest.destinations, now)
+    return state
+
+
+def is_due(state: DigestState, now: datetime) -> bool:
+    """Whether the digest's next edition is to be made at *now*, or was to be before."""
+    return state.next_due_at is not None and state.next_due_at <= now
+
+
+def _fenced(
+    store: Store,
+    config: Config,
+    templates: Templates,
+    digest: DigestConfig,
+    now: datetime,
+    force: bool,
+) -> EditionMade:
+    """One digest; whatever happens to it stays with it."""
+    try:
+        made = _make(store, config, templates, digest, now, force)
+    except StoreError:
+        raise
+    except DigestbotError as error:
+        made = EditionMade(digest=digest.name, error=str(error))
+    except Exception as error:
+        log.exception("a digest failed in a way nobody foresaw", extra={"digest": digest.name})
+        made = EditionMade(digest=digest.name, error=f"{type(error).__name__}: a bug, see the log")
+    store.digests.set_error(digest.name, made.error)
+    return made
+
+
+def _make(
+    store: Store,
+    config: Config,
+    templates: Templates,
+    digest: DigestConfig,
+    now: datetime,
+    force: bool,
+) -> EditionMade:
+    state = store.digests.state(digest.name)
+    slot = _slot(digest, now, force)
+    edition, selection = next_edition(store, digest, state, now=now, slot=slot)
+    next_due_at = digest.schedule.next_after(now)
+    if not edition.papers and all(c.status in SILENT for c in edition.coverage):
+        return EditionMade(digest=digest.name, note="its sources do not answer; it stays due")
+    if not edition.papers and digest.when_empty == "skip":
+        store.editions.advance(digest.name, edition.from_seq, edition.to_seq, next_due_at)
+        return EditionMade(digest=digest.name)
+    context = render_context(config, templates, digest, next_edition_at=next_due_at)
+    bodies = {form: render(edition, form, context) for form in BODIES}
+    addressed = tuple(_addressed(store, config, digest, edition))
+    edition_id = store.editions.record(
+        digest.name, edition, selection.omitted, bodies, addressed, next_due_at, now
+    )
+    if edition_id is None:
+        # Another process was first, and its edition is as good as ours; or the slot had its edition
+        # before the schedule was changed. Without a new time it would be tried at every tick.
+        store.digests.set_next_due(digest.name, next_due_at)
+        return EditionMade(digest=digest.name, note="another process made it just now")
+    log.info("edition made", extra={"edition": edition.name, "papers": len(edition.papers)})
+    return EditionMade(
+        digest=digest.name,
+        edition=edition.name,
+        papers=len(edition.papers),
+        omitted=edition.omitted,
+        deliveries=len(addressed),
+    )
+
+
+def _slot(digest: DigestConfig, now: datetime, force: bool) -> str:
+    """
+    The name of the moment that an edition answers; unique within its digest.
+
+    By schedule it is the wall-clock time of the slot, so that an hour that a change of the clocks
+    repeats is one slot; by hand it is the moment itself.
+    """
+    latest = None if force else digest.schedule.latest_slot(now)
+    return latest.name if latest else f"by hand {now.isoformat()}"
+
+
+def next_edition(
+    store: Store,
+    digest: DigestConfig,
+    state: DigestState | None,
+    *,
+    now: datetime,
+    slot: str = "preview",
+    since: datetime | None = None,
+) -> tuple[Edition, Selection]:
+    """
+    What the digest's next edition would be at *now*; reads the store and changes nothing.
+
+    Args:
+        state: None for a digest that has had no edition yet.
+        since: Look at all that was announced since then, sent before or not, instead of what
+            the cursor has not passed.
+    """
+    from_seq = _window_start(store, state, now, since)
+    to_seq = store.papers.head()
+    log_rows = tuple(
+        store.papers.announcements(
+            from_seq, to_seq, sources=frozenset(digest.sources), types=digest.types
+        )
+    )
+    offered = frozenset[tuple[str, int]]()
+    if since is None and state is not None:
+        keys = {(row.paper.id, row.paper.version) for row in log_rows}
+        offered = frozenset(store.editions.offered(digest.name, keys))
+    selection = select(_judged(digest, log_rows), limit=digest.limit, already=offered)
+    edition = Edition(
+        digest=digest.name,
+        title=digest.title,
+        number=(state.editions if state else 0) + 1,
+        slot=slot,
+        created_at=now,
+        from_seq=from_seq,
+        to_seq=to_seq,
+        papers=selection.included,
+        omitted=len(selection.omitted),
+        considered=len({row.paper.id for row in log_rows}),
+        coverage=tuple(_coverage(store.sources.state(s), log_rows) for s in digest.sources),
+    )
+    return edition, selection
+
+
+def _window_start(
+    store: Store, state: DigestState | None, now: datetime, since: datetime | None
+) -> int:
+    if since is not None:
+        return store.papers.first_seq_since(since)
+    if state is not None:
+        return state.cursor
+    return store.papers.first_seq_since(now - FIRST_EDITION_REACH)
+
+
+def _judged(
+    digest: DigestConfig, rows: Iterable[Announcement]
+) -> Iterator[tuple[Announcement, Verdict]]:
+    """Each row with the filter's verdict; a paper that breaks the filter is let in, not lost."""
+    for row in rows:
+        try:
+            yield row, evaluate(digest.filter, row)
+        except Exception:
+            facts = {"digest": digest.name, "paper": row.paper.id}
+            log.exception("a filter failed on one paper, which is let in", extra=facts)
+            yield row, Verdict(matched=True, score=0.0, matches=())
+
+
+NOTES = {
+    "never": "has not been fetched yet",
+    "partial": "answered in part",
+    "late": "is not answering",
+    "refused": "refuses to answer",
+    "broken": "could not be read",
+}
+
+
+def _coverage(state: SourceState, rows: Collection[Announcement]) -> SourceCoverage:
+    announced = {row.paper.id for row in rows if row.source == state.name}
+    return SourceCoverage(
+        source=state.name,
+        announced=len(announced),
+        status=state.status,
+        as_of=state.last_ok_at,
+        note=state.note or NOTES.get(state.status),
+    )
+
+
+def _addressed(
+    store: Store, config: Config, digest: DigestConfig, edition: Edition
+) -> Iterator[tuple[Destination, int, str]]:
+    """Every confirmed destination with its subscription and the Message-ID that is its for ever."""
+    domain = message_domain(config)
+    for subscription in store.subscriptions.confirmed(digest.name):
+        destination = subscription.destination
+        # The moment is part of it: after a lost database, number 1 comes again with other papers,
+        # and a mailbox that knows the old Message-ID would drop it.
+        parts = (edition.name, edition.created_at.isoformat(), str(destination))
+        yield destination, subscription.id, make_message_id(*parts, domain=domain)

@@ -1,0 +1,99 @@
+"""The facts of `status`: what each source, digest and the queue stand at, and what is wrong."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from digestbot.config import Config
+from digestbot.model import Delivery, DeliveryState
+from digestbot.store import DigestState, SourceState, Store
+
+HELD = (DeliveryState.SENDING, DeliveryState.DATA_DONE)
+FAILED = (
+    DeliveryState.RETRYING,
+    DeliveryState.DEAD,
+    DeliveryState.UNKNOWN,
+    DeliveryState.QUARANTINED,
+)
+SHOWN_FAILURES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestStatus:
+    """One digest of the config."""
+
+    name: str
+    title: str
+    schedule: str
+    state: DigestState | None
+    """None until its first cycle."""
+    next_due_at: datetime | None
+    subscribers: int
+    waiting: int
+    """Announcements beyond its cursor, before the filter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Everything at one moment."""
+
+    now: datetime
+    papers: int
+    sources: tuple[SourceState, ...]
+    digests: tuple[DigestStatus, ...]
+    deliveries: Mapping[DeliveryState, int]
+    failures: tuple[Delivery, ...]
+    """The newest deliveries that are not well, at most ten."""
+    problems: tuple[str, ...]
+    """Everything that a person should look at, a line each; empty if all is well."""
+
+
+def gather(store: Store, config: Config, now: datetime) -> Status:
+    """The status at *now*; reads only."""
+    sources = tuple(store.sources.state(name) for name in config.sources)
+    digests = tuple(_digest(store, config, name, now) for name in config.digests)
+    failures = store.outbox.list(states=FAILED, limit=SHOWN_FAILURES)
+    return Status(
+        now=now,
+        papers=store.papers.count(),
+        sources=sources,
+        digests=digests,
+        deliveries=store.outbox.counts(),
+        failures=failures,
+        problems=tuple(_problems(sources, digests, store.outbox.counts())),
+    )
+
+
+def _digest(store: Store, config: Config, name: str, now: datetime) -> DigestStatus:
+    digest = config.digests[name]
+    state = store.digests.find(name)
+    cursor = state.cursor if state else 0
+    return DigestStatus(
+        name=name,
+        title=digest.title,
+        schedule=digest.schedule_text,
+        state=state,
+        next_due_at=state.next_due_at if state else now,
+        subscribers=len(store.subscriptions.confirmed(name)) or len(digest.destinations),
+        waiting=store.papers.count_announcements(cursor, sources=frozenset(digest.sources)),
+    )
+
+
+def _problems(
+    sources: tuple[SourceState, ...],
+    digests: tuple[DigestStatus, ...],
+    deliveries: Mapping[DeliveryState, int],
+) -> list[str]:
+    lines = [
+        f"source {s.name}: {s.status}: {s.last_error or s.note or 'incomplete'}"
+        for s in sources
+        if s.status not in ("ok", "empty", "never")
+    ]
+    lines += [
+        f"digest {d.name}: {d.state.last_error}" for d in digests if d.state and d.state.last_error
+    ]
+    lines += [f"digest {d.name}: nobody gets it" for d in digests if not d.subscribers]
+    lines += [f"{deliveries[state]} deliveries {state}" for state in FAILED if deliveries[state]]
+    if held := sum(deliveries[state] for state in HELD):
+        lines.append(f"{held} deliveries on their way; if no run is alive, taken up in 2 minutes")
+    return lines

@@ -1,0 +1,189 @@
+"""
+Readers by hand: add, remove, import, export. The owner's word counts as consent.
+
+A subscription written under ``deliver:`` and one made here are the same thing underneath; only
+its origin differs, so that taking a line out of the config ends that one and no other.
+"""
+
+import csv
+import io
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from digestbot.addresses import check_address
+from digestbot.config import Config
+from digestbot.errors import InvalidAddress, UsageError
+from digestbot.model import (
+    Destination,
+    DestinationKind,
+    Origin,
+    Subscription,
+    SubscriptionState,
+)
+from digestbot.store import Store
+
+COLUMNS = ("digest", "email", "name", "state", "since")
+"""Of the CSV that `export_csv` writes; `import_csv` needs the first two."""
+
+
+def sync(store: Store, config: Config, now: datetime) -> None:
+    """Bring the subscriptions that stand under ``deliver:`` in step with the config."""
+    for digest in config.digests.values():
+        store.subscriptions.sync_config(digest.name, digest.destinations, now)
+
+
+def email(address: str) -> Destination:
+    """
+    The mailbox that *address* names.
+
+    Raises:
+        InvalidAddress: Not exactly one address.
+    """
+    return Destination(kind=DestinationKind.EMAIL, address=check_address(address))
+
+
+def add(store: Store, digest: str, address: str, *, name: str, now: datetime) -> Subscription:
+    """
+    Subscribe a mailbox by the owner's word; adding twice changes nothing.
+
+    Raises:
+        InvalidAddress: Not exactly one address.
+        UsageError: The address is suppressed: its owner said no, or it does not exist.
+    """
+    destination = email(address)
+    if store.subscriptions.is_suppressed(destination.address):
+        raise UsageError(
+            f"{destination.address} is suppressed: it unsubscribed or bounced; "
+            "'digestbot subscribers add --lift' if its owner asked you to"
+        )
+    return store.subscriptions.add(
+        digest,
+        destination,
+        origin=Origin.COMMAND,
+        state=SubscriptionState.CONFIRMED,
+        name=name,
+        now=now,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What came of a CSV."""
+
+    added: int
+    known: int
+    problems: tuple[str, ...]
+    """One line for each row that was left out, with its line number."""
+
+
+def import_csv(
+    store: Store, text: str, *, digests: Collection[str], digest: str | None, now: datetime
+) -> Imported:
+    """
+    Subscribe every row of a CSV with a head line; bad rows are told of and the others go in.
+
+    Args:
+        text: Columns ``email`` and, unless *digest* is given, ``digest``; ``name`` if there is one.
+        digests: The names that exist.
+
+    Raises:
+        UsageError: No CSV, or no head line with the columns that are needed.
+    """
+    columns, rows = _table(text)
+    needed = {"email"} if digest else {"email", "digest"}
+    if not needed <= columns:
+        missing = ", ".join(sorted(needed - columns))
+        raise UsageError(f"the first line must name the columns; missing: {missing}")
+    before = {_key(s): s.state for s in store.subscriptions.list(kind=DestinationKind.EMAIL)}
+    added, known, problems = 0, 0, []
+    for line, row in rows:
+        try:
+            key = _key(_add_row(store, row, digests, digest, before, now))
+        except (InvalidAddress, UsageError) as error:
+            problems.append(f"line {line}: {error}")
+            continue
+        known, added = known + (key in before), added + (key not in before)
+        before[key] = SubscriptionState.CONFIRMED
+    return Imported(added=added, known=known, problems=tuple(problems))
+
+
+_Key = tuple[str, str]
+
+
+def _key(subscription: Subscription) -> _Key:
+    return subscription.digest, subscription.destination.address.lower()
+
+
+def _table(text: str) -> tuple[set[str], list[tuple[int, dict[str, str]]]]:
+    """The names of the columns, and each row with its line."""
+    text = text.removeprefix("\ufeff")
+    reader = csv.DictReader(io.StringIO(text), delimiter=_separator(text))
+    try:
+        columns = {name.strip().lower() for name in reader.fieldnames or ()}
+        return columns, list(_rows(reader))
+    except csv.Error as error:
+        raise UsageError(f"no CSV after line {reader.line_num}: {error}") from error
+
+
+def _separator(text: str) -> str:
+    """What parts the columns: a comma, or what spreadsheets of many countries write for it."""
+    head = text.partition("\n")[0]
+    return max(",;\t", key=head.count)
+
+
+def _rows(reader: "csv.DictReader[str]") -> Iterator[tuple[int, dict[str, str]]]:
+    for row in reader:
+        yield (
+            reader.line_num,
+            {key.strip().lower(): _bare(value or "") for key, value in row.items() if key},
+        )
+
+
+def _add_row(
+    store: Store,
+    row: dict[str, str],
+    digests: Collection[str],
+    digest: str | None,
+    before: Mapping[_Key, SubscriptionState],
+    now: datetime,
+) -> Subscription:
+    name = digest or row["digest"].strip()
+    if name not in digests:
+        raise UsageError(f"no digest {name!r} in the config")
+    state = row.get("state", "").strip() or SubscriptionState.CONFIRMED
+    if state != SubscriptionState.CONFIRMED:
+        raise UsageError(f"state is {state!r}: only confirmed readers are taken in")
+    address = email(row["email"].strip()).address
+    if before.get((name, address.lower())) is SubscriptionState.UNSUBSCRIBED:
+        raise UsageError(
+            f"{address} has left {name}; 'digestbot subscribers add' if its owner asked you to"
+        )
+    return add(store, name, address, name=row.get("name", "").strip(), now=now)
+
+
+def export_csv(subscriptions: Collection[Subscription]) -> str:
+    """The mailboxes among *subscriptions* as a CSV that `import_csv` reads."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for s in subscriptions:
+        if s.destination.kind is DestinationKind.EMAIL:
+            since = s.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+            address = _inert(s.destination.address)
+            writer.writerow((s.digest, address, _inert(s.name), s.state, since))
+    return out.getvalue()
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def _inert(text: str) -> str:
+    """A value that no spreadsheet takes for a formula (OWASP, "CSV injection")."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _bare(text: str) -> str:
+    """The value before `_inert`, on one line."""
+    text = " ".join(text.split())
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text

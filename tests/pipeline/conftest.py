@@ -1,0 +1,75 @@
+"""A config with two sources and whatever digests a test wants, and papers put into the log."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from digestbot.config import Config, load_config
+from digestbot.model import AnnounceType, Author, FetchedPaper
+from digestbot.pipeline import EditionMade, make_editions
+from digestbot.render import load_templates
+from digestbot.store import Store
+
+MONDAY = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+HEAD = """\
+timezone: UTC
+sources:
+  a: {kind: arxiv, categories: [cs.DC]}
+  b: {kind: feed, url: "https://example.org/feed.xml"}
+digests:
+"""
+
+LoadConfig = Callable[[str], Config]
+Make = Callable[..., tuple[EditionMade, ...]]
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> LoadConfig:
+    """A config whose ``digests:`` are the given YAML."""
+
+    def load(digests: str) -> Config:
+        path = tmp_path / "config.yaml"
+        path.write_text(HEAD + digests)
+        return load_config(path, {})
+
+    return load
+
+
+def paper(number: int, title: str = "Serverless at Scale", **overrides: object) -> FetchedPaper:
+    """A paper of Monday morning."""
+    facts: dict[str, object] = {
+        "id": f"arxiv:2611.{number:05}",
+        "version": 1,
+        "type": AnnounceType.NEW,
+        "title": title,
+        "abstract": "We study it.",
+        "authors": (Author(name="Ada Xu"),),
+        "categories": ("cs.DC",),
+        "primary_category": "cs.DC",
+        "published": MONDAY,
+        "updated": MONDAY,
+        "url": f"https://arxiv.org/abs/2611.{number:05}v1",
+    }
+    return FetchedPaper(**{**facts, **overrides})  # type: ignore[arg-type]
+
+
+def answered(store: Store, *sources: str, status: str = "ok", at: datetime = MONDAY) -> None:
+    """A pass over each source ended so, without a paper."""
+    for source in sources:
+        number = store.sources.begin_pass(source, at)
+        facts = {"pages": 1, "entries": 0, "new": 0, "error": None, "note": None}
+        store.sources.end_pass(number, status=status, next_try_at=None, now=at, **facts)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def make(store: Store) -> Make:
+    """Make the editions of a config at a moment, by hand."""
+    templates = load_templates(None)
+
+    def call(config: Config, now: datetime, *, force: bool = True) -> tuple[EditionMade, ...]:
+        return make_editions(store, config, templates, now=now, force=force)
+
+    return call

@@ -1,0 +1,222 @@
+"""What a digest offers: everything once, whatever came when, from whom and how often."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from digestbot.config import Config
+from digestbot.errors import UsageError
+from digestbot.model import AnnounceType
+from digestbot.pipeline import make_editions, next_edition
+from digestbot.render import load_templates
+from digestbot.store import Store, open_store
+from tests.pipeline.conftest import DAY, HEAD, MONDAY, LoadConfig, Make, answered, paper
+
+BOTH = "  d: {schedule: daily 09:00, filter: {any: [serverless]}, deliver: [{folder: out}]}\n"
+ONLY_B = "  d: {schedule: daily 09:00, sources: [b], deliver: [{folder: out}]}\n"
+
+
+def offered(store: Store, digest: str = "d") -> list[list[str]]:
+    """The papers of each edition, the first edition first."""
+    summaries = sorted(store.editions.list(digest, limit=100), key=lambda s: s.number)
+    editions = [store.editions.get(digest, s.number) for s in summaries]
+    return [[p.paper.id for p in edition.papers] for edition in editions if edition]
+
+
+def test_what_two_sources_tell_of_comes_once(
+    store: Store, configured: LoadConfig, make: Make
+) -> None:
+    config = configured(BOTH)
+    store.papers.ingest("a", [paper(1)], {}, MONDAY)
+    make(config, MONDAY)
+    store.papers.ingest("b", [paper(1), paper(2)], {}, MONDAY + DAY)
+    make(config, MONDAY + DAY)
+    assert offered(store) == [["arxiv:2611.00001"], ["arxiv:2611.00002"]]
+
+
+def test_a_digest_gets_from_its_own_source_what_another_told_of_long_before(
+    store: Store, configured: LoadConfig, make: Make
+) -> None:
+    config = configured(ONLY_B)
+    store.papers.ingest("a", [paper(1)], {}, MONDAY)
+    make(config, MONDAY)
+    store.papers.ingest("b", [paper(1)], {}, MONDAY + DAY)
+    make(config, MONDAY + DAY)
+    assert offered(store) == [["arxiv:2611.00001"]]
+
+
+def test_what_the_limit_cut_is_told_of_and_never_comes_later(
+    store: Store, configured: LoadConfig, make: Make
+) -> None:
+    config = configured("  d: {limit: 2, deliver: [{folder: out}]}\n")
+    store.papers.ingest("a", [paper(n) for n in range(1, 6)], {}, MONDAY)
+    (made,) = make(config, MONDAY)
+    assert (made.papers, made.omitted) == (2, 3)
+    store.papers.ingest("b", [paper(n) for n in range(1, 6)], {}, MONDAY + DAY)
+    assert make(config, MONDAY + DAY)[0].edition is None
+
+
+def test_a_new_version_comes_only_to_those_who_want_replacements(
+    store: Store, configured: LoadConfig, make: Make
+) -> None:
+    config = configured(
+        "  d: {deliver: [{folder: out}]}\n  r: {types: [new, replace], deliver: [{folder: out}]}\n"
+    )
+    store.papers.ingest("a", [paper(1)], {}, MONDAY)
+    make(config, MONDAY)
+    store.papers.ingest("a", [paper(1, version=2, type=AnnounceType.REPLACE)], {}, MONDAY + DAY)
+    made = {m.digest: m.edition for m in make(config, MONDAY + DAY)}
+    assert made == {"d": None, "r": "r/2"}
+
+
+def test_a_digest_that_slept_for_a_week_has_it_all_in_one_edition(
+    store: Store, configured: LoadConfig, make: Make
+) -> None:
+    config = configured(BOTH)
+    make(config, MONDAY)
+    for day in range(1, 8):
+        store.papers.ingest("a", [paper(day)], {}, MONDAY + day * DAY)
+    made = make(config, MONDAY + 8 * DAY, force=False)
+    assert [m.papers for m in made] == [7]
+    assert not make(config, MONDAY + 8 * DAY, force=False), "and is not due again"
+
+
+def test_a_new_digest_begins_a_week_back_and_not_with_the_archive(
+    store: Store, configured: LoadConfig, make: Make
+) -> None:
+    store.papers.ingest("a", [paper(1)], {}, MONDAY - 30 * DAY)
+    store.papers.ingest("a", [paper(2)], {}, MONDAY - 2 * DAY)
+    make(configured(BOTH), MONDAY)
+    assert offered(store) == [["arxiv:2611.00002"]]
+
+
+def test_backlog_is_never_offered(store: Store, configured: LoadConfig, make: Make) -> None:
+    store.papers.ingest("a", [paper(1, backlog=True), paper(2)], {}, MONDAY)
+    make(configured(BOTH), MONDAY)
+    assert offered(store) == [["arxiv:2611.00002"]]
+
+
+def test_a_quiet_day_is_skipped_or_said(store: Store, configured: LoadConfig, make: Make) -> None:
+    config = configured(
+        "  d: {deliver: [{folder: out}]}\n  s: {when_empty: send, deliver: [{folder: out}]}\n"
+    )
+    answered(store, "a", "b")
+    made = {m.digest: (m.edition, m.deliveries) for m in make(config, MONDAY)}
+    assert made == {"d": (None, 0), "s": ("s/1", 1)}
+
+
+@pytest.mark.parametrize("status", ["never", "late", "refused", "broken"])
+def test_while_no_source_answers_a_digest_stays_due(
+    store: Store, configured: LoadConfig, make: Make, status: str
+) -> None:
+    config = configured(BOTH)
+    if status != "never":
+        answered(store, "a", "b", status=status)
+    (made,) = make(config, MONDAY, force=False)
+    assert (made.edition, made.note) == (None, "its sources do not answer; it stays due")
+    answered(store, "a")
+    store.papers.ingest("a", [paper(1)], {}, MONDAY)
+    (made,) = make(config, MONDAY, force=False)
+    assert made.papers == 1
+
+
+def test_one_source_that_answered_is_enough_to_say_there_is_nothing(
+    store: Store, configured: LoadConfig, make: Make
+) -> None:
+    answered(store, "a", status="late")
+    answered(store, "b")
+    config = configured(BOTH)
+    assert [m.note for m in make(config, MONDAY, force=False)] == [None]
+    assert not make(config, MONDAY, force=False)
+
+
+def test_a_broken_template_holds_its_digest_back_and_loses_nothing(
+    store: Store, configured: LoadConfig, tmp_path: Path
+) -> None:
+    config = configured(BOTH)
+    store.papers.ingest("a", [paper(1)], {}, MONDAY)
+    (tmp_path / "mail.html.j2").write_text("{{ no_such_name }}")
+    broken = load_templates(tmp_path)
+    (made,) = make_editions(store, config, broken, now=MONDAY)
+    assert "mail.html.j2" in (made.error or "")
+    assert store.digests.state("d").last_error == made.error
+    assert not store.outbox.list(limit=10)
+    (made,) = make_editions(store, config, load_templates(None), now=MONDAY + DAY)
+    assert (made.error, made.papers) == (None, 1)
+    assert store.digests.state("d").last_error is None
+
+
+def test_an_hour_that_comes_twice_is_one_slot(
+    store: Store, configured: LoadConfig, make: Make, tmp_path: Path
+) -> None:
+    """Berlin, 25 October 2026: 02:30 is at 00:30 and at 01:30 UTC."""
+    config = configured('  d: {schedule: "30 2 * * *", when_empty: send, deliver: []}\n')
+    path = tmp_path / "config.yaml"
+    path.write_text(path.read_text().replace("timezone: UTC", "timezone: Europe/Berlin"))
+    from digestbot.config import load_config
+
+    config = load_config(path, {})
+    answered(store, "a", "b")
+    first = datetime.fromisoformat("2026-10-25T00:30:00+00:00")
+    second = datetime.fromisoformat("2026-10-25T01:30:00+00:00")
+    assert len(make(config, first, force=False)) == 1
+    assert not make(config, second, force=False)
+
+
+def test_coverage_says_what_was_announced_and_what_is_missing(
+    store: Store, configured: LoadConfig
+) -> None:
+    config = configured(BOTH)
+    store.papers.ingest("a", [paper(1), paper(2, title="Else")], {}, MONDAY)
+    edition, _ = next_edition(store, config.digests["d"], None, now=MONDAY)
+    assert edition.considered == 2
+    assert [(c.source, c.announced, c.status) for c in edition.coverage] == [
+        ("a", 2, "never"),
+        ("b", 0, "never"),
+    ]
+    assert edition.coverage[1].note == "has not been fetched yet"
+
+
+def test_an_unknown_digest_is_named_with_those_there_are(
+    store: Store, configured: LoadConfig
+) -> None:
+    with pytest.raises(UsageError, match=r"no digest 'x' in the config; there are: d"):
+        make_editions(store, configured(BOTH), load_templates(None), now=MONDAY, names=["x"])
+
+
+steps = st.lists(
+    st.tuples(st.sampled_from("ab"), st.sets(st.integers(1, 12), max_size=6), st.booleans()),
+    max_size=8,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(steps=steps)
+def test_whatever_comes_when_every_paper_is_offered_exactly_once(
+    steps: list[tuple[str, set[int], bool]], tmp_path: Path
+) -> None:
+    config = _config(tmp_path)
+    told: set[str] = set()
+    with open_store("sqlite://") as store:
+        templates = load_templates(None)
+        now = MONDAY
+        for source, numbers, is_made in steps:
+            now += DAY / 4
+            store.papers.ingest(source, [paper(n) for n in sorted(numbers)], {}, now)
+            told |= {f"arxiv:2611.{n:05}" for n in numbers}
+            if is_made:
+                make_editions(store, config, templates, now=now, force=True)
+        make_editions(store, config, templates, now=now + DAY, force=True)
+        given_out = [name for edition in offered(store) for name in edition]
+    assert sorted(given_out) == sorted(told)
+
+
+def _config(folder: Path) -> Config:
+    from digestbot.config import load_config
+
+    path = folder / "config.yaml"
+    path.write_text(HEAD + "  d: {deliver: [{folder: out}]}\n")
+    return load_config(path, {})

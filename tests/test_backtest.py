@@ -1,0 +1,92 @@
+"""What a filter would have brought, against the obvious evaluator."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digestbot.backtest import backtest, hit_bits, matching, places
+from digestbot.filters import evaluate, parse_filter
+from digestbot.model import Announcement, FetchedPaper
+from digestbot.store import Store
+from tests.factories import make_announcement, make_paper
+from tests.pipeline.conftest import DAY, MONDAY, LoadConfig, configured, paper
+
+__all__ = ["configured"]
+
+TITLES = ("Serverless GPUs", "A Survey of GPUs", "Cold Starts", "Serverless Cold Starts", "Quiet")
+PAPERS: tuple[Announcement, ...] = tuple(
+    make_announcement(seq=n, paper=make_paper(id=f"arxiv:2611.0000{n}", title=title, abstract=""))
+    for n, title in enumerate(TITLES)
+)
+ATOMS = st.sampled_from(["serverless", "gpu", "cold start", "survey", "nothing"])
+TREES = st.recursive(
+    ATOMS,
+    lambda inner: st.dictionaries(
+        st.sampled_from(["any", "all", "none"]), st.lists(inner, min_size=1, max_size=3), min_size=1
+    ),
+    max_leaves=8,
+)
+
+
+@given(tree=TREES, min_score=st.none() | st.floats(0, 6))
+def test_bits_say_what_the_evaluator_says(tree: object, min_score: float | None) -> None:
+    filter_ = parse_filter({"all": [tree], "min_score": min_score})
+    found = set(places(matching(filter_, PAPERS, hit_bits(filter_, PAPERS))))
+    assert found == {i for i, row in enumerate(PAPERS) if evaluate(filter_, row).matched}
+
+
+def ingest(store: Store, *papers: FetchedPaper, source: str = "a", day: int = 0) -> None:
+    store.papers.ingest(source, papers, {}, MONDAY + day * DAY)
+
+
+FILTER = "  d: {filter: {any: [serverless, gpu, quantum], none: [survey]}}\n"
+
+
+def test_days_terms_and_what_each_adds_alone(store: Store, configured: LoadConfig) -> None:
+    config = configured(FILTER)
+    ingest(store, paper(1, "Serverless GPUs"), paper(2, "GPUs"), paper(3, "Other"))
+    ingest(store, paper(4, "A Survey of GPUs"), paper(5, "Serverless"), day=2)
+    ingest(store, paper(5, "Serverless"), source="b", day=3)
+    found = backtest(
+        store, config, config.digests["d"], since=MONDAY - 9 * DAY, now=MONDAY + 3 * DAY
+    )
+    assert (found.considered, found.matched) == (5, 3)
+    assert [papers for _, papers in found.days] == [2, 0, 1, 0]
+    assert found.days[0][0] == date(2026, 11, 23)
+    assert [(t.term, t.hits, t.alone) for t in found.terms] == [
+        ("gpu", 3, 1),
+        ("serverless", 2, 1),
+        ("quantum", 0, 0),
+    ]
+    assert found.never == ("quantum",)
+
+
+def test_an_edit_wins_and_loses(store: Store, configured: LoadConfig) -> None:
+    config = configured(FILTER)
+    ingest(store, paper(1, "Serverless"), paper(2, "GPUs"), paper(3, "Cold Starts"))
+    old = parse_filter({"any": ["gpu", "cold start"]})
+    found = backtest(
+        store, config, config.digests["d"], since=MONDAY - DAY, now=MONDAY, against=old
+    )
+    assert [row.paper.title for row in found.gained] == ["Serverless"]
+    assert [row.paper.title for row in found.lost] == ["Cold Starts"]
+
+
+def test_an_empty_log_has_one_day_and_no_paper(store: Store, configured: LoadConfig) -> None:
+    config = configured(FILTER)
+    found = backtest(store, config, config.digests["d"], since=MONDAY - DAY, now=MONDAY)
+    assert (found.days, found.a_day) == (((date(2026, 11, 23), 0),), 0.0)
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_a_plot_is_a_picture(tmp_path: Path, suffix: str) -> None:
+    from digestbot.backtest import Backtest
+    from digestbot.cli.backtest import _plot
+
+    found = Backtest(days=((date(2026, 11, 23), 2),), considered=3, matched=2, terms=())
+    _plot(found, "Systems", tmp_path / f"x.{suffix}")
+    head = (tmp_path / f"x.{suffix}").read_bytes()[:5]
+    assert head == (b"\x89PNG\r" if suffix == "png" else b"<?xml")
