@@ -1,0 +1,198 @@
+"""``digestbot check``: everything that can be known before the first mail goes out."""
+
+import asyncio
+import json
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from digestbot.cli.app import App
+from digestbot.config import Config, DigestConfig, locate
+from digestbot.config.where import Flaw
+from digestbot.deliver import open_sender
+from digestbot.errors import ConfigError, DigestbotError, StoreError
+from digestbot.filters import evaluate
+from digestbot.lint import doubts
+from digestbot.model import DestinationKind, Form
+from digestbot.net import Client, user_agent
+from digestbot.pipeline import next_edition
+from digestbot.pipeline.addressing import render_context
+from digestbot.render import load_templates, render
+from digestbot.sources import Options
+
+if TYPE_CHECKING:
+    from digestbot.store import Store
+
+NEWEST = 2000
+REACH = timedelta(days=90)
+"""The papers that a filter is tried on: enough to speak of, few enough to wait for."""
+FORMS = (Form.SUBJECT, Form.HTML, Form.TEXT, Form.SLACK, Form.JSON)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    state: str
+    """``ok``, ``warning`` or ``error``."""
+    words: str
+
+
+@click.command("check", short_help="Validate the config and its filters.")
+@click.option("--connect", is_flag=True, help="Also try sources, SMTP, Slack and the database.")
+@click.pass_obj
+def command(app: App, connect: bool) -> int:
+    """
+    Validate the config, run the filters' examples and render every digest.
+
+    With --connect also ask every source for its first page, log in to the SMTP server and to
+    Slack, and write to the folders; nothing is sent and nothing is stored.
+    """
+    try:
+        config = app.config()
+    except ConfigError as error:
+        if app.as_json:
+            click.echo(json.dumps({"problems": [str(p) for p in error.problems]}, indent=2))
+        raise
+    findings = _offline(app, config)
+    if connect:
+        findings += asyncio.run(_connections(app, config))
+    app.show([_facts(f) for f in findings], lambda: "\n".join(_lines(app, config, findings)))
+    return 1 if any(finding.state == "error" for finding in findings) else 0
+
+
+def _offline(app: App, config: Config) -> list[Finding]:
+    """The digests and the store; without a store the digests cannot be tried."""
+    try:
+        with app.store(config) as store:
+            findings = list(_digests(app, store, config))
+            return [*findings, Finding(what="store", state="ok", words="open")]
+    except StoreError as error:
+        return [Finding(what="store", state="error", words=str(error))]
+
+
+def _facts(finding: Finding) -> dict[str, str]:
+    return {"what": finding.what, "state": finding.state, "words": finding.words}
+
+
+SIGNS = {"ok": "✓", "warning": "!", "error": "✗"}
+
+
+def _lines(app: App, config: Config, findings: list[Finding]) -> Iterator[str]:
+    yield f"✓ {app.config_path()}: {len(config.digests)} digests, {len(config.sources)} sources"
+    for finding in findings:
+        yield f"{SIGNS[finding.state]} {finding.what}: {finding.words}"
+
+
+def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
+    templates = load_templates(config.templates)
+    for digest in config.digests.values():
+        yield from _examples(store, digest)
+        yield from _doubts(store, config, digest, app.clock())
+        now = app.clock()
+        context = render_context(
+            config, templates, digest, next_edition_at=digest.schedule.next_after(now)
+        )
+        try:
+            edition, _ = next_edition(store, digest, store.digests.find(digest.name), now=now)
+            for form in FORMS:
+                render(edition, form, context)
+        except StoreError:
+            raise
+        except DigestbotError as error:
+            yield Finding(what=digest.name, state="error", words=str(error))
+        else:
+            words = f"{digest.schedule.in_words()}; {len(digest.destinations)} destinations"
+            yield Finding(what=digest.name, state="ok", words=words)
+
+
+def _doubts(
+    store: "Store", config: Config, digest: DigestConfig, now: datetime
+) -> Iterator[Finding]:
+    """What the filter may not mean, by itself and by the newest papers of its sources."""
+    after = max(store.papers.head() - NEWEST, store.papers.first_seq_since(now - REACH))
+    rows = store.papers.announcements(
+        after, None, sources=frozenset(digest.sources), types=digest.types, backlog=True
+    )
+    found = doubts(digest.filter, tuple(rows))
+    steps = ("digests", digest.name, "filter")
+    flaws = [Flaw(steps=(*steps, *doubt.path), message=doubt.message) for doubt in found]
+    for problem in locate(config.path, flaws):
+        yield Finding(what=digest.name, state="warning", words=str(problem))
+
+
+def _examples(store: "Store", digest: DigestConfig) -> Iterator[Finding]:
+    """Each paper that the filter names as an example, against what the filter says of it."""
+    for wanted, ids in ((True, digest.filter.examples.match), (False, digest.filter.examples.skip)):
+        for paper_id in ids:
+            yield _example(store, digest, paper_id, wanted)
+
+
+def _example(store: "Store", digest: DigestConfig, paper_id: str, wanted: bool) -> Finding:
+    what = f"{digest.name}: example {paper_id}"
+    rows = store.papers.of_paper(paper_id)
+    if not rows:
+        words = "not in the store yet, so it cannot be tried; 'digestbot fetch' may bring it"
+        return Finding(what=what, state="warning", words=words)
+    if evaluate(digest.filter, rows[-1]).matched == wanted:
+        return Finding(what=what, state="ok", words="matches" if wanted else "is left out")
+    verb = "should match and is left out" if wanted else "should be left out and matches"
+    hint = f"'digestbot explain {digest.name} {paper_id}' tells why"
+    return Finding(what=what, state="error", words=f"{verb}; {hint}")
+
+
+async def _connections(app: App, config: Config) -> list[Finding]:
+    async with Client(user_agent=user_agent(config.contact), pacer=None) as client:
+        tries = [
+            _tried(f"source {name}", _first_page(name, options, client, app.clock()))
+            for name, options in config.sources.items()
+        ]
+        tries += [_tried(kind, _sender_check(config, kind)) for kind in _kinds(config)]
+        return list(await asyncio.gather(*tries))
+
+
+async def _first_page(name: str, options: Options, client: Client, now: datetime) -> str:
+    async for page in options.fetch(name, client, {}, now):
+        return f"{len(page.papers)} papers on the first page"
+    return "nothing on the first page"
+
+
+def _kinds(config: Config) -> list[DestinationKind]:
+    kinds = {d.kind for digest in config.digests.values() for d in digest.destinations}
+    if config.smtp:
+        kinds.add(DestinationKind.EMAIL)
+    if config.slack and config.slack.token:
+        kinds.add(DestinationKind.SLACK)
+    return sorted(kinds)
+
+
+async def _sender_check(config: Config, kind: DestinationKind) -> str:
+    sender = open_sender(
+        kind,
+        smtp=config.smtp,
+        slack=config.slack,
+        webhooks=config.webhooks,
+        folders=dict.fromkeys(_folders(config)),
+    )
+    try:
+        return await sender.check()
+    finally:
+        await sender.close()
+
+
+def _folders(config: Config) -> Iterator[str]:
+    for digest in config.digests.values():
+        for destination in digest.destinations:
+            if destination.kind is DestinationKind.FOLDER:
+                yield destination.address
+
+
+async def _tried(what: str, attempt: Coroutine[None, None, str]) -> Finding:
+    try:
+        return Finding(what=what, state="ok", words=await attempt)
+    except DigestbotError as error:
+        return Finding(what=what, state="error", words=str(error))

@@ -1,0 +1,128 @@
+"""``digestbot deliveries``: look at the outbox and mend it."""
+
+import click
+
+from digestbot.cli.app import App, check_known, local, table
+from digestbot.config import Config
+from digestbot.errors import DigestbotError, UsageError
+from digestbot.model import Delivery, DeliveryState
+from digestbot.status import FAILED
+
+NUMBER = click.IntRange(1, 2**63 - 1)
+"""What a database can count to."""
+
+
+@click.group(
+    "deliveries", short_help="Look at deliveries and mend them.", invoke_without_command=True
+)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Look at deliveries and mend them; without a command, list them."""
+    if ctx.invoked_subcommand is None:
+        ctx.exit(ctx.invoke(list_deliveries, states=(), digest=None, limit=50))
+
+
+@command.command("list")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice([str(state) for state in DeliveryState]),
+    help="Only these; may be given more than once.",
+)
+@click.option("--digest", help="Only of this digest.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.pass_obj
+def list_deliveries(app: App, states: tuple[str, ...], digest: str | None, limit: int) -> int:
+    """The newest deliveries first."""
+    config = app.config()
+    chosen = tuple(map(DeliveryState, states)) or None
+    with app.store(config) as store:
+        check_known(store, config, digest)
+        found = store.outbox.list(states=chosen, digest=digest, limit=limit)
+    app.show([_facts(d) for d in found], lambda: _table(found, config))
+    return 0
+
+
+def _table(found: tuple[Delivery, ...], config: Config) -> str:
+    if not found:
+        return "no delivery"
+    rows = [
+        (
+            d.id,
+            d.edition_name,
+            d.state,
+            d.attempts,
+            local(d.sent_at or d.next_at, config),
+            d.destination,
+            d.last_error,
+        )
+        for d in found
+    ]
+    return table(("ID", "EDITION", "STATE", "TRIES", "SENT/NEXT", "TO", "LAST ERROR"), rows)
+
+
+def _facts(d: Delivery) -> dict[str, object]:
+    return {
+        "id": d.id,
+        "edition": d.edition_name,
+        "kind": d.destination.kind,
+        "address": d.destination.address,
+        "state": d.state,
+        "attempts": d.attempts,
+        "message_id": d.message_id,
+        "created_at": d.created_at,
+        "next_at": d.next_at,
+        "sent_at": d.sent_at,
+        "error": d.last_error,
+        "code": d.last_code,
+    }
+
+
+@command.command("show")
+@click.argument("number", type=NUMBER)
+@click.pass_obj
+def show_delivery(app: App, number: int) -> int:
+    """One delivery with its history."""
+    config = app.config()
+    with app.store(config) as store:
+        delivery = store.outbox.get(number)
+        if delivery is None:
+            raise DigestbotError(f"there is no delivery {number}")
+        attempts = store.outbox.attempts(number)
+    tries = [
+        {"attempt": a.attempt, "at": a.at, "outcome": a.outcome, "code": a.code, "error": a.error}
+        for a in attempts
+    ]
+    facts = {**_facts(delivery), "tries": tries}
+
+    def words() -> str:
+        lines = [
+            f"{key:<12}{value}" for key, value in _facts(delivery).items() if value is not None
+        ]
+        lines += [f"{local(a.at, config)}  {a.outcome}  {a.error or ''}".rstrip() for a in attempts]
+        return "\n".join(lines)
+
+    app.show(facts, words)
+    return 0
+
+
+@command.command("retry")
+@click.argument("numbers", type=NUMBER, nargs=-1)
+@click.option("--all", "every", is_flag=True, help="All that status tells of as failed.")
+@click.pass_obj
+def retry(app: App, numbers: tuple[int, ...], every: bool) -> int:
+    """Queue deliveries again; the next 'digestbot run' or 'serve' sends them."""
+    if bool(numbers) == every:
+        raise UsageError("name deliveries, or say --all")
+    config = app.config()
+    with app.store(config) as store:
+        if every:
+            found = store.outbox.list(states=FAILED, limit=1_000_000)
+            numbers = tuple(d.id for d in found)
+        queued = store.outbox.requeue(numbers, app.clock())
+    app.show({"queued": queued}, lambda: f"{queued} queued again")
+    if queued < len(numbers):
+        left = len(numbers) - queued
+        app.say(f"{left} left as they are: sent, waiting or unknown to the store; see 'list'")
+    return 0 if every or queued == len(numbers) else 1

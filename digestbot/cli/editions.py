@@ -1,0 +1,75 @@
+"""``digestbot editions``: past editions."""
+
+import re
+
+import click
+
+from digestbot.cli.app import App, check_known, local, table
+from digestbot.errors import DigestbotError, UsageError
+from digestbot.model import Form
+
+
+@click.group("editions", short_help="Look at past editions.", invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Look at past editions; without a command, list them."""
+    if ctx.invoked_subcommand is None:
+        ctx.exit(ctx.invoke(list_editions, digest=None, limit=20))
+
+
+@command.command("list")
+@click.argument("digest", required=False)
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.pass_obj
+def list_editions(app: App, digest: str | None, limit: int) -> int:
+    """The newest editions first, of DIGEST or of all."""
+    config = app.config()
+    with app.store(config) as store:
+        check_known(store, config, digest)
+        editions = store.editions.list(digest, limit=limit)
+    facts = [
+        {
+            "edition": e.name,
+            "title": e.title,
+            "slot": e.slot,
+            "created_at": e.created_at,
+            "papers": e.papers,
+            "omitted": e.omitted,
+        }
+        for e in editions
+    ]
+    rows = [(e.name, local(e.created_at, config), e.papers, e.omitted, e.title) for e in editions]
+    app.show(
+        facts,
+        lambda: (
+            table(("EDITION", "MADE AT", "PAPERS", "OMITTED", "TITLE"), rows)
+            if rows
+            else "no edition yet"
+        ),
+    )
+    return 0
+
+
+@command.command("show")
+@click.argument("edition")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("text", "html", "json", "slack", "subject")),
+    help="text by default.",
+)
+@click.pass_obj
+def show_edition(app: App, edition: str, form: str | None) -> int:
+    """EDITION (systems/12) as it was sent."""
+    config = app.config()
+    digest, _, number = edition.rpartition("/")
+    if not digest or not re.fullmatch("[0-9]{1,9}", number):
+        raise UsageError(f"{edition!r} is no edition; write DIGEST/NUMBER, such as systems/12")
+    chosen = Form(form or ("json" if app.as_json else "text"))
+    with app.store(config) as store:
+        found = store.editions.get(digest, int(number))
+        body = store.editions.rendition(found.id, chosen) if found and found.id else None
+    if body is None:
+        raise DigestbotError(f"there is no edition {edition}; 'digestbot editions list' has all")
+    click.echo(body, nl=not body.endswith("\n"))
+    return 0

@@ -1,0 +1,118 @@
+"""``digestbot preview``: what the next edition would be."""
+
+import asyncio
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from digestbot.cli.app import App
+from digestbot.cli.fetch import fetch_progress, report_failures
+from digestbot.config import Config, DigestConfig
+from digestbot.config.schema import parse_duration
+from digestbot.errors import UsageError
+from digestbot.model import Edition, Form
+from digestbot.pipeline import fetch, next_edition
+from digestbot.pipeline.addressing import preview_message, render_context
+from digestbot.pipeline.editing import find_digest
+from digestbot.render import load_templates, render
+from digestbot.store import PassStatus
+
+if TYPE_CHECKING:
+    from digestbot.store import Store
+
+FORMS = ("html", "text", "slack", "eml", "json", "markdown", "bibtex")
+
+
+@click.command("preview", short_help="Show what the next edition would be.")
+@click.argument("digest")
+@click.option("--since", metavar="SPAN", help="All announced in the last 7d, sent before or not.")
+@click.option("--format", "form", type=click.Choice(FORMS), help="text by default.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
+@click.option("--open", "open_it", is_flag=True, help="Open it in the browser (as HTML).")
+@click.pass_obj
+def command(
+    app: App, digest: str, since: str | None, form: str | None, out: Path | None, open_it: bool
+) -> int:
+    """
+    Show what the next edition of DIGEST would be; sends nothing, marks nothing.
+
+    Sources that have given nothing yet are fetched first.
+    """
+    config = app.config()
+    wanted = find_digest(config, digest)
+    chosen = Form(form or ("json" if app.as_json else "html" if open_it else "text"))
+    reach = _reach(since)
+    now = app.clock()
+    with app.store(config) as store:
+        complete = _fetch_unseen(app, store, config, wanted)
+        state = store.digests.find(wanted.name)
+        since_at = now - reach if reach is not None else None
+        edition, _ = next_edition(store, wanted, state, now=now, since=since_at)
+    text = _rendered(config, wanted, edition, chosen, now)
+    if not edition.papers:
+        app.say(_why_empty(edition, since_at))
+    _put(text, chosen, wanted.name, out, open_it)
+    return 0 if complete else 1
+
+
+def _reach(since: str | None) -> timedelta | None:
+    reach = parse_duration(since)
+    if since is not None and reach is None:
+        raise UsageError(f"--since {since!r} is no span of time; write 7d, 36h or 2w")
+    return reach
+
+
+def _fetch_unseen(app: App, store: "Store", config: Config, digest: DigestConfig) -> bool:
+    """Fetch what never gave anything, so that a first preview shows something."""
+    states = [store.sources.state(name) for name in digest.sources]
+    unseen = [s.name for s in states if s.last_ok_at is None and s.status is not PassStatus.PARTIAL]
+    if not unseen:
+        return True
+    app.say(f"fetching {', '.join(unseen)} for the first time")
+    with fetch_progress(app) as progress:
+        fetched = asyncio.run(fetch(store, config, unseen, clock=app.clock, progress=progress))
+    report_failures(app, fetched)
+    return all(result.is_well for result in fetched)
+
+
+def _rendered(
+    config: Config, digest: DigestConfig, edition: Edition, form: Form, now: datetime
+) -> str:
+    templates = load_templates(config.templates)
+    due = digest.schedule.next_after(now)
+    context = render_context(config, templates, digest, next_edition_at=due)
+    if form is not Form.EML:
+        return render(edition, form, context)
+    parts = (Form.SUBJECT, Form.HTML, Form.TEXT)
+    return preview_message(config, edition, {p: render(edition, p, context) for p in parts})
+
+
+def _why_empty(edition: Edition, since: datetime | None) -> str:
+    if edition.considered:
+        return f"none of {edition.considered} papers matches; 'digestbot explain' tells why"
+    if since is None and edition.number == 1:
+        return "no source has told of a paper yet"
+    if since is None:
+        return "nothing new since the last edition; --since 7d shows what there was"
+    return "no paper was announced in that time"
+
+
+def _put(text: str, form: Form, name: str, out: Path | None, open_it: bool) -> None:
+    if open_it and out is None:
+        import tempfile
+
+        suffix = {"text": "txt", "slack": "json", "markdown": "md", "bibtex": "bib"}
+        folder = Path(tempfile.mkdtemp(prefix="digestbot-"))
+        out = folder / f"{name}.{suffix.get(form, form)}"
+    if out is None:
+        click.echo(text, nl=not text.endswith("\n"))
+        return
+    try:
+        out.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise UsageError(f"cannot write {out}: {error.strerror}") from error
+    click.echo(str(out))
+    if open_it:
+        click.launch(str(out))

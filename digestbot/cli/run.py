@@ -1,0 +1,104 @@
+"""``digestbot run``: one cycle for cron and CI."""
+
+import asyncio
+from random import Random
+
+import click
+
+from digestbot.cli.app import App, count
+from digestbot.cli.fetch import facts_of, fetch_progress, report_failures
+from digestbot.pipeline import Delivered, EditionMade, Fetched, deliver, fetch, make_editions
+from digestbot.pipeline.editing import find_digest
+from digestbot.render import load_templates
+
+
+@click.command("run", short_help="One cycle: fetch, make editions, deliver.")
+@click.argument("digests", nargs=-1, metavar="[DIGEST]...")
+@click.option("--now", "force", is_flag=True, help="Make editions even if none is due.")
+@click.option("--no-fetch", is_flag=True, help="Work with what the store has.")
+@click.pass_obj
+def command(app: App, digests: tuple[str, ...], force: bool, no_fetch: bool) -> int:
+    """
+    One cycle, then exit: fetch, make the editions that are due, deliver.
+
+    Made for cron, systemd timers and scheduled CI workflows. Run it as often as you like: what was
+    sent is never sent again. A digest that is new is due at once.
+    """
+    config = app.config()
+    names = digests or None
+    wanted = [find_digest(config, name) for name in names or config.digests]
+    sources = dict.fromkeys(source for digest in wanted for source in digest.sources)
+    templates = load_templates(config.templates)
+    with app.store(config) as store:
+        fetched: tuple[Fetched, ...] = ()
+        if not no_fetch:
+            with fetch_progress(app) as progress:
+                fetched = asyncio.run(
+                    fetch(store, config, tuple(sources), clock=app.clock, progress=progress)
+                )
+        made = make_editions(store, config, templates, now=app.clock(), names=names, force=force)
+        delivered = asyncio.run(deliver(store, config, clock=app.clock, random=Random()))
+    app.show(_facts(fetched, made, delivered), lambda: _words(fetched, made, delivered))
+    report_failures(app, fetched)
+    for line in (*(f"{m.digest}: {m.error}" for m in made if m.error), *delivered.errors):
+        click.echo(line, err=True)
+    well = all(f.is_well for f in fetched) and not any(m.error for m in made) and delivered.is_well
+    return 0 if well else 1
+
+
+def _facts(
+    fetched: tuple[Fetched, ...], made: tuple[EditionMade, ...], delivered: Delivered
+) -> dict[str, object]:
+    return {
+        "fetched": list(map(facts_of, fetched)),
+        "editions": [
+            {
+                "digest": m.digest,
+                "edition": m.edition,
+                "papers": m.papers,
+                "omitted": m.omitted,
+                "deliveries": m.deliveries,
+                "note": m.note,
+                "error": m.error,
+            }
+            for m in made
+        ],
+        "deliveries": {
+            "sent": delivered.sent,
+            "retrying": delivered.retrying,
+            "dead": delivered.dead,
+            "unknown": delivered.unknown,
+            "errors": list(delivered.errors),
+        },
+    }
+
+
+def _words(
+    fetched: tuple[Fetched, ...], made: tuple[EditionMade, ...], delivered: Delivered
+) -> str:
+    lines = [f"{f.source}: {f.status}, {f.entries} papers, {f.new} new" for f in fetched]
+    lines += [_edition_in_words(m) for m in made]
+    if not made:
+        lines.append("no digest is due; --now makes an edition anyway")
+    lines.append(_delivered_in_words(delivered))
+    return "\n".join(lines)
+
+
+def _delivered_in_words(delivered: Delivered) -> str:
+    counts = {
+        "sent": delivered.sent,
+        "to be tried again": delivered.retrying,
+        "given up": delivered.dead,
+        "in doubt": delivered.unknown,
+    }
+    return ", ".join(f"{n} {words}" for words, n in counts.items() if n or words == "sent")
+
+
+def _edition_in_words(made: EditionMade) -> str:
+    if made.error:
+        return f"{made.digest}: failed, its papers wait for the next cycle"
+    if made.edition is None:
+        return f"{made.digest}: {made.note or 'nothing new matches'}"
+    more = f" (and {made.omitted} beyond its limit)" if made.omitted else ""
+    papers, places = count(made.papers, "paper"), count(made.deliveries, "destination")
+    return f"{made.edition}: {papers}{more} to {places}"

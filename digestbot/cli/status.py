@@ -1,0 +1,102 @@
+"""``digestbot status``: how everything stands."""
+
+import click
+
+from digestbot.cli.app import App, local, table
+from digestbot.config import Config
+from digestbot.status import Status, gather
+
+
+@click.command("status", short_help="Sources, digests, queue, last errors, next runs.")
+@click.pass_obj
+def command(app: App) -> int:
+    """Sources, digests, the queue, the last errors and the next runs. Exit code 1 if one is ill."""
+    config = app.config()
+    with app.store(config) as store:
+        status = gather(store, config, app.clock())
+    app.show(_facts(status), lambda: _words(status, config))
+    return 1 if status.problems else 0
+
+
+def _facts(status: Status) -> dict[str, object]:
+    return {
+        "now": status.now,
+        "papers": status.papers,
+        "sources": [
+            {
+                "name": s.name,
+                "status": s.status,
+                "last_ok_at": s.last_ok_at,
+                "last_try_at": s.last_try_at,
+                "next_try_at": s.next_try_at,
+                "note": s.note,
+                "error": s.last_error,
+            }
+            for s in status.sources
+        ],
+        "digests": [
+            {
+                "name": d.name,
+                "title": d.title,
+                "schedule": d.schedule,
+                "next_due_at": d.next_due_at,
+                "editions": d.state.editions if d.state else 0,
+                "last_edition_at": d.state.last_edition_at if d.state else None,
+                "subscribers": d.subscribers,
+                "waiting": d.waiting,
+                "error": d.state.last_error if d.state else None,
+            }
+            for d in status.digests
+        ],
+        "deliveries": dict(status.deliveries),
+        "failures": [
+            {
+                "id": f.id,
+                "edition": f.edition_name,
+                "kind": f.destination.kind,
+                "state": f.state,
+                "attempts": f.attempts,
+                "next_at": f.next_at,
+                "error": f.last_error,
+            }
+            for f in status.failures
+        ],
+        "problems": list(status.problems),
+    }
+
+
+def _words(status: Status, config: Config) -> str:
+    parts = [_sources(status, config), _digests(status, config), _queue(status)]
+    if status.problems:
+        parts.append("\n".join(("to look at:", *(f"  {line}" for line in status.problems))))
+    return "\n\n".join(parts)
+
+
+def _sources(status: Status, config: Config) -> str:
+    rows = [
+        (s.name, s.status, local(s.last_ok_at, config), local(s.next_try_at, config))
+        for s in status.sources
+    ]
+    return table(("SOURCE", "STATUS", "COMPLETE AT", "AGAIN AT"), rows)
+
+
+def _digests(status: Status, config: Config) -> str:
+    rows = [
+        (
+            d.name,
+            d.schedule,
+            local(d.next_due_at, config),
+            d.state.editions if d.state else 0,
+            local(d.state.last_edition_at if d.state else None, config),
+            d.subscribers,
+            d.waiting,
+        )
+        for d in status.digests
+    ]
+    columns = ("DIGEST", "SCHEDULE", "NEXT", "EDITIONS", "LAST", "DESTINATIONS", "WAITING")
+    return table(columns, rows)
+
+
+def _queue(status: Status) -> str:
+    counts = ", ".join(f"{n} {state}" for state, n in status.deliveries.items() if n)
+    return f"{status.papers} papers; deliveries: {counts or 'none yet'}"

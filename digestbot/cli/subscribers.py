@@ -1,0 +1,165 @@
+"""``digestbot subscribers``: readers by hand, and as CSV."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from digestbot import subscriptions
+from digestbot.cli.app import App, count, local, table
+from digestbot.errors import DigestbotError, UsageError
+from digestbot.model import DestinationKind, Subscription, SubscriptionState
+from digestbot.pipeline.editing import find_digest
+
+
+@click.group("subscribers", short_help="List, add, remove, import and export readers.")
+def command() -> None:
+    """List, add, remove, import and export readers."""
+
+
+@command.command("list")
+@click.argument("digest", required=False)
+@click.option("--all", "every", is_flag=True, help="Those who left, too.")
+@click.pass_obj
+def list_subscribers(app: App, digest: str | None, every: bool) -> int:
+    """Who gets DIGEST, or each digest."""
+    config = app.config()
+    if digest:
+        find_digest(config, digest)
+    states = None if every else (SubscriptionState.PENDING, SubscriptionState.CONFIRMED)
+    with app.store(config) as store:
+        subscriptions.sync(store, config, app.clock())
+        found = store.subscriptions.list(digest, states=states)
+    rows = [
+        (s.digest, s.destination, s.state, s.origin, local(s.created_at, config), s.name)
+        for s in found
+    ]
+    app.show(
+        [_facts(s) for s in found],
+        lambda: (
+            table(("DIGEST", "TO", "STATE", "BY", "SINCE", "NAME"), rows) if rows else "nobody yet"
+        ),
+    )
+    return 0
+
+
+def _facts(s: Subscription) -> dict[str, object]:
+    return {
+        "digest": s.digest,
+        "kind": s.destination.kind,
+        "address": s.destination.address,
+        "name": s.name,
+        "state": s.state,
+        "origin": s.origin,
+        "since": s.created_at,
+    }
+
+
+@command.command("add")
+@click.argument("digest")
+@click.argument("emails", nargs=-1, required=True)
+@click.option("--name", default="", help="What you call the reader.")
+@click.option("--lift", is_flag=True, help="Lift a suppression, because the reader asked for it.")
+@click.pass_obj
+def add(app: App, digest: str, emails: tuple[str, ...], name: str, lift: bool) -> int:
+    """Subscribe mail addresses to DIGEST by your word, without a mail that asks them."""
+    config = app.config()
+    find_digest(config, digest)
+    checked = [subscriptions.email(address).address for address in emails]
+    with app.store(config) as store:
+        added = []
+        for address in checked:
+            if lift:
+                store.subscriptions.unsuppress(address)
+            added.append(subscriptions.add(store, digest, address, name=name, now=app.clock()))
+    app.show([_facts(s) for s in added], lambda: f"{len(added)} subscribed to {digest}")
+    return 0
+
+
+@command.command("remove")
+@click.argument("email")
+@click.option("--digest", help="Only from this one; from all by default, and never again.")
+@click.pass_obj
+def remove(app: App, email: str, digest: str | None) -> int:
+    """Unsubscribe EMAIL. From all digests, the address is also suppressed."""
+    config = app.config()
+    if digest:
+        find_digest(config, digest)
+    destination = subscriptions.email(email)
+    with app.store(config) as store:
+        subscriptions.sync(store, config, app.clock())
+        ended = store.subscriptions.remove(digest, destination, app.clock())
+        if digest is None:
+            store.subscriptions.suppress(destination.address, "unsubscribed", app.clock())
+    if not ended and digest is not None:
+        raise DigestbotError(f"{destination.address} does not get {digest}")
+    app.show({"unsubscribed": ended}, lambda: _removed(ended, digest))
+    return 0
+
+
+def _removed(ended: int, digest: str | None) -> str:
+    words = f"unsubscribed from {count(ended, 'digest')}"
+    return words if digest else f"{words}; the address is suppressed and gets nothing any more"
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(allow_dash=True, path_type=Path))
+@click.option("--digest", help="For files without a column digest.")
+@click.pass_obj
+def import_subscribers(app: App, file: Path, digest: str | None) -> int:
+    """Subscribe all rows of a CSV (columns: email, digest, name); - reads standard input."""
+    config = app.config()
+    if digest:
+        find_digest(config, digest)
+    text = _read(file)
+    with app.store(config) as store:
+        done = subscriptions.import_csv(
+            store, text, digests=frozenset(config.digests), digest=digest, now=app.clock()
+        )
+    facts = {"added": done.added, "known": done.known, "problems": list(done.problems)}
+    app.show(facts, lambda: f"{done.added} added, {done.known} known before")
+    for problem in done.problems:
+        click.echo(f"{file}: {problem}", err=True)
+    return 1 if done.problems else 0
+
+
+def _read(file: Path) -> str:
+    try:
+        if str(file) == "-":
+            return sys.stdin.read()
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not UTF-8: save it as UTF-8 CSV") from error
+
+
+@command.command("export")
+@click.argument("digest", required=False)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
+@click.pass_obj
+def export(app: App, digest: str | None, out: Path | None) -> int:
+    """All readers by mail, or those of DIGEST, as a CSV that import reads."""
+    config = app.config()
+    if digest:
+        find_digest(config, digest)
+    with app.store(config) as store:
+        subscriptions.sync(store, config, app.clock())
+        found = store.subscriptions.list(
+            digest, states=(SubscriptionState.CONFIRMED,), kind=DestinationKind.EMAIL
+        )
+    if app.as_json:
+        app.show([_facts(s) for s in found], lambda: None)
+    elif out is not None:
+        _write(out, subscriptions.export_csv(found))
+        app.say(f"{count(len(found), 'reader')} written to {out}")
+    else:
+        click.echo(subscriptions.export_csv(found), nl=False)
+    return 0
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}") from error

@@ -1,0 +1,206 @@
+"""
+``serve``: two ticks of APScheduler, and the store says what is due.
+
+The ticker knows nothing of digests: each tick asks the store what is due at this moment and calls
+the stages. A laptop that slept a week finds everything due at its next tick; a tick that takes
+longer than its interval is not started twice; after a crash nothing has to be restored.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Coroutine, Iterable
+from datetime import datetime, timedelta
+from random import Random
+
+from apscheduler.job import Job
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from digestbot.config import Config
+from digestbot.errors import DigestbotError
+from digestbot.pipeline import EditionMade, deliver, fetch, make_editions
+from digestbot.pipeline.editing import is_due, register
+from digestbot.render import Templates
+from digestbot.store import PassStatus, Store
+
+log = logging.getLogger(__name__)
+
+Clock = Callable[[], datetime]
+_Work = Callable[[], Coroutine[None, None, None]]
+CYCLE_S = 30
+"""Between two looks for sources and digests that are due."""
+DELIVER_S = 10
+"""Between two looks into the outbox."""
+POLL = timedelta(hours=6)
+"""Between two passes over a source that nobody is waiting for: arXiv changes once a day, and a
+journal's feed must be read before its entries fall out of it."""
+FRESH = timedelta(hours=1)
+"""A digest that is due gets its sources asked first if they were not within this time."""
+STOP_S = 7.0
+"""What SIGTERM leaves a delivery under way; then it is cut, and its state says how far it was."""
+
+
+def sources_due(store: Store, config: Config, now: datetime) -> tuple[str, ...]:
+    """The sources to be asked at *now*: those of digests that are due, and those long unasked."""
+    waiting = {
+        source
+        for digest in config.digests.values()
+        if is_due(register(store, digest, now), now)
+        for source in digest.sources
+    }
+    return tuple(name for name in config.sources if _is_due(store, name, now, name in waiting))
+
+
+def _is_due(store: Store, name: str, now: datetime, is_waited_for: bool) -> bool:
+    state = store.sources.state(name)
+    if state.last_try_at is None or state.last_try_at > now:  # never, or the clock was set back
+        return True
+    if state.next_try_at is not None and state.next_try_at > now:
+        return False
+    if _was_cut_off(store, name):
+        return True
+    return now - state.last_try_at >= (FRESH if is_waited_for else POLL)
+
+
+def _was_cut_off(store: Store, name: str) -> bool:
+    """Whether the last pass has no end: the process was stopped, and what it missed is news."""
+    return any(last.status is PassStatus.RUNNING for last in store.sources.passes(name, limit=1))
+
+
+class Service:
+    """The ticks over one store and one config, which may be read anew between two of them."""
+
+    def __init__(
+        self,
+        store: Store,
+        load: Callable[[], tuple[Config, Templates]],
+        *,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._store = store
+        self._load = load
+        self._config, self._templates = load()
+        self._clock = clock
+        self._random = random
+        self._stop = asyncio.Event()
+        self._cycling = asyncio.Lock()
+        self._delivering = asyncio.Lock()
+        self._jobs: dict[_Work, Job] = {}
+        self._failing: frozenset[tuple[str, str]] = frozenset()
+
+    def reload(self) -> None:
+        """Take the config as it is now; one that does not hold changes nothing."""
+        try:
+            config, templates = self._load()
+        except DigestbotError as error:
+            log.error("the config was not reloaded: %s", error)
+            return
+        if config.store != self._config.store:
+            log.error("the config was not reloaded: another store needs a restart")
+            return
+        self._config, self._templates = config, templates
+        log.warning("the config was reloaded")
+        self._tick_now(self.cycle)
+
+    async def cycle(self) -> None:
+        """Ask the sources that are due, then make the editions that are due."""
+        async with self._cycling:
+            if self._stop.is_set():  # while this tick waited for the one before
+                return
+            names = await asyncio.to_thread(sources_due, self._store, self._config, self._clock())
+            if names:
+                await fetch(self._store, self._config, names, clock=self._clock)
+            made = await asyncio.to_thread(self._make_editions)
+        self._tell_failures(made)
+        if any(edition.deliveries for edition in made):
+            self._tick_now(self.deliver)
+
+    def _make_editions(self) -> tuple[EditionMade, ...]:
+        return make_editions(self._store, self._config, self._templates, now=self._clock())
+
+    def _tell_failures(self, made: Iterable[EditionMade]) -> None:
+        """Each once: a digest that fails stays due and fails at the next tick, too."""
+        failing = frozenset((edition.digest, edition.error) for edition in made if edition.error)
+        for name, error in sorted(failing - self._failing):
+            log.warning("no edition of %s: %s", name, error)
+        self._failing = failing
+
+    async def deliver(self) -> None:
+        """Send what is due."""
+        async with self._delivering:
+            done = await deliver(
+                self._store,
+                self._config,
+                clock=self._clock,
+                random=self._random,
+                stop=self._stop.is_set,
+            )
+        for error in done.errors:
+            log.warning("not delivered: %s", error)
+        if done.sent:
+            log.info("delivered", extra={"sent": done.sent})
+
+    async def serve(self) -> bool:
+        """
+        Tick until SIGTERM or SIGINT; SIGHUP reads the config anew.
+
+        Gives whether all that was under way has ended by itself; what has not is then cut.
+        """
+        self._listen_to_signals()
+        # misfire_grace_time: its default of one second would drop a tick after every sleep.
+        scheduler = AsyncIOScheduler(
+            timezone="UTC",
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        for work, every_s in ((self.cycle, CYCLE_S), (self.deliver, DELIVER_S)):
+            self._jobs[work] = scheduler.add_job(
+                _fenced(work), "interval", seconds=every_s, next_run_time=self._clock()
+            )
+        scheduler.start()
+        log.warning("serving", extra={"digests": len(self._config.digests)})
+        await self._stop.wait()
+        scheduler.remove_all_jobs()
+        self._jobs.clear()
+        has_ended = await self._await_end()
+        scheduler.shutdown(wait=False)
+        log.warning("stopped", extra={} if has_ended else {"cut": "what did not end in time"})
+        return has_ended
+
+    async def _await_end(self) -> bool:
+        try:
+            async with asyncio.timeout(STOP_S), self._cycling, self._delivering:
+                return True
+        except TimeoutError:
+            return False
+
+    def _tick_now(self, work: _Work) -> None:
+        """Not only when its time has come; nothing if `serve` does not run."""
+        if work in self._jobs:
+            self._jobs[work].modify(next_run_time=self._clock())
+
+    def stop(self) -> None:
+        """End `serve` as soon as what is under way has ended, or in a few seconds."""
+        self._stop.set()
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+
+
+def _fenced(work: _Work) -> _Work:
+    """*work* whose errors are logged and end only this tick: a locked database is tried again."""
+
+    async def tick() -> None:
+        try:
+            await work()
+        except asyncio.CancelledError:
+            log.info("a tick was cut short by the end of the service")
+        except DigestbotError as error:
+            log.error("a tick failed, the next one tries again: %s", error)
+        except Exception:
+            log.exception("a tick failed in a way nobody foresaw")
+
+    return tick

@@ -1,0 +1,131 @@
+"""A bot in its own folder: write a config, call commands, see what they print."""
+
+import io
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from digestbot.cli.app import App
+from digestbot.cli.fence import run_fenced
+from digestbot.cli.group import digestbot
+from digestbot.demo import SEED
+from tests.factories import NOW
+from tests.servers.arxiv import ArxivServer, FakePaper
+from tests.servers.smtp import SmtpServer
+
+CONFIG = """\
+{top}
+sources:
+  arxiv: {{kind: arxiv, categories: [cs.DC], url: "{url}", interval: 0s}}
+digests:
+  systems:
+    schedule: daily 09:00
+    filter: {{any: [serverless]}}
+    deliver: {deliver}
+{more}"""
+SMTP = 'smtp: {{host: 127.0.0.1, port: {port}, security: none, sender: "Bot <bot@example.org>"}}'
+
+
+def configure(url: str, *, top: str = "", deliver: str = "[{folder: out}]", more: str = "") -> None:
+    """
+    Write a config.yaml with one source, arxiv, and one digest, systems, due daily at 09:00 UTC.
+
+    Args:
+        url: Of the source.
+        top: Whole keys of the file.
+        deliver: Of the digest, on one line.
+        more: What else goes to the end, below ``digests``.
+    """
+    Path("config.yaml").write_text(CONFIG.format(url=url, top=top, deliver=deliver, more=more))
+
+
+def smtp_keys(smtp: SmtpServer) -> str:
+    """The key ``smtp`` for mails by *smtp*."""
+    return SMTP.format(port=smtp.port)
+
+
+def a_paper(number: int, title: str, **overrides: Any) -> FakePaper:
+    """``2611.0000<number>``, a paper of cs.DC that was submitted *number* hours before NOW."""
+    at = NOW - timedelta(hours=number)
+    fields: dict[str, Any] = {
+        "id": f"2611.{number:05}",
+        "version": 1,
+        "title": title,
+        "abstract": "We measure it.",
+        "authors": ("Ana Pérez", "Ion Stoica"),
+        "categories": ("cs.DC",),
+        "published": at,
+        "updated": at,
+    }
+    return FakePaper(**fields | overrides)
+
+
+PAPERS = (
+    a_paper(5, "Byzantine Agreement in Practice"),
+    a_paper(4, "Serverless Inference"),
+    a_paper(3, "Erasure Codes at Scale"),
+    a_paper(2, "Is Serverless All You Need?"),
+)
+"""Two of them match the filter of `configure`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """One call of the program."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Bot(Protocol):
+    """Calls the program as the shell would, at a moment of the test's choice."""
+
+    def __call__(self, *args: str, at: datetime = NOW, stdin: str = "") -> Called: ...
+
+
+@pytest.fixture
+def bot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Bot]:
+    """The program, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+
+    def call(*args: str, at: datetime = NOW, stdin: str = "") -> Called:
+        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+        capsys.readouterr()
+        code = run_fenced(digestbot, args, App(clock=lambda: at))
+        captured = capsys.readouterr()
+        return Called(code=code, out=captured.out, err=captured.err)
+
+    yield call
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def arxiv() -> Iterator[ArxivServer]:
+    """An arXiv with `PAPERS`."""
+    with ArxivServer(PAPERS) as server:
+        yield server
+
+
+@pytest.fixture
+def smtp() -> Iterator[SmtpServer]:
+    """A mail server without a fault yet."""
+    with SmtpServer() as server:
+        yield server
+
+
+@pytest.fixture
+def seed() -> bytes:
+    """The bundled page of arXiv."""
+    return (files("digestbot") / SEED).read_bytes()

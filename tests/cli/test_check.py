@@ -1,0 +1,167 @@
+"""`check`: everything that can be known before the first mail goes out."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Bot, configure, smtp_keys
+from tests.servers.arxiv import ArxivServer
+from tests.servers.slack import TOKEN, SlackServer
+from tests.servers.smtp import SmtpServer
+from tests.servers.web import Reply, WebServer
+
+NOWHERE = "http://127.0.0.1:9/api/query"
+"""Nothing listens there: the discard port."""
+
+
+def states(out: str) -> dict[str, str]:
+    return {finding["what"]: finding["state"] for finding in json.loads(out)}
+
+
+def test_a_good_config_is_said_to_be_good(bot: Bot) -> None:
+    configure(NOWHERE)
+    called = bot("check")
+    assert (called.code, called.err) == (0, "")
+    assert "✓ systems: every day at 09:00 (UTC); 1 destination" in called.out
+    assert "✗" not in called.out
+
+
+def test_all_mistakes_are_told_at_once_with_their_places(bot: Bot) -> None:
+    configure(NOWHERE, top="timezon: UTC", deliver="[{email: nobody}]")
+    called = bot("check")
+    assert (called.code, called.out) == (2, "")
+    first, *_, last = called.err.splitlines()
+    assert first.startswith("config.yaml:1:1: ")
+    assert 'did you mean "timezone"?' in first
+    assert last.startswith("config.yaml:8:")
+    assert '"nobody"' in last
+
+
+def test_mistakes_as_json(bot: Bot) -> None:
+    configure(NOWHERE, top="timezon: UTC")
+    called = bot("check", "--json")
+    assert called.code == 2
+    (problem,) = json.loads(called.out)["problems"]
+    assert problem.startswith("config.yaml:1:1: ")
+
+
+def test_no_config_leads_to_init(bot: Bot) -> None:
+    called = bot("check")
+    assert called.code == 2
+    assert "config.yaml: no such file; 'digestbot init' writes one" in called.err
+
+
+@pytest.mark.parametrize(
+    ("examples", "state", "code"),
+    [
+        ("match: [arxiv:2611.00004]", "ok", 0),
+        ("match: [arxiv:2611.00003]", "error", 1),
+        ("skip: [arxiv:2611.00003]", "ok", 0),
+        ("skip: [arxiv:2611.00004]", "error", 1),
+        ("match: [arxiv:2611.99999]", "warning", 0),
+    ],
+)
+def test_examples_are_tried(
+    bot: Bot, arxiv: ArxivServer, examples: str, state: str, code: int
+) -> None:
+    configure(arxiv.url)
+    path = Path("config.yaml")
+    with_examples = f"[serverless], examples: {{{examples}}}"
+    path.write_text(path.read_text().replace("[serverless]", with_examples))
+    assert bot("fetch").code == 0
+    called = bot("check", "--json")
+    assert called.code == code
+    found = states(called.out)
+    (example,) = (what for what in found if what.startswith("systems: example arxiv:2611."))
+    assert found[example] == state
+
+
+def test_an_example_that_fails_says_where_to_look(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    path = Path("config.yaml")
+    path.write_text(
+        path.read_text().replace(
+            "[serverless]", "[serverless], examples: {match: [arxiv:2611.00003]}"
+        )
+    )
+    bot("fetch")
+    assert (
+        "✗ systems: example arxiv:2611.00003: should match and is left out; "
+        "'digestbot explain systems arxiv:2611.00003' tells why" in bot("check").out
+    )
+
+
+def test_an_owner_template_that_fails_is_found(bot: Bot) -> None:
+    configure(NOWHERE, top="templates: mine")
+    Path("mine").mkdir()
+    Path("mine/mail.txt.j2").write_text("{{ no_such.name }}\n")
+    called = bot("check")
+    assert called.code == 1
+    assert "✗ systems: " in called.out
+    assert "mail.txt.j2" in called.out
+
+
+def test_a_store_out_of_reach_is_one_finding_of_many(bot: Bot, arxiv: ArxivServer) -> None:
+    Path("taken").write_text("a file")
+    configure(arxiv.url, top="store: sqlite:///taken/digestbot.db")
+    called = bot("check", "--connect", "--json")
+    assert called.code == 1
+    found = states(called.out)
+    assert found["store"] == "error"
+    assert found["source arxiv"] == "ok"
+
+
+def test_connect_tries_every_server(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
+    with SlackServer() as slack:
+        configure(
+            arxiv.url,
+            top=f'{smtp_keys(smtp)}\nslack: {{token: {TOKEN}, url: "{slack.url}"}}',
+            deliver=f'[{{email: r@example.org}}, {{slack: "#papers"}}, {{folder: out}},'
+            f' {{webhook: "{slack.webhook}"}}]',
+        )
+        called = bot("check", "--connect", "--json")
+    assert (called.code, called.err) == (0, "")
+    assert states(called.out) == dict.fromkeys(
+        ["systems", "store", "source arxiv", "email", "slack", "webhook", "folder"], "ok"
+    )
+    assert (smtp.messages, slack.posted) == ([], {})
+
+
+def test_connect_sends_and_stores_nothing(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    bot("check", "--connect")
+    assert len(arxiv.requests) == 1
+    assert json.loads(bot("status", "--json").out)["papers"] == 0
+    assert list(Path("out").iterdir()) == []
+
+
+def test_a_wrong_password_a_dead_source_and_a_wrong_token_are_three_findings(bot: Bot) -> None:
+    with (
+        SmtpServer(logins={"me": "right"}, clear_logins=True) as smtp,
+        SlackServer() as slack,
+        WebServer.of(Reply(status=404)) as web,
+    ):
+        login = "security: none, insecure: true, username: me, password: wr0ng-passw0rd"
+        configure(
+            f"{web.url}/api/query",
+            top=smtp_keys(smtp).replace("security: none", login)
+            + f'\nslack: {{token: xoxb-wrong, url: "{slack.url}"}}',
+            deliver='[{email: r@example.org}, {slack: "#papers"}]',
+        )
+        called = bot("check", "--connect")
+    assert called.code == 1
+    failed = [line for line in called.out.splitlines() if line.startswith("✗")]
+    assert [line.split(":")[0] for line in failed] == ["✗ source arxiv", "✗ email", "✗ slack"]
+    assert "404" in failed[0]
+    assert "535" in failed[1]
+    assert "invalid_auth" in failed[2]
+    assert "wr0ng-passw0rd" not in called.out + called.err
+
+
+def test_a_folder_that_cannot_be_written_to_is_found(bot: Bot, arxiv: ArxivServer) -> None:
+    Path("taken").write_text("a file")
+    configure(arxiv.url, deliver="[{folder: taken/out}]")
+    called = bot("check", "--connect")
+    assert called.code == 1
+    assert "✗ folder: cannot write to the folder" in called.out

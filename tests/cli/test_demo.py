@@ -1,0 +1,90 @@
+"""`demo`: the whole pipeline without network or set-up, in a folder that nobody minds."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Bot
+
+FILES = ("html", "text", "slack", "json", "e-mail", "config")
+
+
+@pytest.fixture(autouse=True)
+def without_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A demo that opened a connection would fail."""
+
+    def refuse(*args: object) -> None:
+        raise AssertionError(f"a connection to {args[1:]}")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+
+
+def test_every_file_it_names_is_there(bot: Bot) -> None:
+    called = bot("demo", "--json")
+    assert (called.code, called.err) == (0, "")
+    facts = json.loads(called.out)
+    assert facts["fetched"] == 15
+    assert 0 < facts["papers"] <= 15
+    assert all(Path(facts[name]).stat().st_size > 100 for name in FILES)
+    edition = json.loads(Path(facts["json"]).read_text())
+    assert len(edition["papers"]) == facts["papers"]
+    messages = json.loads(Path(facts["slack"]).read_text())
+    assert messages[0]["text"]
+
+
+def test_it_says_what_to_do_next(bot: Bot) -> None:
+    called = bot("demo")
+    assert "demo-out/systems-0001-2026-11-23.html" in called.out
+    assert "digestbot init" in called.out
+
+
+def test_it_works_again_and_again(bot: Bot) -> None:
+    first, second = bot("demo", "--json"), bot("demo", "--json")
+    assert (second.code, second.out) == (0, first.out)
+
+
+def test_its_config_can_be_played_with(bot: Bot) -> None:
+    bot("demo", "--out", "there")
+    called = bot("--config", "there/config.yaml", "preview", "systems", "--since", "7d", "--json")
+    assert called.code == 0
+    assert json.loads(called.out)["papers"]
+
+
+@pytest.mark.parametrize("place", ["taken", "taken/inner"], ids=["a file", "below a file"])
+def test_a_place_that_cannot_be_written_to_is_said(bot: Bot, place: str) -> None:
+    Path("taken").write_text("a file")
+    called = bot("demo", "--out", place)
+    assert called.code == 2
+    assert place in called.err
+    assert "bug" not in called.err
+
+
+def test_the_config_of_somebody_else_is_left_alone(bot: Bot) -> None:
+    Path("config.yaml").write_text("mine: true\n")
+    called = bot("demo", "--out", ".")
+    assert called.code == 2
+    assert "config.yaml is not the demo's; --out names another folder" in called.err
+    assert Path("config.yaml").read_text() == "mine: true\n"
+
+
+def test_a_full_terminal_of_another_tongue_does_not_stop_it(tmp_path: Path) -> None:
+    """Windows gives pipes its own code page, which has no ✓."""
+    done = subprocess.run(
+        [sys.executable, "-m", "digestbot", "check", "--config", "demo-out/config.yaml"],
+        env={"PYTHONIOENCODING": "cp1252"},
+        cwd=_with_demo(tmp_path),
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"\\u2713" in done.stdout
+
+
+def _with_demo(folder: Path) -> Path:
+    subprocess.run(
+        [sys.executable, "-m", "digestbot", "demo"], cwd=folder, check=True, capture_output=True
+    )
+    return folder

@@ -1,0 +1,106 @@
+"""`explain`: why a paper is in a digest or not."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import PAPERS, Bot, a_paper, configure
+from tests.servers.arxiv import ArxivServer
+
+
+@pytest.fixture
+def fetched(bot: Bot) -> Iterator[ArxivServer]:
+    """The papers are in the store, and a second version, which the digest does not take."""
+    second = a_paper(1, "Serverless, Again", version=2)
+    with ArxivServer((*PAPERS, second)) as server:
+        configure(server.url)
+        assert bot("fetch").code == 0
+        yield server
+
+
+def test_a_paper_that_is_in(bot: Bot, fetched: ArxivServer) -> None:
+    called = bot("explain", "systems", "2611.00004")
+    assert (called.code, called.err) == (0, "")
+    assert called.out.splitlines()[0] == "arxiv:2611.00004v1  Serverless Inference"
+    assert "\nin systems\n" in called.out
+    assert "✓ serverless" in called.out
+
+
+def test_a_paper_that_is_out(bot: Bot, fetched: ArxivServer) -> None:
+    called = bot("explain", "systems", "2611.00003")
+    assert called.code == 0
+    assert "\nnot in systems\n" in called.out
+    assert "✗ serverless" in called.out
+
+
+def test_a_paper_that_a_gate_before_the_filter_keeps_out(bot: Bot, fetched: ArxivServer) -> None:
+    called = bot("explain", "systems", "2611.00001")
+    assert "\nnot in systems\n" in called.out
+    assert "✗ announced as replace (the digest takes cross, new)" in called.out
+    assert "✓ serverless" in called.out
+
+
+def test_the_same_as_json(bot: Bot, fetched: ArxivServer) -> None:
+    facts = json.loads(bot("explain", "systems", "2611.00002", "--json").out)
+    assert (facts["paper"], facts["in"], facts["editions"]) == ("arxiv:2611.00002", True, [])
+    assert facts["filter"]["passed"] is True
+    hit = json.dumps(facts["filter"])
+    assert '"text": "Serverless"' in hit
+
+
+def test_the_edition_that_had_it_is_named(bot: Bot, fetched: ArxivServer) -> None:
+    bot("run")
+    called = bot("explain", "systems", "2611.00004")
+    assert "\nin systems, sent in systems/1\n" in called.out
+    assert "✓ already looked at" in called.out
+
+
+@pytest.mark.parametrize(
+    "name", ["arXiv:2611.00004v1", "https://arxiv.org/abs/2611.00004", "arxiv:2611.00004"]
+)
+def test_a_paper_may_be_named_in_many_ways(bot: Bot, fetched: ArxivServer, name: str) -> None:
+    assert "Serverless Inference" in bot("explain", "systems", name).out
+
+
+def test_an_unknown_paper_says_who_was_asked(bot: Bot, fetched: ArxivServer) -> None:
+    called = bot("explain", "systems", "2611.09999")
+    assert (called.code, called.out) == (1, "")
+    assert "no source has told of arxiv:2611.09999 yet; systems reads arxiv" in called.err
+
+
+@pytest.mark.parametrize(
+    ("digest", "paper", "words"),
+    [
+        ("systems", "no paper at all", "no paper at all"),
+        ("systms", "2611.00004", "no digest 'systms' in the config; there are: systems"),
+    ],
+)
+def test_bad_usage(bot: Bot, fetched: ArxivServer, digest: str, paper: str, words: str) -> None:
+    called = bot("explain", digest, paper)
+    assert (called.code, called.out) == (2, "")
+    assert words in called.err
+
+
+def test_a_paper_of_a_feed_may_be_named_as_we_name_it(bot: Bot, tmp_path: Path) -> None:
+    from tests.servers.web import Reply, WebServer
+
+    feed = b"""<?xml version="1.0"?><rss version="2.0"><channel><title>J</title>
+    <item><title>Serverless Feeds</title><link>https://j.example/1</link>
+    <guid>https://j.example/1</guid><pubDate>Sun, 22 Nov 2026 08:00:00 GMT</pubDate></item>
+    </channel></rss>"""
+    with WebServer.of(Reply(headers={"Content-Type": "application/rss+xml"}, body=feed)) as web:
+        configure(web.url)
+        path = Path("config.yaml")
+        path.write_text(
+            path.read_text().replace(
+                f'kind: arxiv, categories: [cs.DC], url: "{web.url}"',
+                f'kind: feed, url: "{web.url}"',
+            )
+        )
+        papers = json.loads(bot("preview", "systems", "--json").out)["papers"]
+        assert [paper["title"] for paper in papers] == ["Serverless Feeds"]
+        called = bot("explain", "systems", papers[0]["id"])
+    assert (called.code, called.err) == (0, "")
+    assert "in systems" in called.out

@@ -1,0 +1,72 @@
+"""`fetch`: one pass over the sources, each for itself."""
+
+import json
+from pathlib import Path
+
+from tests.cli.conftest import PAPERS, Bot, configure
+from tests.servers.arxiv import ArxivServer
+from tests.servers.web import Reply, WebServer
+
+
+def test_new_papers_are_stored_once(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    first, second = (json.loads(bot("fetch", "--json").out) for _ in range(2))
+    assert [(f["status"], f["new"]) for f in (*first, *second)] == [("ok", len(PAPERS)), ("ok", 0)]
+    assert json.loads(bot("status", "--json").out)["papers"] == len(PAPERS)
+
+
+def test_people_get_a_table(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    called = bot("fetch")
+    assert (called.code, called.err) == (0, "")
+    head, row = called.out.splitlines()
+    assert head.split() == ["SOURCE", "STATUS", "PAPERS", "NEW", "AGAIN", "AT"]
+    assert row.split() == ["arxiv", "ok", "4", "4", "-"]
+
+
+def test_nothing_is_sent(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    bot("fetch")
+    assert json.loads(bot("editions", "--json").out) == []
+
+
+def test_only_the_named_source_is_asked(bot: Bot, arxiv: ArxivServer) -> None:
+    with WebServer.of(Reply(status=404)) as bad:
+        _configure_two(arxiv.url, bad.url)
+        called = bot("fetch", "arxiv", "--json")
+    assert called.code == 0
+    assert [f["source"] for f in json.loads(called.out)] == ["arxiv"]
+    assert not bad.requests
+
+
+def test_an_unknown_source_is_bad_usage_and_the_known_ones_are_named(
+    bot: Bot, arxiv: ArxivServer
+) -> None:
+    _configure_two(arxiv.url, "http://127.0.0.1:9/")
+    called = bot("fetch", "arxvi")
+    assert (called.code, called.out) == (2, "")
+    assert called.err == "no source 'arxvi' in the config; there are: bad, arxiv\n"
+    assert not arxiv.requests
+
+
+def test_a_broken_source_stops_no_other(bot: Bot, arxiv: ArxivServer) -> None:
+    with WebServer.of(Reply(status=404)) as bad:
+        _configure_two(arxiv.url, f"{bad.url}/feed")
+        called = bot("fetch", "--json")
+    assert called.code == 1
+    found = {f["source"]: f for f in json.loads(called.out)}
+    assert (found["bad"]["status"], found["arxiv"]["status"]) == ("refused", "ok")
+    assert found["bad"]["retry_at"].endswith("Z")
+    assert found["arxiv"]["new"] == len(PAPERS)
+    line = called.err.splitlines()[-1]
+    assert line.startswith("bad: ")
+    assert "404" in line
+    assert json.loads(bot("status", "--json").out)["papers"] == len(PAPERS)
+
+
+def _configure_two(good: str, bad: str) -> None:
+    """As `configure`, with a feed before the good source."""
+    configure(good)
+    path = Path("config.yaml")
+    feed = f'sources:\n  bad: {{kind: feed, url: "{bad}"}}'
+    path.write_text(path.read_text().replace("sources:", feed, 1))

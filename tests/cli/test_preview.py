@@ -1,0 +1,205 @@
+"""`preview`: what the next edition would be; sends nothing, marks nothing."""
+
+import email
+import email.policy
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from digestbot.text import plain
+from tests.cli.conftest import PAPERS, Bot, configure, smtp_keys
+from tests.factories import NOW
+from tests.servers.arxiv import ArxivServer
+from tests.servers.smtp import SmtpServer
+from tests.servers.web import Reply, WebServer
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+ARXIV = "{http://arxiv.org/schemas/atom}"
+FORMS = {
+    "html": "<!DOCTYPE html>",
+    "text": "Is Serverless All You Need?",
+    "slack": '"blocks"',
+    "eml": "Subject: ",
+    "json": '"papers"',
+    "markdown": "Serverless",
+    "bibtex": "@",
+}
+"""Every form, and words that it must have."""
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_goes_to_stdout_and_to_a_file(bot: Bot, arxiv: ArxivServer, form: str) -> None:
+    configure(arxiv.url)
+    bot("fetch")
+    called = bot("preview", "systems", "--format", form)
+    assert (called.code, called.err) == (0, "")
+    assert FORMS[form] in called.out
+    written = bot("preview", "systems", "--format", form, "--out", "edition")
+    assert (written.code, written.out) == (0, "edition\n")
+    assert Path("edition").read_bytes().decode().rstrip("\n") == called.out.rstrip("\n")
+
+
+def test_the_mail_is_a_whole_message_to_the_sender(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
+) -> None:
+    configure(arxiv.url, top=smtp_keys(smtp), deliver="[{email: r@example.org}]")
+    bot("preview", "systems", "--format", "eml", "--out", "mail.eml")
+    content = Path("mail.eml").read_bytes()
+    assert content.count(b"\n") == content.count(b"\r\n")
+    message = email.message_from_bytes(content, policy=email.policy.default)
+    assert (message["From"], message["To"]) == ("Bot <bot@example.org>", "bot@example.org")
+    assert message.get_body(("html",)) is not None
+    assert message.get_body(("plain",)) is not None
+    assert not smtp.messages
+
+
+def test_json_holds_what_programs_rely_on(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    edition = json.loads(bot("preview", "systems", "--json").out)
+    assert {key: edition[key] for key in ("digest", "title", "edition", "omitted")} == {
+        "digest": "systems",
+        "title": "systems",
+        "edition": "systems/1",
+        "omitted": 0,
+    }
+    assert [paper["id"] for paper in edition["papers"]] == ["arxiv:2611.00002", "arxiv:2611.00004"]
+    (match,) = edition["papers"][0]["matched"]
+    found = {key: match[key] for key in ("field", "term", "text")}
+    assert found == {"field": "title", "term": "serverless", "text": "Serverless"}
+
+
+def test_sources_never_asked_are_asked_first_and_only_once(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    first = bot("preview", "systems")
+    assert first.err == "fetching arxiv for the first time\n"
+    assert bot("preview", "systems").err == ""
+    assert len(arxiv.requests) == 1
+
+
+def test_nothing_is_marked(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    before = json.loads(bot("preview", "systems", "--json").out)
+    assert json.loads(bot("preview", "systems", "--json").out) == before
+    assert json.loads(bot("editions", "--json").out) == []
+    run = json.loads(bot("run", "--json").out)
+    assert run["editions"][0]["papers"] == len(before["papers"])
+    assert run["deliveries"]["sent"] == 1
+
+
+def test_since_shows_what_was_sent_before(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    bot("run")
+    later = NOW + timedelta(days=1)
+    after = bot("preview", "systems", "--json", at=later)
+    assert json.loads(after.out)["papers"] == []
+    assert after.err == "nothing new since the last edition; --since 7d shows what there was\n"
+    for span, papers in (("7d", 2), ("25h", 2), ("23h", 0)):
+        shown = bot("preview", "systems", "--json", "--since", span, at=later)
+        assert len(json.loads(shown.out)["papers"]) == papers, span
+    assert json.loads(bot("run", "--now", "--json", at=later).out)["editions"][0]["papers"] == 0
+
+
+def test_an_empty_edition_says_why(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    path = Path("config.yaml")
+    path.write_text(path.read_text().replace("serverless", "phlogiston"))
+    bot("fetch")
+    called = bot("preview", "systems")
+    assert called.code == 0
+    assert called.err == f"none of {len(PAPERS)} papers matches; 'digestbot explain' tells why\n"
+
+
+def test_a_source_that_fails_is_said_and_the_rest_is_shown(bot: Bot) -> None:
+    with WebServer.of(Reply(status=404)) as web:
+        configure(f"{web.url}/api/query")
+        called = bot("preview", "systems")
+    assert called.code == 1
+    assert "arxiv: " in called.err
+    assert "404" in called.err
+    assert "systems" in called.out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("no-such",), "no digest 'no-such' in the config; there are: systems"),
+        (("systems", "--since", "soon"), "--since 'soon' is no span of time; write 7d, 36h or 2w"),
+        (("systems", "--format", "pdf"), "'pdf' is not one of"),
+        (("systems", "--out", "no-such/folder/x"), "cannot write no-such/folder/x"),
+    ],
+)
+def test_bad_usage(bot: Bot, arxiv: ArxivServer, options: tuple[str, ...], words: str) -> None:
+    configure(arxiv.url)
+    called = bot("preview", *options)
+    assert (called.code, called.out) == (2, "")
+    assert words in called.err
+
+
+# The bundled page of the real arXiv: every field of every paper must come through.
+
+
+@pytest.fixture
+def page(seed: bytes) -> Iterator[WebServer]:
+    """A server of that page, as if it were the first and the only one."""
+    first = re.sub(rb"(startIndex>)180(<)", rb"\g<1>0\2", seed)
+    only = re.sub(rb"(totalResults>)\d+(<)", rb"\g<1>15\2", first)
+    with WebServer.of(Reply(headers={"Content-Type": "application/atom+xml"}, body=only)) as web:
+        yield web
+
+
+def expected(entry: etree._Element) -> dict[str, Any]:
+    """A paper of the page as lxml reads it, in the words of the contract."""
+    name = entry.findtext(f"{ATOM}id").removeprefix("http://arxiv.org/abs/")
+    number, _, version = name.rpartition("v")
+    links = {
+        link.get("title") or link.get("rel"): link.get("href") for link in entry.iter(f"{ATOM}link")
+    }
+    title, abstract = entry.findtext(f"{ATOM}title"), entry.findtext(f"{ATOM}summary")
+    return {
+        "id": f"arxiv:{number}",
+        "version": int(version),
+        "type": "new" if version == "1" else "replace",
+        "title": plain(title),
+        "abstract": plain(abstract),
+        "title_raw": title,
+        "abstract_raw": abstract,
+        "authors": [author.findtext(f"{ATOM}name") for author in entry.iter(f"{ATOM}author")],
+        "categories": [c.get("term") for c in entry.iter(f"{ATOM}category")],
+        "primary_category": entry.find(f"{ARXIV}primary_category").get("term"),
+        "published": entry.findtext(f"{ATOM}published"),
+        "updated": entry.findtext(f"{ATOM}updated"),
+        "comment": entry.findtext(f"{ARXIV}comment"),
+        "journal_ref": entry.findtext(f"{ARXIV}journal_ref"),
+        "doi": entry.findtext(f"{ARXIV}doi"),
+        "url": links["alternate"],
+        "pdf_url": links["pdf"],
+    }
+
+
+def test_all_papers_of_the_real_page_with_every_field(
+    bot: Bot, page: WebServer, seed: bytes
+) -> None:
+    configure(f"{page.url}/api/query")
+    path = Path("config.yaml")
+    everything = path.read_text().replace("filter: {any: [serverless]}", "types: [new, replace]")
+    path.write_text(everything)
+    called = bot("preview", "systems", "--format", "json")
+    assert called.code == 0
+    papers = {paper["id"]: paper for paper in json.loads(called.out)["papers"]}
+    entries = [expected(entry) for entry in etree.fromstring(seed).iter(f"{ATOM}entry")]
+    assert len(entries) == len(papers) == 15
+    for entry in entries:
+        paper = papers[entry["id"]]
+        assert {key: paper[key] for key in entry} == entry
+        assert isinstance(paper["score"], float)
+        assert paper["matched"] == []
+        assert "\\" not in paper["title"] + paper["abstract"]
+        assert "$" not in paper["title"]
+    kinds = {paper["version"]: paper["type"] for paper in papers.values()}
+    assert kinds == {1: "new", 2: "replace", 3: "replace", 5: "replace"}

@@ -1,0 +1,208 @@
+"""`run`: one cycle for cron, as often as one likes."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Bot, a_paper, configure, smtp_keys
+from tests.factories import NOW
+from tests.servers.arxiv import ArxivServer
+from tests.servers.smtp import CUT, SmtpServer
+from tests.servers.web import Reply, WebServer
+
+OTHER = """\
+  other:
+    schedule: daily 09:00
+    filter: {any: [erasure, serverless]}
+    deliver: [{folder: out}]
+"""
+BREAKS_ON_ONE = """\
+{% if edition.title == "other" %}{{ no_such.thing }}{% endif %}
+{% include "digestbot/mail.txt.j2" %}
+"""
+
+
+def made(out: str) -> Mapping[str, Any]:
+    """What became of each digest, by its name."""
+    return {edition["digest"]: edition for edition in json.loads(out)["editions"]}
+
+
+def in_folder(digest: str) -> Counter[str]:
+    """How often each paper stands in the editions of *digest* that were delivered to `out`."""
+    editions = [json.loads(path.read_text()) for path in Path("out").glob(f"{digest}-*.json")]
+    return Counter(paper["id"] for edition in editions for paper in edition["papers"])
+
+
+def test_the_first_run_makes_and_delivers_at_once(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    called = bot("run")
+    assert (called.code, called.err) == (0, "")
+    assert "systems/1: 2 papers to 1 destination" in called.out
+    assert "1 sent" in called.out
+    assert in_folder("systems") == {"arxiv:2611.00002": 1, "arxiv:2611.00004": 1}
+
+
+def test_when_nothing_is_due_it_says_so(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    bot("run")
+    called = bot("run", at=NOW + timedelta(minutes=30))
+    assert called.code == 0
+    assert "no digest is due; --now makes an edition anyway" in called.out
+
+
+def test_a_due_digest_without_news_says_so_and_sends_nothing(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    bot("run")
+    called = bot("run", at=NOW + timedelta(hours=2))
+    assert called.code == 0
+    assert "systems: nothing new matches" in called.out
+    assert "0 sent" in called.out
+
+
+def test_now_does_not_wait_for_the_schedule(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    bot("run")
+    arxiv.papers.append(a_paper(9, "Serverless News", published=NOW, updated=NOW))
+    later = NOW + timedelta(minutes=30)
+    assert made(bot("run", "--json", at=later).out) == {}
+    assert made(bot("run", "--now", "--json", at=later).out)["systems"]["papers"] == 1
+
+
+def test_a_bot_that_slept_a_week_sends_one_edition_with_everything(
+    bot: Bot, arxiv: ArxivServer
+) -> None:
+    configure(arxiv.url)
+    bot("run")
+    for number in range(10, 17):
+        at = NOW + timedelta(days=number - 9)
+        arxiv.papers.append(a_paper(number, "Serverless Daily", published=at, updated=at))
+    called = bot("run", "--json", at=NOW + timedelta(days=8))
+    assert made(called.out)["systems"]["papers"] == 7
+    assert len(json.loads(bot("editions", "--json").out)) == 2
+
+
+def test_only_the_named_digest_is_made_and_its_sources_asked(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url, more=OTHER)
+    assert made(bot("run", "other", "--json").out).keys() == {"other"}
+    assert made(bot("run", "--json").out).keys() == {"systems"}
+
+
+def test_an_unknown_digest_is_bad_usage(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url, more=OTHER)
+    called = bot("run", "systems", "no-such")
+    assert (called.code, called.out) == (2, "")
+    assert called.err == "no digest 'no-such' in the config; there are: systems, other\n"
+    assert not arxiv.requests
+
+
+def test_two_digests_share_one_pass_over_their_source(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url, more=OTHER)
+    called = bot("run", "--json")
+    assert called.code == 0
+    assert len(arxiv.requests) == 1
+    assert {name: edition["papers"] for name, edition in made(called.out).items()} == {
+        "systems": 2,
+        "other": 3,
+    }
+    assert set(in_folder("systems").values()) == set(in_folder("other").values()) == {1}
+
+
+def test_no_fetch_works_with_what_there_is(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    bot("fetch")
+    assert made(bot("run", "--no-fetch", "--json").out)["systems"]["papers"] == 2
+    assert len(arxiv.requests) == 1
+
+
+def test_a_template_that_fails_stops_one_digest_and_loses_nothing(
+    bot: Bot, arxiv: ArxivServer
+) -> None:
+    configure(arxiv.url, top="templates: mine", more=OTHER)
+    Path("mine").mkdir()
+    template = Path("mine/mail.txt.j2")
+    template.write_text(BREAKS_ON_ONE)
+    called = bot("run", "--json")
+    assert called.code == 1
+    assert made(called.out)["systems"]["papers"] == 2
+    assert "other: template mail.txt.j2:1: " in called.err
+    assert "other: template mail.txt.j2:1: " in "".join(
+        line.removeprefix("digest ") for line in json.loads(bot("status", "--json").out)["problems"]
+    )
+    template.unlink()
+    again = bot("run", "--json", at=NOW + timedelta(minutes=5))
+    assert again.code == 0
+    assert made(again.out).keys() == {"other"}
+    assert in_folder("other") == dict.fromkeys(
+        ("arxiv:2611.00002", "arxiv:2611.00003", "arxiv:2611.00004"), 1
+    )
+    assert bot("status").code == 0
+
+
+def test_a_source_that_fails_is_said_and_what_is_there_is_sent(
+    bot: Bot, arxiv: ArxivServer
+) -> None:
+    with WebServer.of(Reply(status=404)) as bad:
+        configure(arxiv.url)
+        path = Path("config.yaml")
+        path.write_text(
+            path.read_text().replace(
+                "sources:", f'sources:\n  bad: {{kind: feed, url: "{bad.url}"}}', 1
+            )
+        )
+        called = bot("run", "--json")
+    assert called.code == 1
+    assert "bad: " in called.err
+    assert "404" in called.err
+    assert made(called.out)["systems"]["papers"] == 2
+    assert "INCOMPLETE" in next(Path("out").glob("*.txt")).read_text()
+
+
+def test_mail_that_cannot_go_out_goes_out_later(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
+) -> None:
+    smtp.faults = [("CONNECT", CUT)]
+    configure(arxiv.url, top=smtp_keys(smtp), deliver="[{email: r@example.org}, {folder: out}]")
+    called = bot("run", "--json")
+    assert called.code == 1
+    counts = json.loads(called.out)["deliveries"]
+    assert (counts["sent"], counts["retrying"]) == (1, 1)
+    assert "email: the mail server gave no usable answer to the connection" in called.err
+    too_early = bot("run", "--json", at=NOW + timedelta(minutes=1))
+    assert (too_early.code, smtp.messages) == (0, [])
+    later = bot("run", "--json", at=NOW + timedelta(minutes=20))
+    assert later.code == 0
+    assert json.loads(later.out)["deliveries"]["sent"] == 1
+    assert [message.recipients for message in smtp.messages] == [("r@example.org",)]
+    assert set(in_folder("systems").values()) == {1}
+
+
+def test_a_mailbox_that_does_not_exist_is_not_written_to_again(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
+) -> None:
+    smtp.faults = [("RCPT", "550 5.1.1 no such user")]
+    configure(arxiv.url, top=smtp_keys(smtp), deliver="[{email: r@example.org}]")
+    called = bot("run")
+    assert called.code == 1
+    assert "550 5.1.1 no such user" in called.err
+    arxiv.papers.append(a_paper(9, "Serverless News", published=NOW, updated=NOW))
+    bot("run", at=NOW + timedelta(days=1))
+    assert not smtp.messages
+
+
+def test_quiet_means_silence_when_all_is_well(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    called = bot("run", "-q")
+    assert (called.code, called.out, called.err) == (0, "", "")
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_verbose_tells_the_facts_on_stderr(bot: Bot, arxiv: ArxivServer, where: str) -> None:
+    configure(arxiv.url)
+    called = bot("-v", "run") if where == "before" else bot("run", "-v")
+    assert "INFO digestbot.pipeline.editing: edition made edition=systems/1 papers=2" in called.err
+    assert "Serverless" not in called.err

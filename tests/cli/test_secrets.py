@@ -1,0 +1,130 @@
+"""No secret of the config appears in what any command prints, whatever goes wrong."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Bot, configure, smtp_keys
+from tests.factories import NOW
+from tests.servers.arxiv import ArxivServer
+from tests.servers.slack import SlackServer
+from tests.servers.smtp import SmtpServer
+from tests.servers.web import Reply, WebServer
+
+SECRETS = {
+    "MAIL_PASSWORD": "pl4nted-passw0rd",
+    "BOT_TOKEN": "xoxb-pl4nted-token",
+    "HOOK": "pl4nted-hook",
+    "FEED_KEY": "pl4nted-key",
+    "DATABASE_PASSWORD": "pl4nted-database",
+}
+COMMANDS = (
+    ("check",),
+    ("check", "--connect"),
+    ("fetch",),
+    ("preview", "systems"),
+    ("preview", "systems", "--format", "eml"),
+    ("explain", "systems", "2611.00004"),
+    ("run", "--now"),
+    ("status",),
+    ("editions",),
+    ("editions", "show", "systems/1", "--format", "html"),
+    ("deliveries",),
+    ("deliveries", "show", "1"),
+    ("deliveries", "show", "2"),
+    ("deliveries", "show", "3"),
+    ("deliveries", "retry", "--all"),
+    ("subscribers", "list"),
+    ("subscribers", "export"),
+    ("schema",),
+    ("status", "--no-such-option"),
+)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, secret in SECRETS.items():
+        monkeypatch.setenv(name, secret)
+
+
+@pytest.fixture
+def refusing(bot: Bot, arxiv: ArxivServer) -> Iterator[None]:
+    """A config whose every secret is used, with servers that refuse all of them."""
+    with (
+        SmtpServer(logins={"me": "another"}, clear_logins=True) as smtp,
+        SlackServer() as slack,
+        WebServer.of(Reply(status=401, body=b"who are you?")) as web,
+    ):
+        login = 'security: none, insecure: true, username: me, password: "${MAIL_PASSWORD}"'
+        configure(
+            arxiv.url,
+            top=smtp_keys(smtp).replace("security: none", login)
+            + f'\nslack: {{token: "${{BOT_TOKEN}}", url: "{slack.url}"}}',
+            deliver='[{email: r@example.org}, {slack: "#papers"},'
+            f' {{webhook: "{slack.origin}/services/${{HOOK}}"}}]',
+        )
+        path = Path("config.yaml")
+        feed = f'sources:\n  feed: {{kind: feed, url: "{web.url}/rss?key=${{FEED_KEY}}"}}'
+        path.write_text(path.read_text().replace("sources:", feed, 1))
+        yield
+
+
+def shows_a_secret(text: str) -> bool:
+    return any(secret in text for secret in SECRETS.values())
+
+
+@pytest.mark.usefixtures("refusing")
+@pytest.mark.parametrize("option", ["-vv", "--json"])
+def test_no_command_shows_one(bot: Bot, option: str, tmp_path: Path) -> None:
+    codes = {}
+    for number, command in enumerate(COMMANDS):
+        called = bot(*command, option, at=NOW + timedelta(hours=number))
+        assert not shows_a_secret(called.out + called.err), command
+        assert "a bug" not in called.err, command
+        codes[command] = called.code
+    assert codes["check", "--connect"] == codes["fetch",] == codes["run", "--now"] == 1
+    assert codes["status",] == 1
+    written = [p for p in tmp_path.rglob("*") if p.is_file() and p.name != "config.yaml"]
+    assert written
+    assert not [p for p in written if re.search(rb"pl4nted", p.read_bytes())]
+
+
+@pytest.mark.usefixtures("refusing")
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("username: me", "usrname: me"),
+        ("password: ", "pasword: "),
+        ("password: ", "port: "),
+        ("token: ", "interval: "),
+        ('webhook: "http', 'webhook: "gopher'),
+        ("email: r@example.org", "email: '${MAIL_PASSWORD}'"),
+        ("schedule: daily 09:00", "schedule: ${BOT_TOKEN}"),
+        ("[serverless]", "[{regex: '${HOOK}['}]"),
+    ],
+)
+@pytest.mark.parametrize("option", ["-vv", "--json"])
+def test_no_mistake_in_the_config_shows_one(bot: Bot, old: str, new: str, option: str) -> None:
+    path = Path("config.yaml")
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    called = bot("check", option)
+    assert called.code == 2
+    assert "not YAML" not in called.err
+    assert not shows_a_secret(called.out + called.err)
+
+
+@pytest.mark.parametrize("command", ["check", "status", "run"])
+def test_a_database_that_refuses_does_not_show_one(bot: Bot, command: str) -> None:
+    configure(
+        "http://127.0.0.1:9/",
+        top='store: "postgresql://me:${DATABASE_PASSWORD}@127.0.0.1:9/digests?connect_timeout=2"',
+    )
+    called = bot(command, "-vv")
+    assert called.code == 1
+    assert "127.0.0.1" in called.out + called.err
+    assert not shows_a_secret(called.out + called.err)

@@ -1,0 +1,194 @@
+"""`serve`: the bot itself, as a process of its own, over real servers on loopback."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.cli.conftest import Bot, a_paper, configure, smtp_keys
+from tests.servers.arxiv import ArxivServer
+from tests.servers.slack import SlackServer
+from tests.servers.smtp import SILENCE, SmtpServer
+from tests.servers.web import Reply, WebServer
+
+PATIENCE_S = 60
+"""After this a process that hangs is killed, and its test fails."""
+
+
+class Serving:
+    """``digestbot serve`` in the current folder, for ``with``; killed at the end if need be."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        """Of stderr, as far as they were waited for."""
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "digestbot", "serve"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._guard = threading.Timer(PATIENCE_S, self._process.kill)
+        self._guard.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._guard.cancel()
+        self._process.kill()
+        self._process.communicate()
+        self._guard.join()
+
+    def wait_for(self, words: str) -> None:
+        """Read its log until a line has *words*."""
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self.lines.append(line)
+            if words in line:
+                return
+        raise AssertionError(f"it ended without {words!r}:\n{''.join(self.lines)}")
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def end(self) -> tuple[int, float]:
+        """Its exit code after SIGTERM, and how many seconds it took."""
+        begun = time.monotonic()
+        self.signal(signal.SIGTERM)
+        _, rest = self._process.communicate()
+        self.lines.append(rest)
+        return self._process.returncode, time.monotonic() - begun
+
+
+def test_it_delivers_reloads_and_ends(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
+    configure(arxiv.url, top=smtp_keys(smtp), deliver="[{email: r@example.org}]")
+    path = Path("config.yaml")
+    good = path.read_text()
+    with Serving() as serving:
+        serving.wait_for("serving digests=1")
+        serving.wait_for("edition made edition=systems/1 papers=2")
+        serving.wait_for("delivered sent=1")
+        assert [message.recipients for message in smtp.messages] == [("r@example.org",)]
+
+        path.write_text(good.replace("schedule:", "shedule:"))
+        serving.signal(signal.SIGHUP)
+        serving.wait_for("the config was not reloaded: config.yaml:6:5: ")
+
+        path.write_text(good.replace("systems:", "renamed:"))
+        serving.signal(signal.SIGHUP)
+        serving.wait_for("the config was reloaded")
+        serving.wait_for("edition made edition=renamed/1 papers=2")
+        code, seconds = serving.end()
+    assert (code, seconds < 10) == (0, True)
+    log = "".join(serving.lines)
+    assert "digestbot.scheduler: stopped\n" in log, "nothing had to be cut"
+    assert "r@example.org" not in log
+    assert "Traceback" not in log
+
+
+def queue_a_delivery(bot: Bot, url: str, *, top: str, deliver: str) -> None:
+    """An edition whose delivery is due now, so that serve begins with it."""
+    configure(url, top=top, deliver=deliver)
+    now = datetime.now(UTC)
+    assert bot("run", at=now).code == 1
+    assert bot("deliveries", "retry", "--all", at=now).code == 0
+
+
+def test_it_ends_in_time_while_a_mail_server_is_silent(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
+) -> None:
+    smtp.faults = [("RCPT", "450 4.2.0 later"), ("DOT", SILENCE)]
+    queue_a_delivery(
+        bot, arxiv.url, top=smtp_keys(smtp), deliver="[{email: r@example.org}, {folder: out}]"
+    )
+    with Serving() as serving:
+        serving.wait_for("serving")
+        assert smtp.fell_silent.wait(PATIENCE_S)
+        code, seconds = serving.end()
+    assert (code, seconds < 10) == (0, True)
+    assert "Traceback" not in "".join(serving.lines)
+    states = {d["kind"]: d["state"] for d in json.loads(bot("deliveries", "--json").out)}
+    assert states == {"email": "data_done", "folder": "sent"}
+
+
+def test_it_ends_in_time_while_slack_is_silent(bot: Bot, arxiv: ArxivServer) -> None:
+    """A thread waits for the answer, and threads cannot be cancelled."""
+    with SlackServer(faults=[(503, "busy", {})]) as slack, silent_server() as (url, connected):
+        keys = 'slack: {{token: xoxb-right-token, url: "{}"}}'
+        top = keys.format(slack.url)
+        queue_a_delivery(bot, arxiv.url, top=top, deliver='[{slack: "#papers"}]')
+        configure(arxiv.url, top=keys.format(url), deliver='[{slack: "#papers"}]')
+        with Serving() as serving:
+            serving.wait_for("serving")
+            assert connected.wait(PATIENCE_S)
+            code, seconds = serving.end()
+    assert (code, seconds < 10) == (0, True)
+
+
+def test_it_ends_in_time_while_a_source_is_silent(bot: Bot) -> None:
+    answer = threading.Event()
+    with WebServer.of(Reply(wait_for=answer)) as web:
+        configure(f"{web.url}/api/query")
+        with Serving() as serving:
+            serving.wait_for("serving")
+            while not web.requests:
+                os.sched_yield()
+            code, seconds = serving.end()
+        answer.set()
+    assert (code, seconds < 10) == (0, True)
+
+
+@contextmanager
+def silent_server() -> Iterator[tuple[str, threading.Event]]:
+    """A server that takes connections and says nothing; its address, and whether one came."""
+    connected = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken: list[socket.socket] = []
+
+        def accept() -> None:
+            taken.append(server.accept()[0])
+            connected.set()
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/api/", connected
+        thread.join(PATIENCE_S)
+        for each in taken:
+            each.close()
+
+
+def test_a_bad_config_ends_it_before_it_begins(bot: Bot) -> None:
+    Path("config.yaml").write_text("digests: 5\n")
+    called = bot("serve")
+    assert called.code == 2
+    assert "config.yaml:1:" in called.err
+
+
+def test_a_digest_that_fails_is_logged_once_and_stops_no_other(
+    bot: Bot, arxiv: ArxivServer
+) -> None:
+    arxiv.papers.append(a_paper(1, "Erasure"))
+    configure(arxiv.url, top="templates: mine", more="  other: {deliver: [{folder: out}]}\n")
+    Path("mine").mkdir()
+    Path("mine/mail.txt.j2").write_text(
+        '{% if edition.title == "systems" %}{{ no_such.thing }}{% endif %}'
+    )
+    with Serving() as serving:
+        serving.wait_for("edition made edition=other/1")
+        serving.wait_for("no edition of systems: template mail.txt.j2:1: ")
+        assert serving.end()[0] == 0

@@ -1,0 +1,75 @@
+"""`status`: how everything stands, and an exit code for a watchdog."""
+
+import json
+from datetime import timedelta
+
+from tests.cli.conftest import PAPERS, Bot, configure, smtp_keys
+from tests.factories import NOW
+from tests.servers.arxiv import ArxivServer
+from tests.servers.smtp import SmtpServer
+from tests.servers.web import Reply, WebServer
+
+
+def test_before_the_first_run_nothing_is_wrong(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    called = bot("status")
+    assert (called.code, called.err) == (0, "")
+    assert "0 papers; deliveries: none yet" in called.out
+
+
+def test_after_a_good_run_nothing_is_wrong(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    bot("run")
+    called = bot("status", "--json")
+    assert called.code == 0
+    facts = json.loads(called.out)
+    assert facts["problems"] == []
+    assert facts["papers"] == len(PAPERS)
+    assert facts["now"] == facts["sources"][0]["last_ok_at"] == "2026-11-23T08:00:00Z"
+    digest = facts["digests"][0]
+    assert (digest["editions"], digest["waiting"]) == (1, 0)
+    assert digest["next_due_at"] == "2026-11-23T09:00:00Z"
+    assert facts["deliveries"]["sent"] == 1
+
+
+def test_a_source_that_fails_is_a_problem(bot: Bot) -> None:
+    with WebServer.of(Reply(status=404)) as web:
+        configure(f"{web.url}/api/query")
+        bot("fetch")
+    called = bot("status")
+    assert called.code == 1
+    assert "to look at:\n  source arxiv: refused: " in called.out
+
+
+def test_a_digest_that_nobody_gets_is_a_problem(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url, deliver="[]")
+    called = bot("status")
+    assert called.code == 1
+    assert "  digest systems: nobody gets it" in called.out
+    bot("subscribers", "add", "systems", "reader@example.org")
+    assert bot("status").code == 0
+
+
+def test_a_delivery_that_fails_is_a_problem_until_it_is_sent(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
+) -> None:
+    smtp.faults = [("RCPT", "450 4.2.0 later")]
+    configure(arxiv.url, top=smtp_keys(smtp), deliver="[{email: r@example.org}]")
+    bot("run")
+    called = bot("status", "--json")
+    assert called.code == 1
+    facts = json.loads(called.out)
+    assert facts["problems"] == ["1 deliveries retrying"]
+    (failure,) = facts["failures"]
+    assert "450 4.2.0 later" in failure["error"]
+    assert "example.org" not in json.dumps(facts)
+    bot("run", at=NOW + timedelta(hours=1))
+    assert bot("status", at=NOW + timedelta(hours=1)).code == 0
+
+
+def test_times_are_the_owners(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url, top="timezone: Asia/Tokyo")
+    bot("run")
+    out = bot("status").out
+    assert "2026-11-23 17:00" in out
+    assert "2026-11-24 09:00" in out
