@@ -5,9 +5,7 @@ A subscription written under ``deliver:`` and one made here are the same thing u
 its origin differs, so that taking a line out of the config ends that one and no other.
 """
 
-import csv
-import io
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,6 +19,7 @@ from digestbot.model import (
     Subscription,
     SubscriptionState,
 )
+from digestbot.sheets import read_rows, write_rows
 from digestbot.store import Store
 
 COLUMNS = ("digest", "email", "name", "state", "since")
@@ -90,11 +89,7 @@ def import_csv(
     Raises:
         UsageError: No CSV, or no head line with the columns that are needed.
     """
-    columns, rows = _table(text)
-    needed = {"email"} if digest else {"email", "digest"}
-    if not needed <= columns:
-        missing = ", ".join(sorted(needed - columns))
-        raise UsageError(f"the first line must name the columns; missing: {missing}")
+    rows = read_rows(text, {"email"} if digest else {"email", "digest"})
     before = {_key(s): s.state for s in store.subscriptions.list(kind=DestinationKind.EMAIL)}
     added, known, problems = 0, 0, []
     for line, row in rows:
@@ -113,31 +108,6 @@ _Key = tuple[str, str]
 
 def _key(subscription: Subscription) -> _Key:
     return subscription.digest, subscription.destination.address.lower()
-
-
-def _table(text: str) -> tuple[set[str], list[tuple[int, dict[str, str]]]]:
-    """The names of the columns, and each row with its line."""
-    text = text.removeprefix("\ufeff")
-    reader = csv.DictReader(io.StringIO(text), delimiter=_separator(text))
-    try:
-        columns = {name.strip().lower() for name in reader.fieldnames or ()}
-        return columns, list(_rows(reader))
-    except csv.Error as error:
-        raise UsageError(f"no CSV after line {reader.line_num}: {error}") from error
-
-
-def _separator(text: str) -> str:
-    """What parts the columns: a comma, or what spreadsheets of many countries write for it."""
-    head = text.partition("\n")[0]
-    return max(",;\t", key=head.count)
-
-
-def _rows(reader: "csv.DictReader[str]") -> Iterator[tuple[int, dict[str, str]]]:
-    for row in reader:
-        yield (
-            reader.line_num,
-            {key.strip().lower(): _bare(value or "") for key, value in row.items() if key},
-        )
 
 
 def _add_row(
@@ -164,26 +134,16 @@ def _add_row(
 
 def export_csv(subscriptions: Collection[Subscription]) -> str:
     """The mailboxes among *subscriptions* as a CSV that `import_csv` reads."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for s in subscriptions:
-        if s.destination.kind is DestinationKind.EMAIL:
-            since = s.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-            address = _inert(s.destination.address)
-            writer.writerow((s.digest, address, _inert(s.name), s.state, since))
-    return out.getvalue()
+    return write_rows(
+        COLUMNS,
+        (
+            (s.digest, s.destination.address, s.name, s.state, iso_utc(s.created_at))
+            for s in subscriptions
+            if s.destination.kind is DestinationKind.EMAIL
+        ),
+    )
 
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-def _inert(text: str) -> str:
-    """A value that no spreadsheet takes for a formula (OWASP, "CSV injection")."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _bare(text: str) -> str:
-    """The value before `_inert`, on one line."""
-    text = " ".join(text.split())
-    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+def iso_utc(moment: datetime) -> str:
+    """*moment* as ISO 8601 in UTC, with Z."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -14,10 +14,13 @@ ROOT = Path(__file__).parent.parent / "digestbot"
 # From the bottom up. A module may import modules of lower layers, and itself. Layers that are
 # marked as one building are floors whose modules know each other.
 LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("ground", ("model", "errors", "secret", "addresses", "ids", "taxonomy", "text", "net")),
+    (
+        "ground",
+        ("model", "errors", "secret", "addresses", "ids", "taxonomy", "text", "net", "sheets"),
+    ),
     ("rooms", ("sources", "filters", "editions", "render", "deliver", "store", "schedule")),
     ("config", ("config",)),
-    ("stages", ("pipeline", "subscriptions", "status", "backtest", "lint")),
+    ("stages", ("pipeline", "subscriptions", "suppressions", "status", "backtest", "lint")),
     ("top", ("cli", "demo", "scheduler")),
 )
 ONE_BUILDING = {"ground", "stages", "top"}

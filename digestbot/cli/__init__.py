@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "editions": "Look at past editions.",
     "deliveries": "Look at deliveries and mend them.",
     "subscribers": "List, add, remove, import and export readers.",
+    "suppressions": "Addresses that must not be written to any more.",
     "schema": "Print the JSON Schema of the config, for editors.",
 }
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from digestbot.errors import UsageError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -116,6 +118,36 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         for row in cells
     )
     return "\n".join(lines)
+
+
+def read_text(file: Path) -> str:
+    """
+    What a file holds, or standard input for ``-``.
+
+    Raises:
+        UsageError: It cannot be read, or is not UTF-8.
+    """
+    try:
+        if str(file) == "-":
+            return sys.stdin.read()
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not UTF-8: save it as UTF-8") from error
+
+
+def write_text(file: Path, text: str) -> None:
+    """
+    *text* to a file.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}") from error
 
 
 def check_known(store: "Store", config: "Config", digest: str | None) -> None:

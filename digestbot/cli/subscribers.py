@@ -1,13 +1,12 @@
 """``digestbot subscribers``: readers by hand, and as CSV."""
 
-import sys
 from pathlib import Path
 
 import click
 
 from digestbot import subscriptions
-from digestbot.cli.app import App, count, local, table
-from digestbot.errors import DigestbotError, UsageError
+from digestbot.cli.app import App, count, local, read_text, table, write_text
+from digestbot.errors import DigestbotError
 from digestbot.model import DestinationKind, Subscription, SubscriptionState
 from digestbot.pipeline.editing import find_digest
 
@@ -111,7 +110,7 @@ def import_subscribers(app: App, file: Path, digest: str | None) -> int:
     config = app.config()
     if digest:
         find_digest(config, digest)
-    text = _read(file)
+    text = read_text(file)
     with app.store(config) as store:
         done = subscriptions.import_csv(
             store, text, digests=frozenset(config.digests), digest=digest, now=app.clock()
@@ -121,17 +120,6 @@ def import_subscribers(app: App, file: Path, digest: str | None) -> int:
     for problem in done.problems:
         click.echo(f"{file}: {problem}", err=True)
     return 1 if done.problems else 0
-
-
-def _read(file: Path) -> str:
-    try:
-        if str(file) == "-":
-            return sys.stdin.read()
-        return file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not UTF-8: save it as UTF-8 CSV") from error
 
 
 @command.command("export")
@@ -151,15 +139,8 @@ def export(app: App, digest: str | None, out: Path | None) -> int:
     if app.as_json:
         app.show([_facts(s) for s in found], lambda: None)
     elif out is not None:
-        _write(out, subscriptions.export_csv(found))
+        write_text(out, subscriptions.export_csv(found))
         app.say(f"{count(len(found), 'reader')} written to {out}")
     else:
         click.echo(subscriptions.export_csv(found), nl=False)
     return 0
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {file}: {error.strerror}") from error

@@ -20,7 +20,7 @@ from digestbot.model import (
     SubscriptionState,
     Suppression,
 )
-from digestbot.store.database import Database
+from digestbot.store.database import Database, chunks
 from digestbot.store.tables import subscriptions, suppressions
 
 _State = SubscriptionState
@@ -136,6 +136,20 @@ class Subscriptions:
             connection.execute(
                 row.on_conflict_do_update(index_elements=["address"], set_={"reason": reason})
             )
+
+    def suppress_all(self, wanted: Collection[Suppression]) -> int:
+        """Suppress them, those already suppressed left as they are; gives how many were not."""
+        rows: list[dict[str, Any]] = [
+            {"address": s.address.lower(), "reason": s.reason, "created_at": s.created_at}
+            for s in wanted
+        ]
+        added = 0
+        with self._database.write() as connection:
+            for some in chunks(rows):
+                new = self._database.insert(suppressions).values(list(some))
+                new = new.on_conflict_do_nothing(index_elements=["address"])
+                added += connection.execute(new).rowcount
+        return added
 
     def unsuppress(self, address: str) -> bool:
         """Allow the address again; False if it was allowed."""

@@ -212,7 +212,7 @@ def test_a_file_in_another_encoding_is_bad_usage(bot: Bot) -> None:
     )
     called = bot("subscribers", "import", "readers.csv")
     assert called.code == 2
-    assert "readers.csv is not UTF-8: save it as UTF-8 CSV" in called.err
+    assert "readers.csv is not UTF-8: save it as UTF-8" in called.err
 
 
 @pytest.mark.parametrize(
