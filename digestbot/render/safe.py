@@ -7,7 +7,10 @@ Escaping is the business of each form; this is what all of them need before it. 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from urllib.parse import quote, urlsplit
+
+from digestbot.text import Emphasis
 
 URL_MAX = 2000
 """Characters of a link; longer ones are cut by servers and clients, so they are not linked."""
@@ -26,10 +29,14 @@ _DOI = re.compile(r"10\.\d{4,9}/\S+")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A run of a text that was hit by the filter, or that was not."""
+    """A run of a text that is shown in one way."""
 
     text: str
     hit: bool = False
+    """The filter asked for it."""
+    italic: bool = False
+    """Its author set it so, like `bold`."""
+    bold: bool = False
 
 
 def line(text: str) -> str:
@@ -54,20 +61,31 @@ def cut_at(text: str, length: int) -> int:
     return length if blank < 0 else blank
 
 
-def pieces(text: str, spans: Iterable[tuple[int, int]], length: int) -> tuple[Piece, ...]:
+def pieces(
+    text: str,
+    spans: Iterable[tuple[int, int]],
+    length: int,
+    emphases: Iterable[Emphasis] = (),
+) -> tuple[Piece, ...]:
     """
     The first *length* characters of *text* as pieces, those inside *spans* marked as hits.
 
-    Spans count in *text* as it is given, so it is parted before it is cleaned; they may overlap
-    and reach beyond it. Line breaks are kept as ``\\n``.
+    Spans and emphases count in *text* as it is given, so it is parted before it is cleaned; spans
+    may overlap and reach beyond it. Line breaks are kept as ``\\n``.
     """
     end = cut_at(text, length)
+    hits = _disjoint(spans, end)
+    apart = [each for each in emphases if each.start < end]
+    edges = {0, end, *(edge for hit in hits for edge in hit)}
+    edges.update(min(edge, end) for each in apart for edge in (each.start, each.end))
     parted = []
-    at = 0
-    for start, stop in _disjoint(spans, end):
-        parted += [Piece(_tidy(text[at:start])), Piece(_tidy(text[start:stop]), hit=True)]
-        at = stop
-    parted.append(Piece(_tidy(text[at:end].rstrip() if end < len(text) else text[at:end])))
+    for start, stop in pairwise(sorted(edges)):
+        run = text[start:stop]
+        if stop == end < len(text):
+            run = run.rstrip()
+        style = next((each.is_bold for each in apart if each.start <= start < each.end), None)
+        is_hit = any(begin <= start < close for begin, close in hits)
+        parted.append(Piece(_tidy(run), hit=is_hit, italic=style is False, bold=style is True))
     if end < len(text):
         parted.append(Piece("…"))
     shown = tuple(piece for piece in parted if piece.text)

@@ -22,7 +22,7 @@ from digestbot.model import (
 from digestbot.render import safe
 from digestbot.render.context import RenderContext
 from digestbot.render.safe import Piece, clip, pieces
-from digestbot.text import plain
+from digestbot.text import emphases, plain
 
 ABSTRACTS: Mapping[Theme, int] = {Theme.DEFAULT: 700, Theme.COMPACT: 0, Theme.FULL: 2500}
 """
@@ -203,7 +203,8 @@ def show_paper(entry: EditionPaper, zone: ZoneInfo, *, number: int, abstract: in
     paper = entry.paper
     authors, more = _authors(paper.authors, entry.matches)
     when = paper.updated or paper.published
-    title = pieces(paper.title, _spans(entry.matches, "title"), TITLE)
+    apart = emphases(paper.title_raw, paper.title, one_line=True)
+    title = pieces(paper.title, _spans(entry.matches, "title"), TITLE, apart)
     return ShownPaper(
         number=number,
         title=title or (Piece("(no title)"),),
@@ -222,10 +223,16 @@ def show_paper(entry: EditionPaper, zone: ZoneInfo, *, number: int, abstract: in
         comment=_remark(paper.comment),
         journal=_remark(paper.journal_ref),
         why=_why(entry.matches),
-        abstract=pieces(paper.abstract, _spans(entry.matches, "abstract"), abstract)
-        if abstract
-        else (),
+        abstract=_abstract(entry, abstract),
     )
+
+
+def _abstract(entry: EditionPaper, length: int) -> tuple[Piece, ...]:
+    if not length:
+        return ()
+    paper = entry.paper
+    apart = emphases(paper.abstract_raw, paper.abstract)
+    return pieces(paper.abstract, _spans(entry.matches, "abstract"), length, apart)
 
 
 def title_of(edition: Edition) -> str:

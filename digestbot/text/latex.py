@@ -18,6 +18,8 @@ DEPTH_MAX = 20
 REACH = 4000
 """Characters within which a formula or an environment must end."""
 
+# Private use: no input holds them, `plain` took them out; mathtext has two others.
+ITALIC, BOLD, UPRIGHT = "\ue002", "\ue003", "\ue004"
 ITALICS_MAX = 60
 """Characters of prose between two dollars that are taken for italics."""
 
@@ -33,6 +35,8 @@ _STILL_LATEX = re.compile(r"[\\$]")
 _SINGLE_LETTER = re.compile(r"(?<=[A-Za-z]) +[A-Za-z](?![A-Za-z])")
 _OPTION = re.compile(r"\[([^\[\]]*)\]")
 _VERBATIM = re.compile(r"([^\w\s{])(.{0,200}?)\1")
+_ONLY_WORDS = re.compile(r"\s*\\(textit|textsl|textbf|emph)\s*\{[^{}]*\}\s*")
+_SWITCH = re.compile(r"\\(em|it|itshape|sl|bf|bfseries)(?![A-Za-z])")
 _UNICODE = re.compile(r"\s*\{\s*[xX]([0-9A-Fa-f]{2,6})\s*\}")
 
 # One argument, shown as it is.
@@ -51,7 +55,11 @@ _SILENT = names(
 _BREAKS = names("newline linebreak par smallskip medskip bigskip quad qquad enspace")
 # One argument, nothing to see.
 _HIDDEN = names("label hspace vspace vskip color thanks index phantom pagestyle")
-_CITED = names("cite citep citet citealp citealt citeauthor citeyear Cite Citet")
+# "\\citet{x} show …" is a part of the sentence; a key in brackets is none, so that one stays.
+_CITED = names("cite citep citealp Cite Citep")
+# Emphasis: macros with an argument, and switches that open a group.
+_SET_ITALIC = names("emph textit textsl em it itshape sl")
+_SET_BOLD = names("textbf bf bfseries")
 _DEFINING = names("newcommand renewcommand providecommand def DeclareMathOperator includegraphics")
 _DISPLAYS = names("equation align displaymath math eqnarray gather multline")
 _CONTROL_BLANKS = {",": " ", ";": " ", ":": " ", ">": " ", " ": " ", "\\": " "}
@@ -64,9 +72,14 @@ def is_plain(text: str) -> bool:
     return _WORTH_READING.search(text) is None
 
 
-def to_text(source: str) -> str:
-    """*source*, one paragraph on one line, with its LaTeX made plain where that is possible."""
-    reader = _Reader(source=source, closing=_matching_braces(source))
+def to_text(source: str, *, marked: bool = False) -> str:
+    """
+    *source*, one paragraph on one line, with its LaTeX made plain where that is possible.
+
+    With *marked*, what its author set in italics or bold stands between `ITALIC` or `BOLD` and
+    `UPRIGHT`.
+    """
+    reader = _Reader(source=source, closing=_matching_braces(source), marked=marked)
     return reader.prose(0, len(source), 0)
 
 
@@ -87,6 +100,7 @@ class _Reader:
 
     source: str
     closing: dict[int, int]
+    marked: bool = False
     position: int = 0
     open_quotes: int = field(default=0)
 
@@ -127,7 +141,9 @@ class _Reader:
             self.position = start
             return "$" * width
         self.position = stop + width
-        return _between_dollars(content, self.source[place : self.position])
+        text = _between_dollars(content, self.source[place : self.position])
+        words = _ONLY_WORDS.fullmatch(content)
+        return self._set(words[1], text) if words else text
 
     def _end_of_formula(self, sign: str, start: int, end: int) -> int:
         r"""The place of the closing *sign*, or -1: none inside braces, ``$\mbox{if $x$}$``."""
@@ -167,7 +183,8 @@ class _Reader:
             return "{"
         inside = self.prose(place + 1, close, depth + 1)
         self.position = close + 1
-        return self._unless_torn(inside, place)
+        switch = _SWITCH.match(content)
+        return self._unless_torn(self._set(switch[1], inside) if switch else inside, place)
 
     def _loose_script(self, place: int, close: int, content: str, out: list[str]) -> str:
         """``10^{-3}`` and ``H_{2}O`` outside of dollars, where Unicode has the characters."""
@@ -274,7 +291,7 @@ class _Reader:
             return letter
         name = name.removesuffix("*")
         if name in _READERS:
-            return self._read(_READERS[name], place, end, depth)
+            return self._set(name, self._read(_READERS[name], place, end, depth))
         if name in _BREAKS or name in _SILENT:
             self._skip_blanks(end)
             return " " if name in _BREAKS else ""
@@ -329,6 +346,13 @@ class _Reader:
             self.position = self._end_of_name(place)
             return self._source_with_arguments(place, end)
         return self._unless_torn(text, place)
+
+    def _set(self, name: str, text: str) -> str:
+        """*text* between the marks of what *name* does to its letters, if they are asked for."""
+        is_source = text.startswith(f"\\{name}")
+        if not self.marked or not text or is_source or name not in _SET_ITALIC | _SET_BOLD:
+            return text
+        return f"{ITALIC if name in _SET_ITALIC else BOLD}{text}{UPRIGHT}"
 
     def _end_of_name(self, place: int) -> int:
         named = _NAME.match(self.source, place + 1)
