@@ -16,7 +16,18 @@ ROOT = Path(__file__).parent.parent / "digestbot"
 LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "ground",
-        ("model", "errors", "secret", "addresses", "ids", "taxonomy", "text", "net", "sheets"),
+        (
+            "model",
+            "errors",
+            "secret",
+            "addresses",
+            "ids",
+            "taxonomy",
+            "text",
+            "net",
+            "replies",
+            "sheets",
+        ),
     ),
     ("rooms", ("sources", "filters", "editions", "render", "deliver", "store", "schedule")),
     ("config", ("config",)),

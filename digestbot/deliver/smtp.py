@@ -35,6 +35,7 @@ from digestbot.errors import (
     TransientFailure,
 )
 from digestbot.model import Form, Letter, Receipt
+from digestbot.replies import DEAD_ADDRESS, enhanced_code, one_line
 from digestbot.secret import Secret
 
 log = logging.getLogger(__name__)
@@ -139,8 +140,6 @@ _ABOUT_US = {Phase.CONNECT, Phase.HELLO, Phase.STARTTLS, Phase.LOGIN, Phase.MAIL
 """A final no here does not depend on the recipient."""
 _ABOUT_THE_MESSAGE = {"5.2.3", "5.3.4"}
 """Too big, which MAIL with SIZE may already say (RFC 1870)."""
-_DEAD_ADDRESS = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"}
-"""RFC 3463 and 7505: no such mailbox, no such domain, moved, takes no mail, disabled."""
 _LOGIN_NEEDED_CODES = {530, 535}
 _LOGIN_NEEDED = {"5.7.8"}
 _ABOUT_OUR_NAME = {"5.7.30", "5.7.40", "5.7.509", "5.7.515"} | {f"5.7.{n}" for n in range(20, 28)}
@@ -152,17 +151,6 @@ POLICY_MAX = 3
 _COME_BACK_CODES = {421, 450, 451}
 COME_BACK_S = 300.0
 """Greylisting lets a message in after about five minutes, not before."""
-SHOWN_MAX = 300
-"""Characters of a server's answer that are kept."""
-
-_ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
-_ADDRESS = re.compile(r"<?[^\s<>@\"']+@[^\s<>@\"']+>?")
-
-
-def enhanced_code(text: str) -> str | None:
-    """The RFC 3463 code that an answer begins with (RFC 2034), such as ``5.1.1``."""
-    found = _ENHANCED.match(text)
-    return found[1] if found else None
 
 
 def classify(phase: Phase, code: int | None, enhanced: str | None, text: str) -> DeliveryError:
@@ -191,7 +179,7 @@ def classify(phase: Phase, code: int | None, enhanced: str | None, text: str) ->
         # "5.7.1" is said of a closed mailing list and of a blocked server alike: nothing is given
         # up yet. `SmtpSender` tells them apart by what becomes of the next ones.
         return TransientFailure(message, code=full_code)
-    return PermanentFailure(message, code=full_code, suppress=enhanced in _DEAD_ADDRESS)
+    return PermanentFailure(message, code=full_code, suppress=enhanced in DEAD_ADDRESS)
 
 
 def _no_answer(phase: Phase, code: int | None, text: str) -> DeliveryError:
@@ -208,13 +196,6 @@ def _is_ours(phase: Phase, code: int, enhanced: str | None) -> bool:
         return True
     too_big = code == 552 or enhanced in _ABOUT_THE_MESSAGE
     return phase in _ABOUT_US and not too_big
-
-
-def one_line(text: str) -> str:
-    """*text* on one line, without mail addresses and control characters, at most `SHOWN_MAX`."""
-    visible = "".join(letter if letter.isprintable() else " " for letter in text)
-    line = " ".join(_ADDRESS.sub("<address>", visible).split())
-    return line if len(line) <= SHOWN_MAX else line[: SHOWN_MAX - 1] + "…"
 
 
 class _Client(aiosmtplib.SMTP):

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digestbot.deliver.retry import UNKNOWN_CODE
-from digestbot.deliver.smtp import SHOWN_MAX, Phase, classify, enhanced_code, one_line
+from digestbot.deliver.smtp import Phase, classify
 from digestbot.errors import OutcomeUnknown, PermanentFailure, TransientFailure
+from digestbot.replies import SHOWN_MAX, enhanced_code, one_line
 
 TABLE = Path(__file__).with_name("smtp_replies.csv")
 ROWS = [
