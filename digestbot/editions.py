@@ -1,14 +1,25 @@
 """
 Which of the papers that matched go into an edition, in what order, and where it is cut.
 
-Pure: knows no store and no clock. Begin at `select`.
+Pure: knows no store and no clock. Begin at `select`; `cover` counts what it was selected from.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from digestbot.model import Announcement, AnnounceType, EditionPaper, Verdict
+from digestbot.model import (
+    Announcement,
+    AnnounceType,
+    CategoryCoverage,
+    EditionPaper,
+    SourceCoverage,
+    Verdict,
+)
+
+CATEGORIES = 50
+"""Categories that are counted for a source; feeds may have a new one for every paper."""
 
 _RANK = {announce_type: rank for rank, announce_type in enumerate(AnnounceType)}
 
@@ -46,6 +57,46 @@ def select(
             announced[paper.id].append((announcement, verdict))
     ranked = sorted((_merge(several) for several in announced.values()), key=_best_first)
     return Selection(included=tuple(ranked[:limit]), omitted=tuple(ranked[limit:]))
+
+
+def cover(
+    source: str,
+    rows: Iterable[Announcement],
+    selection: Selection,
+    *,
+    status: str,
+    as_of: datetime | None,
+    note: str | None,
+) -> SourceCoverage:
+    """
+    What *source* announced in a window, and what of that *selection* holds.
+
+    Args:
+        rows: The window, of all sources.
+        status: How the source stands, with *as_of* and *note*.
+    """
+    here = [row for row in rows if row.source == source]
+    papers = {row.paper.id: frozenset(row.paper.categories) for row in here}
+    omitted = papers.keys() & {entry.paper.id for entry in selection.omitted}
+    matched = omitted | (papers.keys() & {entry.paper.id for entry in selection.included})
+    announced = Counter(category for each in papers.values() for category in each)
+    hits = Counter(category for each in matched for category in papers[each])
+    ordered = sorted(announced, key=lambda category: (-announced[category], category))
+    return SourceCoverage(
+        source=source,
+        announced=len(papers),
+        matched=len(matched),
+        omitted=len(omitted),
+        first_at=min((row.seen_at for row in here), default=None),
+        last_at=max((row.seen_at for row in here), default=None),
+        categories=tuple(
+            CategoryCoverage(category=name, announced=announced[name], matched=hits[name])
+            for name in ordered[:CATEGORIES]
+        ),
+        status=status,
+        as_of=as_of,
+        note=note,
+    )
 
 
 def _merge(several: Sequence[_Candidate]) -> EditionPaper:

@@ -21,6 +21,10 @@ class AnnounceType(StrEnum):
     REPLACE_CROSS = "replace-cross"
 
 
+REPLACEMENTS = frozenset({AnnounceType.REPLACE, AnnounceType.REPLACE_CROSS})
+"""Of a paper that is known already: a later version."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Author:
     """One author, named as on the paper."""
@@ -131,6 +135,17 @@ class EditionPaper:
     seen_at: datetime
     score: float
     matches: tuple[Match, ...]
+    previous: Paper | None = None
+    """Of a replacement the version before it, if the store has one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategoryCoverage:
+    """How much of one category a source announced; a paper counts in each of its categories."""
+
+    category: str
+    announced: int
+    matched: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,12 +155,21 @@ class SourceCoverage:
     source: str
     announced: int
     """Papers announced in the window, before the filter."""
+    matched: int = 0
+    """Those of them that the edition offers, shown or omitted."""
+    omitted: int = 0
+    """Those that matched and fell to the limit."""
+    first_at: datetime | None = None
+    """When the first of them was seen; None if there was none."""
+    last_at: datetime | None = None
+    categories: tuple[CategoryCoverage, ...] = ()
+    """The most announced first; bounded."""
     status: str
-    """``ok``, ``empty``, ``partial``, ``late``, ``refused`` or ``never`` (not fetched yet)."""
+    """``ok``, ``empty``, ``partial``, ``late``, ``refused``, ``broken`` or ``never`` (fetched)."""
     as_of: datetime | None
     """When the source last answered completely."""
     note: str | None = None
-    """What is missing, in words for the reader; None if nothing is."""
+    """What is missing, if the source said more of it than its status does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from digestbot.model import (
     Announcement,
     AnnounceType,
     Author,
+    CategoryCoverage,
     Edition,
     EditionPaper,
     Match,
@@ -105,6 +106,14 @@ def make_coverage(**overrides: Any) -> SourceCoverage:
     fields: dict[str, Any] = {
         "source": "arxiv-systems",
         "announced": 61,
+        "matched": 7,
+        "omitted": 3,
+        "first_at": NOW - timedelta(days=3),
+        "last_at": NOW - timedelta(minutes=30),
+        "categories": (
+            CategoryCoverage(category="cs.DC", announced=61, matched=7),
+            CategoryCoverage(category="cs.LG", announced=12, matched=2),
+        ),
         "status": "ok",
         "as_of": NOW - timedelta(minutes=30),
         "note": None,

@@ -2,17 +2,19 @@
 
 import logging
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from digestbot.config import Config, DigestConfig
-from digestbot.editions import Selection, select
+from digestbot.editions import Selection, cover, select
 from digestbot.errors import DigestbotError, StoreError, UsageError
 from digestbot.filters import evaluate
 from digestbot.model import (
+    REPLACEMENTS,
     Announcement,
     Destination,
     Edition,
+    EditionPaper,
     Form,
     Origin,
     SourceCoverage,
@@ -225,10 +227,12 @@ def next_edition(
         created_at=now,
         from_seq=from_seq,
         to_seq=to_seq,
-        papers=selection.included,
+        papers=_with_previous(store, selection.included),
         omitted=len(selection.omitted),
         considered=len({row.paper.id for row in log_rows}),
-        coverage=tuple(_coverage(store.sources.state(s), log_rows) for s in digest.sources),
+        coverage=tuple(
+            _coverage(store.sources.state(source), log_rows, selection) for source in digest.sources
+        ),
     )
     return edition, selection
 
@@ -256,24 +260,24 @@ def _judged(
             yield row, Verdict(matched=True, score=0.0, matches=())
 
 
-NOTES = {
-    "never": "has not been fetched yet",
-    "partial": "answered in part",
-    "late": "is not answering",
-    "refused": "refuses to answer",
-    "broken": "could not be read",
-}
-
-
-def _coverage(state: SourceState, rows: Collection[Announcement]) -> SourceCoverage:
-    announced = {row.paper.id for row in rows if row.source == state.name}
-    return SourceCoverage(
-        source=state.name,
-        announced=len(announced),
+def _coverage(
+    state: SourceState, rows: Collection[Announcement], selection: Selection
+) -> SourceCoverage:
+    return cover(
+        state.name,
+        rows,
+        selection,
         status=state.status,
         as_of=state.last_ok_at,
-        note=state.note or NOTES.get(state.status),
+        note=state.note,
     )
+
+
+def _with_previous(store: Store, entries: Iterable[EditionPaper]) -> tuple[EditionPaper, ...]:
+    """*entries*, the replacements among them with the version before, to tell what changed."""
+    updated = {e.paper.id: e.paper.version for e in entries if e.type in REPLACEMENTS}
+    previous = store.papers.versions_before(updated)
+    return tuple(replace(entry, previous=previous.get(entry.paper.id)) for entry in entries)
 
 
 def _addressed(

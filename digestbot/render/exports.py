@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from digestbot.model import Edition, EditionPaper, Paper, SourceCoverage
 from digestbot.render.context import RenderContext
 from digestbot.render.safe import Piece, line, url
-from digestbot.render.view import ShownEdition, ShownPaper, names, show
+from digestbot.render.view import ShownEdition, ShownPaper, changes, names, show
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # What CommonMark 0.31 or GitHub may read inside a line: emphasis, code, links, HTML, tables, math,
@@ -96,6 +96,10 @@ def _paper(entry: EditionPaper) -> dict[str, object]:
         ],
         "title_raw": paper.title_raw,
         "abstract_raw": paper.abstract_raw,
+        "previous_version": entry.previous.version if entry.previous else None,
+        "changes": {
+            change.field: {"from": change.before, "to": change.after} for change in changes(entry)
+        },
     }
 
 
@@ -103,6 +107,14 @@ def _coverage(coverage: SourceCoverage) -> dict[str, object]:
     return {
         "source": coverage.source,
         "announced": coverage.announced,
+        "matched": coverage.matched,
+        "omitted": coverage.omitted,
+        "first_at": _time(coverage.first_at),
+        "last_at": _time(coverage.last_at),
+        "categories": [
+            {"category": c.category, "announced": c.announced, "matched": c.matched}
+            for c in coverage.categories
+        ],
         "status": coverage.status,
         "as_of": _time(coverage.as_of),
         "note": coverage.note,

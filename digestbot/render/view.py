@@ -11,6 +11,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from digestbot.model import (
+    REPLACEMENTS,
     AnnounceType,
     Author,
     Edition,
@@ -42,7 +43,6 @@ CIRCUMSTANCES = frozenset({"category", "primary", "type", "source", "published",
 """Fields that nearly every paper of a digest hits: they tell no paper from another."""
 SPEAKING = frozenset({"title", "abstract", "exact", "author"})
 """Names of conditions that need not be said before what they look for."""
-UPDATES = frozenset({AnnounceType.REPLACE, AnnounceType.REPLACE_CROSS})
 
 ACKNOWLEDGEMENT = (
     "Thank you to arXiv for use of its open access interoperability. This product was not reviewed "
@@ -62,8 +62,19 @@ _STATUS = {
     "partial": "answered in part",
     "late": "has not answered yet",
     "refused": "refuses to answer",
+    "broken": "could not be read",
     "never": "has not been fetched yet",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What an updated paper says differently than the version before it."""
+
+    field: str
+    """As in JSON: ``title``, ``comment``, ``journal_ref`` or ``doi``."""
+    before: str | None
+    after: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +206,7 @@ def show(edition: Edition, context: RenderContext, cut: Cut | None = None) -> Sh
 
 def by_section(papers: Iterable[EditionPaper]) -> tuple[EditionPaper, ...]:
     """*papers* as they are shown: the new ones, then the updated ones, each best first."""
-    return tuple(sorted(papers, key=lambda entry: entry.type in UPDATES))
+    return tuple(sorted(papers, key=lambda entry: entry.type in REPLACEMENTS))
 
 
 def show_paper(entry: EditionPaper, zone: ZoneInfo, *, number: int, abstract: int) -> ShownPaper:
@@ -235,6 +246,18 @@ def _abstract(entry: EditionPaper, length: int) -> tuple[Piece, ...]:
     return pieces(paper.abstract, _spans(entry.matches, "abstract"), length, apart)
 
 
+def changes(entry: EditionPaper) -> tuple[Change, ...]:
+    """What differs from the version before, most telling first; nothing if that is not known."""
+    previous = entry.previous
+    if previous is None:
+        return ()
+    compared = (
+        Change(field=field, before=getattr(previous, field), after=getattr(entry.paper, field))
+        for field in ("title", "comment", "journal_ref", "doi")
+    )
+    return tuple(change for change in compared if (change.before or "") != (change.after or ""))
+
+
 def title_of(edition: Edition) -> str:
     """The digest's title, or its name if it has none."""
     return clip(edition.title, 100) or clip(edition.digest, 100)
@@ -245,7 +268,7 @@ def count_in_words(edition: Edition) -> str:
     shown = len(edition.papers)
     if edition.omitted:
         return f"top {shown} of {plural(shown + edition.omitted, 'paper')}"
-    updated = sum(entry.type in UPDATES for entry in edition.papers)
+    updated = sum(entry.type in REPLACEMENTS for entry in edition.papers)
     fresh = shown - updated
     if fresh and updated:
         return f"{fresh} new and {updated} updated papers"
@@ -334,7 +357,7 @@ def _badge(entry: EditionPaper) -> str:
 
 
 def _kind(announce_type: AnnounceType) -> str:
-    if announce_type in UPDATES:
+    if announce_type in REPLACEMENTS:
         return "update"
     return "cross" if announce_type is AnnounceType.CROSS else "new"
 

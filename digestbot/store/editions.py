@@ -8,9 +8,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
 
-from digestbot.model import DeliveryState, Destination, Edition, EditionPaper, Form
+from digestbot.model import (
+    REPLACEMENTS,
+    DeliveryState,
+    Destination,
+    Edition,
+    EditionPaper,
+    Form,
+    Paper,
+)
 from digestbot.store.database import Database, chunks
-from digestbot.store.papers import PAPER_COLUMNS, to_paper
+from digestbot.store.papers import PAPER_COLUMNS, to_paper, versions_before
 from digestbot.store.tables import deliveries, digests, edition_papers, editions, papers, renditions
 from digestbot.store.values import (
     EditionSummary,
@@ -294,10 +302,13 @@ def _papers_of(connection: Connection, edition_id: int) -> tuple[EditionPaper, .
     why = (rows.seq, rows.type, rows.source, rows.seen_at, rows.score, rows.matches)
     query = select(*why, *PAPER_COLUMNS).join_from(edition_papers, papers)
     query = query.where(rows.edition_id == edition_id, rows.included).order_by(rows.rank)
-    return tuple(map(_to_edition_paper, connection.execute(query)))
+    found = connection.execute(query).all()
+    updated = {row.paper_id: row.version for row in found if row.type in REPLACEMENTS}
+    previous = versions_before(connection, updated)
+    return tuple(_to_edition_paper(row, previous.get(row.paper_id)) for row in found)
 
 
-def _to_edition_paper(row: Row[Any]) -> EditionPaper:
+def _to_edition_paper(row: Row[Any], previous: Paper | None) -> EditionPaper:
     return EditionPaper(
         seq=row.seq,
         paper=to_paper(row),
@@ -306,4 +317,5 @@ def _to_edition_paper(row: Row[Any]) -> EditionPaper:
         seen_at=row.seen_at,
         score=row.score,
         matches=matches_from_json(row.matches),
+        previous=previous,
     )

@@ -64,6 +64,16 @@ class Papers:
             row = connection.execute(query.order_by(papers.c.version.desc()).limit(1)).first()
         return to_paper(row) if row else None
 
+    def versions_before(self, versions: Mapping[str, int]) -> dict[str, Paper]:
+        """
+        The newest version of each paper that is stored and older than the one that is given.
+
+        Args:
+            versions: Paper id → version.
+        """
+        with self._database.read() as connection:
+            return versions_before(connection, versions)
+
     def announcements(
         self,
         after: int,
@@ -157,6 +167,17 @@ class Papers:
         first = {"name": source, "status": PassStatus.NEVER, "failures": 0}
         insert = self._database.insert(sources).values(first | values)
         connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def versions_before(connection: Connection, versions: Mapping[str, int]) -> dict[str, Paper]:
+    found: dict[str, Paper] = {}
+    query = select(papers).order_by(papers.c.paper_id, papers.c.version)
+    for some in chunks(list(versions)):
+        rows = connection.execute(query.where(papers.c.paper_id.in_(some)))
+        found |= {
+            row.paper_id: to_paper(row) for row in rows if row.version < versions[row.paper_id]
+        }
+    return found
 
 
 def to_paper(row: Row[Any]) -> Paper:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from digestbot.model import Author, DeliveryState, Match, SourceCoverage
+from digestbot.model import Author, CategoryCoverage, DeliveryState, Match, SourceCoverage
 from digestbot.store.tables import PassStatus
 
 
@@ -154,6 +154,11 @@ def coverage_to_json(coverage: Sequence[SourceCoverage]) -> list[Any]:
         {
             "source": c.source,
             "announced": c.announced,
+            "matched": c.matched,
+            "omitted": c.omitted,
+            "first_at": c.first_at.isoformat() if c.first_at else None,
+            "last_at": c.last_at.isoformat() if c.last_at else None,
+            "categories": [[each.category, each.announced, each.matched] for each in c.categories],
             "status": c.status,
             "as_of": c.as_of.isoformat() if c.as_of else None,
             "note": c.note,
@@ -167,9 +172,21 @@ def coverage_from_json(stored: list[Any]) -> tuple[SourceCoverage, ...]:
         SourceCoverage(
             source=item["source"],
             announced=item["announced"],
+            matched=item["matched"],
+            omitted=item["omitted"],
+            first_at=_moment(item["first_at"]),
+            last_at=_moment(item["last_at"]),
+            categories=tuple(
+                CategoryCoverage(category=category, announced=announced, matched=matched)
+                for category, announced, matched in item["categories"]
+            ),
             status=item["status"],
-            as_of=datetime.fromisoformat(item["as_of"]) if item["as_of"] else None,
+            as_of=_moment(item["as_of"]),
             note=item["note"],
         )
         for item in stored
     )
+
+
+def _moment(stored: str | None) -> datetime | None:
+    return datetime.fromisoformat(stored) if stored else None

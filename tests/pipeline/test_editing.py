@@ -166,18 +166,45 @@ def test_an_hour_that_comes_twice_is_one_slot(
     assert not make(config, second, force=False)
 
 
-def test_coverage_says_what_was_announced_and_what_is_missing(
+def test_coverage_says_what_was_announced_and_how_the_sources_stand(
     store: Store, configured: LoadConfig
 ) -> None:
-    config = configured(BOTH)
-    store.papers.ingest("a", [paper(1), paper(2, title="Else")], {}, MONDAY)
-    edition, _ = next_edition(store, config.digests["d"], None, now=MONDAY)
-    assert edition.considered == 2
-    assert [(c.source, c.announced, c.status) for c in edition.coverage] == [
-        ("a", 2, "never"),
-        ("b", 0, "never"),
+    config = configured("  d: {filter: {any: [serverless]}, limit: 1, deliver: [{folder: out}]}\n")
+    both = ("cs.DC", "cs.LG")
+    papers = [paper(1, categories=both), paper(2, title="Else"), paper(3)]
+    store.papers.ingest("a", papers, {}, MONDAY)
+    store.papers.ingest("a", [paper(4, title="Else", categories=both)], {}, MONDAY + DAY)
+    edition, _ = next_edition(store, config.digests["d"], None, now=MONDAY + DAY)
+    assert edition.considered == 4
+    a, b = edition.coverage
+    assert (a.source, a.announced, a.matched, a.omitted, a.status) == ("a", 4, 2, 1, "never")
+    assert (a.first_at, a.last_at) == (MONDAY, MONDAY + DAY)
+    assert [(c.category, c.announced, c.matched) for c in a.categories] == [
+        ("cs.DC", 4, 2),
+        ("cs.LG", 2, 1),
     ]
-    assert edition.coverage[1].note == "has not been fetched yet"
+    assert (b.source, b.announced, b.first_at, b.categories) == ("b", 0, None, ())
+
+
+def test_an_update_knows_the_version_before_it(
+    store: Store, configured: LoadConfig, make: Make
+) -> None:
+    config = configured("  d: {types: [new, replace], deliver: [{folder: out}]}\n")
+    store.papers.ingest("a", [paper(1), paper(1, version=2, title="Second")], {}, MONDAY)
+    make(config, MONDAY)
+    third = paper(1, version=3, title="Third", type=AnnounceType.REPLACE)
+    unknown = paper(2, version=2, type=AnnounceType.REPLACE)
+    store.papers.ingest("a", [third, unknown, paper(3)], {}, MONDAY + DAY)
+    state = store.digests.find("d")
+    edition, _ = next_edition(store, config.digests["d"], state, now=MONDAY + DAY)
+    previous = {entry.paper.id: entry.previous for entry in edition.papers}
+    assert {key: paper.title for key, paper in previous.items() if paper} == {
+        "arxiv:2611.00001": "Second"
+    }
+    make(config, MONDAY + DAY)
+    kept = store.editions.get("d", 2)
+    assert kept is not None
+    assert kept.papers == edition.papers
 
 
 def test_an_unknown_digest_is_named_with_those_there_are(

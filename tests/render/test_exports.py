@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from digestbot.model import Author, Edition, Form
+from digestbot.model import AnnounceType, Author, Edition, Form
 from digestbot.render import RenderContext, render
 from tests.factories import NOW, make_edition, make_edition_paper, make_paper
 from tests.render.editions import EDITIONS, full_edition, hostile_edition
@@ -48,6 +48,18 @@ def test_json_times_are_utc_whatever_zone_they_came_in(context: RenderContext) -
     (facts,) = json.loads(render(make_edition([paper]), Form.JSON, context))["papers"]
     assert facts["published"] == "2026-11-23T08:00:00.000005Z"
     assert facts["updated"] is None
+
+
+def test_json_tells_what_an_update_changed(context: RenderContext) -> None:
+    before = make_paper(version=1, title="An Old Name", comment=None)
+    after = make_paper(version=2, title="A Name", comment="accepted at SoCC '26")
+    entry = make_edition_paper(paper=after, previous=before, type=AnnounceType.REPLACE)
+    (facts,) = json.loads(render(make_edition([entry]), Form.JSON, context))["papers"]
+    assert facts["previous_version"] == 1
+    assert facts["changes"] == {
+        "title": {"from": "An Old Name", "to": "A Name"},
+        "comment": {"from": None, "to": "accepted at SoCC '26"},
+    }
 
 
 @given(edition=EDITIONS)

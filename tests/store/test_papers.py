@@ -137,6 +137,14 @@ def test_get_gives_the_newest_version_or_the_one_asked_for(store: Store) -> None
     assert store.papers.get("arxiv:9999.99999") is None
 
 
+def test_the_version_before_is_the_newest_of_the_older_ones(store: Store) -> None:
+    give(store, fetched(version=10), fetched(version=9), fetched(version=2), fetched(2, version=1))
+    one, two = "arxiv:2611.00001", "arxiv:2611.00002"
+    assert store.papers.versions_before({one: 10, two: 1}) == {one: store.papers.get(one, 9)}
+    found = store.papers.versions_before({one: 9, two: 5, "arxiv:9999.99999": 2})
+    assert {key: paper.version for key, paper in found.items()} == {one: 2, two: 1}
+
+
 def test_the_window_is_open_below_and_closed_above(store: Store) -> None:
     ingest(store, *range(1, 8))
     window = store.papers.announcements(2, 5, sources=None, types=None)
