@@ -84,6 +84,9 @@ class Paper:
     doi: str | None
     url: str
     pdf_url: str | None
+    title_words: str | None = field(default=None, compare=False, repr=False)
+    """The words of the title as `text.pack_words` packs them; None: not taken apart yet."""
+    abstract_words: str | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,9 @@ import numpy as np
 import digestbot
 from digestbot.errors import InvalidIndex
 from digestbot.filters.segment import Segment
+from digestbot.text.splitting import RULES
 
-VERSIONS = {"format": 1, "digestbot": digestbot.__version__}
+VERSIONS = {"format": 1, "digestbot": digestbot.__version__, "words": RULES}
 """What a file must have been written by: with other plurals, saved terms would mean less."""
 _ALIGNED = 64
 _MAGIC = b"digestbot filter index\n"
@@ -73,7 +74,7 @@ def load(path: Path) -> Segment:
     if zlib.crc32(text) != int.from_bytes(lengths[-8:], "little"):
         raise InvalidIndex(f"{path}: a damaged filter index; build it anew")
     head = json.loads(text)
-    if any(head[name] != value for name, value in VERSIONS.items()):
+    if any(head.get(name) != value for name, value in VERSIONS.items()):
         raise InvalidIndex(f"{path}: a filter index of another version; build it anew")
     start = _aligned(_LENGTHS + size)
     if path.stat().st_size != start + head["size"]:

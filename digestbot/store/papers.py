@@ -16,7 +16,7 @@ from digestbot.model import Announcement, AnnounceType, Author, FetchedPaper, Pa
 from digestbot.store.database import INGEST_LOCK, Database, chunks
 from digestbot.store.tables import PassStatus, announcements, papers, sources, storable
 from digestbot.store.values import Ingested, authors_from_json, authors_to_json
-from digestbot.text import plain
+from digestbot.text import pack_words, plain
 
 _Key = tuple[str, int]
 
@@ -199,6 +199,8 @@ def to_paper(row: Row[Any]) -> Paper:
         doi=row.doi,
         url=row.url,
         pdf_url=row.pdf_url,
+        title_words=row.title_words,
+        abstract_words=row.abstract_words,
     )
 
 
@@ -366,21 +368,20 @@ def _plain_author(author: Author) -> Author:
 
 
 class _PlainTexts:
-    """The plain forms of titles and abstracts, each computed once."""
+    """The plain forms of titles and abstracts and their words, each computed once."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], str] = {}
+        self._known: dict[tuple[str, str], dict[str, str]] = {}
 
     def add_to(self, row: dict[str, Any]) -> dict[str, Any]:
-        """*row* with ``title`` for its ``title_raw`` and ``abstract`` for its ``abstract_raw``."""
-        forms = {
-            name: self._plain(name, row[f"{name}_raw"])
-            for name in ("title", "abstract")
-            if f"{name}_raw" in row
-        }
-        return row | forms
+        """*row* with title and title_words for its title_raw; and so with the abstract."""
+        for name in ("title", "abstract"):
+            if f"{name}_raw" in row:
+                row = row | self._forms(name, row[f"{name}_raw"])
+        return row
 
-    def _plain(self, name: str, raw: str) -> str:
+    def _forms(self, name: str, raw: str) -> dict[str, str]:
         if (name, raw) not in self._known:
-            self._known[name, raw] = plain(raw, one_line=name == "title")
+            text = storable(plain(raw, one_line=name == "title"))
+            self._known[name, raw] = {name: text, f"{name}_words": pack_words(text)}
         return self._known[name, raw]

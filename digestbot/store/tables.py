@@ -175,6 +175,9 @@ papers = Table(
     Column("doi", StoredText),
     Column("url", StoredText, nullable=False),
     Column("pdf_url", StoredText),
+    # Folded, by `text.pack_words`: a text is taken apart once, and not at each matching.
+    Column("title_words", StoredText),
+    Column("abstract_words", StoredText),
 )
 
 # The log. AUTOINCREMENT, so that SQLite never gives a number twice either. The paper leads in the

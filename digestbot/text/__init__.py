@@ -8,6 +8,17 @@ filters.
 
 from digestbot.text.cleaning import Emphasis, emphases, plain
 from digestbot.text.plurals import forms
-from digestbot.text.splitting import Word, fold, words
+from digestbot.text.splitting import Word, fold, folded_words, pack_words, unpack_words, words
 
-__all__ = ["Emphasis", "Word", "emphases", "fold", "forms", "plain", "words"]
+__all__ = [
+    "Emphasis",
+    "Word",
+    "emphases",
+    "fold",
+    "folded_words",
+    "forms",
+    "pack_words",
+    "plain",
+    "unpack_words",
+    "words",
+]

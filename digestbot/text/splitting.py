@@ -2,8 +2,18 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
+from string import ascii_letters, digits
 from typing import NamedTuple
+
+RULES = f"1/{unicodedata.unidata_version}"
+"""
+Names the rules by which a text becomes words; those of Unicode are Python's.
+
+Raise the first number with any change of what `words` gives: words that are stored were made by the
+rules that stand beside them, and others are not believed.
+"""
 
 # What casefold and decomposition leave of European letters that have a plain form; the joiners
 # are seen by nobody.
@@ -75,6 +85,35 @@ def words(text: str) -> tuple[Word, ...]:
         else:
             out.extend(_folded(word, start, end))
     return tuple(out)
+
+
+_RULES_HEAD = f"{RULES} "
+_LETTERS = {ord(char): char.lower() for char in ascii_letters + digits}
+_ASCII = str.maketrans({chr(code): _LETTERS.get(code, " ") for code in range(128)})
+
+
+def folded_words(text: str) -> list[str]:
+    """
+    The words of *text* as `words` gives them, without their places.
+
+    In ASCII words are runs of letters and digits, but for ``+`` and ``#``; cut like that, the
+    thousand papers of a day take 0.05 s and not 0.17 s.
+    """
+    if text.isascii() and "+" not in text and "#" not in text:
+        return text.translate(_ASCII).split()
+    return [word.text for word in words(text)]
+
+
+def pack_words(text: str) -> str:
+    """The words of *text* as one text that can be stored, with the rules they were made by."""
+    return _RULES_HEAD + " ".join(folded_words(text))
+
+
+def unpack_words(packed: str | None) -> Sequence[str] | None:
+    """The words that `pack_words` packed; None if there are none, or by other rules."""
+    if packed is None or not packed.startswith(_RULES_HEAD):
+        return None
+    return packed[len(_RULES_HEAD) :].split()
 
 
 @lru_cache(maxsize=10_000)

@@ -15,7 +15,7 @@ from digestbot.filters import Filter, parse_filter
 from digestbot.filters.language import ATOMS
 from digestbot.filters.tree import AllOf, AnyOf, Exact, Node, NoneOf, Regex, Words
 from digestbot.model import Announcement, AnnounceType, Author
-from digestbot.text import words
+from digestbot.text import pack_words, words
 from tests.factories import NOW, make_announcement, make_paper
 
 WORDS = (
@@ -135,10 +135,13 @@ _texts = st.lists(
 def announcements(draw: st.DrawFn) -> Announcement:
     """An announcement whose words, names and codes are those of `filters`."""
     categories = tuple(draw(st.lists(st.sampled_from(CATEGORIES), max_size=3, unique=True)))
+    title, abstract = draw(_texts), draw(_texts)
     paper = make_paper(
         id=draw(st.sampled_from(IDS)),
-        title=draw(_texts),
-        abstract=draw(_texts),
+        title=title,
+        abstract=abstract,
+        title_words=draw(st.sampled_from((None, pack_words(title)))),
+        abstract_words=draw(st.sampled_from((None, pack_words(abstract), "0/1 other rules"))),
         comment=draw(st.one_of(st.none(), _texts)),
         journal_ref=draw(st.one_of(st.none(), _texts)),
         doi=draw(st.one_of(st.none(), st.sampled_from(DOIS))),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from digestbot.model import AnnounceType, Author, FetchedPaper
 from digestbot.store import Ingested, Store
+from digestbot.text import pack_words
 from tests.store.samples import DAY, MINUTE, NOW, fetched, ingest, log
 
 NEW, CROSS, REPLACE = AnnounceType.NEW, AnnounceType.CROSS, AnnounceType.REPLACE
@@ -46,6 +47,8 @@ def test_a_paper_comes_back_as_the_source_gave_it_and_made_plain(store: Store) -
     assert paper.title.startswith("Poincaré maps in")
     assert paper.abstract == "First.\nSecond."
     assert paper.comment == "In honour of Gödel"
+    assert paper.title_words == pack_words(paper.title)
+    assert paper.abstract_words == pack_words(paper.abstract)
 
 
 def test_the_log_has_each_version_once_for_each_source(store: Store) -> None:
@@ -99,6 +102,7 @@ def test_mended_metadata_are_taken_over_without_a_new_announcement(store: Store)
     paper = store.papers.get("arxiv:2611.00001")
     assert paper is not None
     assert (paper.title, paper.title_raw, paper.comment) == ("Serverless", "Serverless", "8 pages")
+    assert paper.title_words == pack_words("Serverless")
 
 
 @pytest.mark.parametrize(

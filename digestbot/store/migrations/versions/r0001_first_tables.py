@@ -59,6 +59,8 @@ def upgrade() -> None:
         sa.Column("doi", sa.Text(), nullable=True),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("pdf_url", sa.Text(), nullable=True),
+        sa.Column("title_words", sa.Text(), nullable=True),
+        sa.Column("abstract_words", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("paper_id", "version", name=op.f("pk_papers")),
     )
     op.create_table(
