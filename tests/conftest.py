@@ -25,7 +25,9 @@ def pytest_configure(config: pytest.Config) -> None:
         if name != "DIGESTBOT_CORPUS":
             del os.environ[name]
     hypothesis.settings.register_profile("default", max_examples=25, deadline=None)
-    hypothesis.settings.register_profile("ci", max_examples=300, deadline=None)
+    # The same examples at every run: what was green stays green until somebody changes something.
+    # New ones are looked for by `make soak`, which may fail for what was there before.
+    hypothesis.settings.register_profile("ci", max_examples=300, deadline=None, derandomize=True)
     hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "default")
 
 

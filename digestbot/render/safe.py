@@ -15,11 +15,12 @@ from digestbot.text import Emphasis
 URL_MAX = 2000
 """Characters of a link; longer ones are cut by servers and clients, so they are not linked."""
 
-# Control characters, overrides of the writing direction (they make one text look like another),
-# invisible tags, lone surrogates and non-characters (neither can be encoded or parsed again).
+# Control characters, what has no width, overrides of the writing direction (they make one text
+# look like another), invisible tags, lone surrogates and non-characters (neither can be encoded or
+# parsed again).
 _INVISIBLE = re.compile(
-    r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
-    r"\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff\U000e0000-\U000e007f]"
+    r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060"
+    r"\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff\U000e0000-\U000e007f]"
 )
 _BREAKS = re.compile(r"[ \t]*[\n\r\v\f\x85\u2028\u2029]\s*")
 _BLANKS = re.compile(r"\s+")

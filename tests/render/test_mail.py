@@ -226,6 +226,11 @@ def test_any_edition_gives_sound_html_text_and_subject(
     assert ", 23 Nov" in subject
 
 
+def test_a_title_of_nothing_visible_gives_way_to_the_name(context: RenderContext) -> None:
+    edition = make_edition(papers=[], title="\xad\u200b\u2060")
+    assert render(edition, Form.SUBJECT, context).startswith("systems: ")
+
+
 LONG = (
     ("authors", make_paper(authors=tuple(Author(name=f"Author {n}") for n in range(3000)))),
     ("one long word", make_paper(title="w" * 10_000, abstract="w" * 10_000, comment="w" * 10_000)),
