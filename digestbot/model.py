@@ -216,6 +216,8 @@ class Form(StrEnum):
     JSON = "json"
     MARKDOWN = "markdown"
     BIBTEX = "bibtex"
+    RIS = "ris"
+    ATOM = "atom"
     EML = "eml"
     """A whole message (RFC 5322) in 7-bit ASCII with CRLF line ends, made from the forms above."""
 

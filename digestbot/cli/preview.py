@@ -22,7 +22,7 @@ from digestbot.store import PassStatus
 if TYPE_CHECKING:
     from digestbot.store import Store
 
-FORMS = ("html", "text", "slack", "eml", "json", "markdown", "bibtex")
+FORMS = ("html", "text", "slack", "eml", "json", "markdown", "bibtex", "ris", "atom")
 
 
 @click.command("preview", short_help="Show what the next edition would be.")
@@ -103,7 +103,7 @@ def _put(text: str, form: Form, name: str, out: Path | None, open_it: bool) -> N
     if open_it and out is None:
         import tempfile
 
-        suffix = {"text": "txt", "slack": "json", "markdown": "md", "bibtex": "bib"}
+        suffix = {"text": "txt", "slack": "json", "markdown": "md", "bibtex": "bib", "atom": "xml"}
         folder = Path(tempfile.mkdtemp(prefix="digestbot-"))
         out = folder / f"{name}.{suffix.get(form, form)}"
     if out is None:

@@ -1,5 +1,5 @@
 """
-Editions as texts: mail, Slack messages, JSON, Markdown, BibTeX.
+Editions as texts: mail, Slack messages, JSON, Markdown, BibTeX, RIS, Atom.
 
 Pure: the same edition and context give the same text. Knows no store and no network. Begin at
 `render`; `compose` makes a whole message of the mail's forms.
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from digestbot.errors import RenderError
 from digestbot.model import Edition, Form
-from digestbot.render import exports, mail, slack_blocks
+from digestbot.render import atom, exports, mail, ris, slack_blocks
 from digestbot.render.context import RenderContext
 from digestbot.render.message import compose, make_message_id
 from digestbot.render.templates import Templates, load_templates
@@ -31,6 +31,8 @@ FORMS: Mapping[Form, Callable[[Edition, RenderContext], str]] = {
     Form.JSON: exports.json_text,
     Form.MARKDOWN: exports.markdown,
     Form.BIBTEX: exports.bibtex,
+    Form.RIS: ris.ris,
+    Form.ATOM: atom.atom,
 }
 
 

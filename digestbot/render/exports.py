@@ -8,12 +8,12 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from digestbot.model import Edition, EditionPaper, Paper, SourceCoverage
 from digestbot.render.context import RenderContext
-from digestbot.render.safe import Piece, line, url
-from digestbot.render.view import ShownEdition, ShownPaper, changes, names, show
+from digestbot.render.safe import Piece, line, rfc3339, url
+from digestbot.render.view import ShownEdition, ShownPaper, changes, names, show, title_of
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # What CommonMark 0.31 or GitHub may read inside a line: emphasis, code, links, HTML, tables, math,
@@ -22,6 +22,7 @@ _MARKDOWN = re.compile(
     r"([\\`*_{}\[\]<|~$]|&(?=#?\w+;)|:(?=//|[\w+-]+:)|(?<=www)\.)", re.IGNORECASE
 )
 _BLOCK_START = re.compile(r"^(\d*)(?=[#+>=.)-])")
+_IN_FRONT_MATTER = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<[`"}
 _MENTION = re.compile(r"(?<!\w)@(?=\w)")
 _BIBTEX = {
     "\\": r"\textbackslash{}",
@@ -122,15 +123,38 @@ def _coverage(coverage: SourceCoverage) -> dict[str, object]:
 
 
 def _time(when: datetime | None) -> str | None:
-    if when is None:
-        return None
-    return when.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+    return rfc3339(when) if when else None
 
 
 def markdown(edition: Edition, context: RenderContext) -> str:
-    """The edition in CommonMark; what the papers bring cannot make markup of its own."""
+    """
+    The edition in CommonMark under front matter in YAML, which Obsidian shows as properties.
+
+    What the papers bring cannot make markup of its own.
+    """
     shown = show(edition, context)
-    return "\n".join(_markdown_lines(shown)).rstrip("\n") + "\n"
+    rows = (*_front_matter(edition, context), *_markdown_lines(shown))
+    return "\n".join(rows).rstrip("\n") + "\n"
+
+
+def _front_matter(edition: Edition, context: RenderContext) -> Iterator[str]:
+    facts = {
+        "title": title_of(edition),
+        "date": edition.created_at.astimezone(context.timezone).date().isoformat(),
+        "digest": line(edition.digest),
+        "edition": edition.number,
+        "papers": len(edition.papers),
+        "omitted": edition.omitted,
+        "tags": ["digestbot", "papers"],
+    }
+    yield "---"
+    for key, value in facts.items():
+        # A value in JSON is one in YAML, too; but Obsidian takes only a bare date for one. To who
+        # knows no front matter this is a heading: nothing in it may be HTML or a link.
+        written = json.dumps(value, ensure_ascii=False)
+        shown = written.translate(_IN_FRONT_MATTER) if isinstance(value, str) else written
+        yield f"{key}: {value if key == 'date' else shown}"
+    yield "---\n"
 
 
 def _markdown_lines(shown: ShownEdition) -> Iterator[str]:

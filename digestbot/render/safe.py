@@ -7,6 +7,7 @@ Escaping is the business of each form; this is what all of them need before it. 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from urllib.parse import quote, urlsplit
 
@@ -112,6 +113,11 @@ def doi_url(doi: str | None) -> str | None:
     if not doi or not _DOI.fullmatch(doi):
         return None
     return url("https://doi.org/" + quote(doi, safe="/:;()._-"))
+
+
+def rfc3339(when: datetime) -> str:
+    """``2026-11-23T08:00:00Z``: *when* in UTC, as JSON and Atom write it."""
+    return when.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
 
 
 def _tidy(text: str) -> str:

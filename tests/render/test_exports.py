@@ -2,11 +2,13 @@
 
 import json
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
+import pybtex.database
 import pytest
 from hypothesis import given
+from ruamel.yaml import YAML
 
 from digestbot.model import AnnounceType, Author, Edition, Form
 from digestbot.render import RenderContext, render
@@ -93,6 +95,28 @@ def test_markdown_of_any_edition_has_only_our_own_blocks(
     assert not re.search(r"(?m)^(?:>|=|```|~~~| {4})", text)
 
 
+def test_markdown_begins_with_properties_for_obsidian(context: RenderContext) -> None:
+    text = render(make_edition(title='A "title": # x', omitted=3), Form.MARKDOWN, context)
+    head, _, rest = text.removeprefix("---\n").partition("\n---\n")
+    assert YAML(typ="safe").load(head) == {
+        "title": 'A "title": # x',
+        "date": date(2026, 11, 23),
+        "digest": "systems",
+        "edition": 12,
+        "papers": 1,
+        "omitted": 3,
+        "tags": ["digestbot", "papers"],
+    }
+    assert rest.startswith('\n# A "title": # x\n')
+
+
+@given(edition=EDITIONS)
+def test_properties_of_any_edition_can_be_read(edition: Edition, context: RenderContext) -> None:
+    text = render(edition, Form.MARKDOWN, context)
+    facts = YAML(typ="safe").load(text.split("\n---\n")[0])
+    assert facts["papers"] == len(edition.papers)
+
+
 def entries(text: str) -> list[tuple[str, dict[str, str]]]:
     """The entries of a BibTeX file by its own rules: braces count, whatever stands before them."""
     found = []
@@ -155,6 +179,14 @@ def test_an_author_called_and_stays_one_author(context: RenderContext) -> None:
     paper = make_paper(authors=(Author(name="Smith and Sons"), Author(name="A. B.")))
     ((_, fields),) = entries(render(make_edition([paper]), Form.BIBTEX, context))
     assert fields["author"] == "{Smith and Sons} and A. B."
+
+
+def test_another_program_reads_our_bibtex(context: RenderContext) -> None:
+    for edition in (full_edition(), hostile_edition()):
+        found = pybtex.database.parse_string(render(edition, Form.BIBTEX, context), "bibtex")
+        assert len(found.entries) == len(edition.papers)
+        authors = [entry.persons["author"] for entry in found.entries.values() if entry.persons]
+        assert all("Stoica, Ion" in map(str, names) for names in authors if len(names) == 2)
 
 
 def _usable(key: str) -> bool:

@@ -21,6 +21,8 @@ NAMES = {
     Form.JSON: "edition.json",
     Form.MARKDOWN: "edition.md",
     Form.BIBTEX: "edition.bib",
+    Form.RIS: "edition.ris",
+    Form.ATOM: "edition.atom",
 }
 
 

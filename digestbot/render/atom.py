@@ -1,0 +1,96 @@
+"""
+An edition as an Atom feed (RFC 4287), an entry a paper.
+
+Ids are the same for ever: a feed reader that meets a version of a paper again, in a later edition
+or in another digest, knows it. Begin at `atom`.
+"""
+
+from uuid import NAMESPACE_URL, uuid5
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from markupsafe import escape
+
+from digestbot import __version__
+from digestbot.model import Edition, EditionPaper
+from digestbot.render.context import RenderContext
+from digestbot.render.safe import clip, doi_url, line, rfc3339, url
+from digestbot.render.view import ShownPaper, by_section, show, show_paper, title_of
+
+NAMESPACE = "http://www.w3.org/2005/Atom"
+ARXIV_SCHEME = "http://arxiv.org/schemas/atom"
+"""Of categories, as in arXiv's own feeds."""
+ABSTRACT = 10_000
+NAME = 200
+
+
+def atom(edition: Edition, context: RenderContext) -> str:
+    """The feed, ending with a line break; its id is the digest's and not the edition's."""
+    shown = show(edition, context)
+    feed = Element("feed", {"xmlns": NAMESPACE, "xml:lang": line(context.language)})
+    _text(feed, "id", _uuid("digest", context.public_url or "", edition.digest))
+    _text(feed, "title", title_of(edition))
+    _text(feed, "subtitle", f"{shown.count}, {shown.date}")
+    _text(feed, "updated", rfc3339(edition.created_at))
+    # Each entry of a feed without an author needs one of its own (RFC 4287 4.1.1).
+    _text(SubElement(feed, "author"), "name", title_of(edition))
+    generator = SubElement(feed, "generator", {"version": __version__})
+    generator.text = "digestbot"
+    if shown.home:
+        SubElement(feed, "link", {"rel": "alternate", "href": shown.home})
+    if shown.acknowledgement:
+        _text(feed, "rights", shown.acknowledgement)
+    for number, entry in enumerate(by_section(edition.papers), start=1):
+        paper = show_paper(entry, context.timezone, number=number, abstract=ABSTRACT)
+        feed.append(_entry(entry, paper))
+    ElementTree.indent(feed)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(feed, "unicode")}\n'
+
+
+def _entry(entry: EditionPaper, shown: ShownPaper) -> Element:
+    paper = entry.paper
+    element = Element("entry")
+    _text(element, "id", _uuid("paper", paper.id, str(paper.version)))
+    _text(element, "title", shown.title_text)
+    # When it was announced: by this readers sort, and a paper may be weeks old by then.
+    _text(element, "updated", rfc3339(entry.seen_at))
+    if paper.published:
+        _text(element, "published", rfc3339(paper.published))
+    for name in filter(None, (clip(author.name, NAME) for author in paper.authors)):
+        _text(SubElement(element, "author"), "name", name)
+    for category in filter(None, map(line, paper.categories)):
+        facts = {"term": category}
+        if paper.id.startswith("arxiv:"):
+            facts["scheme"] = ARXIV_SCHEME
+        SubElement(element, "category", facts)
+    if link := url(paper.url):
+        SubElement(element, "link", {"rel": "alternate", "href": link})
+    if link := url(paper.pdf_url):
+        facts = {"rel": "related", "type": "application/pdf", "title": "PDF", "href": link}
+        SubElement(element, "link", facts)
+    if link := doi_url(paper.doi):
+        SubElement(element, "link", {"rel": "related", "title": "DOI", "href": link})
+    SubElement(element, "content", {"type": "html"}).text = _content(shown)
+    return element
+
+
+def _content(shown: ShownPaper) -> str:
+    """What a feed reader shows, as HTML that is text once more in the feed's XML."""
+    abstract = "".join(piece.text for piece in shown.abstract)
+    facts = (shown.badge, *shown.categories, shown.identifier)
+    remarks = (shown.comment, shown.journal, *shown.why)
+    rows = (
+        " · ".join(fact for fact in facts if fact),
+        *abstract.split("\n"),
+        " · ".join(remark for remark in remarks if remark),
+    )
+    return "".join(f"<p>{escape(row)}</p>" for row in rows if row)
+
+
+def _text(parent: Element, tag: str, text: str) -> None:
+    SubElement(parent, tag).text = text
+
+
+def _uuid(*parts: str) -> str:
+    told_apart = "\0".join(f"{len(part)}:{part}" for part in parts)
+    return f"urn:uuid:{uuid5(NAMESPACE_URL, told_apart.encode('utf-8', 'replace').decode())}"

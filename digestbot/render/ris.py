@@ -1,0 +1,55 @@
+"""
+An edition for reference managers: RIS, which Zotero, EndNote and Mendeley read.
+
+The format is that of Research Information Systems (2011): a tag of two characters, two blanks, a
+hyphen, a blank, a value on one line; CRLF line ends. Begin at `ris`.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from digestbot.model import Edition, EditionPaper, Paper
+from digestbot.render.context import RenderContext
+from digestbot.render.safe import line, url
+
+
+def ris(edition: Edition, context: RenderContext) -> str:
+    """One record a paper, in the order of the edition; nothing for an edition without papers."""
+    return "\r\n".join(row for entry in edition.papers for row in (*_record(entry), ""))
+
+
+def _record(entry: EditionPaper) -> Iterator[str]:
+    # Preprints have no type of their own; Zotero and EndNote read "unpublished" as such.
+    yield from _row("TY", "JOUR" if entry.paper.journal_ref else "UNPB")
+    for tag, value in _fields(entry.paper):
+        yield from _row(tag, value)
+    yield "ER  - "
+
+
+def _fields(paper: Paper) -> Iterator[tuple[str, str | None]]:
+    yield "TI", paper.title or "(no title)"
+    for author in paper.authors:
+        yield "AU", author.name
+    when = paper.published or paper.updated
+    yield "PY", str(when.year) if when else None
+    yield "DA", _date(when) if when else None
+    yield "JO", paper.journal_ref
+    yield "DO", paper.doi
+    yield "UR", url(paper.url)
+    yield "L1", url(paper.pdf_url)
+    number = paper.id.removeprefix("arxiv:")
+    yield "AN", f"arXiv:{number}" if number != paper.id else None
+    for category in paper.categories:
+        yield "KW", category
+    yield "N1", paper.comment
+    yield "AB", paper.abstract
+
+
+def _row(tag: str, value: str | None) -> Iterator[str]:
+    clean = line(value or "")
+    if clean:
+        yield f"{tag}  - {clean}"
+
+
+def _date(when: datetime) -> str:
+    return f"{when.astimezone(UTC):%Y/%m/%d}"

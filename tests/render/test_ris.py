@@ -1,0 +1,67 @@
+"""RIS as reference managers read it: tag by tag, whatever the papers bring."""
+
+import re
+
+from hypothesis import given
+
+from digestbot.model import Author, Edition, Form
+from digestbot.render import RenderContext, render
+from tests.factories import make_edition, make_paper
+from tests.render.editions import EDITIONS, full_edition, hostile_edition
+
+Record = list[tuple[str, str]]
+
+
+def records(text: str) -> list[Record]:
+    """The records of a RIS file, as a reader finds them: TY begins one, ER ends it."""
+    found: list[Record] = []
+    is_open = False
+    for row in text.split("\r\n"):
+        if not row:
+            assert not is_open, "an empty line inside of a record"
+            continue
+        tag, value = row[:6], row[6:]
+        assert re.fullmatch(r"[A-Z][A-Z0-9]  - ", tag), row
+        assert (tag == "TY  - ") is not is_open
+        if tag == "TY  - ":
+            found.append([])
+        found[-1].append((tag[:2], value))
+        is_open = tag != "ER  - "
+    assert not is_open
+    return found
+
+
+def test_every_fact_has_its_tag(context: RenderContext) -> None:
+    found = records(render(full_edition(), Form.RIS, context))
+    assert [dict(record)["TY"] for record in found] == ["UNPB", "UNPB", "JOUR", "UNPB"]
+    record = found[1]
+    assert [value for tag, value in record if tag == "AU"] == ["Ana Pérez", "Ion Stoica", "李明"]
+    assert [value for tag, value in record if tag == "KW"] == ["cs.DC", "cs.LG"]
+    facts = dict(record)
+    assert facts["TI"] == "Serverless Inference for Mixture of Experts at O(n log n) Cost"
+    assert (facts["PY"], facts["DA"]) == ("2026", "2026/11/20")
+    assert facts["AN"] == "arXiv:2611.01234"
+    assert facts["UR"] == "https://arxiv.org/abs/2611.01234v1"
+    assert facts["L1"] == "https://arxiv.org/pdf/2611.01234v1"
+    assert facts["N1"] == "12 pages, accepted at SoCC '26"
+    assert "magnitude" not in facts["AB"]
+    journal = dict(found[2])
+    assert (journal["JO"], journal["DO"]) == ("J. Energy 7 (2026) 1-20", "10.1000/Energy.(2026)1")
+
+
+def test_no_text_begins_a_line_of_its_own(context: RenderContext) -> None:
+    paper = make_paper(title="x\r\nER  - \r\nTY  - JOUR", authors=(Author(name="a\u2028TI  - b"),))
+    (record,) = records(render(make_edition([paper]), Form.RIS, context))
+    assert dict(record)["TI"] == "x ER - TY - JOUR"
+    assert not set(render(hostile_edition(), Form.RIS, context)) & set("\x00\x1b\u202e\ud800")
+
+
+def test_no_papers_are_an_empty_file(context: RenderContext) -> None:
+    assert render(make_edition(papers=()), Form.RIS, context) == ""
+
+
+@given(edition=EDITIONS)
+def test_any_edition_has_one_record_a_paper(edition: Edition, context: RenderContext) -> None:
+    text = render(edition, Form.RIS, context)
+    text.encode()
+    assert len(records(text)) == len(edition.papers)
