@@ -8,7 +8,7 @@ has enough papers to speak of. Reads values, changes nothing. Begin at `doubts`.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from digestbot.backtest import Bits, combined, hit_bits
+from digestbot.backtest import Bits, judge
 from digestbot.filters import Filter, hits
 from digestbot.filters.tree import AllOf, AnyOf, Atom, Exact, Node, NoneOf, Path, Words, atoms
 from digestbot.model import Announcement
@@ -86,16 +86,17 @@ def _bare(atom: Words) -> Words:
 
 
 def _by_evidence(filter_: Filter, papers: Sequence[Announcement]) -> Iterator[Doubt]:
-    found = hit_bits(filter_, papers)
+    from digestbot.filters.index import Batch
+
+    judged = judge(filter_, Batch.of(papers))
     everything = (1 << len(papers)) - 1
-    matched = combined(filter_.root, found, everything)
-    if found and matched == everything:
+    if judged.found and judged.matched == everything:
         yield Doubt(path=(), message=f"matches every one of {len(papers)} papers")
-    if found and not matched:
+    if judged.found and not judged.matched:
         yield Doubt(path=(), message=f"matches none of {len(papers)} papers")
-    for atom in dict.fromkeys(filter_.atoms()):
-        yield from _silent(atom, found[atom], papers)
-        yield from _loud(filter_, atom, found, matched, len(papers))
+    for atom, alone in judged.alone.items():
+        yield from _silent(atom, judged.found[atom], papers)
+        yield from _loud(atom, alone, len(papers))
 
 
 def _silent(atom: Atom, bits: Bits, papers: Sequence[Announcement]) -> Iterator[Doubt]:
@@ -122,13 +123,9 @@ def _other_form(atom: Exact, papers: Sequence[Announcement]) -> str | None:
     return None
 
 
-def _loud(
-    filter_: Filter, atom: Atom, found: dict[Atom, Bits], matched: Bits, total: int
-) -> Iterator[Doubt]:
+def _loud(atom: Atom, alone: Bits, total: int) -> Iterator[Doubt]:
     if not isinstance(atom, Words):  # a category is meant to be wide
         return
-    everything = (1 << total) - 1
-    alone = matched & ~combined(filter_.root, {**found, atom: 0}, everything)
     if (share := alone.bit_count() / total) > LOUD:
         message = f'"{atom.in_words()}" alone brings {share:.0%} of all papers'
         yield Doubt(path=atom.path, message=message)

@@ -1,5 +1,6 @@
 """What a filter would have brought, against the obvious evaluator."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digestbot.backtest import backtest, hit_bits, matching, places
-from digestbot.filters import evaluate, parse_filter
+from digestbot.backtest import backtest, judge, places
+from digestbot.filters import Filter, evaluate, parse_filter
+from digestbot.filters.index import Batch
+from digestbot.filters.tree import AllOf, AnyOf, Atom, Node, NoneOf
 from digestbot.model import Announcement, FetchedPaper
 from digestbot.store import Store
 from tests.factories import make_announcement, make_paper
@@ -32,10 +35,34 @@ TREES = st.recursive(
 
 
 @given(tree=TREES, min_score=st.none() | st.floats(0, 6))
-def test_bits_say_what_the_evaluator_says(tree: object, min_score: float | None) -> None:
+def test_the_judgement_is_that_of_the_evaluator(tree: object, min_score: float | None) -> None:
     filter_ = parse_filter({"all": [tree], "min_score": min_score})
-    found = set(places(matching(filter_, PAPERS, hit_bits(filter_, PAPERS))))
-    assert found == {i for i, row in enumerate(PAPERS) if evaluate(filter_, row).matched}
+    judged = judge(filter_, Batch.of(PAPERS))
+    matched = matching(filter_)
+    assert set(places(judged.matched)) == matched
+    for atom, bits in judged.found.items():
+        assert set(places(bits)) == matching(Filter(root=atom))
+    for atom, bits in judged.alone.items():
+        rest = replace(filter_, root=without(filter_.root, atom))
+        assert set(places(bits)) == matched - matching(rest)
+
+
+def matching(filter_: Filter) -> set[int]:
+    return {i for i, row in enumerate(PAPERS) if evaluate(filter_, row).matched}
+
+
+def without(node: Node, atom: Atom) -> Node:
+    """As if *atom* were a word that nobody ever wrote."""
+    if isinstance(node, (AllOf, AnyOf, NoneOf)):
+        return replace(node, children=tuple(without(child, atom) for child in node.children))
+    return parse_filter("xyzzy").root if node == atom else node
+
+
+def test_what_a_term_adds_alone_knows_the_least_score(store: Store, configured: LoadConfig) -> None:
+    config = configured("  d: {filter: {any: [{title: gpu}, {title: cloud}], min_score: 4}}\n")
+    ingest(store, paper(1, "GPUs in the Cloud"), paper(2, "GPUs"))
+    found = backtest(store, config, config.digests["d"], since=MONDAY - DAY, now=MONDAY)
+    assert [(t.term, t.alone) for t in found.terms] == [("title: gpu", 1), ("title: cloud", 1)]
 
 
 def ingest(store: Store, *papers: FetchedPaper, source: str = "a", day: int = 0) -> None:

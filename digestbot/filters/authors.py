@@ -8,7 +8,7 @@ is compared is folded, so accents, case and hyphens do not matter. Begin at `may
 import re
 from dataclasses import dataclass
 
-from digestbot.text import plain, words
+from digestbot.text import folded_words, plain, words
 
 PARTICLES = frozenset({
     "al", "af", "av", "ben", "bin", "d", "da", "dal", "das", "de", "degli", "dei", "del", "della",
@@ -51,6 +51,24 @@ def may_be(wanted: Name, author: str) -> bool:
     both sides have them: "Ion Stoica" finds "I. Stoica" and "Ion A. Stoica", not "Ivan Stoica".
     """
     return any(_agree(wanted, name) for name in _readings(author, wanted))
+
+
+def letters(name: Name) -> str:
+    """Letters in a row that are in the `run_of_letters` of all whom `may_be` takes for *name*."""
+    return "".join(_without_particles(name.family))
+
+
+def run_of_letters(author: str) -> str:
+    """
+    All letters of a printed name in a row, twice, so that they hold every reading of its family.
+
+    A family name is some words in a row of the printed name, or of the name turned around ("Gogh,
+    Vincent van"). Empty if the name has to be taken apart to be sure.
+    """
+    if any(sign in author for sign in ",\\$"):
+        return ""
+    found = folded_words(author)
+    return "" if not found or found[-1] in SUFFIXES else "".join(found) * 2
 
 
 def _readings(author: str, wanted: Name) -> tuple[Name, ...]:

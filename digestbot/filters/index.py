@@ -40,8 +40,12 @@ class Hits:
 
     def of(self, key: int) -> tuple[Announcement, ...]:
         """What the filter of that key lets in, in the order of the batch."""
+        return tuple(self.batch.announcements[place] for place in self.places_of(key))
+
+    def places_of(self, key: int) -> Array:
+        """Where in the batch that stands."""
         first, end = np.searchsorted(self.keys, [key, key + 1])
-        return tuple(self.batch.announcements[place] for place in self.places[first:end])
+        return self.places[first:end]
 
     def by_key(self) -> Iterator[tuple[int, tuple[Announcement, ...]]]:
         """Each filter that lets something in, and what."""

@@ -23,7 +23,7 @@ from digestbot.filters.arrays import (
     rolled,
     spread,
 )
-from digestbot.filters.authors import Name, may_be, parse_name
+from digestbot.filters.authors import Name, letters, may_be, parse_name, run_of_letters
 from digestbot.filters.batch import FIELDS, Batch, Stream
 from digestbot.filters.builder import ASK_AUTHOR, ASK_EXACT, IN_TITLE, name_keys
 from digestbot.filters.evaluate import TITLE_FACTOR, hits
@@ -35,6 +35,8 @@ BLOCK = 1024
 """Papers whose bits are in a row."""
 CHUNK = 8192
 """Formulas evaluated together, so that what is made on the way stays in the cache."""
+FEW_AUTHORS = 1000
+"""Authors asked about, up to which each is looked for by the letters of the family name."""
 NAME_MAX = 30
 """Words of an author's name; longer ones are compared with every author asked about."""
 
@@ -243,7 +245,7 @@ def _word_hits(segment: Segment, batch: Batch) -> Iterator[Pairs]:
         return
     stream = batch.stream(mask)
     meant = _Meant.of(segment, batch)
-    distinct = _distinct(stream, len(meant.families))
+    distinct = _distinct(stream, meant)
     singles = (segment.single_words, segment.single_atoms, segment.single_masks)
     begun = (segment.begun_texts, segment.begun_atoms, segment.begun_masks)
     count = len(meant.families)
@@ -293,9 +295,15 @@ def _beginnings(segment: Segment, batch: Batch) -> Pairs:
     return word[by_word], means[by_word]
 
 
-def _distinct(stream: Stream, words: int) -> Stream:
-    """The stream without repetitions within a field of a paper, in another order."""
-    codes = (stream.papers * _FIELD_CODES + stream.fields) * words + stream.words
+def _distinct(stream: Stream, meant: _Meant) -> Stream:
+    """The words that stand for something, each once in a field of a paper, in another order."""
+    words = len(meant.families)
+    stands_for = np.zeros(words, dtype=bool)
+    stands_for[meant.by_word[0]] = True
+    stands_for[meant.by_beginning[0]] = True
+    wanted = np.flatnonzero(stands_for[stream.words])
+    papers, fields = stream.papers[wanted], stream.fields[wanted]
+    codes = (papers * _FIELD_CODES + fields) * words + stream.words[wanted]
     codes.sort()  # np.unique takes three times as long
     found = codes[np.diff(codes, prepend=-1) != 0]
     rest, word = np.divmod(found, words)
@@ -471,15 +479,7 @@ class _JoinedTexts:
 
     def with_characters(self, characters: str, fields: Sequence[str]) -> set[int]:
         """The papers that have these characters, and perhaps some more."""
-        return {paper for field in fields for paper in self._in_field(characters, field)}
-
-    def _in_field(self, characters: str, field: str) -> Iterator[int]:
-        text, ends = self._joined(field)
-        place = text.find(characters)
-        while place >= 0:
-            paper = bisect_left(ends, place + 1)
-            yield paper
-            place = text.find(characters, ends[paper])
+        return {paper for field in fields for paper in _places_in(*self._joined(field), characters)}
 
     def _joined(self, field: str) -> tuple[str, list[int]]:
         if field not in self._fields:
@@ -495,7 +495,8 @@ def _author_hits(segment: Segment, batch: Batch) -> Iterator[tuple[int, int]]:
     names = batch.authors
     known: dict[int, Name] = {}
     by_name = np.argsort(names.of, kind="stable")
-    for number, place in _author_candidates(segment, names.texts):
+    few = _few_names(segment, names.texts)
+    for number, place in _author_candidates(segment, names.texts, few):
         if place not in known:
             known[place] = _name(_atom(segment, place))
         if may_be(known[place], names.texts[number]):
@@ -510,12 +511,44 @@ def _name(atom: Atom) -> Name:
     return atom.name
 
 
-def _author_candidates(segment: Segment, names: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Pairs (name, place among the asked) of which the family names agree."""
+def _few_names(segment: Segment, names: Sequence[str]) -> Iterable[int]:
+    """
+    The names that are worth taking apart.
+
+    Where few authors are asked about, those that have a family name's letters somewhere: for the
+    80,000 names of a month 0.2 s instead of 2.5 s.
+    """
+    asked = np.unique(segment.family_asked).tolist()
+    if len(asked) > FEW_AUTHORS:
+        return range(len(names))
+    runs = [run_of_letters(name) for name in names]
+    ends = offsets(np.array([len(run) + 1 for run in runs], dtype=np.int64))[1:].tolist()
+    text = "".join(f"{run}\n" for run in runs)
+    found = {number for number, run in enumerate(runs) if not run}
+    for place in asked:
+        found |= _places_in(text, ends, letters(_name(_atom(segment, place))))
+    return sorted(found)
+
+
+def _places_in(text: str, ends: Sequence[int], wanted: str) -> set[int]:
+    """Which of the texts that were joined to one, and end there, hold *wanted*."""
+    found = set()
+    place = text.find(wanted)
+    while place >= 0:
+        number = bisect_left(ends, place + 1)
+        found.add(number)
+        place = text.find(wanted, ends[number])
+    return found
+
+
+def _author_candidates(
+    segment: Segment, names: Sequence[str], few: Iterable[int]
+) -> Iterator[tuple[int, int]]:
+    """Pairs (one of the few names, place among the asked) of which the family names agree."""
     keys: list[str] = []
     owners: list[int] = []
-    for number, name in enumerate(names):
-        parsed = parse_name(name)
+    for number in few:
+        parsed = parse_name(names[number])
         if len(parsed.family) + len(parsed.given) > NAME_MAX:  # or the keys would be long
             yield from ((number, int(place)) for place in np.unique(segment.family_asked))
             continue

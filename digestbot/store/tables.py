@@ -79,8 +79,8 @@ class StoredText(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         return None if value is None else storable(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        return value
+    # No process_result_value: one that gives back what it gets costs a window of 20,000 papers a
+    # quarter of the time that it takes to read them.
 
 
 class StoredJson(TypeDecorator[Any]):

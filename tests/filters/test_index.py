@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from digestbot.errors import InvalidIndex
 from digestbot.filters import Filter, evaluate, matching, parse_filter, saving
-from digestbot.filters.authors import may_be, parse_name
+from digestbot.filters.authors import letters, may_be, parse_name, run_of_letters
 from digestbot.filters.builder import family_keys, name_keys
 from digestbot.filters.evaluate import hits
 from digestbot.filters.index import Batch, Hits, Index
@@ -58,14 +58,18 @@ def titled(title: str, **fields: Any) -> Announcement:
     return make_announcement(paper=make_paper(**(empty | {"title": title} | fields)))
 
 
-@given(st.lists(filters, max_size=12), st.lists(announcements(), max_size=8))
+@given(
+    st.lists(filters, max_size=12), st.lists(announcements(), max_size=8), st.sampled_from((0, 99))
+)
 def test_it_gives_what_the_evaluator_gives(
-    given_filters: list[Filter], told: list[Announcement]
+    given_filters: list[Filter], told: list[Announcement], few_authors: int
 ) -> None:
     numbered = dict(enumerate(given_filters))
     index = index_of(numbered)
     wanted = expected(numbered, told)
-    assert pairs(index.match(Batch.of(told))) == wanted
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matching, "FEW_AUTHORS", few_authors)
+        assert pairs(index.match(Batch.of(told))) == wanted
     index.merge()
     assert pairs(index.match(Batch.of(told))) == wanted
 
@@ -178,10 +182,24 @@ def test_names_of_any_length_are_compared() -> None:
     assert pairs(index.match(Batch.of(told))) == expected(numbered, told)
 
 
-@given(st.sampled_from(NAMES), st.sampled_from(NAMES))
-def test_who_may_be_an_author_shares_a_family_key(wanted: str, author: str) -> None:
-    if may_be(parse_name(wanted), author):
-        assert family_keys(parse_name(wanted)) & name_keys(parse_name(author))
+PIECES = st.sampled_from((
+    "Ma", "Wei-Ying", "van", "van der", "Vander", "Berg", "Vandenberg", "J.", "J.P.", "de", "José",
+    "O'Neil", "Jr.", "The", "ATLAS", "Collaboration", "E", "李明", r"M\"uller", "Müller", ",", "+",
+))  # fmt: skip
+ANY_NAME = st.one_of(
+    st.sampled_from(NAMES), st.lists(PIECES, min_size=1, max_size=4).map(" ".join), st.text()
+)
+
+
+@given(ANY_NAME, ANY_NAME, st.booleans())
+def test_who_may_be_an_author_shares_a_family_key_and_its_letters(
+    wanted: str, author: str, same: bool
+) -> None:
+    author = " ".join(reversed(wanted.split())) if same else author
+    name = parse_name(wanted)
+    if name.family and may_be(name, author):
+        assert family_keys(name) & name_keys(parse_name(author))
+        assert letters(name) in (run_of_letters(author) or letters(name))
 
 
 def test_the_score_is_the_evaluators_to_the_last_bit() -> None:
