@@ -1,13 +1,15 @@
 """
 Mail addresses: exactly one mailbox, fit for an SMTP command and a header (RFC 5321, RFC 5322).
 
-Knows nothing of sending. Begin at `check_address`.
+And the Message-IDs, which look alike. Knows nothing of sending. Begin at `check_address`.
 """
 
+import base64
+import hashlib
 import re
 from dataclasses import dataclass
 
-from digestbot.errors import InvalidAddress
+from digestbot.errors import InvalidAddress, InvalidValue
 
 LOCAL_MAX = 64
 """Octets before the @ (RFC 5321 4.5.3.1.1)."""
@@ -19,6 +21,7 @@ ADDRESS_MAX = 254
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _BRACKETED = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]*)>")
+_RIGHT_SIDE = re.compile(r"[A-Za-z0-9.-]{1,255}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -69,6 +72,25 @@ def check_mailbox(text: str) -> Mailbox:
     if _CONTROL.search(name):
         raise InvalidAddress(f'"{_shown(text)}" has a control character in its name')
     return Mailbox(name=name, address=check_address(found["address"]))
+
+
+def make_message_id(*parts: str, domain: str) -> str:
+    """
+    The Message-ID that stands for *parts*: the same for ever, so that a repeat can be recognised.
+
+    Args:
+        parts: What is unique together, such as the edition and the destination.
+        domain: The right side; ours, since it makes the left side unique in the world.
+
+    Raises:
+        InvalidValue: *domain* cannot stand in a Message-ID.
+    """
+    if not _RIGHT_SIDE.fullmatch(domain):
+        raise InvalidValue(f'"{_shown(domain)}" cannot be the right side of a Message-ID')
+    told_apart = "\0".join(f"{len(part)}:{part}" for part in parts)
+    digest = hashlib.sha256(told_apart.encode("utf-8", "surrogatepass")).digest()
+    left = base64.b32encode(digest[:20]).decode("ascii").lower()
+    return f"<{left}@{domain}>"
 
 
 def _check_local(local: str, address: str) -> None:

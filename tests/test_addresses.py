@@ -1,11 +1,16 @@
 """What is a mail address to us, and what is refused, each with its reason."""
 
+from email import message_from_string
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digestbot.addresses import Mailbox, check_address, check_mailbox
-from digestbot.errors import InvalidAddress
+from digestbot.addresses import Mailbox, check_address, check_mailbox, make_message_id
+from digestbot.errors import InvalidAddress, InvalidValue
+from digestbot.render import compose
+from tests.factories import NOW
+from tests.render.editions import HOSTILE
 
 
 @pytest.mark.parametrize(
@@ -89,3 +94,35 @@ def test_a_mailbox_is_an_address_with_or_without_a_name(text: str, mailbox: Mail
 def test_what_is_no_mailbox_is_refused(text: str) -> None:
     with pytest.raises(InvalidAddress):
         check_mailbox(text)
+
+
+def test_message_id_is_the_same_for_the_same_parts_only() -> None:
+    first = make_message_id("systems/12", "email:a@example.org", domain="example.org")
+    assert first == make_message_id("systems/12", "email:a@example.org", domain="example.org")
+    assert first != make_message_id("systems/1", "2email:a@example.org", domain="example.org")
+    assert first != make_message_id("systems/12", "email:b@example.org", domain="example.org")
+    assert first.endswith("@example.org>")
+
+
+@given(st.lists(st.sampled_from(HOSTILE) | st.text()))
+def test_message_id_of_anything_is_valid(parts: list[str]) -> None:
+    message_id = make_message_id(*parts, domain="example.org")
+    assert message_id.isascii()
+    assert len(message_id) < 78
+    mail = compose(
+        subject="",
+        html="<p>",
+        text="",
+        sender="a@example.org",
+        recipient="b@example.org",
+        message_id=message_id,
+        date=NOW,
+        list_id="<x.example.org>",
+    )
+    assert message_from_string(mail)["Message-ID"] == message_id
+
+
+@pytest.mark.parametrize("domain", ["", "a b", "exa\nmple.org", "a@b"])
+def test_message_id_needs_a_domain(domain: str) -> None:
+    with pytest.raises(InvalidValue, match="Message-ID"):
+        make_message_id("x", domain=domain)

@@ -107,6 +107,23 @@ def show_delivery(app: App, number: int) -> int:
     return 0
 
 
+@command.command("release")
+@click.argument("numbers", type=NUMBER, nargs=-1)
+@click.pass_obj
+def release(app: App, numbers: tuple[int, ...]) -> int:
+    """Queue deliveries again that were quarantined: all, or those with these numbers."""
+    config = app.config()
+    quarantined = (DeliveryState.QUARANTINED,)
+    with app.store(config) as store:
+        found = store.outbox.list(states=quarantined, limit=1_000_000)
+        ids = numbers or tuple(d.id for d in found)
+        released = store.outbox.requeue(ids, app.clock(), states=quarantined)
+    app.show({"queued": released}, lambda: f"{released} queued again")
+    if released < len(ids):
+        app.say(f"{len(ids) - released} left as they are: not quarantined; see 'list'")
+    return 0 if released == len(ids) else 1
+
+
 @command.command("retry")
 @click.argument("numbers", type=NUMBER, nargs=-1)
 @click.option("--all", "every", is_flag=True, help="All that status tells of as failed.")

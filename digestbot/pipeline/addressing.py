@@ -5,9 +5,10 @@ from datetime import datetime
 from email.utils import parseaddr
 from urllib.parse import quote
 
+from digestbot.addresses import make_message_id
 from digestbot.config import Config, DigestConfig
 from digestbot.model import Delivery, DestinationKind, Edition, Form
-from digestbot.render import RenderContext, Templates, compose, make_message_id
+from digestbot.render import RenderContext, Templates, compose
 
 NO_SENDER = "Digests <digestbot@localhost>"
 """In the .eml files of a folder where no SMTP server, and so no sender, is configured."""

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -141,9 +142,7 @@ class _Run:
     async def claim_and_send(self) -> bool:
         """Whether there was anything to claim."""
         kinds = frozenset(DestinationKind) - self._given_up
-        claimed = await asyncio.to_thread(
-            self._store.outbox.claim, self._clock(), lease_s=LEASE_S, kinds=kinds, limit=CLAIM
-        )
+        claimed = await asyncio.to_thread(self._claim, kinds)
         gate = asyncio.Semaphore(AT_ONCE)
         held = {delivery.id: delivery.attempts for delivery in claimed}
 
@@ -159,6 +158,11 @@ class _Run:
             renewing.cancel()
         return bool(claimed)
 
+    def _claim(self, kinds: Collection[DestinationKind]) -> tuple[Delivery, ...]:
+        """What is due; at the end, alone, what others have died of."""
+        claim = partial(self._store.outbox.claim, self._clock(), lease_s=LEASE_S, kinds=kinds)
+        return claim(limit=CLAIM) or claim(limit=1, suspects=True)
+
     async def _renew(self, held: Mapping[int, int]) -> None:
         """Keep the claims that are still worked on, until cancelled."""
         while True:
@@ -172,9 +176,8 @@ class _Run:
     async def _deliver(self, delivery: Delivery) -> None:
         """One delivery and its fence; a claim that is not worked on goes back as it was."""
         if delivery.destination.kind in self._given_up:
-            await asyncio.to_thread(
-                self._store.outbox.release, delivery.id, attempt=delivery.attempts
-            )
+            held = {delivery.id: delivery.attempts}
+            await asyncio.to_thread(self._store.outbox.give_back, held, self._clock())
             return
         try:
             await self._send(delivery)

@@ -12,7 +12,6 @@ from digestbot.filters import evaluate
 from digestbot.model import (
     REPLACEMENTS,
     Announcement,
-    Destination,
     Edition,
     EditionPaper,
     Form,
@@ -21,7 +20,7 @@ from digestbot.model import (
     Verdict,
 )
 from digestbot.pipeline.addressing import message_domain, render_context
-from digestbot.render import Templates, make_message_id, render
+from digestbot.render import Templates, render
 from digestbot.store import DigestState, SourceState, Store
 
 log = logging.getLogger(__name__)
@@ -160,9 +159,16 @@ def _make(
         return EditionMade(digest=digest.name)
     context = render_context(config, templates, digest, next_edition_at=next_due_at)
     bodies = {form: render(edition, form, context) for form in BODIES}
-    addressed = tuple(_addressed(store, config, digest, edition))
+    confirmed = store.subscriptions.confirmed(digest.name)
     edition_id = store.editions.record(
-        digest.name, edition, selection.omitted, bodies, addressed, next_due_at, now
+        digest.name,
+        edition,
+        selection.omitted,
+        bodies,
+        [(subscription.destination, subscription.id) for subscription in confirmed],
+        next_due_at,
+        now,
+        message_domain=message_domain(config),
     )
     if edition_id is None:
         # Another process was first, and its edition is as good as ours; or the slot had its edition
@@ -175,7 +181,7 @@ def _make(
         edition=edition.name,
         papers=len(edition.papers),
         omitted=edition.omitted,
-        deliveries=len(addressed),
+        deliveries=len(confirmed),
     )
 
 
@@ -278,16 +284,3 @@ def _with_previous(store: Store, entries: Iterable[EditionPaper]) -> tuple[Editi
     updated = {e.paper.id: e.paper.version for e in entries if e.type in REPLACEMENTS}
     previous = store.papers.versions_before(updated)
     return tuple(replace(entry, previous=previous.get(entry.paper.id)) for entry in entries)
-
-
-def _addressed(
-    store: Store, config: Config, digest: DigestConfig, edition: Edition
-) -> Iterator[tuple[Destination, int, str]]:
-    """Every confirmed destination with its subscription and the Message-ID that is its for ever."""
-    domain = message_domain(config)
-    for subscription in store.subscriptions.confirmed(digest.name):
-        destination = subscription.destination
-        # The moment is part of it: after a lost database, number 1 comes again with other papers,
-        # and a mailbox that knows the old Message-ID would drop it.
-        parts = (edition.name, edition.created_at.isoformat(), str(destination))
-        yield destination, subscription.id, make_message_id(*parts, domain=domain)

@@ -11,7 +11,7 @@ from digestbot.errors import RenderError
 from digestbot.model import Edition, Form
 from digestbot.render import atom, exports, mail, ris, slack_blocks
 from digestbot.render.context import RenderContext
-from digestbot.render.message import compose, make_message_id
+from digestbot.render.message import compose
 from digestbot.render.templates import Templates, load_templates
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "Templates",
     "compose",
     "load_templates",
-    "make_message_id",
     "render",
 ]
 

@@ -4,7 +4,6 @@ A whole mail message (RFC 5322) from the mail's forms: the same arguments give t
 Knows nothing of editions and of sending. Begin at `compose`.
 """
 
-import base64
 import hashlib
 import re
 from collections.abc import Sequence
@@ -71,20 +70,6 @@ def compose(
     )
     parts = f"\n--{boundary}\n".join(["", _part("plain", text), _part("html", html)])
     return _wire("".join(f"{name}: {value}\n" for name, value in headers), parts, boundary)
-
-
-def make_message_id(*parts: str, domain: str) -> str:
-    """
-    The Message-ID that stands for *parts*: the same for ever, so that a repeat can be recognised.
-
-    Args:
-        parts: What is unique together, such as the edition and the destination.
-        domain: The right side; ours, since it makes the left side unique in the world.
-    """
-    told_apart = "\0".join(f"{len(part)}:{part}" for part in parts)
-    digest = hashlib.sha256(told_apart.encode("utf-8", "surrogatepass")).digest()
-    left = base64.b32encode(digest[:20]).decode("ascii").lower()
-    return _matching(_MESSAGE_ID, "Message-ID", f"<{left}@{domain}>")
 
 
 def encoded_size(body: str) -> int:

@@ -28,8 +28,8 @@ from digestbot.store.values import (
     matches_to_json,
 )
 
-Envelope = tuple[Destination, int | None, str]
-"""Where to, for which subscription if for one, and under which Message-ID."""
+Envelope = tuple[Destination, int | None]
+"""Where to, and for which subscription if for one."""
 
 
 class Editions:
@@ -47,6 +47,8 @@ class Editions:
         destinations: Sequence[Envelope],
         next_due_at: datetime | None,
         now: datetime,
+        *,
+        message_domain: str,
     ) -> int | None:
         """
         Keep the edition, queue its deliveries and move the digest on, all or nothing.
@@ -59,6 +61,7 @@ class Editions:
             destinations: Where it goes; a destination that is named twice gets it once.
             next_due_at: When the digest is due next.
             now: When the deliveries are made; also the Date of their messages.
+            message_domain: The right side of their Message-IDs, see `outbox.message_id`.
 
         Returns:
             The edition's key; None if another process was first: the cursor has moved, or the slot
@@ -69,7 +72,7 @@ class Editions:
             if digest_id is None or _has_slot(connection, digest_id, edition.slot):
                 connection.rollback()
                 return None
-            edition_id = _insert_edition(connection, digest_id, edition)
+            edition_id = _insert_edition(connection, digest_id, edition, message_domain)
             _insert_papers(connection, digest_id, edition_id, edition.papers, omitted)
             _insert_renditions(connection, edition_id, renditions)
             _insert_deliveries(connection, edition_id, destinations, now)
@@ -178,7 +181,9 @@ def _has_slot(connection: Connection, digest_id: int, slot: str) -> bool:
     return connection.execute(select(editions.c.id).where(*here)).first() is not None
 
 
-def _insert_edition(connection: Connection, digest_id: int, edition: Edition) -> int:
+def _insert_edition(
+    connection: Connection, digest_id: int, edition: Edition, message_domain: str
+) -> int:
     row = {
         "digest_id": digest_id,
         "number": edition.number,
@@ -191,6 +196,7 @@ def _insert_edition(connection: Connection, digest_id: int, edition: Edition) ->
         "omitted": edition.omitted,
         "considered": edition.considered,
         "coverage": coverage_to_json(edition.coverage),
+        "message_domain": message_domain,
     }
     made = connection.execute(insert(editions).values(row).returning(editions.c.id))
     key: int = made.scalar_one()
@@ -245,7 +251,6 @@ def _insert_deliveries(
             "kind": destination.kind,
             "address": destination.address,
             "state": DeliveryState.QUEUED,
-            "message_id": message_id,
             "attempts": 0,
             "created_at": now,
             "next_at": now,
@@ -253,7 +258,7 @@ def _insert_deliveries(
             "lost": 0,
             "doubts": 0,
         }
-        for destination, subscription_id, message_id in first.values()
+        for destination, subscription_id in first.values()
     ]
     if rows:
         connection.execute(insert(deliveries), rows)

@@ -10,19 +10,22 @@ The outbox: every delivery, its state, and who holds it until when.
       │                 └───retry───────┘        └─────► unknown
       └──requeue── retrying, dead, unknown, quarantined, cancelled
 
-What was claimed and not begun is released. ``sending`` can end like ``data_done``; what waits can
+What was claimed and not begun is given back. ``sending`` can end like ``data_done``; what waits can
 be cancelled. A holder that dies leaves a lease that ends: `Outbox.recover` then tells "surely not
 delivered" from "perhaps". Each transition is one method that asks for the state it comes from and
-refuses any other, by False or, where sending on would do harm, by `LeaseLost`.
+refuses any other, by False or, where sending on would do harm, by `LeaseLost`. Those of a holder
+are `Mark` values, of which `Outbox.mark` commits any number in one transaction.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, case, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, text, update
 
+from digestbot.addresses import make_message_id
 from digestbot.errors import LeaseLost
 from digestbot.model import (
     Delivery,
@@ -33,6 +36,7 @@ from digestbot.model import (
 )
 from digestbot.store.database import CHUNK, Database, chunks
 from digestbot.store.tables import (
+    NOT_SENT,
     deliveries,
     delivery_attempts,
     digests,
@@ -40,12 +44,14 @@ from digestbot.store.tables import (
     subscriptions,
     suppressions,
 )
-from digestbot.store.values import Attempt, Recovered
+from digestbot.store.values import Attempt, Mark, Recovered
 
 _S = DeliveryState
 
 HELD: Final = frozenset({_S.SENDING, _S.DATA_DONE})
 WAITING: Final = frozenset({_S.QUEUED, _S.RETRYING})
+FAILED: Final = frozenset({_S.RETRYING, _S.DEAD, _S.UNKNOWN})
+"""How an attempt of a living holder may end that has not succeeded."""
 
 FROM: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
     _S.QUEUED: frozenset({_S.RETRYING, _S.DEAD, _S.UNKNOWN, _S.QUARANTINED, _S.CANCELLED}),
@@ -62,8 +68,12 @@ FROM: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
 }
 """The states that each state may be entered from."""
 
-MAX_LOST: Final = 5
-"""After so many holders that died while sending, the delivery itself is under suspicion."""
+MAX_LOST: Final = 3
+"""After so many holders that died while sending, the delivery is quarantined."""
+SUSPECT: Final = MAX_LOST - 1
+"""After so many it is under suspicion: sent alone, so that no other suffers from what it does."""
+FAR: Final = timedelta(days=2)
+"""Further ahead than any wait that we write down: a moment beyond it is of a wrong clock."""
 
 
 class Outbox:
@@ -86,6 +96,7 @@ class Outbox:
         limit: int,
         kinds: Collection[DestinationKind] | None = None,
         edition_ids: Collection[int] | None = None,
+        suspects: bool = False,
     ) -> tuple[Delivery, ...]:
         """
         Take deliveries that are due: they are ``sending`` and the caller's until the lease ends.
@@ -100,6 +111,7 @@ class Outbox:
             limit: At most so many.
             kinds: Only these; None for all.
             edition_ids: Only of these editions; None for all.
+            suspects: Only those that `SUSPECT` holders died of, instead of all others.
         """
         claimed: tuple[Delivery, ...] = ()
         with self._database.write() as connection:
@@ -107,31 +119,36 @@ class Outbox:
                 if kinds is not None and kind not in kinds:
                     continue
                 while room := min(limit - len(claimed), CHUNK):
-                    rows = _due(connection, kind, now, room, edition_ids)
+                    query = due_ids(kind, now, room, edition_ids, suspects=suspects)
+                    rows = _due(connection, query)
                     if not rows:
                         break
                     good = _cancel_unwanted(connection, rows)
                     claimed += _hold(connection, good, now, now + timedelta(seconds=lease_s))
         return claimed
 
-    def release(self, delivery_id: int, *, attempt: int | None = None) -> bool:
-        """Give a claim back, nothing tried: due at once, the attempt not counted."""
-        queued, retrying = (literal(s, deliveries.c.state.type) for s in (_S.QUEUED, _S.RETRYING))
-        change = update(deliveries).where(*_in_state(delivery_id, {_S.SENDING}, attempt))
-        change = change.values(
-            state=case((deliveries.c.attempts == 1, queued), else_=retrying),
-            attempts=deliveries.c.attempts - 1,
-            next_at=deliveries.c.created_at,
-            lease_until=None,
-        )
+    def give_back(self, held: Mapping[int, int], now: datetime) -> int:
+        """
+        Give claims back, nothing tried: due at *now*, the attempt not counted; gives how many.
+
+        Args:
+            held: Delivery → the attempt under which it was claimed.
+            now: When they are due.
+        """
         with self._database.write() as connection:
-            left = connection.execute(change.returning(deliveries.c.attempts)).scalar()
-            if left is None:
-                return False
-            rows = delivery_attempts.c
-            begun = (rows.delivery_id == delivery_id, rows.attempt > left)
-            connection.execute(delete(delivery_attempts).where(*begun))
-        return True
+            rows = [row for row in _held(connection, held) if row.state is _S.SENDING]
+            values = [
+                {
+                    "key": row.id,
+                    "state": _S.RETRYING if row.attempts > 1 else _S.QUEUED,
+                    "attempts": row.attempts - 1,
+                    "next_at": now,
+                    **_LET_GO,
+                }
+                for row in rows
+            ]
+            _update(connection, values)
+        return len(rows)
 
     def renew(self, held: Mapping[int, int], lease_until: datetime) -> int:
         """
@@ -141,12 +158,23 @@ class Outbox:
             held: Delivery → the attempt under which it was claimed.
             lease_until: When `recover` may take them back.
         """
-        kept = 0
         with self._database.write() as connection:
-            for delivery_id, attempt in sorted(held.items()):
-                change = update(deliveries).where(*_in_state(delivery_id, HELD, attempt))
-                kept += connection.execute(change.values(lease_until=lease_until)).rowcount
-        return kept
+            rows = _held(connection, held)
+            _update(connection, [{"key": row.id, "lease_until": lease_until} for row in rows])
+        return len(rows)
+
+    def mark(self, marks: Sequence[Mark]) -> list[bool]:
+        """
+        Write down what became of deliveries, in one transaction; gives which marks could be made.
+
+        A mark is not made if its delivery is in another state than it may be entered from, or under
+        another attempt, or, for ``data_done``, if its lease has ended.
+        """
+        made: list[bool] = []
+        with self._database.write() as connection:
+            for some in _without_repeats(marks):
+                made += _mark(connection, some)
+        return made
 
     def data_done(self, delivery_id: int, now: datetime, *, attempt: int | None = None) -> None:
         """
@@ -155,9 +183,8 @@ class Outbox:
         Raises:
             LeaseLost: The lease has ended, or the delivery is another's: it must not be sent.
         """
-        holds = deliveries.c.lease_until > now
-        if not self._move(delivery_id, _S.DATA_DONE, attempt, {}, holds):
-            raise _lost(delivery_id)
+        if not self._make(Mark(delivery_id, _S.DATA_DONE, now, attempt)):
+            raise lease_lost(delivery_id)
 
     def acknowledge(
         self, delivery_id: int, mark: str, lease_until: datetime, *, attempt: int | None = None
@@ -168,21 +195,15 @@ class Outbox:
         Raises:
             LeaseLost: The delivery is another's by now: no more of it must be sent.
         """
-        query = select(deliveries.c.acknowledged).where(*_in_state(delivery_id, HELD, attempt))
-        with self._database.write() as connection:
-            marks = connection.execute(query.with_for_update()).scalar()
-            if marks is None:
-                raise _lost(delivery_id)
-            values = {"acknowledged": [*marks, mark], "lease_until": lease_until}
-            change = update(deliveries).where(deliveries.c.id == delivery_id)
-            connection.execute(change.values(values | {"state": _S.SENDING}))
+        step = Mark(delivery_id, _S.SENDING, lease_until, attempt, acknowledged=mark)
+        if not self._make(step):
+            raise lease_lost(delivery_id)
 
     def sent(
         self, delivery_id: int, receipt: str, now: datetime, *, attempt: int | None = None
     ) -> bool:
         """Taken by the server, whose words are *receipt*."""
-        values = {"sent_at": now, "receipt": receipt, "last_error": None, "last_code": None}
-        return self._move(delivery_id, _S.SENT, attempt, values)
+        return self._make(Mark(delivery_id, _S.SENT, now, attempt, receipt=receipt))
 
     def retry(
         self,
@@ -195,31 +216,45 @@ class Outbox:
         in_doubt: bool = False,
     ) -> bool:
         """Not taken, or perhaps taken if *in_doubt*; due again at *next_at*."""
-        values: dict[str, Any] = {"last_error": error, "last_code": code, "next_at": next_at}
-        if in_doubt:
-            values["doubts"] = deliveries.c.doubts + 1
-        return self._move(delivery_id, _S.RETRYING, attempt, values)
+        words = {"error": error, "code": code}
+        return self._make(
+            Mark(delivery_id, _S.RETRYING, next_at, attempt, in_doubt=in_doubt, **words)
+        )
 
     def dead(
         self, delivery_id: int, error: str, code: str | None, *, attempt: int | None = None
     ) -> bool:
         """Not taken, and never to be tried again by itself."""
-        values = {"last_error": error, "last_code": code}
-        return self._move(delivery_id, _S.DEAD, attempt, values)
+        return self._make(Mark(delivery_id, _S.DEAD, None, attempt, error=error, code=code))
 
     def unknown(self, delivery_id: int, error: str, *, attempt: int | None = None) -> bool:
         """Perhaps taken; not to be tried again by itself."""
-        values = {"last_error": error, "last_code": None}
-        return self._move(delivery_id, _S.UNKNOWN, attempt, values)
+        return self._make(Mark(delivery_id, _S.UNKNOWN, None, attempt, error=error))
 
     def cancel(self, delivery_id: int, reason: str) -> bool:
         """Not to be sent any more; False if it is on its way or was sent."""
-        return self._move(delivery_id, _S.CANCELLED, None, {"last_error": reason})
+        return self._make(Mark(delivery_id, _S.CANCELLED, None, error=reason))
 
-    def requeue(self, ids: Collection[int], now: datetime) -> int:
-        """Try those again now that failed, for good or for the time being; gives how many."""
+    def _make(self, mark: Mark) -> bool:
+        return self.mark([mark])[0]
+
+    def requeue(
+        self,
+        ids: Collection[int],
+        now: datetime,
+        *,
+        states: Collection[DeliveryState] = FROM[_S.QUEUED],
+    ) -> int:
+        """
+        Try those again now that failed, for good or for the time being; gives how many.
+
+        Args:
+            ids: These, as far as they are in one of *states*.
+            now: When they are due.
+            states: By default all that may be queued again.
+        """
         fresh = {"state": _S.QUEUED, "next_at": now, "lost": 0, "doubts": 0}
-        failed = deliveries.c.state.in_(sorted(FROM[_S.QUEUED]))
+        failed = deliveries.c.state.in_(sorted(FROM[_S.QUEUED].intersection(states)))
         count = 0
         with self._database.write() as connection:
             for some in chunks(sorted(ids)):
@@ -232,16 +267,21 @@ class Outbox:
         Take back what is held by processes that died: their leases have ended.
 
         What was still being sent is due at once. What was in doubt is sent once more, with the same
-        Message-ID, and is ``unknown`` if that is left in doubt too (RFC 1047 has no better).
+        Message-ID, and is ``unknown`` if that is left in doubt too (RFC 1047 has no better). What a
+        clock that was ahead has put off until a moment beyond all waits is due at once, too.
         """
-        columns = (deliveries.c.id, deliveries.c.state, deliveries.c.lost, deliveries.c.doubts)
-        query: Select[Any] = select(*columns).where(deliveries.c.lease_until <= now)
-        outcomes = []
+        lease, next_at = deliveries.c.lease_until, deliveries.c.next_at
         with self._database.write() as connection:
-            for row in connection.execute(query.with_for_update(skip_locked=True)).all():
-                to = after_lost_lease(row.state, row.lost, row.doubts)
-                _take_back(connection, row, to, now)
-                outcomes.append(to)
+            lost = [
+                row
+                for ended in (lease <= now, lease > now + FAR)
+                for row in connection.execute(_locked(ended)).all()
+            ]
+            outcomes = [after_lost_lease(row.state, row.lost, row.doubts) for row in lost]
+            _take_back(connection, lost, outcomes, now)
+            for kind in DestinationKind:
+                put_off = (deliveries.c.kind == kind, next_at > now + FAR)
+                connection.execute(update(deliveries).where(*put_off).values(next_at=now))
         return Recovered(
             retrying=outcomes.count(_S.RETRYING),
             unknown=outcomes.count(_S.UNKNOWN),
@@ -261,6 +301,8 @@ class Outbox:
         query = _loaded().order_by(deliveries.c.id.desc()).limit(limit).offset(offset)
         if states is not None:
             query = query.where(deliveries.c.state.in_(sorted(states)))
+            if _S.SENT not in states:
+                query = query.where(text(f"deliveries.{NOT_SENT}"))
         if digest is not None:
             query = query.where(digests.c.name == digest)
         if kind is not None:
@@ -282,40 +324,36 @@ class Outbox:
         return words
 
     def attempts(self, delivery_id: int) -> tuple[Attempt, ...]:
-        """Every try to send it, the first one first."""
+        """
+        Every try to send it, the first one first.
+
+        Those that failed have rows of their own; the last one stands in the delivery itself while
+        it is under way and when it has succeeded.
+        """
         rows = delivery_attempts.c
         query = select(rows.attempt, rows.at, rows.outcome, rows.code, rows.error)
         query = query.where(rows.delivery_id == delivery_id).order_by(rows.attempt)
+        here = deliveries.c
+        last = select(here.state, here.attempts, here.begun_at, here.sent_at)
         with self._database.read() as connection:
-            return tuple(Attempt(**row._mapping) for row in connection.execute(query))
+            failed = tuple(Attempt(**row._mapping) for row in connection.execute(query))
+            row = connection.execute(last.where(here.id == delivery_id)).first()
+        at = (row.begun_at or row.sent_at) if row else None
+        if row is None or at is None:
+            return failed
+        outcome = _S.SENDING if row.state in HELD else _S.SENT
+        return (*failed, Attempt(attempt=row.attempts, at=at, outcome=outcome))
 
     def counts(self) -> Mapping[DeliveryState, int]:
         """How many deliveries are in each state; all states are named."""
-        query = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
+        by_state = select(deliveries.c.state, func.count()).where(text(f"deliveries.{NOT_SENT}"))
+        every = select(func.count()).select_from(deliveries)
         with self._database.read() as connection:
-            found = {row[0]: row[1] for row in connection.execute(query)}
+            rows = connection.execute(by_state.group_by(deliveries.c.state)).all()
+            total = connection.execute(every).scalar_one()
+        found = {row[0]: row[1] for row in rows}
+        found[_S.SENT] = total - sum(found.values())
         return {state: found.get(state, 0) for state in DeliveryState}
-
-    def _move(
-        self,
-        delivery_id: int,
-        to: DeliveryState,
-        attempt: int | None,
-        values: Mapping[str, Any],
-        *conditions: Any,
-    ) -> bool:
-        """Enter *to* if it may be entered from where the delivery is; False if not."""
-        free = {} if to in HELD else {"lease_until": None, "next_at": None}
-        where = _in_state(delivery_id, FROM[to], attempt)
-        change = update(deliveries).where(*where, *conditions)
-        change = change.values({**free, **values, "state": to}).returning(deliveries.c.attempts)
-        with self._database.write() as connection:
-            number = connection.execute(change).scalar()
-            if number is None:
-                return False
-            if to not in HELD | {_S.CANCELLED}:
-                _end_attempt(connection, delivery_id, number, to, values)
-        return True
 
 
 def after_lost_lease(state: DeliveryState, lost: int, doubts: int) -> DeliveryState:
@@ -332,15 +370,23 @@ def after_lost_lease(state: DeliveryState, lost: int, doubts: int) -> DeliverySt
     return _S.QUARANTINED if lost + 1 >= MAX_LOST else _S.RETRYING
 
 
-def _lost(delivery_id: int) -> LeaseLost:
+def lease_lost(delivery_id: int) -> LeaseLost:
+    """The error of a mark that must not fail and did."""
     return LeaseLost(f"delivery {delivery_id}: its lease has ended; another process may hold it")
 
 
-def _in_state(
-    delivery_id: int, states: Collection[DeliveryState], attempt: int | None
-) -> tuple[Any, ...]:
-    where = (deliveries.c.id == delivery_id, deliveries.c.state.in_(sorted(states)))
-    return where if attempt is None else (*where, deliveries.c.attempts == attempt)
+def message_id(
+    edition_name: str, created_at: datetime, destination: Destination, domain: str
+) -> str:
+    """
+    The Message-ID of one edition to one destination, the same at every attempt.
+
+    It is made of what never changes, so that a million deliveries need not store it. The moment is
+    part of it: after a lost database, number 1 comes again with other papers, and a mailbox that
+    knows the old Message-ID would drop it.
+    """
+    moment = created_at.isoformat()
+    return make_message_id(edition_name, moment, str(destination), domain=domain)
 
 
 def _loaded() -> Select[Any]:
@@ -349,6 +395,8 @@ def _loaded() -> Select[Any]:
         select(
             deliveries,
             editions.c.number,
+            editions.c.message_domain,
+            editions.c.created_at.label("edition_at"),
             digests.c.name.label("digest"),
             subscriptions.c.state.label("subscription_state"),
         )
@@ -359,30 +407,31 @@ def _loaded() -> Select[Any]:
 
 
 def due_ids(
-    kind: DestinationKind, now: datetime, limit: int, edition_ids: Collection[int] | None
+    kind: DestinationKind,
+    now: datetime,
+    limit: int,
+    edition_ids: Collection[int] | None,
+    *,
+    suspects: bool,
 ) -> Select[Any]:
     """
-    The deliveries of one kind that are due, the longest waiting first.
+    The deliveries of one kind that are due, the longest waiting first; *suspects*, or the others.
 
     One kind at a time and without a join, so that the index gives them in this very order: the
     claim costs the same with ten rows and with ten million. On PostgreSQL rows that another
     transaction is just claiming are passed over, not waited for; SQLite has one writer anyway.
     """
-    query = select(deliveries.c.id).where(deliveries.c.kind == kind, deliveries.c.next_at <= now)
+    wanted = deliveries.c.lost >= SUSPECT if suspects else deliveries.c.lost < SUSPECT
+    query = select(deliveries.c.id).where(deliveries.c.kind == kind, wanted)
+    query = query.where(deliveries.c.next_at <= now)
     if edition_ids is not None:
         query = query.where(deliveries.c.edition_id.in_(sorted(edition_ids)))
     query = query.order_by(deliveries.c.next_at, deliveries.c.id).limit(limit)
     return query.with_for_update(skip_locked=True)
 
 
-def _due(
-    connection: Connection,
-    kind: DestinationKind,
-    now: datetime,
-    limit: int,
-    edition_ids: Collection[int] | None,
-) -> Sequence[Row[Any]]:
-    ids = connection.execute(due_ids(kind, now, limit, edition_ids)).scalars().all()
+def _due(connection: Connection, due: Select[Any]) -> Sequence[Row[Any]]:
+    ids = connection.execute(due).scalars().all()
     if not ids:
         return ()
     query = _loaded().where(deliveries.c.id.in_(ids))
@@ -419,22 +468,18 @@ def _cancel(connection: Connection, delivery_id: int, reason: str) -> None:
 def _hold(
     connection: Connection, rows: Sequence[Row[Any]], now: datetime, lease_until: datetime
 ) -> tuple[Delivery, ...]:
-    """Mark *rows* as being sent, by the caller, and begin an attempt for each."""
+    """Mark *rows* as being sent, by the caller."""
     if not rows:
         return ()
     change = update(deliveries).where(deliveries.c.id.in_([row.id for row in rows]))
     change = change.values(
         state=_S.SENDING,
         attempts=deliveries.c.attempts + 1,
+        begun_at=now,
         lease_until=lease_until,
         next_at=None,
     )
     connection.execute(change)
-    begun = [
-        {"delivery_id": row.id, "attempt": row.attempts + 1, "at": now, "outcome": _S.SENDING}
-        for row in rows
-    ]
-    connection.execute(insert(delivery_attempts), begun)
     return tuple(
         replace(
             _to_delivery(row),
@@ -447,47 +492,164 @@ def _hold(
     )
 
 
-def _take_back(connection: Connection, row: Row[Any], to: DeliveryState, now: datetime) -> None:
-    in_doubt = row.state is _S.DATA_DONE
-    error = "its process ended " + ("before the server answered" if in_doubt else "while sending")
-    values = {
-        "state": to,
-        "lease_until": None,
-        "next_at": now if to is _S.RETRYING else None,
-        "last_error": error,
-        "last_code": None,
-        "lost": row.lost + (not in_doubt),
-        "doubts": row.doubts + in_doubt,
-    }
-    change = update(deliveries).where(deliveries.c.id == row.id).values(values)
-    number = connection.execute(change.returning(deliveries.c.attempts)).scalar_one()
-    _end_attempt(connection, row.id, number, to, values)
+_LET_GO: Final = {"begun_at": None, "lease_until": None}
+_OF_A_MARK = (
+    deliveries.c.id,
+    deliveries.c.state,
+    deliveries.c.attempts,
+    deliveries.c.begun_at,
+    deliveries.c.lease_until,
+    deliveries.c.acknowledged,
+    deliveries.c.lost,
+    deliveries.c.doubts,
+)
 
 
-def _end_attempt(
-    connection: Connection,
-    delivery_id: int,
-    attempt: int,
-    outcome: DeliveryState,
-    values: Mapping[str, Any],
-) -> None:
-    rows = delivery_attempts.c
-    change = update(delivery_attempts).where(
-        rows.delivery_id == delivery_id, rows.attempt == attempt
+def _locked(condition: Any) -> Select[Any]:
+    """What a step must know of its deliveries; rows that another transaction has are left to it."""
+    return select(*_OF_A_MARK).where(condition).with_for_update(skip_locked=True)
+
+
+def _held(connection: Connection, held: Mapping[int, int]) -> list[Row[Any]]:
+    """Those of *held* that are still held under that attempt."""
+    return [
+        row
+        for row in _rows(connection, sorted(held)).values()
+        if row.state in HELD and row.attempts == held[row.id]
+    ]
+
+
+def _rows(connection: Connection, ids: Sequence[int]) -> dict[int, Row[Any]]:
+    """The deliveries of *ids*, which nobody else changes until the transaction ends."""
+    found: dict[int, Row[Any]] = {}
+    for some in chunks(ids):
+        query = select(*_OF_A_MARK).where(deliveries.c.id.in_(some)).order_by(deliveries.c.id)
+        found |= {row.id: row for row in connection.execute(query.with_for_update())}
+    return found
+
+
+def _update(connection: Connection, rows: Iterable[dict[str, Any]]) -> None:
+    """Set the values of each of *rows* in the delivery ``key``, those of the same names at once."""
+    by_names: defaultdict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_names[tuple(row)].append(row)
+    for names, same in by_names.items():
+        values: dict[str, Any] = {name: bindparam(name) for name in names if name != "key"}
+        change = update(deliveries).where(deliveries.c.id == bindparam("key")).values(values)
+        connection.execute(change, same)
+
+
+def _without_repeats(marks: Sequence[Mark]) -> Iterator[list[Mark]]:
+    """*marks* in order, in parts within which no delivery comes twice."""
+    part: dict[int, Mark] = {}
+    for mark in marks:
+        if mark.delivery_id in part:
+            yield list(part.values())
+            part = {}
+        part[mark.delivery_id] = mark
+    yield list(part.values())
+
+
+def _mark(connection: Connection, marks: Sequence[Mark]) -> list[bool]:
+    rows = _rows(connection, sorted(mark.delivery_id for mark in marks))
+    made = [_may_be_made(mark, rows.get(mark.delivery_id)) for mark in marks]
+    steps = [(mark, rows[mark.delivery_id]) for mark, yes in zip(marks, made, strict=True) if yes]
+    _update(connection, ({"key": row.id, **_values(mark, row)} for mark, row in steps))
+    _end_attempts(
+        connection,
+        [_failed(row, mark.to, mark.code, mark.error) for mark, row in steps if mark.to in FAILED],
     )
-    words = {"code": values.get("last_code"), "error": values.get("last_error")}
-    connection.execute(change.values(outcome=outcome, **words))
+    return made
+
+
+def _may_be_made(mark: Mark, row: Row[Any] | None) -> bool:
+    if row is None or row.state not in FROM[mark.to]:
+        return False
+    if mark.attempt not in {None, row.attempts}:
+        return False
+    if mark.to is _S.DATA_DONE:
+        return mark.at is not None and row.lease_until > mark.at
+    return mark.to is not _S.SENDING or row.state in HELD
+
+
+def _values(mark: Mark, row: Row[Any]) -> dict[str, Any]:
+    """The columns that *mark* changes in its delivery."""
+    values: dict[str, Any] = {"state": mark.to}
+    match mark.to:
+        case _S.DATA_DONE:
+            return values | {"lost": 0}
+        case _S.SENDING:
+            marks = [*row.acknowledged, mark.acknowledged]
+            return values | {"acknowledged": marks, "lease_until": mark.at}
+        case _S.SENT:
+            values |= {"sent_at": mark.at, "receipt": mark.receipt}
+        case _S.RETRYING:
+            values |= {"doubts": row.doubts + mark.in_doubt}
+    due_at = mark.at if mark.to is _S.RETRYING else None
+    words = {"last_error": mark.error, "last_code": mark.code}
+    return values | words | {"next_at": due_at} | _LET_GO
+
+
+def _take_back(
+    connection: Connection,
+    rows: Sequence[Row[Any]],
+    outcomes: Sequence[DeliveryState],
+    now: datetime,
+) -> None:
+    """Write down that the holders of *rows* have died, and what becomes of each."""
+    values: list[dict[str, Any]] = []
+    attempts: list[dict[str, Any]] = []
+    for row, to in zip(rows, outcomes, strict=True):
+        in_doubt = row.state is _S.DATA_DONE
+        when = "before the server answered" if in_doubt else "while sending"
+        error = f"its process ended {when}"
+        attempts.append(_failed(row, to, None, error))
+        values.append(
+            {
+                "key": row.id,
+                "state": to,
+                "next_at": now if to is _S.RETRYING else None,
+                "last_error": error,
+                "last_code": None,
+                "lost": row.lost + (not in_doubt),
+                "doubts": row.doubts + in_doubt,
+                **_LET_GO,
+            }
+        )
+    _update(connection, values)
+    _end_attempts(connection, attempts)
+
+
+def _failed(
+    row: Row[Any], outcome: DeliveryState, code: str | None, error: str | None
+) -> dict[str, Any]:
+    """The attempt that is under way in *row*, ended."""
+    return {
+        "delivery_id": row.id,
+        "attempt": row.attempts,
+        "at": row.begun_at,
+        "outcome": outcome,
+        "code": code,
+        "error": error,
+    }
+
+
+def _end_attempts(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(insert(delivery_attempts), rows)
 
 
 def _to_delivery(row: Row[Any]) -> Delivery:
+    name = f"{row.digest}/{row.number}"
+    destination = Destination(kind=row.kind, address=row.address)
     return Delivery(
         id=row.id,
         edition_id=row.edition_id,
-        edition_name=f"{row.digest}/{row.number}",
+        edition_name=name,
         digest=row.digest,
-        destination=Destination(kind=row.kind, address=row.address),
+        destination=destination,
         state=row.state,
-        message_id=row.message_id,
+        message_id=message_id(name, row.edition_at, destination, row.message_domain),
         attempts=row.attempts,
         created_at=row.created_at,
         next_at=row.next_at,

@@ -7,7 +7,7 @@ Nothing in this file asks or writes; begin at `papers` and read downwards, the w
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -29,7 +29,9 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
+from sqlalchemy.types import TypeEngine
 
 from digestbot.model import (
     AnnounceType,
@@ -125,6 +127,34 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class ShortUtcDateTime(UtcDateTime):
+    """
+    The same for the table that has a row for every mail.
+
+    On SQLite a number of microseconds since 1970, 8 bytes instead of 27.
+    """
+
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        is_sqlite = dialect.name == "sqlite"
+        return dialect.type_descriptor(BigInteger() if is_sqlite else self.impl_instance)
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        moment = super().process_bind_param(value, dialect)
+        if moment is None or dialect.name != "sqlite":
+            return moment
+        return (moment - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        moment = _EPOCH + value * _MICROSECOND if isinstance(value, int) else value
+        return super().process_result_value(moment, dialect)
+
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # as SQLite is told moments: in UTC, without saying so
+_MICROSECOND = timedelta(microseconds=1)
+
+
 def _enum(kind: type[StrEnum], name: str) -> Enum:
     """One of the values of *kind*, held by a CHECK constraint of that *name*."""
     return Enum(
@@ -144,6 +174,12 @@ _Big = BigInteger().with_variant(Integer(), "sqlite")
 def _key() -> Column[int]:
     """A number that the database gives."""
     return Column("id", _Big, primary_key=True)
+
+
+def _index_where(condition: str, *columns: str) -> Index:
+    """A partial index, which both databases know: it has the rows of that condition only."""
+    where = text(condition)
+    return Index(None, *columns, sqlite_where=where, postgresql_where=where)
 
 
 metadata = MetaData(
@@ -270,6 +306,8 @@ editions = Table(
     Column("omitted", Integer, nullable=False),
     Column("considered", Integer, nullable=False),
     Column("coverage", StoredJson, nullable=False),
+    # The right side of its Message-IDs; all else that they are made of stands here, too.
+    Column("message_domain", StoredText, nullable=False),
     UniqueConstraint("digest_id", "slot"),
     UniqueConstraint("digest_id", "number"),
 )
@@ -329,8 +367,13 @@ suppressions = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
-# next_at is there exactly while a delivery waits, lease_until exactly while somebody holds it:
-# so the two indexes hold the few rows that a claim and a recovery look for, however long the past.
+NOT_SENT = "state <> 'sent'"
+"""Of the few deliveries that somebody may look for by their state."""
+
+# One row for each mail, and small: a year of a large service is a hundred million of them. What is
+# the same for all of an edition stands there. next_at is there exactly while a delivery waits,
+# lease_until exactly while somebody holds it: so the indexes hold only the few rows that are
+# looked for, however long the past.
 deliveries = Table(
     "deliveries",
     metadata,
@@ -340,12 +383,13 @@ deliveries = Table(
     Column("kind", _enum(DestinationKind, "kind"), nullable=False),
     Column("address", StoredText, nullable=False),
     Column("state", _enum(DeliveryState, "state"), nullable=False),
-    Column("message_id", StoredText, nullable=False, unique=True),
     Column("attempts", Integer, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("next_at", UtcDateTime),
-    Column("lease_until", UtcDateTime),
-    Column("sent_at", UtcDateTime),
+    Column("created_at", ShortUtcDateTime, nullable=False),
+    Column("next_at", ShortUtcDateTime),
+    # When the attempt began that is under way.
+    Column("begun_at", ShortUtcDateTime),
+    Column("lease_until", ShortUtcDateTime),
+    Column("sent_at", ShortUtcDateTime),
     Column("last_error", StoredText),
     Column("last_code", StoredText),
     Column("acknowledged", StoredJson, nullable=False),
@@ -356,11 +400,13 @@ deliveries = Table(
     UniqueConstraint("edition_id", "kind", "address"),
     CheckConstraint("(next_at IS NOT NULL) = (state IN ('queued', 'retrying'))", name="waiting"),
     CheckConstraint("(lease_until IS NOT NULL) = (state IN ('sending', 'data_done'))", name="held"),
-    Index(None, "kind", "next_at", "id"),
-    Index(None, "lease_until"),
-    Index(None, "state"),
+    CheckConstraint("(begun_at IS NOT NULL) = (lease_until IS NOT NULL)", name="begun"),
+    _index_where("next_at IS NOT NULL", "kind", "next_at", "id", "lost"),
+    _index_where("lease_until IS NOT NULL", "lease_until"),
+    _index_where(NOT_SENT, "state"),
 )
 
+# The attempts that failed: of one that succeeded the delivery itself says all.
 delivery_attempts = Table(
     "delivery_attempts",
     metadata,

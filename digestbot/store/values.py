@@ -101,6 +101,26 @@ class EditionSummary:
         return f"{self.digest}/{self.number}"
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One step of one delivery, which its holder wants to have written down."""
+
+    delivery_id: int
+    to: DeliveryState
+    """The state that it leads to; ``sending`` when one of several messages was taken."""
+    at: datetime | None
+    """Of ``data_done`` and ``sent`` the moment; of ``retrying`` when it is due; of ``sending`` when
+    the lease ends; None else."""
+    attempt: int | None = None
+    """The attempt that the holder has; None for whoever holds it."""
+    receipt: str | None = None
+    error: str | None = None
+    code: str | None = None
+    acknowledged: str | None = None
+    in_doubt: bool = False
+    """The other side may have taken it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One try to send a delivery."""
@@ -108,11 +128,11 @@ class Attempt:
     attempt: int
     """From 1."""
     at: datetime
-    """When it began."""
+    """When it began; of one that succeeded, when that was."""
     outcome: DeliveryState
     """The state that it led to; ``sending`` if it runs or its process was killed."""
-    code: str | None
-    error: str | None
+    code: str | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

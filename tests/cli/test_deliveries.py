@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from digestbot.store import open_store
+from digestbot.store.outbox import MAX_LOST, SUSPECT
 from tests.cli.conftest import Bot, configure, smtp_keys
 from tests.factories import NOW
 from tests.servers.arxiv import ArxivServer
@@ -125,3 +127,26 @@ def test_retry_wants_to_know_which(bot: Bot, arxiv: ArxivServer, options: tuple[
     configure(arxiv.url)
     called = bot("deliveries", "retry", *options)
     assert (called.code, called.err) == (2, "name deliveries, or say --all\n")
+
+
+def test_what_its_processes_died_of_waits_until_it_is_released(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
+) -> None:
+    run_with(bot, arxiv, smtp, ("RCPT", "450 4.2.0 later"), ("RCPT", "450 4.2.0 later"))
+    with open_store("sqlite:///digestbot.db") as store:
+        at = NOW + timedelta(hours=1)
+        for lost in range(MAX_LOST):
+            store.outbox.claim(at, lease_s=60, limit=2, suspects=lost == SUSPECT)
+            at += timedelta(minutes=1)
+            store.outbox.recover(at)
+    assert set(states(bot).values()) == {"quarantined"}
+    assert "quarantined" in bot("status").out
+    bot("run", at=NOW + timedelta(days=1))
+    assert not smtp.messages
+    one = bot("deliveries", "release", "1", "99", at=at)
+    assert (one.code, one.out) == (1, "1 queued again\n")
+    assert "1 left as they are: not quarantined" in one.err
+    rest = bot("deliveries", "release", at=at)
+    assert (rest.code, rest.out) == (0, "1 queued again\n")
+    assert bot("run", at=at).code == 0
+    assert set(states(bot).values()) == {"sent"}

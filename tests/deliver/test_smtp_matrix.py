@@ -69,8 +69,10 @@ def house(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) 
     with open_store(f"sqlite:///{folder / 'store.db'}") as store:
         register(store)
         made: Edition = edition()
-        to = [(mail(), None, "<one@example.org>")]
-        store.editions.record(made.digest, made, (), BODIES, to, None, NOW)
+        to = [(mail(), None)]
+        store.editions.record(
+            made.digest, made, (), BODIES, to, None, NOW, message_domain="example.org"
+        )
     return folder
 
 

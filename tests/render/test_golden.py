@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from digestbot.addresses import make_message_id
 from digestbot.model import Form, Theme
-from digestbot.render import RenderContext, compose, make_message_id, render
+from digestbot.render import RenderContext, compose, render
 from tests.factories import NOW, make_edition
 from tests.render.editions import full_edition, hostile_edition
 

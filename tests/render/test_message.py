@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from digestbot.errors import InvalidAddress, InvalidValue
-from digestbot.render import compose, make_message_id
+from digestbot.render import compose
 from tests.factories import NOW
-from tests.render.editions import HOSTILE, TEXTS
+from tests.render.editions import TEXTS
 
 UNSUBSCRIBE = "https://digests.example.org/u/" + "t" * 160
 MESSAGE_ID = "<abc@example.org>"
@@ -178,25 +177,3 @@ def _readable(text: str) -> list[str]:
 @pytest.mark.parametrize("line", ["From me", ".", "..", "--=_", "=", " trailing ", "\t"])
 def test_lines_that_mail_software_changes_come_back_unchanged(line: str) -> None:
     assert body(parsed(composed(text=f"a\n{line}\nb\n")), "plain") == f"a\n{line}\nb\n"
-
-
-def test_message_id_is_the_same_for_the_same_parts_only() -> None:
-    first = make_message_id("systems/12", "email:a@example.org", domain="example.org")
-    assert first == make_message_id("systems/12", "email:a@example.org", domain="example.org")
-    assert first != make_message_id("systems/1", "2email:a@example.org", domain="example.org")
-    assert first != make_message_id("systems/12", "email:b@example.org", domain="example.org")
-    assert first.endswith("@example.org>")
-
-
-@given(st.lists(st.sampled_from(HOSTILE) | st.text()))
-def test_message_id_of_anything_is_valid(parts: list[str]) -> None:
-    message_id = make_message_id(*parts, domain="example.org")
-    assert message_id.isascii()
-    assert len(message_id) < 78
-    assert parsed(composed(message_id=message_id))["Message-ID"] == message_id
-
-
-@pytest.mark.parametrize("domain", ["", "a b", "exa\nmple.org", "a@b"])
-def test_message_id_needs_a_domain(domain: str) -> None:
-    with pytest.raises(InvalidValue, match="Message-ID"):
-        make_message_id("x", domain=domain)

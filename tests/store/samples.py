@@ -100,16 +100,17 @@ def record(
     subscription_id: int | None = None,
     next_due_at: datetime | None = None,
 ) -> int | None:
-    """Record *made*; each delivery's Message-ID is made of the edition and the destination."""
+    """Record *made*."""
     made = made or edition()
     return store.editions.record(
         made.digest,
         made,
         omitted,
         {Form.TEXT: "the text", Form.SUBJECT: "the subject"},
-        [(d, subscription_id, f"<{made.name}.{d}@example.org>") for d in to],
+        [(d, subscription_id) for d in to],
         next_due_at,
         NOW,
+        message_domain="example.org",
     )
 
 

@@ -1,18 +1,18 @@
 """The outbox: claims, transitions, recovery."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, select, update
 
 from digestbot.errors import LeaseLost
 from digestbot.model import Delivery, DeliveryState, Destination, DestinationKind, Origin
 from digestbot.model import SubscriptionState as Subscribed
-from digestbot.store import Recovered, Store
-from digestbot.store.outbox import FROM, HELD, MAX_LOST, WAITING, after_lost_lease
-from digestbot.store.tables import deliveries
+from digestbot.store import Mark, Recovered, Store
+from digestbot.store.outbox import FROM, HELD, MAX_LOST, SUSPECT, WAITING, after_lost_lease
+from digestbot.store.tables import deliveries, delivery_attempts
 from tests.store.samples import DAY, MINUTE, NOW, mail, queue, register
 
 S = DeliveryState
@@ -139,17 +139,17 @@ def test_a_doubt_is_remembered_whatever_follows_until_a_person_queues_it_again(
     assert got(store, key).doubts == 0
 
 
-def test_a_released_claim_is_as_if_it_had_not_been(store: Store) -> None:
+def test_a_claim_that_is_given_back_is_as_if_it_had_not_been(store: Store) -> None:
     (key,) = queue(store)
     before = got(store, key)
     claim(store)
-    assert store.outbox.release(key)
+    assert store.outbox.give_back({key: 1}, NOW) == 1
     assert got(store, key) == before
     assert store.outbox.attempts(key) == ()
     claim(store)
     store.outbox.retry(key, "greylisted", "450", NOW)
     claim(store)
-    assert store.outbox.release(key)
+    assert store.outbox.give_back({key: 2}, NOW) == 1
     assert (state(store, key), got(store, key).attempts) == (S.RETRYING, 1)
     assert [d.attempts for d in claim(store)] == [2]
     assert [a.attempt for a in store.outbox.attempts(key)] == [1, 2]
@@ -168,11 +168,11 @@ STEPS: dict[str, tuple[DeliveryState, Step]] = {
     "unknown": (S.UNKNOWN, lambda s, key: s.outbox.unknown(key, "the link broke")),
     "cancel": (S.CANCELLED, lambda s, key: s.outbox.cancel(key, "not wanted")),
     "requeue": (S.QUEUED, lambda s, key: s.outbox.requeue([key], NOW) == 1),
-    "release": (S.QUEUED, lambda s, key: s.outbox.release(key)),
+    "give_back": (S.QUEUED, lambda s, key: s.outbox.give_back({key: 1}, NOW) == 1),
 }
 ENTERED: dict[str, frozenset[DeliveryState]] = {
     "acknowledge": HELD,
-    "release": frozenset({S.SENDING}),
+    "give_back": frozenset({S.SENDING}),
 }
 
 
@@ -183,9 +183,11 @@ def force(store: Store, delivery_id: int, to: DeliveryState) -> None:
         "attempts": 1,
         "next_at": NOW if to in WAITING else None,
         "lease_until": NOW + DAY if to in HELD else None,
+        "begun_at": NOW if to in HELD else None,
     }
     with store._database.write() as connection:
         connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(values))
+        connection.execute(delete(delivery_attempts))
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -213,7 +215,7 @@ def test_every_state_is_entered_by_a_step_but_for_the_one_that_recovery_gives() 
 
 
 def test_an_unknown_delivery_takes_no_step(store: Store) -> None:
-    assert [store.outbox.sent(99, "250", NOW), store.outbox.release(99)] == [False, False]
+    assert [store.outbox.sent(99, "250", NOW), store.outbox.give_back({99: 1}, NOW)] == [False, 0]
     for step in ("data_done", "acknowledge"):
         with pytest.raises(LeaseLost, match="delivery 99: its lease has ended"):
             STEPS[step][1](store, 99)
@@ -233,6 +235,20 @@ def test_sent_keeps_the_receipt_and_forgets_the_errors(store: Store) -> None:
     assert (sent.sent_at, sent.last_error, sent.last_code) == (NOW + MINUTE, None, None)
     assert (sent.lease_until, sent.next_at, sent.attempts) == (None, None, 2)
     assert store.outbox.receipt(key) == "250 2.0.0 queued as 4711"
+
+
+def test_of_a_first_attempt_that_succeeds_nothing_more_is_stored(store: Store) -> None:
+    (key,) = queue(store)
+    claim(store)
+    store.outbox.data_done(key, NOW)
+    (running,) = store.outbox.attempts(key)
+    assert (running.attempt, running.at, running.outcome) == (1, NOW, S.SENDING)
+    store.outbox.sent(key, "250 2.0.0 queued as 4711", NOW + MINUTE)
+    (only,) = store.outbox.attempts(key)
+    assert (only.attempt, only.at, only.outcome) == (1, NOW + MINUTE, S.SENT)
+    assert (only.code, only.error) == (None, None)
+    with store._database.read() as connection:
+        assert connection.execute(select(delivery_attempts)).all() == []
 
 
 def test_every_attempt_is_remembered(store: Store) -> None:
@@ -290,7 +306,7 @@ def test_who_lost_the_delivery_changes_nothing_of_the_next_one_s(store: Store) -
     assert not store.outbox.retry(key, "", None, NOW, attempt=slow.attempts)
     assert not store.outbox.dead(key, "", None, attempt=slow.attempts)
     assert not store.outbox.unknown(key, "", attempt=slow.attempts)
-    assert not store.outbox.release(key, attempt=slow.attempts)
+    assert not store.outbox.give_back({key: slow.attempts}, NOW)
     assert got(store, key) == before
     assert store.outbox.sent(key, "250", NOW, attempt=before.attempts)
 
@@ -331,6 +347,68 @@ def test_what_becomes_of_a_lost_lease(
     assert after_lost_lease(before, lost, doubts) is after
 
 
+def test_what_two_holders_died_of_is_claimed_apart(store: Store) -> None:
+    guilty, innocent = queue(store, *mails(2))
+    now = NOW
+    for _ in range(SUSPECT):
+        claim(store, lease_s=60, now=now, limit=1)
+        now += MINUTE
+        store.outbox.recover(now)
+        force_due(store, guilty, NOW)
+    assert [d.id for d in claim(store, now=now)] == [innocent]
+    assert [d.id for d in claim(store, now=now, suspects=True)] == [guilty]
+
+
+def force_due(store: Store, delivery_id: int, at: datetime) -> None:
+    """Before all others."""
+    with store._database.write() as connection:
+        change = update(deliveries).where(deliveries.c.id == delivery_id)
+        connection.execute(change.values(next_at=at))
+
+
+def test_who_gets_as_far_as_the_dot_is_no_suspect(store: Store) -> None:
+    (key,) = queue(store, SLACK)
+    now = NOW
+    for _ in range(2 * MAX_LOST):
+        claim(store, lease_s=60, now=now)
+        store.outbox.data_done(key, now)
+        store.outbox.acknowledge(key, "1.0", now + MINUTE)
+        now += MINUTE
+        store.outbox.recover(now)
+        assert state(store, key) is S.RETRYING
+
+
+@pytest.mark.parametrize("days", [3, 400])
+def test_a_clock_that_was_ahead_and_is_set_back_holds_nothing_up(store: Store, days: int) -> None:
+    ahead = NOW + days * DAY
+    held, waiting, _ = queue(store, *mails(3))
+    claim(store, now=ahead, lease_s=60, limit=2)
+    store.outbox.retry(waiting, "greylisted", "450", ahead + MINUTE)
+    assert store.outbox.recover(NOW) == Recovered(retrying=1, unknown=0, quarantined=0)
+    assert len(claim(store, now=NOW)) == 3
+    assert state(store, held) is S.SENDING
+
+
+def test_many_steps_are_written_down_at_once_each_by_its_own_right(store: Store) -> None:
+    keys = queue(store, *mails(6))
+    first, second, third, foreign, _ = (d.id for d in claim(store, limit=5))
+    made = store.outbox.mark(
+        [
+            Mark(first, S.DATA_DONE, NOW, 1),
+            Mark(first, S.SENT, NOW, 1, receipt="250 one"),
+            Mark(second, S.RETRYING, NOW + DAY, 1, error="greylisted", code="450"),
+            Mark(third, S.DATA_DONE, NOW + DAY, 1),
+            Mark(foreign, S.SENT, NOW, 2, receipt="250 of another attempt"),
+            Mark(keys[5], S.SENT, NOW, 1, receipt="250 of what nobody holds"),
+            Mark(99, S.SENT, NOW, 1, receipt="250 of what is not there"),
+        ]
+    )
+    assert made == [True, True, True, False, False, False, False]
+    states = [state(store, key) for key in keys]
+    assert states == [S.SENT, S.RETRYING, S.SENDING, S.SENDING, S.SENDING, S.QUEUED]
+    assert store.outbox.mark([]) == []
+
+
 def test_leases_that_last_are_left_alone(store: Store) -> None:
     queue(store)
     claim(store, lease_s=60)
@@ -365,8 +443,8 @@ def test_a_delivery_in_doubt_is_sent_once_more_under_the_same_message_id(store: 
 def test_a_delivery_that_kills_whoever_sends_it_is_quarantined(store: Store) -> None:
     (key,) = queue(store)
     now = NOW
-    for _ in range(MAX_LOST):
-        assert claim(store, lease_s=60, now=now)
+    for lost in range(MAX_LOST):
+        assert claim(store, lease_s=60, now=now, suspects=lost == SUSPECT)
         now += MINUTE
         store.outbox.recover(now)
     assert state(store, key) is S.QUARANTINED

@@ -114,7 +114,7 @@ def test_no_table_is_read_from_end_to_end(filled: Store, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "index"),
     [
-        ("claim of a kind", "ix_deliveries_kind_next_at_id (kind=? AND next_at<?)"),
+        ("claim of a kind", "ix_deliveries_kind_next_at_id_lost (kind=? AND next_at<?)"),
         ("recover", "ix_deliveries_lease_until (lease_until<?)"),
         ("window", "announcements USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ("due", "ix_digests_next_due_at (next_due_at<?)"),
@@ -143,6 +143,6 @@ def test_a_claim_asks_the_index_in_its_own_order(filled: Store) -> None:
     with statements(filled) as sent:
         CALLS["claim of a kind"](filled)
     assert plan(filled, sent[0]) == [
-        "SEARCH deliveries USING COVERING INDEX ix_deliveries_kind_next_at_id "
+        "SEARCH deliveries USING COVERING INDEX ix_deliveries_kind_next_at_id_lost "
         "(kind=? AND next_at<?)"
     ]

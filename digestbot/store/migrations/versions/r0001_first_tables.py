@@ -11,6 +11,10 @@ depends_on = None
 # SQLite gives numbers by itself only to a column that is declared INTEGER.
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.DateTime(timezone=True)
+SHORT_MOMENT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
+WAITING = sa.text("next_at IS NOT NULL")
+HELD = sa.text("lease_until IS NOT NULL")
+NOT_SENT = sa.text("state <> 'sent'")
 
 
 def _enum(name: str, *values: str) -> sa.Enum:
@@ -175,6 +179,7 @@ def upgrade() -> None:
         sa.Column("omitted", sa.Integer(), nullable=False),
         sa.Column("considered", sa.Integer(), nullable=False),
         sa.Column("coverage", sa.Text(), nullable=False),
+        sa.Column("message_domain", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["digest_id"], ["digests.id"], name=op.f("fk_editions_digest_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_editions")),
         sa.UniqueConstraint("digest_id", "number", name=op.f("uq_editions_digest_id_number")),
@@ -203,18 +208,22 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
-        sa.Column("message_id", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("created_at", MOMENT, nullable=False),
-        sa.Column("next_at", MOMENT, nullable=True),
-        sa.Column("lease_until", MOMENT, nullable=True),
-        sa.Column("sent_at", MOMENT, nullable=True),
+        sa.Column("created_at", SHORT_MOMENT, nullable=False),
+        sa.Column("next_at", SHORT_MOMENT, nullable=True),
+        sa.Column("begun_at", SHORT_MOMENT, nullable=True),
+        sa.Column("lease_until", SHORT_MOMENT, nullable=True),
+        sa.Column("sent_at", SHORT_MOMENT, nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.Column("last_code", sa.Text(), nullable=True),
         sa.Column("acknowledged", sa.Text(), nullable=False),
         sa.Column("receipt", sa.Text(), nullable=True),
         sa.Column("lost", sa.Integer(), nullable=False),
         sa.Column("doubts", sa.Integer(), nullable=False),
+        sa.CheckConstraint(
+            "(begun_at IS NOT NULL) = (lease_until IS NOT NULL)",
+            name=op.f("ck_deliveries_begun"),
+        ),
         sa.CheckConstraint(
             "(lease_until IS NOT NULL) = (state IN ('sending', 'data_done'))",
             name=op.f("ck_deliveries_held"),
@@ -233,13 +242,31 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "edition_id", "kind", "address", name=op.f("uq_deliveries_edition_id_kind_address")
         ),
-        sa.UniqueConstraint("message_id", name=op.f("uq_deliveries_message_id")),
     )
     op.create_index(
-        op.f("ix_deliveries_kind_next_at_id"), "deliveries", ["kind", "next_at", "id"], unique=False
+        op.f("ix_deliveries_kind_next_at_id_lost"),
+        "deliveries",
+        ["kind", "next_at", "id", "lost"],
+        unique=False,
+        sqlite_where=WAITING,
+        postgresql_where=WAITING,
     )
-    op.create_index(op.f("ix_deliveries_lease_until"), "deliveries", ["lease_until"], unique=False)
-    op.create_index(op.f("ix_deliveries_state"), "deliveries", ["state"], unique=False)
+    op.create_index(
+        op.f("ix_deliveries_lease_until"),
+        "deliveries",
+        ["lease_until"],
+        unique=False,
+        sqlite_where=HELD,
+        postgresql_where=HELD,
+    )
+    op.create_index(
+        op.f("ix_deliveries_state"),
+        "deliveries",
+        ["state"],
+        unique=False,
+        sqlite_where=NOT_SENT,
+        postgresql_where=NOT_SENT,
+    )
     op.create_table(
         "edition_papers",
         sa.Column("edition_id", BIG, autoincrement=False, nullable=False),

@@ -1,0 +1,37 @@
+"""What a delivery takes of an SQLite file, all indexes and attempts included."""
+
+from pathlib import Path
+
+import pytest
+
+from digestbot.model import DeliveryState
+from digestbot.store import Mark, Store, open_store
+from tests.store.samples import NOW, mail, queue
+
+BYTES_MAX = 200
+AT_ONCE = 500
+RECEIPT = "250 2.0.0 Ok: queued as 4RkVtL0Zqkz9rw"
+"""Postfix's words."""
+
+
+def file_size(store: Store) -> int:
+    with store._database.read() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        size = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
+    return int(pages) * int(size)
+
+
+@pytest.mark.parametrize("count", [8_000, pytest.param(100_000, marks=pytest.mark.soak)])
+def test_a_delivery_that_was_sent_takes_at_most_200_bytes(tmp_path: Path, count: int) -> None:
+    # The addresses in no order, as in life: their index then has gaps.
+    addresses = [f"{n * 7919 % 1_000_003:06}.reader.{n % 97}@example.org" for n in range(count)]
+    with open_store(f"sqlite:///{tmp_path / 'store.db'}") as store:
+        queue(store)
+        before = file_size(store)
+        queue(store, *map(mail, addresses))
+        while claimed := store.outbox.claim(NOW, lease_s=60, limit=AT_ONCE):
+            for to, words in ((DeliveryState.DATA_DONE, None), (DeliveryState.SENT, RECEIPT)):
+                store.outbox.mark([Mark(d.id, to, NOW, 1, receipt=words) for d in claimed])
+        assert store.outbox.counts()[DeliveryState.SENT] == count + 1
+        bytes_each = (file_size(store) - before) / count
+    assert bytes_each <= BYTES_MAX
