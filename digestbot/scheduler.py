@@ -10,7 +10,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from random import Random
 
 from apscheduler.job import Job
@@ -19,9 +19,9 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from digestbot.config import Config
 from digestbot.errors import DigestbotError
 from digestbot.pipeline import EditionMade, deliver, fetch, make_editions
-from digestbot.pipeline.editing import is_due, register
+from digestbot.pipeline.asking import sources_of_tick
 from digestbot.render import Templates
-from digestbot.store import PassStatus, Store
+from digestbot.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -31,40 +31,8 @@ CYCLE_S = 30
 """Between two looks for sources and digests that are due."""
 DELIVER_S = 10
 """Between two looks into the outbox."""
-POLL = timedelta(hours=6)
-"""Between two passes over a source that nobody is waiting for: arXiv changes once a day, and a
-journal's feed must be read before its entries fall out of it."""
-FRESH = timedelta(hours=1)
-"""A digest that is due gets its sources asked first if they were not within this time."""
 STOP_S = 7.0
 """What SIGTERM leaves a delivery under way; then it is cut, and its state says how far it was."""
-
-
-def sources_due(store: Store, config: Config, now: datetime) -> tuple[str, ...]:
-    """The sources to be asked at *now*: those of digests that are due, and those long unasked."""
-    waiting = {
-        source
-        for digest in config.digests.values()
-        if is_due(register(store, digest, now), now)
-        for source in digest.sources
-    }
-    return tuple(name for name in config.sources if _is_due(store, name, now, name in waiting))
-
-
-def _is_due(store: Store, name: str, now: datetime, is_waited_for: bool) -> bool:
-    state = store.sources.state(name)
-    if state.last_try_at is None or state.last_try_at > now:  # never, or the clock was set back
-        return True
-    if state.next_try_at is not None and state.next_try_at > now:
-        return False
-    if _was_cut_off(store, name):
-        return True
-    return now - state.last_try_at >= (FRESH if is_waited_for else POLL)
-
-
-def _was_cut_off(store: Store, name: str) -> bool:
-    """Whether the last pass has no end: the process was stopped, and what it missed is news."""
-    return any(last.status is PassStatus.RUNNING for last in store.sources.passes(name, limit=1))
 
 
 class Service:
@@ -108,9 +76,11 @@ class Service:
         async with self._cycling:
             if self._stop.is_set():  # while this tick waited for the one before
                 return
-            names = await asyncio.to_thread(sources_due, self._store, self._config, self._clock())
-            if names:
-                await fetch(self._store, self._config, names, clock=self._clock)
+            now = self._clock()
+            names = await asyncio.to_thread(sources_of_tick, self._store, self._config, now)
+            for fetched in await fetch(self._store, self._config, names, clock=self._clock):
+                if fetched.trouble:
+                    log.warning("not all was fetched: %s", fetched.trouble)
             made = await asyncio.to_thread(self._make_editions)
         self._tell_failures(made)
         if any(edition.deliveries for edition in made):

@@ -1,4 +1,4 @@
-"""What is due when, by a clock of our own; the ticks over real servers are in tests/cli."""
+"""The ticks by a clock of our own; those of a running service are in tests/cli."""
 
 import asyncio
 import logging
@@ -12,13 +12,12 @@ import pytest
 from digestbot.config import Config, load_config
 from digestbot.errors import DigestbotError, StoreUnavailable
 from digestbot.render import Templates, load_templates
-from digestbot.scheduler import CYCLE_S, FRESH, POLL, Service, _fenced, sources_due
-from digestbot.store import PassStatus, Store, open_store
+from digestbot.scheduler import Service, _fenced
+from digestbot.store import Store, open_store
 from tests.servers.arxiv import ArxivServer, FakePaper
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 """A Monday."""
-TICK = timedelta(seconds=CYCLE_S)
 CONFIG = """\
 store: "sqlite:///{folder}/store.db"
 sources:
@@ -43,16 +42,6 @@ class Clock:
         return self.now
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Config:
-    return write(tmp_path, url="http://127.0.0.1:9/api/query")
-
-
-@pytest.fixture
-def store() -> "Store":
-    return open_store("sqlite://")
-
-
 def write(folder: Path, *, url: str, change: Mapping[str, str] | None = None) -> Config:
     """The config, with each text of *change* in the place of another."""
     text = CONFIG.format(folder=folder, url=url)
@@ -60,138 +49,6 @@ def write(folder: Path, *, url: str, change: Mapping[str, str] | None = None) ->
         text = text.replace(old, new)
     (folder / "config.yaml").write_text(text)
     return load_config(folder / "config.yaml", {})
-
-
-def ask(
-    store: Store,
-    *names: str,
-    at: datetime,
-    status: PassStatus = PassStatus.OK,
-    next_try_at: datetime | None = None,
-) -> None:
-    """A pass over each source, begun and ended *at* that moment."""
-    for name in names:
-        store.sources.end_pass(
-            store.sources.begin_pass(name, at),
-            status=status,
-            pages=1,
-            entries=1,
-            new=0,
-            error=None,
-            note=None,
-            next_try_at=next_try_at,
-            now=at,
-        )
-
-
-def settle(store: Store, config: Config, at: datetime) -> None:
-    """The digest had its edition of that moment, the next is due at 09:00."""
-    sources_due(store, config, at)
-    schedule = config.digests["systems"].schedule
-    store.digests.set_next_due("systems", schedule.next_after(at))
-
-
-# What is due
-
-
-def test_a_new_bot_asks_everybody(store: Store, config: Config) -> None:
-    with store:
-        assert sources_due(store, config, NOW) == ("daily", "spare")
-
-
-def test_nobody_is_asked_twice_for_nothing(store: Store, config: Config) -> None:
-    with store:
-        settle(store, config, NOW)
-        ask(store, "daily", "spare", at=NOW)
-        assert sources_due(store, config, NOW + TICK) == ()
-        assert sources_due(store, config, NOW + FRESH - TICK) == ()
-
-
-def test_a_due_digest_has_its_own_sources_asked(store: Store, config: Config) -> None:
-    with store:
-        settle(store, config, NOW - timedelta(hours=3))
-        ask(store, "daily", "spare", at=NOW - timedelta(hours=3))
-        nine = NOW + timedelta(hours=1)
-        assert sources_due(store, config, nine - TICK) == ()
-        assert sources_due(store, config, nine) == ("daily",)
-
-
-def test_what_was_asked_within_the_hour_is_fresh_enough_for_an_edition(
-    store: Store, config: Config
-) -> None:
-    with store:
-        settle(store, config, NOW)
-        nine = NOW + timedelta(hours=1)
-        ask(store, "daily", at=nine - FRESH + TICK)
-        assert "daily" not in sources_due(store, config, nine)
-
-
-def test_feeds_nobody_waits_for_are_read_before_their_entries_fall_out(
-    store: Store, config: Config
-) -> None:
-    with store:
-        settle(store, config, NOW + timedelta(hours=2))
-        ask(store, "daily", "spare", at=NOW + timedelta(hours=2))
-        assert sources_due(store, config, NOW + timedelta(hours=2) + POLL - TICK) == ()
-        assert sources_due(store, config, NOW + timedelta(hours=2) + POLL) == ("daily", "spare")
-
-
-def test_after_a_week_of_sleep_everything_is_due_at_once(store: Store, config: Config) -> None:
-    with store:
-        settle(store, config, NOW)
-        ask(store, "daily", "spare", at=NOW)
-        assert sources_due(store, config, NOW + timedelta(days=7)) == ("daily", "spare")
-
-
-@pytest.mark.parametrize("back", [timedelta(minutes=10), timedelta(days=400)])
-def test_a_clock_that_was_set_back_stops_nobody(
-    store: Store, config: Config, back: timedelta
-) -> None:
-    with store:
-        settle(store, config, NOW)
-        ask(store, "daily", "spare", at=NOW)
-        assert sources_due(store, config, NOW - back) == ("daily", "spare")
-        ask(store, "daily", "spare", at=NOW - back)
-        assert sources_due(store, config, NOW - back + TICK) == ()
-
-
-@pytest.mark.parametrize("is_waited_for", [True, False])
-def test_a_source_that_wants_rest_is_left_alone_until_then(
-    store: Store, config: Config, is_waited_for: bool
-) -> None:
-    rest_ends = NOW + timedelta(hours=9)
-    with store:
-        if not is_waited_for:
-            settle(store, config, NOW + timedelta(hours=2))
-        ask(store, "daily", at=NOW, status=PassStatus.REFUSED, next_try_at=rest_ends)
-        assert "daily" not in sources_due(store, config, rest_ends - TICK)
-        assert "daily" in sources_due(store, config, rest_ends)
-
-
-def test_a_rest_is_not_prolonged_by_a_clock_that_was_set_back(store: Store, config: Config) -> None:
-    """A server that wanted rest for hours, asked by a clock that ran a year ahead."""
-    ahead = NOW + timedelta(days=365)
-    with store:
-        ask(
-            store,
-            "daily",
-            at=ahead,
-            status=PassStatus.LATE,
-            next_try_at=ahead + timedelta(hours=1),
-        )
-        assert "daily" in sources_due(store, config, NOW)
-
-
-def test_a_pass_that_was_cut_off_is_made_up_for_at_once(store: Store, config: Config) -> None:
-    """The process was stopped in the middle of it, a minute before the digest was due."""
-    with store:
-        settle(store, config, NOW)
-        ask(store, "daily", "spare", at=NOW)
-        store.sources.begin_pass("daily", NOW + timedelta(minutes=59))
-        assert sources_due(store, config, NOW + timedelta(hours=1)) == ("daily",)
-
-
-# The service
 
 
 def service(folder: Path, store: Store, clock: Clock) -> Service:

@@ -54,8 +54,8 @@ def fetch_table(fetched: tuple[Fetched, ...], config: Config) -> str:
 def report_failures(app: App, fetched: tuple[Fetched, ...]) -> None:
     """What went wrong, on stderr, a line each."""
     for result in fetched:
-        if not result.is_well:
-            click.echo(result.error or f"{result.source}: {result.note}", err=True)
+        if result.trouble:
+            click.echo(result.trouble, err=True)
 
 
 @contextmanager

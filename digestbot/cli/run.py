@@ -2,14 +2,20 @@
 
 import asyncio
 from random import Random
+from typing import TYPE_CHECKING
 
 import click
 
-from digestbot.cli.app import App, count
+from digestbot.cli.app import App, count, local
 from digestbot.cli.fetch import facts_of, fetch_progress, report_failures
+from digestbot.config import Config, DigestConfig
 from digestbot.pipeline import Delivered, EditionMade, Fetched, deliver, fetch, make_editions
+from digestbot.pipeline.asking import refusals, sources_of_run
 from digestbot.pipeline.editing import find_digest
 from digestbot.render import load_templates
+
+if TYPE_CHECKING:
+    from digestbot.store import SourceState, Store
 
 
 @click.command("run", short_help="One cycle: fetch, make editions, deliver.")
@@ -22,20 +28,15 @@ def command(app: App, digests: tuple[str, ...], force: bool, no_fetch: bool) -> 
     One cycle, then exit: fetch, make the editions that are due, deliver.
 
     Made for cron, systemd timers and scheduled CI workflows. Run it as often as you like: what was
-    sent is never sent again. A digest that is new is due at once.
+    sent is never sent again, and a source that no digest waits for is asked every six hours only.
+    A digest that is new is due at once.
     """
     config = app.config()
     names = digests or None
     wanted = [find_digest(config, name) for name in names or config.digests]
-    sources = dict.fromkeys(source for digest in wanted for source in digest.sources)
     templates = load_templates(config.templates)
     with app.store(config) as store:
-        fetched: tuple[Fetched, ...] = ()
-        if not no_fetch:
-            with fetch_progress(app) as progress:
-                fetched = asyncio.run(
-                    fetch(store, config, tuple(sources), clock=app.clock, progress=progress)
-                )
+        fetched = () if no_fetch else _fetch(app, store, config, wanted, force=force)
         made = make_editions(store, config, templates, now=app.clock(), names=names, force=force)
         delivered = asyncio.run(deliver(store, config, clock=app.clock, random=Random()))
     app.show(_facts(fetched, made, delivered), lambda: _words(fetched, made, delivered))
@@ -44,6 +45,29 @@ def command(app: App, digests: tuple[str, ...], force: bool, no_fetch: bool) -> 
         click.echo(line, err=True)
     well = all(f.is_well for f in fetched) and not any(m.error for m in made) and delivered.is_well
     return 0 if well else 1
+
+
+def _fetch(
+    app: App, store: "Store", config: Config, digests: list[DigestConfig], *, force: bool
+) -> tuple[Fetched, ...]:
+    """A pass over what is to be asked now; what still rests after a refusal is told of again."""
+    now = app.clock()
+    names = sources_of_run(store, config, digests, now, force=force)
+    closed = {} if force else refusals(store, config, digests, now)
+    with fetch_progress(app) as progress:
+        fetched = asyncio.run(fetch(store, config, names, clock=app.clock, progress=progress))
+    return (*fetched, *(_not_asked(state, config) for state in closed.values()))
+
+
+def _not_asked(state: "SourceState", config: Config) -> Fetched:
+    until = local(state.next_try_at, config)
+    advice = f"not asked again before {until}, 'digestbot fetch' does all the same"
+    return Fetched(
+        source=state.name,
+        status=state.status,
+        error=f"{state.last_error}; {advice}",
+        retry_at=state.next_try_at,
+    )
 
 
 def _facts(

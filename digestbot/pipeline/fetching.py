@@ -1,6 +1,7 @@
 """The first stage: ask the sources, write papers and announcements into the store."""
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -47,6 +48,16 @@ class Fetched:
         """All that the source should have given was stored."""
         return self.status in ("ok", "empty")
 
+    @property
+    def trouble(self) -> str | None:
+        """What a person should hear of it, in one line with the source; None if all is well."""
+        return None if self.is_well else self.error or f"{self.source}: {self.note}"
+
+
+def fingerprint(options: Options) -> str:
+    """What a source is asked with, for the store: if it changes, the last answer says nothing."""
+    return hashlib.sha256(repr(options).encode()).hexdigest()[:16]
+
 
 def _no_progress(source: str, *, done: int, total: int | None, new: int) -> None:
     """For callers that do not look."""
@@ -72,7 +83,7 @@ async def fetch(
         known = ", ".join(config.sources) or "none"
         raise UsageError(f"no source {unknown[0]!r} in the config; there are: {known}")
     agent = user_agent(config.contact)
-    async with Client(user_agent=agent, pacer=_StorePacer(store, clock)) as client:
+    async with Client(user_agent=agent, pacer=_StorePacer(store, clock), clock=clock) as client:
         passes = (
             _Pass(store, name, config.sources[name], clock, progress).run(client) for name in chosen
         )
@@ -113,7 +124,12 @@ class _Pass:
         self._pages = self._entries = self._new = 0
 
     async def run(self, client: Client) -> Fetched:
-        pass_id = await asyncio.to_thread(self._store.sources.begin_pass, self._name, self._clock())
+        pass_id = await asyncio.to_thread(
+            self._store.sources.begin_pass,
+            self._name,
+            self._clock(),
+            asked=fingerprint(self._options),
+        )
         fetched = await self._fenced(client)
         await asyncio.to_thread(
             self._store.sources.end_pass,
@@ -128,7 +144,7 @@ class _Pass:
             now=self._clock(),
         )
         facts = {"source": self._name, "status": fetched.status, "new": fetched.new}
-        log.log(logging.INFO if fetched.is_well else logging.WARNING, "fetched", extra=facts)
+        log.info("fetched", extra=facts)
         return fetched
 
     async def _fenced(self, client: Client) -> Fetched:

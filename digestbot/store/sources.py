@@ -35,10 +35,15 @@ class Sources:
             rows = connection.execute(select(sources).order_by(sources.c.name)).all()
         return tuple(map(_to_state, rows))
 
-    def begin_pass(self, name: str, now: datetime) -> int:
-        """Note that *name* is asked now; gives the pass for `end_pass`. Drops very old passes."""
+    def begin_pass(self, name: str, now: datetime, *, asked: str | None = None) -> int:
+        """
+        Note that *name* is asked now; gives the pass for `end_pass`. Drops very old passes.
+
+        Args:
+            asked: Stands for the options that it is asked with, so that a change of them shows.
+        """
         with self._database.write() as connection:
-            self._touch(connection, name, now)
+            self._touch(connection, name, now, asked)
             old = (passes.c.source == name, passes.c.started_at < now - KEEP_PASSES)
             connection.execute(delete(passes).where(*old))
             row = {"source": name, "started_at": now, "status": PassStatus.RUNNING}
@@ -131,8 +136,8 @@ class Sources:
             self._locked_pace(connection, group, now)
             _write_pace(connection, group, interval_s, now)
 
-    def _touch(self, connection: Connection, name: str, now: datetime) -> None:
-        values = {"last_try_at": now}
+    def _touch(self, connection: Connection, name: str, now: datetime, asked: str | None) -> None:
+        values = {"last_try_at": now, "asked": asked}
         first = {"name": name, "memory": {}, "status": PassStatus.NEVER, "failures": 0}
         row = self._database.insert(sources).values(first | values)
         connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
@@ -158,6 +163,7 @@ def _never(name: str) -> SourceState:
     return SourceState(
         name=name,
         memory={},
+        asked=None,
         status=PassStatus.NEVER,
         last_try_at=None,
         last_ok_at=None,

@@ -239,6 +239,7 @@ sources = Table(
     metadata,
     Column("name", StoredText, primary_key=True),
     Column("memory", StoredJson, nullable=False),
+    Column("asked", StoredText),
     Column("status", _enum(PassStatus, "status"), nullable=False),
     Column("last_try_at", UtcDateTime),
     Column("last_ok_at", UtcDateTime),

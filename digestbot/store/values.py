@@ -32,6 +32,8 @@ class SourceState:
     name: str
     memory: Mapping[str, str]
     """The source's own notes, as of the last page that was stored."""
+    asked: str | None
+    """The `asked` of `Sources.begin_pass` at the last pass; None if it had none."""
     status: PassStatus
     last_try_at: datetime | None
     last_ok_at: datetime | None

@@ -55,6 +55,38 @@ def test_when_nothing_is_due_it_says_so(bot: Bot, arxiv: ArxivServer) -> None:
     assert "no digest is due; --now makes an edition anyway" in called.out
 
 
+def test_a_cycle_that_finds_nothing_due_asks_nobody(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    bot("run")
+    called = bot("run", "--json", at=NOW + timedelta(minutes=30))
+    assert (called.code, json.loads(called.out)["fetched"]) == (0, [])
+    assert len(arxiv.requests) == 1
+
+
+def test_a_server_that_refused_us_is_left_alone_but_told_of(bot: Bot) -> None:
+    with WebServer.of(Reply(status=403, body=b"Access Denied")) as closed:
+        configure(closed.url)
+        assert bot("run").code == 1
+        called = bot("run", at=NOW + timedelta(hours=1))
+        assert called.code == 1
+        assert called.err == (
+            f"arxiv: {closed.url} answered 403: we are blocked; not asking for hours, set `contact`"
+            " so that arXiv can write to you; not asked again before 2026-11-23 14:00,"
+            " 'digestbot fetch' does all the same\n"
+        )
+        assert len(closed.requests) == 1
+        bot("run", "--now", at=NOW + timedelta(hours=1))
+        assert len(closed.requests) == 2
+
+
+def test_an_address_that_was_corrected_is_asked_at_once(bot: Bot, arxiv: ArxivServer) -> None:
+    with WebServer.of(Reply(status=404)) as wrong:
+        configure(wrong.url)
+        assert bot("run").code == 1
+    configure(arxiv.url)
+    assert "systems/1: 2 papers" in bot("run", at=NOW + timedelta(minutes=1)).out
+
+
 def test_a_due_digest_without_news_says_so_and_sends_nothing(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     bot("run")

@@ -179,6 +179,16 @@ def test_a_bad_config_ends_it_before_it_begins(bot: Bot) -> None:
     assert "config.yaml:1:" in called.err
 
 
+def test_a_source_that_fails_is_logged_with_its_reason(bot: Bot) -> None:
+    with WebServer.of(Reply(status=404)) as bad:
+        configure(bad.url)
+        with Serving() as serving:
+            serving.wait_for(
+                f"not all was fetched: arxiv: {bad.url} answered 404: check the address"
+            )
+            assert serving.end()[0] == 0
+
+
 def test_a_digest_that_fails_is_logged_once_and_stops_no_other(
     bot: Bot, arxiv: ArxivServer
 ) -> None:

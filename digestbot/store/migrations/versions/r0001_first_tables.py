@@ -92,6 +92,7 @@ def upgrade() -> None:
         "sources",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("memory", sa.Text(), nullable=False),
+        sa.Column("asked", sa.Text(), nullable=True),
         sa.Column(
             "status",
             _enum(
