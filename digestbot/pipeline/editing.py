@@ -1,14 +1,13 @@
 """The second stage: what the log holds beyond a digest's cursor becomes its next edition."""
 
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from digestbot.config import Config, DigestConfig
 from digestbot.editions import Selection, cover, select
 from digestbot.errors import DigestbotError, StoreError, UsageError
-from digestbot.filters import evaluate
 from digestbot.model import (
     REPLACEMENTS,
     Announcement,
@@ -17,9 +16,9 @@ from digestbot.model import (
     Form,
     Origin,
     SourceCoverage,
-    Verdict,
 )
 from digestbot.pipeline.addressing import message_domain, render_context
+from digestbot.pipeline.judging import Reading, read_log
 from digestbot.render import Templates, render
 from digestbot.store import DigestState, SourceState, Store
 
@@ -69,7 +68,24 @@ def make_editions(
     chosen = [config.digests[name] for name in _known(config, names)]
     states = {digest.name: register(store, digest, now) for digest in chosen}
     due = [digest for digest in chosen if force or is_due(states[digest.name], now)]
-    return tuple(_fenced(store, config, templates, digest, now, force) for digest in due)
+    readings = _readings(store, due, states)
+    return tuple(
+        _fenced(store, config, templates, digest, readings.get(digest.name), now, force)
+        for digest in due
+    )
+
+
+def _readings(
+    store: Store, digests: Sequence[DigestConfig], states: Mapping[str, DigestState]
+) -> Mapping[str, Reading]:
+    """What the digests read, all together; if that fails none, so that each reads for itself."""
+    try:
+        return read_log(store, [(digest, states[digest.name].cursor) for digest in digests])
+    except StoreError:
+        raise
+    except Exception:
+        log.exception("the log could not be read for all digests together")
+        return {}
 
 
 def _known(config: Config, names: Collection[str] | None) -> tuple[str, ...]:
@@ -123,12 +139,13 @@ def _fenced(
     config: Config,
     templates: Templates,
     digest: DigestConfig,
+    reading: Reading | None,
     now: datetime,
     force: bool,
 ) -> EditionMade:
     """One digest; whatever happens to it stays with it."""
     try:
-        made = _make(store, config, templates, digest, now, force)
+        made = _make(store, config, templates, digest, reading, now, force)
     except StoreError:
         raise
     except DigestbotError as error:
@@ -145,12 +162,15 @@ def _make(
     config: Config,
     templates: Templates,
     digest: DigestConfig,
+    reading: Reading | None,
     now: datetime,
     force: bool,
 ) -> EditionMade:
     state = store.digests.state(digest.name)
     slot = _slot(digest, now, force)
-    edition, selection = next_edition(store, digest, state, now=now, slot=slot)
+    if reading is None or reading.from_seq != state.cursor:  # another process was here meanwhile
+        reading = read_log(store, [(digest, state.cursor)])[digest.name]
+    edition, selection = _composed(store, digest, state, reading, now, slot)
     next_due_at = digest.schedule.next_after(now)
     if not edition.papers and all(c.status in SILENT for c in edition.coverage):
         return EditionMade(digest=digest.name, note="its sources do not answer; it stays due")
@@ -214,30 +234,39 @@ def next_edition(
             the cursor has not passed.
     """
     from_seq = _window_start(store, state, now, since)
-    to_seq = store.papers.head()
-    log_rows = tuple(
-        store.papers.announcements(
-            from_seq, to_seq, sources=frozenset(digest.sources), types=digest.types
-        )
-    )
+    reading = read_log(store, [(digest, from_seq)])[digest.name]
+    return _composed(store, digest, state, reading, now, slot, again=since is not None)
+
+
+def _composed(
+    store: Store,
+    digest: DigestConfig,
+    state: DigestState | None,
+    reading: Reading,
+    now: datetime,
+    slot: str,
+    again: bool = False,
+) -> tuple[Edition, Selection]:
+    """The edition of what the digest has read; with *again*, of what it had offered before too."""
     offered = frozenset[tuple[str, int]]()
-    if since is None and state is not None:
-        keys = {(row.paper.id, row.paper.version) for row in log_rows}
+    if state is not None and not again:
+        keys = {(row.paper.id, row.paper.version) for row, _ in reading.candidates}
         offered = frozenset(store.editions.offered(digest.name, keys))
-    selection = select(_judged(digest, log_rows), limit=digest.limit, already=offered)
+    selection = select(reading.candidates, limit=digest.limit, already=offered)
     edition = Edition(
         digest=digest.name,
         title=digest.title,
         number=(state.editions if state else 0) + 1,
         slot=slot,
         created_at=now,
-        from_seq=from_seq,
-        to_seq=to_seq,
+        from_seq=reading.from_seq,
+        to_seq=reading.to_seq,
         papers=_with_previous(store, selection.included),
         omitted=len(selection.omitted),
-        considered=len({row.paper.id for row in log_rows}),
+        considered=len({row.paper.id for row in reading.rows}),
         coverage=tuple(
-            _coverage(store.sources.state(source), log_rows, selection) for source in digest.sources
+            _coverage(store.sources.state(source), reading.rows, selection)
+            for source in digest.sources
         ),
     )
     return edition, selection
@@ -251,19 +280,6 @@ def _window_start(
     if state is not None:
         return state.cursor
     return store.papers.first_seq_since(now - FIRST_EDITION_REACH)
-
-
-def _judged(
-    digest: DigestConfig, rows: Iterable[Announcement]
-) -> Iterator[tuple[Announcement, Verdict]]:
-    """Each row with the filter's verdict; a paper that breaks the filter is let in, not lost."""
-    for row in rows:
-        try:
-            yield row, evaluate(digest.filter, row)
-        except Exception:
-            facts = {"digest": digest.name, "paper": row.paper.id}
-            log.exception("a filter failed on one paper, which is let in", extra=facts)
-            yield row, Verdict(matched=True, score=0.0, matches=())
 
 
 def _coverage(

@@ -11,7 +11,7 @@ from tests.cli.conftest import Bot
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {
-    "apscheduler", "alembic", "asyncio", "click", "feedparser", "httpx", "jinja2", "lxml",
+    "apscheduler", "alembic", "asyncio", "click", "feedparser", "httpx", "jinja2", "lxml", "numpy",
     "psycopg", "pydantic", "pylatexenc", "re2", "rich", "ruamel", "slack_sdk", "sqlalchemy",
     "starlette", "importlib.metadata",
 }  # fmt: skip

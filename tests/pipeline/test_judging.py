@@ -1,0 +1,93 @@
+"""What many digests read together is what each of them would read by itself."""
+
+import logging
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from digestbot.filters.index import Index
+from digestbot.pipeline import judging
+from digestbot.pipeline.judging import Reading, read_log
+from digestbot.store import Store
+from tests.pipeline.conftest import MONDAY, LoadConfig, paper
+
+TITLES = ("Serverless GPUs", "A Survey of GPUs", "Cold Starts", "Serverless Cold Starts", "Quiet")
+DIGESTS = """\
+  all: {filter: null}
+  one: {filter: {any: [serverless, {title: gpu, weight: 3}], none: [survey]}}
+  two: {sources: [b], filter: {any: [cold start], min_score: 2}}
+  three: {types: [replace], filter: {author: Ada Xu}}
+  four: {filter: {query: 'ti:quiet OR ti:gpu'}}
+"""
+NAMES = ("all", "one", "two", "three", "four")
+
+
+def readings(store: Store, configured: LoadConfig, cursors: list[int]) -> dict[str, Reading]:
+    config = configured(DIGESTS)
+    wanted = [(config.digests[name], seq) for name, seq in zip(NAMES, cursors, strict=True)]
+    together = dict(read_log(store, wanted))
+    for digest, seq in wanted:
+        assert read_log(store, [(digest, seq)]) == {digest.name: together[digest.name]}
+    return together
+
+
+def fill(store: Store) -> None:
+    """Twenty rows: ten papers from each source, the second one's as replacements."""
+    told = [paper(n, title=TITLES[n % 5]) for n in range(10)]
+    store.papers.ingest("a", told, {}, MONDAY)
+    again = [paper(n, title=TITLES[n % 5], type="replace") for n in range(5, 15)]
+    store.papers.ingest("b", again, {}, MONDAY)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@given(cursors=st.lists(st.integers(0, 21), min_size=5, max_size=5), block=st.integers(1, 9))
+def test_together_they_read_what_each_reads_alone(
+    sqlite_store: Store, configured: LoadConfig, cursors: list[int], block: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judging, "BLOCK", block)
+        patch.setattr(judging, "FEW", 0)
+        by_engine = readings(sqlite_store, configured, cursors)
+        patch.setattr(judging, "FEW", 1000)
+        assert readings(sqlite_store, configured, cursors) == by_engine
+
+
+@pytest.fixture
+def sqlite_store(store: Store) -> Store:
+    fill(store)
+    return store
+
+
+def test_an_engine_that_fails_costs_time_and_no_paper(
+    store: Store,
+    configured: LoadConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(self: Index, batch: object) -> object:
+        raise IndexError("a bug")
+
+    fill(store)
+    expected = readings(store, configured, [0] * 5)
+    monkeypatch.setattr(judging, "FEW", 0)
+    monkeypatch.setattr(Index, "match", broken)
+    with caplog.at_level(logging.ERROR):
+        assert readings(store, configured, [0] * 5) == expected
+    assert "every filter is asked by itself" in caplog.text
+
+
+def test_a_paper_that_breaks_a_filter_is_let_in(
+    store: Store, configured: LoadConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from digestbot.filters import evaluate
+
+    def broken(filter_: object, row: object) -> object:
+        if getattr(row, "seq", 0) == 3:
+            raise ValueError("a bug")
+        return evaluate(filter_, row)  # type: ignore[arg-type]
+
+    fill(store)
+    monkeypatch.setattr(judging, "evaluate", broken)
+    one = read_log(store, [(configured(DIGESTS).digests["one"], 0)])["one"]
+    assert [row.seq for row, _ in one.candidates] == [1, 3, 4, 6, 9]
