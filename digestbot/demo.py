@@ -17,6 +17,7 @@ from digestbot.config import load_config
 from digestbot.errors import DigestbotError, UsageError
 from digestbot.model import Form
 from digestbot.pipeline import deliver, make_editions
+from digestbot.pipeline.letters import text_of
 from digestbot.render import load_templates
 from digestbot.sources.arxiv import ArxivFeed, parse
 from digestbot.store import PassStatus, Store, open_store
@@ -88,7 +89,7 @@ def run_demo(folder: Path, now: datetime) -> Demo:
         edition = store.editions.get("systems", 1)
         if edition is None or edition.id is None:
             raise DigestbotError(f"the demo made no edition: {made.error}")
-        slack = store.editions.rendition(edition.id, Form.SLACK) or "[]"
+        slack = text_of(store.editions.rendition(edition.id, Form.SLACK) or "[]")
     stem = folder / f"systems-0001-{now:%Y-%m-%d}"
     slack_path = stem.with_suffix(".slack.json")
     slack_path.write_text(json.dumps(json.loads(slack), ensure_ascii=False, indent=2) + "\n")

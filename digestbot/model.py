@@ -219,7 +219,13 @@ class Form(StrEnum):
     RIS = "ris"
     ATOM = "atom"
     EML = "eml"
-    """A whole message (RFC 5322) in 7-bit ASCII with CRLF line ends, made from the forms above."""
+    """A whole message (RFC 5322) in 7-bit ASCII with CRLF line ends."""
+
+
+Pieces = tuple[bytes, ...]
+"""A text as a message carries it, in parts that are encoded apart: see `render.pieces`."""
+Body = str | Pieces
+"""One form of an edition: those of a mail are pieces, which editions share."""
 
 
 class Theme(StrEnum):
@@ -345,6 +351,8 @@ class Letter:
 
     delivery: Delivery
     bodies: Mapping[Form, str] = field(repr=False)
+    message: bytes = field(default=b"", repr=False)
+    """The whole message (RFC 5322) as it goes over the wire, where `Form.EML` is wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import click
 from digestbot.cli.app import App, check_known, local, table
 from digestbot.errors import DigestbotError, UsageError
 from digestbot.model import Form
+from digestbot.pipeline.letters import text_of
 
 
 @click.group("editions", short_help="Look at past editions.", invoke_without_command=True)
@@ -71,5 +72,6 @@ def show_edition(app: App, edition: str, form: str | None) -> int:
         body = store.editions.rendition(found.id, chosen) if found and found.id else None
     if body is None:
         raise DigestbotError(f"there is no edition {edition}; 'digestbot editions list' has all")
-    click.echo(body, nl=not body.endswith("\n"))
+    text = text_of(body)
+    click.echo(text, nl=not text.endswith("\n"))
     return 0

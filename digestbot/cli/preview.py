@@ -83,10 +83,9 @@ def _rendered(
     templates = load_templates(config.templates)
     due = digest.schedule.next_after(now)
     context = render_context(config, templates, digest, next_edition_at=due)
-    if form is not Form.EML:
-        return render(edition, form, context)
-    parts = (Form.SUBJECT, Form.HTML, Form.TEXT)
-    return preview_message(config, edition, {p: render(edition, p, context) for p in parts})
+    if form is Form.EML:
+        return preview_message(config, edition, context)
+    return render(edition, form, context)
 
 
 def _why_empty(edition: Edition, since: datetime | None) -> str:

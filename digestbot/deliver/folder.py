@@ -7,7 +7,7 @@ Every write is atomic and gives the same names and bytes again, so that a repeat
 import asyncio
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
@@ -39,7 +39,7 @@ class FolderSender:
         folder = Path(letter.delivery.destination.address)
         stem = file_stem(letter.delivery)
         await checkpoint.data_done()
-        await asyncio.to_thread(_write_all, folder, stem, letter.bodies)
+        await asyncio.to_thread(_write_all, folder, stem, letter)
         return Receipt(detail=f"{folder / stem}.{{{','.join(_names())}}}")
 
     async def check(self) -> str:
@@ -71,15 +71,19 @@ def _names() -> list[str]:
     return [suffix.removeprefix(".") for suffix in _SUFFIXES.values()]
 
 
-def _write_all(folder: Path, stem: str, bodies: Mapping[Form, str]) -> None:
+def _write_all(folder: Path, stem: str, letter: Letter) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for form, suffix in _SUFFIXES.items():
-            # A lone surrogate from a broken feed must not make the edition unwritable.
-            write_atomically(folder / f"{stem}{suffix}", bodies[form].encode("utf-8", "replace"))
+            write_atomically(folder / f"{stem}{suffix}", _content(letter, form))
         _sync_folder(folder)
     except OSError as error:
         raise _unwritable(folder, error) from error
+
+
+def _content(letter: Letter, form: Form) -> bytes:
+    # A lone surrogate from a broken feed must not make the edition unwritable.
+    return letter.message if form is Form.EML else letter.bodies[form].encode("utf-8", "replace")
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -270,7 +270,7 @@ class SmtpSender:
         """
         recipient = _recipient(letter)
         sender = self._settings.bounce_address(letter.delivery.id)
-        message = await self._signed(letter.bodies[Form.EML].encode("ascii"))
+        message = await self._signed(letter.message)
         # The domain first: who waits for its own domain must not keep others from a connection.
         async with self._domains[recipient.rpartition("@")[2]], self._slots:
             await self._pace.turn()

@@ -1,14 +1,20 @@
 """What the config says of a digest's face to its readers: sender, list headers, footer links."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parseaddr
 from urllib.parse import quote
 
 from digestbot.addresses import make_message_id
 from digestbot.config import Config, DigestConfig
-from digestbot.model import Delivery, DestinationKind, Edition, Form
-from digestbot.render import RenderContext, Templates, compose
+from digestbot.model import DestinationKind, Edition, Pieces
+from digestbot.render import (
+    RenderContext,
+    Templates,
+    bodies,
+    freeze,
+    seal,
+)
+from digestbot.render.view import title_of
 
 NO_SENDER = "Digests <digestbot@localhost>"
 """In the .eml files of a folder where no SMTP server, and so no sender, is configured."""
@@ -50,50 +56,32 @@ def render_context(
     )
 
 
-def message(config: Config, delivery: Delivery, bodies: Mapping[Form, str]) -> str:
-    """The whole message (RFC 5322) of one delivery; the same bytes at every call."""
-    by_mail = delivery.destination.kind is DestinationKind.EMAIL
-    return _message(
-        config,
-        delivery.digest,
-        bodies,
-        recipient=delivery.destination.address if by_mail else parseaddr(sender(config))[1],
-        message_id=delivery.message_id,
-        date=delivery.created_at,
+def frozen_message(
+    config: Config, edition: Edition, subject: str, context: RenderContext
+) -> Pieces:
+    """The message of *edition* but for its bodies and for what is each delivery's own."""
+    unsubscribe = unsubscribe_mailto(config, edition.digest)
+    title = title_of(edition)
+    facts = (subject, sender(config), title, edition.digest, unsubscribe)
+    return context.templates.once(
+        ("message", *facts),
+        lambda: freeze(
+            subject=subject,
+            sender=sender(config),
+            list_id=f"{title} <{edition.digest}.{message_domain(config)}>",
+            list_unsubscribe=(unsubscribe,),
+        ),
     )
 
 
-def preview_message(config: Config, edition: Edition, bodies: Mapping[Form, str]) -> str:
+def preview_message(config: Config, edition: Edition, context: RenderContext) -> str:
     """The message that *edition* would be, to the sender itself."""
-    return _message(
-        config,
-        edition.digest,
-        bodies,
+    mail = bodies(edition, context)
+    return seal(
+        frozen_message(config, edition, mail.subject, context),
         recipient=parseaddr(sender(config))[1],
         message_id=make_message_id("preview", edition.name, domain=message_domain(config)),
         date=edition.created_at,
-    )
-
-
-def _message(
-    config: Config,
-    digest: str,
-    bodies: Mapping[Form, str],
-    *,
-    recipient: str,
-    message_id: str,
-    date: datetime,
-) -> str:
-    title = config.digests[digest].title if digest in config.digests else digest
-    return compose(
-        subject=bodies[Form.SUBJECT],
-        html=bodies[Form.HTML],
-        text=bodies[Form.TEXT],
-        sender=sender(config),
-        recipient=recipient,
-        message_id=message_id,
-        date=date,
-        list_id=f"{title} <{digest}.{message_domain(config)}>",
-        list_unsubscribe=(unsubscribe_mailto(config, digest),),
-        one_click=False,
-    )
+        text=mail.text,
+        html=mail.html,
+    ).decode("ascii")

@@ -27,8 +27,8 @@ from digestbot.errors import (
     StoreError,
     TransientFailure,
 )
-from digestbot.model import Delivery, DestinationKind, Form, Letter
-from digestbot.pipeline.addressing import message
+from digestbot.model import Delivery, DestinationKind
+from digestbot.pipeline.letters import Letters
 from digestbot.store import Store
 
 log = logging.getLogger(__name__)
@@ -134,6 +134,7 @@ class _Run:
         self._clock = clock
         self._random = random
         self._progress = progress
+        self._letters = Letters(store)
         self._senders: dict[DestinationKind, Sender] = {}
         self._given_up: set[DestinationKind] = set()
         self._counts: Counter[str] = Counter()
@@ -198,7 +199,7 @@ class _Run:
 
     async def _send(self, delivery: Delivery) -> None:
         sender = self._sender(delivery.destination.kind)
-        letter = await asyncio.to_thread(self._letter, delivery, sender.forms)
+        letter = await asyncio.to_thread(self._letters.letter, delivery, sender.forms)
         checkpoint = _StoreCheckpoint(self._store, delivery, self._clock)
         receipt = await sender.send(letter, checkpoint)
         await asyncio.to_thread(
@@ -225,21 +226,6 @@ class _Run:
                 webhooks=self._config.webhooks,
             )
         return self._senders[kind]
-
-    def _letter(self, delivery: Delivery, forms: Collection[Form]) -> Letter:
-        """The frozen bodies, and the message made of them where it is wanted."""
-        stored = set(forms) - {Form.EML}
-        if Form.EML in forms:
-            stored |= {Form.SUBJECT, Form.HTML, Form.TEXT}
-        bodies: dict[Form, str] = {}
-        for form in stored:
-            body = self._store.editions.rendition(delivery.edition_id, form)
-            if body is None:
-                raise PermanentFailure(f"{delivery.edition_name} has no {form} form in the store")
-            bodies[form] = body
-        if Form.EML in forms:
-            bodies[Form.EML] = message(self._config, delivery, bodies)
-        return Letter(delivery=delivery, bodies=bodies)
 
     async def _settle(self, delivery: Delivery, error: DeliveryError) -> None:
         """Write down what `decide` makes of the failure."""

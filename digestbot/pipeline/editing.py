@@ -13,13 +13,13 @@ from digestbot.model import (
     Announcement,
     Edition,
     EditionPaper,
-    Form,
     Origin,
     SourceCoverage,
 )
 from digestbot.pipeline.addressing import message_domain, render_context
 from digestbot.pipeline.judging import Reading, read_log
-from digestbot.render import Templates, render
+from digestbot.pipeline.letters import frozen_bodies
+from digestbot.render import Templates
 from digestbot.store import DigestState, SourceState, Store
 
 log = logging.getLogger(__name__)
@@ -29,8 +29,6 @@ FIRST_EDITION_REACH = timedelta(days=7)
 SILENT = frozenset({"never", "running", "late", "refused", "broken"})
 """States of a source that say nothing of what there is: an edition without papers would be a guess
 that there are none, so the digest waits."""
-BODIES = (Form.SUBJECT, Form.HTML, Form.TEXT, Form.SLACK, Form.JSON)
-"""What is frozen with an edition, so that every attempt at a delivery sends the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +176,7 @@ def _make(
         store.editions.advance(digest.name, edition.from_seq, edition.to_seq, next_due_at)
         return EditionMade(digest=digest.name)
     context = render_context(config, templates, digest, next_edition_at=next_due_at)
-    bodies = {form: render(edition, form, context) for form in BODIES}
+    bodies = frozen_bodies(config, edition, context)
     confirmed = store.subscriptions.confirmed(digest.name)
     edition_id = store.editions.record(
         digest.name,

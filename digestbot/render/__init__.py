@@ -2,7 +2,8 @@
 Editions as texts: mail, Slack messages, JSON, Markdown, BibTeX, RIS, Atom.
 
 Pure: the same edition and context give the same text. Knows no store and no network. Begin at
-`render`; `compose` makes a whole message of the mail's forms.
+`render`, which gives texts; `bodies` and `freeze` give mails in pieces that editions share, and
+`seal` makes the message of one delivery of them.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,15 +12,32 @@ from digestbot.errors import RenderError
 from digestbot.model import Edition, Form
 from digestbot.render import atom, exports, mail, ris, slack_blocks
 from digestbot.render.context import RenderContext
-from digestbot.render.message import compose
+from digestbot.render.mail import Bodies, bodies
+from digestbot.render.message import (
+    Attachment,
+    compose,
+    freeze,
+    seal,
+    sender_of,
+)
+from digestbot.render.pieces import decoded, filled, merged
 from digestbot.render.templates import Templates, load_templates
 
 __all__ = [
+    "Attachment",
+    "Bodies",
     "RenderContext",
     "Templates",
+    "bodies",
     "compose",
+    "decoded",
+    "filled",
+    "freeze",
     "load_templates",
+    "merged",
     "render",
+    "seal",
+    "sender_of",
 ]
 
 FORMS: Mapping[Form, Callable[[Edition, RenderContext], str]] = {
@@ -41,7 +59,7 @@ def render(edition: Edition, form: Form, context: RenderContext) -> str:
 
     Raises:
         RenderError: A template is missing or fails; the message names it and the line. Or the form
-            is `Form.EML`, which needs a sender and a recipient: that is `compose`.
+            is `Form.EML`, which needs a sender and a recipient: that is `freeze` and `seal`.
     """
     if form not in FORMS:
         raise RenderError(f'"{form}" is not rendered from an edition alone: compose it')

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from digestbot.model import Theme
+from digestbot.model import Form, Theme
 from digestbot.render.templates import Templates
 
 
@@ -17,9 +17,13 @@ class RenderContext:
     """The zone in which dates are shown."""
     public_url: str | None = None
     """Where the owner's pages are; the digest's title links there."""
+    edition_url: str | None = None
+    """Where this edition can be read as a whole; *public_url* if there is no such page."""
+    attach: tuple[Form, ...] = ()
+    """Lists of all papers that go with the mail."""
     next_edition_at: datetime | None = None
     unsubscribe: str | None = None
-    """A mailto: or https: link."""
+    """A mailto: or https: link; ``{token}`` in it is filled in for each reader."""
     filter_in_words: str | None = None
     """Why one gets this: the filter on one line."""
     theme: Theme = Theme.DEFAULT

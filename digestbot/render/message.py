@@ -1,19 +1,23 @@
 """
-A whole mail message (RFC 5322) from the mail's forms: the same arguments give the same bytes.
+A whole mail message (RFC 5322) in two steps: what the readers of an edition share, and the rest.
 
-Knows nothing of editions and of sending. Begin at `compose`.
+`freeze` makes a message with open fields, to be kept; `seal` fills them in, with the same bytes for
+the same delivery however often. Knows nothing of editions and of sending; `compose` does both.
 """
 
+import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime, formataddr
-from quopri import encodestring
 
 from digestbot.addresses import Mailbox, check_address, check_mailbox
 from digestbot.errors import InvalidValue
+from digestbot.model import Pieces
+from digestbot.render.pieces import encoded, field, filled, pieces_of
 
 URI_MAX = 800
 """Characters of one List-Unsubscribe URI: it stands on one line of at most 998 octets."""
@@ -23,7 +27,107 @@ LINE_MAX = 998
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,200}@[A-Za-z0-9.-]{1,255}>")
 _LIST_ID = re.compile(r"(?P<name>.*?)\s*<(?P<id>[A-Za-z0-9._-]{1,250})>")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_FROM = re.compile(rb"From: (?:[^<>:]*<)?([^\s<>]+@[^\s<>]+)>?\r\n")
 _URI = re.compile(r"(?:https?|mailto):[!-;=?-~]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that goes with a message."""
+
+    name: str
+    """In ASCII, with its ending."""
+    media_type: str
+    content: bytes
+
+
+def freeze(
+    *,
+    subject: str,
+    sender: str,
+    list_id: str,
+    list_unsubscribe: Sequence[str] = (),
+    one_click: bool = False,
+    attachments: Sequence[Attachment] = (),
+) -> Pieces:
+    """
+    A message in pieces, all of it but its fields: ``date``, ``to``, ``message_id``, the bodies
+    ``text`` and ``html``, and ``token`` where a URI has it.
+
+    Args:
+        sender: ``Digests <digests@example.org>``, or the address alone.
+        list_id: ``Name <slug.example.org>`` (RFC 2919), the same for ever.
+        list_unsubscribe: https and mailto URIs, the preferred first (RFC 2369); ``{token}`` in them
+            is open.
+        one_click: The first https URI takes the POST of RFC 8058.
+
+    Raises:
+        InvalidAddress: *sender* is no mailbox.
+        InvalidValue: A value that would break out of its header.
+    """
+    headers = (
+        ("Date", field("date")),
+        ("From", _mailbox(check_mailbox(sender))),
+        ("To", field("to")),
+        ("Message-ID", field("message_id")),
+        ("Subject", _unstructured("Subject", subject)),
+        ("List-Id", _list_id(list_id)),
+        *_list_unsubscribe(list_unsubscribe, one_click=one_click),
+        ("Auto-Submitted", "auto-generated"),
+        ("Precedence", "bulk"),
+        ("MIME-Version", "1.0"),
+    )
+    head = "".join(f"{name}: {value}\n" for name, value in headers)
+    _check_lines(head)
+    return pieces_of(head + _structure(_unique(head), attachments), _as_it_is)
+
+
+def seal(
+    frozen: Iterable[bytes],
+    *,
+    recipient: str,
+    message_id: str,
+    date: datetime,
+    text: Pieces = (),
+    html: Pieces = (),
+    token: str = "",
+) -> bytes:
+    """
+    The message, in 7-bit ASCII with CRLF line ends: the same bytes for the same arguments.
+
+    Args:
+        frozen: What `freeze` made; the bodies may be filled in already.
+        recipient: The one address it goes to; it stands in To.
+        message_id: ``<…@domain>``.
+        text: The plain part, which comes first (RFC 2046 5.1.4).
+        token: What the links of this one reader bear; letters, digits, ``-`` and ``_``.
+
+    Raises:
+        InvalidAddress: *recipient* is not exactly one address.
+        InvalidValue: A value that would break out of its header, or a time without zone.
+    """
+    own = {
+        "date": format_datetime(_aware(date)),
+        "to": check_address(recipient),
+        "message_id": _matching(_MESSAGE_ID, "Message-ID", message_id),
+    }
+    if token:
+        own["token"] = _matching(_TOKEN, "token", token)
+    fields: dict[str, Pieces] = {name: (value.encode("ascii"),) for name, value in own.items()}
+    # In a body the same token stands on a line by itself.
+    bodies = {"token": (encoded(token),)} if token else {}
+    fields["text"], fields["html"] = filled(text, bodies), filled(html, bodies)
+    message = b"".join(filled(frozen, fields))
+    if b"\x00" in message:
+        raise InvalidValue("a message has a field that nothing was given for")
+    return message
+
+
+def sender_of(frozen: Iterable[bytes]) -> str:
+    """The address in From."""
+    found = _FROM.search(b"".join(frozen))
+    return found[1].decode("ascii") if found else ""
 
 
 def compose(
@@ -38,78 +142,83 @@ def compose(
     list_id: str,
     list_unsubscribe: Sequence[str] = (),
     one_click: bool = False,
+    attachments: Sequence[Attachment] = (),
 ) -> str:
-    """
-    The message, in 7-bit ASCII with CRLF line ends, plain part first (RFC 2046 5.1.4).
-
-    Args:
-        sender: ``Digests <digests@example.org>``, or the address alone.
-        recipient: The one address it goes to; it stands in To.
-        message_id: ``<…@domain>``; the boundary is made of it too.
-        list_id: ``Name <slug.example.org>`` (RFC 2919), the same for ever.
-        list_unsubscribe: https and mailto URIs, the preferred first (RFC 2369).
-        one_click: The first https URI takes the POST of RFC 8058.
-
-    Raises:
-        InvalidAddress: *sender* is no mailbox or *recipient* is not exactly one address.
-        InvalidValue: A value that would break out of its header, or a time without zone.
-    """
-    boundary = _boundary(message_id)
-    headers = (
-        ("Date", format_datetime(_aware(date))),
-        ("From", _mailbox(check_mailbox(sender))),
-        ("To", check_address(recipient)),
-        ("Message-ID", _matching(_MESSAGE_ID, "Message-ID", message_id)),
-        ("Subject", _unstructured("Subject", subject)),
-        ("List-Id", _list_id(list_id)),
-        *_list_unsubscribe(list_unsubscribe, one_click=one_click),
-        ("Auto-Submitted", "auto-generated"),
-        ("Precedence", "bulk"),
-        ("MIME-Version", "1.0"),
-        ("Content-Type", f'multipart/alternative;\n boundary="{boundary}"'),
+    """A message whose bodies are texts; see `freeze` and `seal`."""
+    frozen = freeze(
+        subject=subject,
+        sender=sender,
+        list_id=list_id,
+        list_unsubscribe=list_unsubscribe,
+        one_click=one_click,
+        attachments=attachments,
     )
-    parts = f"\n--{boundary}\n".join(["", _part("plain", text), _part("html", html)])
-    return _wire("".join(f"{name}: {value}\n" for name, value in headers), parts, boundary)
+    return seal(
+        frozen,
+        recipient=recipient,
+        message_id=message_id,
+        date=date,
+        text=(encoded(_ended(text)),),
+        html=(encoded(_ended(html)),),
+    ).decode("ascii")
 
 
-def encoded_size(body: str) -> int:
-    """Octets that *body* takes in a message: quoted-printable, with CRLF line ends."""
-    encoded = _quoted_printable(body)
-    return len(encoded) + encoded.count("\n")
-
-
-def _part(subtype: str, body: str) -> str:
-    """One body part (RFC 2046 5.1.4)."""
-    return (
-        f"Content-Type: text/{subtype}; charset=utf-8\n"
-        f"Content-Transfer-Encoding: quoted-printable\n\n{_quoted_printable(body)}"
-    )
-
-
-def _quoted_printable(body: str) -> str:
-    """*body* in lines of at most 76 ASCII letters (RFC 2045 6.7)."""
-    lines = "\n".join(body.splitlines()) + "\n"
-    return encodestring(lines.encode("utf-8", "replace")).decode("ascii")
-
-
-def _wire(head: str, parts: str, boundary: str) -> str:
+def _structure(unique: str, attachments: Sequence[Attachment]) -> str:
     """
-    Headers and parts as they go out.
+    Everything below the headers that all messages have, the bodies as fields.
 
-    They are put together here and not by `email`: its generator folds a long List-Unsubscribe into
+    It is put together here and not by `email`: its generator folds a long List-Unsubscribe into
     encoded words, which no mailbox provider reads, so that one-click unsubscribing vanishes. And
     its line breaks change from one Python to the next, while a repeat must have the same bytes.
     """
-    wire = f"{head}{parts}\n--{boundary}--\n".replace("\n", "\r\n")
-    longest = max(len(row) for row in wire.split("\r\n"))
+    bodies = (_part("plain", field("text")), _part("html", field("html")))
+    alternative = _multipart("alternative", f"=_a{unique}", bodies)
+    if not attachments:
+        return alternative
+    return _multipart("mixed", f"=_m{unique}", [alternative, *map(_attached, attachments)])
+
+
+def _multipart(subtype: str, boundary: str, parts: Sequence[str]) -> str:
+    """RFC 2046 5.1.1; the line end before a boundary belongs to the boundary."""
+    inside = "".join(f"--{boundary}\n{part}\n" for part in parts)
+    head = f'Content-Type: multipart/{subtype};\n boundary="{boundary}"\n\n'
+    return f"{head}{inside}--{boundary}--\n"
+
+
+def _part(subtype: str, body: str) -> str:
+    return (
+        f"Content-Type: text/{subtype}; charset=utf-8\n"
+        f"Content-Transfer-Encoding: quoted-printable\n\n{body}"
+    )
+
+
+def _attached(attachment: Attachment) -> str:
+    # In base64, not as text: what is saved has the same bytes on every machine.
+    encoded_content = base64.encodebytes(attachment.content).decode("ascii")
+    return (
+        f"Content-Type: {attachment.media_type}\n"
+        f'Content-Disposition: attachment; filename="{attachment.name}"\n'
+        f"Content-Transfer-Encoding: base64\n\n{encoded_content}"
+    )
+
+
+def _as_it_is(text: str) -> bytes:
+    return text.replace("\n", "\r\n").encode("ascii")
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith("\n") else text + "\n"
+
+
+def _check_lines(head: str) -> None:
+    longest = max(map(len, head.split("\n")))
     if longest > LINE_MAX:
         raise InvalidValue(f"a line of {longest} octets; a message allows {LINE_MAX}")
-    return wire
 
 
-def _boundary(message_id: str) -> str:
-    # "=_" cannot occur in a quoted-printable body (RFC 2045 6.7).
-    return "=_" + hashlib.sha256(message_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+def _unique(head: str) -> str:
+    """For the boundaries, whose "=_" cannot occur in quoted-printable or base64 (RFC 2045 6)."""
+    return hashlib.sha256(head.encode("ascii")).hexdigest()[:32]
 
 
 def _unstructured(name: str, value: str) -> str:
@@ -143,15 +252,20 @@ def _list_unsubscribe(uris: Sequence[str], *, one_click: bool) -> tuple[tuple[st
     if not uris:
         return ()
     for uri in uris:
-        if not _URI.fullmatch(uri) or len(uri) > URI_MAX:
+        plain = uri.replace("{token}", "token")
+        if not _URI.fullmatch(plain) or len(uri) > URI_MAX:
             raise InvalidValue(f'List-Unsubscribe "{uri[:100]!r}" is no https or mailto URI')
     # One URI a line: folding between them is allowed (RFC 2369 2), inside one it is not.
-    header = ("List-Unsubscribe", ",\n ".join(f"<{uri}>" for uri in uris))
+    header = ("List-Unsubscribe", ",\n ".join(f"<{_open(uri)}>" for uri in uris))
     if not one_click:
         return (header,)
     if not any(uri.startswith("https:") for uri in uris):
         raise InvalidValue("one-click unsubscribing needs an https URI (RFC 8058 section 3.1)")
     return header, ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
+
+
+def _open(uri: str) -> str:
+    return uri.replace("{token}", field("token"))
 
 
 def _quoted(name: str) -> str:

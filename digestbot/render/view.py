@@ -168,6 +168,10 @@ class ShownEdition:
     acknowledgement: str | None
     unsubscribe: str | None
     home: str | None
+    web: str | None
+    """Where the whole edition can be read."""
+    attached: bool
+    """Whether all its papers are in an attached list."""
 
 
 def show(edition: Edition, context: RenderContext, cut: Cut | None = None) -> ShownEdition:
@@ -201,6 +205,8 @@ def show(edition: Edition, context: RenderContext, cut: Cut | None = None) -> Sh
         acknowledgement=ACKNOWLEDGEMENT if _has_arxiv(edition) else None,
         unsubscribe=_unsubscribe(context.unsubscribe),
         home=safe.url(context.public_url),
+        web=safe.url(context.edition_url or context.public_url),
+        attached=bool(context.attach),
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, insert, select, update
 
 from digestbot.model import (
     REPLACEMENTS,
+    Body,
     DeliveryState,
     Destination,
     Edition,
@@ -17,9 +18,10 @@ from digestbot.model import (
     Form,
     Paper,
 )
+from digestbot.store import renditions
 from digestbot.store.database import Database, chunks
 from digestbot.store.papers import PAPER_COLUMNS, to_paper, versions_before
-from digestbot.store.tables import deliveries, digests, edition_papers, editions, papers, renditions
+from digestbot.store.tables import deliveries, digests, edition_papers, editions, papers
 from digestbot.store.values import (
     EditionSummary,
     coverage_from_json,
@@ -43,7 +45,7 @@ class Editions:
         digest: str,
         edition: Edition,
         omitted: Sequence[EditionPaper],
-        renditions: Mapping[Form, str],
+        bodies: Mapping[Form, Body],
         destinations: Sequence[Envelope],
         next_due_at: datetime | None,
         now: datetime,
@@ -57,7 +59,7 @@ class Editions:
             digest: The digest's name.
             edition: Whose ``from_seq`` is the cursor that it was made from.
             omitted: What matched and fell to the limit; remembered for `offered`.
-            renditions: Its forms, as they will be sent, today and in any retry.
+            bodies: Its forms, as they will be sent, today and in any retry.
             destinations: Where it goes; a destination that is named twice gets it once.
             next_due_at: When the digest is due next.
             now: When the deliveries are made; also the Date of their messages.
@@ -74,7 +76,7 @@ class Editions:
                 return None
             edition_id = _insert_edition(connection, digest_id, edition, message_domain)
             _insert_papers(connection, digest_id, edition_id, edition.papers, omitted)
-            _insert_renditions(connection, edition_id, renditions)
+            renditions.keep(self._database, connection, edition_id, bodies)
             _insert_deliveries(connection, edition_id, destinations, now)
             return edition_id
 
@@ -138,12 +140,10 @@ class Editions:
             row = connection.execute(query).first()
             return _to_edition(row, _papers_of(connection, row.id)) if row else None
 
-    def rendition(self, edition_id: int, form: Form) -> str | None:
+    def rendition(self, edition_id: int, form: Form) -> Body | None:
         """One form of the edition as it was made; None if that form was not."""
-        here = (renditions.c.edition_id == edition_id, renditions.c.form == form)
         with self._database.read() as connection:
-            body: str | None = connection.execute(select(renditions.c.body).where(*here)).scalar()
-        return body
+            return renditions.read(connection, edition_id, form)
 
     def _advance_for(
         self,
@@ -230,12 +230,6 @@ def _insert_papers(
     ]
     if rows:
         connection.execute(insert(edition_papers), rows)
-
-
-def _insert_renditions(connection: Connection, edition_id: int, bodies: Mapping[Form, str]) -> None:
-    rows = [{"edition_id": edition_id, "form": form, "body": body} for form, body in bodies.items()]
-    if rows:
-        connection.execute(insert(renditions), rows)
 
 
 def _insert_deliveries(

@@ -24,6 +24,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -338,7 +339,19 @@ renditions = Table(
     metadata,
     Column("edition_id", _Big, ForeignKey("editions.id"), primary_key=True, autoincrement=False),
     Column("form", _enum(Form, "form"), primary_key=True),
-    Column("body", StoredText, nullable=False),
+    Column("body", StoredText),
+    # What a mail is made of: short pieces themselves, long ones as keys of fragments.
+    Column("pieces", LargeBinary),
+    CheckConstraint("(body IS NULL) <> (pieces IS NULL)", name="one"),
+)
+
+# Pieces of mails by their content, so that each is there once for all editions.
+fragments = Table(
+    "fragments",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # By the digest's name, not its key: one may subscribe before the digest has ever run.

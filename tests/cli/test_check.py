@@ -94,12 +94,12 @@ def test_an_example_that_fails_says_where_to_look(bot: Bot, arxiv: ArxivServer) 
 
 def test_an_owner_template_that_fails_is_found(bot: Bot) -> None:
     configure(NOWHERE, top="templates: mine")
-    Path("mine").mkdir()
-    Path("mine/mail.txt.j2").write_text("{{ no_such.name }}\n")
+    Path("mine/mail").mkdir(parents=True)
+    Path("mine/mail/masthead.txt.j2").write_text("{{ no_such.name }}\n")
     called = bot("check")
     assert called.code == 1
     assert "✗ systems: " in called.out
-    assert "mail.txt.j2" in called.out
+    assert "mail/masthead.txt.j2" in called.out
 
 
 def test_a_store_out_of_reach_is_one_finding_of_many(bot: Bot, arxiv: ArxivServer) -> None:

@@ -23,7 +23,7 @@ OTHER = """\
 """
 BREAKS_ON_ONE = """\
 {% if edition.title == "other" %}{{ no_such.thing }}{% endif %}
-{% include "digestbot/mail.txt.j2" %}
+{% include "digestbot/mail/masthead.txt.j2" %}
 """
 
 
@@ -155,14 +155,14 @@ def test_a_template_that_fails_stops_one_digest_and_loses_nothing(
     bot: Bot, arxiv: ArxivServer
 ) -> None:
     configure(arxiv.url, top="templates: mine", more=OTHER)
-    Path("mine").mkdir()
-    template = Path("mine/mail.txt.j2")
+    Path("mine/mail").mkdir(parents=True)
+    template = Path("mine/mail/masthead.txt.j2")
     template.write_text(BREAKS_ON_ONE)
     called = bot("run", "--json")
     assert called.code == 1
     assert made(called.out)["systems"]["papers"] == 2
-    assert "other: template mail.txt.j2:1: " in called.err
-    assert "other: template mail.txt.j2:1: " in "".join(
+    assert "other: template mail/masthead.txt.j2:1: " in called.err
+    assert "other: template mail/masthead.txt.j2:1: " in "".join(
         line.removeprefix("digest ") for line in json.loads(bot("status", "--json").out)["problems"]
     )
     template.unlink()

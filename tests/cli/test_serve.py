@@ -194,11 +194,11 @@ def test_a_digest_that_fails_is_logged_once_and_stops_no_other(
 ) -> None:
     arxiv.papers.append(a_paper(1, "Erasure"))
     configure(arxiv.url, top="templates: mine", more="  other: {deliver: [{folder: out}]}\n")
-    Path("mine").mkdir()
-    Path("mine/mail.txt.j2").write_text(
+    Path("mine/mail").mkdir(parents=True)
+    Path("mine/mail/masthead.txt.j2").write_text(
         '{% if edition.title == "systems" %}{{ no_such.thing }}{% endif %}'
     )
     with Serving() as serving:
         serving.wait_for("edition made edition=other/1")
-        serving.wait_for("no edition of systems: template mail.txt.j2:1: ")
+        serving.wait_for("no edition of systems: template mail/masthead.txt.j2:1: ")
         assert serving.end()[0] == 0

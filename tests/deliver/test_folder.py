@@ -10,17 +10,18 @@ from tests.servers.letters import Notes, make_delivery, make_letter
 
 NAMES = [f"systems-0012-2026-11-23.{end}" for end in ("eml", "html", "json", "txt")]
 
+MESSAGE = b"From: a@example.org\r\n\r\nHello\r\n"
+
 
 def send(folder: Path, bodies: dict[Form, str]) -> Notes:
     notes = Notes()
-    letter = make_letter(DestinationKind.FOLDER, str(folder), bodies)
+    letter = make_letter(DestinationKind.FOLDER, str(folder), bodies, message=MESSAGE)
     asyncio.run(FolderSender().send(letter, notes))
     return notes
 
 
 def bodies(mark: str = "") -> dict[Form, str]:
     return {
-        Form.EML: "From: a@example.org\r\n\r\nHello\r\n",
         Form.HTML: f"<p>Café{mark}</p>",
         Form.TEXT: f"Café{mark}\n",
         Form.JSON: "{}",
@@ -36,7 +37,7 @@ def test_writes_four_files_named_by_digest_number_and_date(tmp_path: Path) -> No
 
 def test_keeps_line_ends_and_letters_as_they_are(tmp_path: Path) -> None:
     send(tmp_path, bodies())
-    assert (tmp_path / NAMES[0]).read_bytes() == b"From: a@example.org\r\n\r\nHello\r\n"
+    assert (tmp_path / NAMES[0]).read_bytes() == MESSAGE
     assert (tmp_path / NAMES[1]).read_bytes() == "<p>Café</p>".encode()
 
 

@@ -24,7 +24,7 @@ from digestbot.errors import (
     PermanentFailure,
     TransientFailure,
 )
-from digestbot.model import DestinationKind, Form, Letter
+from digestbot.model import DestinationKind, Letter
 from digestbot.render import compose
 from digestbot.secret import Secret
 from tests.servers.letters import Notes, Slept, make_letter
@@ -73,7 +73,7 @@ def only_our_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 def letter(address: str = "reader@example.org", eml: str = EML) -> Letter:
-    return make_letter(DestinationKind.EMAIL, address, {Form.EML: eml})
+    return make_letter(DestinationKind.EMAIL, address, {}, message=eml.encode("ascii"))
 
 
 def settings(server: SmtpServer, **more: Any) -> SmtpSettings:

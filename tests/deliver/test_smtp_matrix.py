@@ -162,7 +162,9 @@ async def what_the_sender_says(house: Path, context: Any, step: str, fault: str)
     implicit = is_implicit(step, fault)
     async with ScriptedSmtp(context, implicit_tls=implicit, step=step, fault=fault) as server:
         sender = SmtpSender(settings(house, server, step, fault))
-        letter = make_letter(DestinationKind.EMAIL, "reader@example.org", {Form.EML: eml()})
+        letter = make_letter(
+            DestinationKind.EMAIL, "reader@example.org", {}, message=eml().encode()
+        )
         try:
             await sender.send(letter, Patient(server, step, fault))
         except DeliveryError as error:
@@ -306,7 +308,9 @@ def test_a_text_that_has_not_left_us_is_not_in_doubt(
     async def send() -> None:
         async with ScriptedSmtp(certificates.server, step="TEXT", fault=fault) as server:
             sender = SmtpSender(settings(house, server, "TEXT", fault))
-            letter = make_letter(DestinationKind.EMAIL, "reader@example.org", {Form.EML: huge})
+            letter = make_letter(
+                DestinationKind.EMAIL, "reader@example.org", {}, message=huge.encode()
+            )
             try:
                 await sender.send(letter, notes)
             finally:

@@ -138,10 +138,11 @@ def test_a_broken_template_holds_its_digest_back_and_loses_nothing(
 ) -> None:
     config = configured(BOTH)
     store.papers.ingest("a", [paper(1)], {}, MONDAY)
-    (tmp_path / "mail.html.j2").write_text("{{ no_such_name }}")
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mail/paper.html.j2").write_text("{{ no_such_name }}")
     broken = load_templates(tmp_path)
     (made,) = make_editions(store, config, broken, now=MONDAY)
-    assert "mail.html.j2" in (made.error or "")
+    assert "mail/paper.html.j2" in (made.error or "")
     assert store.digests.state("d").last_error == made.error
     assert not store.outbox.list(limit=10)
     (made,) = make_editions(store, config, load_templates(None), now=MONDAY + DAY)

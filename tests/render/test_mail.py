@@ -304,7 +304,9 @@ def test_a_template_that_is_too_long_by_itself_is_an_error(
     context: RenderContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("digestbot.render.mail.BODY_MAX", 2000)
-    with pytest.raises(RenderError, match=r"template mail\.html\.j2 makes .* even without papers"):
+    with pytest.raises(
+        RenderError, match=r"template mail/frame\.html\.j2 makes .* even without papers"
+    ):
         render(full_edition(), Form.HTML, context)
 
 

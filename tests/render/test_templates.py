@@ -11,13 +11,14 @@ from digestbot.model import Form, Theme
 from digestbot.render import RenderContext, load_templates, render
 from digestbot.render.safe import doi_url, url
 from digestbot.render.templates import our_folder
-from digestbot.render.view import Section, ShownEdition, ShownPaper, ShownSource
+from digestbot.render.view import ShownEdition, ShownPaper, ShownSource
 from tests.factories import make_edition, make_paper
 from tests.render.editions import full_edition
 from tests.render.pages import check_page
 
 
 def owned(folder: Path, context: RenderContext, name: str, text: str) -> RenderContext:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(text, encoding="utf-8")
     return replace(context, templates=load_templates(folder))
 
@@ -31,46 +32,96 @@ def test_an_owners_template_takes_the_place_of_ours(tmp_path: Path, context: Ren
 
 
 def test_an_owners_template_may_extend_ours(tmp_path: Path, context: RenderContext) -> None:
-    source = '{% extends "digestbot/mail.html.j2" %}{% block footer %}<!-- mine -->{% endblock %}'
-    html = render(make_edition(), Form.HTML, owned(tmp_path, context, "mail.html.j2", source))
+    source = (
+        '{% extends "digestbot/mail/paper.html.j2" %}{% block links %}<!-- mine -->{% endblock %}'
+    )
+    html = render(make_edition(), Form.HTML, owned(tmp_path, context, "mail/paper.html.j2", source))
     assert "<!-- mine -->" in html
     assert "Serverless" in html
-    assert "Thank you to arXiv" not in html
+    assert ">PDF</a>" not in html
 
 
 def test_an_owners_html_is_escaped_by_itself(tmp_path: Path, context: RenderContext) -> None:
-    source = "{% for s in edition.sections %}{{ s.papers[0].title_text }}{% endfor %}"
     edition = make_edition([make_paper(title="<script>")])
-    assert render(edition, Form.HTML, owned(tmp_path, context, "mail.html.j2", source)) == (
-        "&lt;script&gt;"
-    )
+    ours = owned(tmp_path, context, "mail/paper.html.j2", "<p>{{ paper.title_text }}</p>")
+    assert "<p>&lt;script&gt;</p>" in render(edition, Form.HTML, ours)
+
+
+def test_an_owners_style_sheet_is_written_into_our_elements(
+    tmp_path: Path, context: RenderContext
+) -> None:
+    css = ".title{color:#123456}\n@media print{\n.title{color:#000000!important}\n}\n"
+    html = render(make_edition(), Form.HTML, owned(tmp_path, context, "mail/style.css", css))
+    assert '<h1 class="title" style="color:#123456" dir="auto">' in html
+    assert "<style>\n@media print{\n.title{color:#000000!important}\n}\n</style>" in html
 
 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("one\n{{ edition.titel }}", r"mail\.html\.j2:2: .*titel"),
-        ("one\ntwo\n{% if %}", r"mail\.html\.j2:3: "),
-        ("{{ 1 / 0 }}", r"mail\.html\.j2:1: division by zero"),
-        ('{% include "gone.html.j2" %}', r"mail\.html\.j2:1: .*gone\.html\.j2"),
-        ("{{ edition.__class__.__mro__ }}", r"mail\.html\.j2:1: .*unsafe"),
-        ("{% for n in range(10**9) %}{% endfor %}", r"mail\.html\.j2:1: .*[Rr]ange"),
-        ("{{ edition.title.foo() }}", r"mail\.html\.j2:1: "),
+        ("one\n{{ edition.titel }}", r"mail/masthead\.html\.j2:2: .*titel"),
+        ("one\ntwo\n{% if %}", r"mail/masthead\.html\.j2:3: "),
+        ("{{ 1 / 0 }}", r"mail/masthead\.html\.j2:1: division by zero"),
+        ('{% include "gone.html.j2" %}', r"mail/masthead\.html\.j2.*gone\.html\.j2"),
+        ("{{ edition.__class__.__mro__ }}", r"mail/masthead\.html\.j2:1: .*unsafe"),
+        ("{% for n in range(10**9) %}{% endfor %}", r"mail/masthead\.html\.j2:1: .*[Rr]ange"),
+        ("{{ edition.title.foo() }}", r"mail/masthead\.html\.j2:1: "),
     ],
 )
 def test_a_template_that_fails_is_named_with_its_line(
     source: str, message: str, tmp_path: Path, context: RenderContext
 ) -> None:
     with pytest.raises(RenderError, match=f"^template {message}") as caught:
-        render(make_edition(), Form.HTML, owned(tmp_path, context, "mail.html.j2", source))
+        render(make_edition(), Form.HTML, owned(tmp_path, context, "mail/masthead.html.j2", source))
     assert "\n" not in str(caught.value)
     assert caught.value.__cause__ is not None
 
 
+def test_a_papers_template_knows_nothing_of_the_edition(
+    tmp_path: Path, context: RenderContext
+) -> None:
+    ours = owned(tmp_path, context, "mail/paper.txt.j2", "{{ edition.title }}")
+    with pytest.raises(RenderError, match=r"mail/paper\.txt\.j2:1: 'edition' is undefined"):
+        render(make_edition(), Form.TEXT, ours)
+
+
+@pytest.mark.parametrize(
+    ("source", "reads"),
+    [
+        ("{{ edition.title }}{% if edition.why %}x{% endif %}", ("title", "why")),
+        ("{{ paper.title }}", ()),
+        ("{% set all = edition %}{{ all.title }}", None),
+        ("{{ edition['title'] }}", None),
+        ('{% include "digestbot/mail/reason.html.j2" %}{{ edition.number }}', ("number", "why")),
+        ("{% include language %}", None),
+    ],
+)
+def test_what_a_template_reads_of_the_edition_is_seen(
+    source: str, reads: tuple[str, ...] | None, tmp_path: Path
+) -> None:
+    (tmp_path / "x.html.j2").write_text(source)
+    assert load_templates(tmp_path).layout("x.html.j2").reads == reads
+
+
+def test_what_a_template_reads_decides_whether_it_is_rendered_again(
+    tmp_path: Path, context: RenderContext
+) -> None:
+    for name in ("masthead", "coverage"):
+        ours = owned(tmp_path, context, f"mail/{name}.txt.j2", "{{ edition['number'] }}\n")
+    first, second = (
+        render(make_edition(number=number), Form.TEXT, ours).split("\n")[0] for number in (7, 8)
+    )
+    assert (first, second) == ("7", "8")
+
+
 def test_our_templates_are_found_in_a_checkout() -> None:
     names = {str(path.relative_to(our_folder())) for path in our_folder().rglob("*.j2")}
-    whole = {"mail.html.j2", "mail.txt.j2", "subject.txt.j2"}
-    assert names == whole | {"compact/mail.html.j2", "compact/mail.txt.j2"}
+    both = {name.split(".")[0] for name in names if name.startswith("mail/")} - {"mail/words"}
+    assert names == {
+        *(f"{name}.{form}.j2" for name in both for form in ("html", "txt")),
+        *("mail/words.html.j2", "subject.txt.j2"),
+        *("compact/mail/paper.html.j2", "compact/mail/paper.txt.j2"),
+    }
 
 
 def test_a_whole_message_is_not_rendered_but_composed(context: RenderContext) -> None:
@@ -141,54 +192,76 @@ def test_the_examples_of_the_guide_do_what_it_says(tmp_path: Path, context: Rend
     assert subject == "[12] Systems for ML: 1 new paper"
 
 
-def test_an_owners_block_holds_for_a_theme_too(tmp_path: Path, context: RenderContext) -> None:
-    ours = owned(tmp_path, context, "mail.html.j2", examples()["mail.html.j2"])
+def test_an_owners_file_holds_for_a_theme_too(tmp_path: Path, context: RenderContext) -> None:
+    ours = owned(tmp_path, context, "mail/masthead.html.j2", examples()["mail/masthead.html.j2"])
     html = render(make_edition(), Form.HTML, replace(ours, theme=Theme.COMPACT))
     assert "Our reading group meets on Thursdays" in html
     assert "a serverless system" not in html
-
-
-def test_a_themes_own_template_is_for_that_theme(tmp_path: Path, context: RenderContext) -> None:
-    (tmp_path / "compact").mkdir()
-    extends = '{% extends "digestbot/compact/mail.html.j2" %}'
-    source = extends + "{% block footer %}<!-- mine -->{% endblock %}"
-    ours = owned(tmp_path, context, "compact/mail.html.j2", source)
-    compact = render(make_edition(), Form.HTML, replace(ours, theme=Theme.COMPACT))
-    assert "<!-- mine -->" in compact
-    assert "a serverless system" not in compact
+    source = "<tr><td><!-- mine --></td></tr>"
+    ours = owned(tmp_path, context, "compact/mail/paper.html.j2", source)
+    assert "<!-- mine -->" in render(make_edition(), Form.HTML, replace(ours, theme=Theme.COMPACT))
     assert "<!-- mine -->" not in render(make_edition(), Form.HTML, ours)
 
 
-def test_the_guide_names_every_block_and_where_it_is() -> None:
+def names_of_files(suffix: str) -> set[str]:
+    """Our templates of the mail with that ending, without it."""
+    return {path.name.removesuffix(suffix) for path in (our_folder() / "mail").glob(f"*{suffix}")}
+
+
+def test_the_guide_names_every_file() -> None:
     rows = dict(
-        re.findall(r"^\| `(\w+)` \| .* \| (HTML|both) \|$", GUIDE.read_text(), re.MULTILINE)
+        re.findall(r"^\| `mail/(\w+)` \| .* \| (HTML|both) \|$", GUIDE.read_text(), re.MULTILINE)
+    )
+    assert set(rows) == names_of_files(".html.j2")
+    assert {name for name, where in rows.items() if where == "both"} == names_of_files(".txt.j2")
+
+
+def test_the_guide_names_every_block() -> None:
+    rows = dict(
+        re.findall(r"^\| block `(\w+)` \| .* \| (HTML|both) \|$", GUIDE.read_text(), re.MULTILINE)
     )
     blocks = {
-        form: set(re.findall(r"{% block (\w+)", (our_folder() / f"mail.{form}.j2").read_text()))
+        form: set(
+            re.findall(r"{% block (\w+)", (our_folder() / f"mail/paper.{form}.j2").read_text())
+        )
         for form in ("html", "txt")
     }
     assert set(rows) == blocks["html"]
     assert {name for name, where in rows.items() if where == "both"} == blocks["txt"]
 
 
-def test_every_block_can_be_replaced_alone(tmp_path: Path, context: RenderContext) -> None:
-    edition = full_edition()
-    for block in re.findall(r"{% block (\w+)", (our_folder() / "mail.html.j2").read_text()):
-        source = (
-            f'{{% extends "digestbot/mail.html.j2" %}}{{% block {block} %}}MINE{{% endblock %}}'
+def test_every_block_of_a_paper_can_be_replaced_alone(
+    tmp_path: Path, context: RenderContext
+) -> None:
+    for block in re.findall(r"{% block (\w+)", (our_folder() / "mail/paper.html.j2").read_text()):
+        extends = '{% extends "digestbot/mail/paper.html.j2" %}'
+        source = f"{extends}{{% block {block} %}}MINE{{% endblock %}}"
+        html = render(
+            full_edition(), Form.HTML, owned(tmp_path, context, "mail/paper.html.j2", source)
         )
-        html = render(edition, Form.HTML, owned(tmp_path, context, "mail.html.j2", source))
-        # Not a quiet day; the block of the lines is there even if no paper needs one.
-        assert ("MINE" in html) is (block != "quiet")
+        assert html.count("MINE") == len(full_edition().papers)
+
+
+@pytest.mark.parametrize("suffix", ["html", "txt"])
+def test_every_file_can_be_replaced_alone(
+    suffix: str, tmp_path: Path, context: RenderContext
+) -> None:
+    form = Form.HTML if suffix == "html" else Form.TEXT
+    for name in names_of_files(f".{suffix}.j2") - {"words"}:
+        file = f"mail/{name}.{suffix}.j2"
+        body = render(full_edition(), form, owned(tmp_path / name, context, file, "MINE\n"))
+        # Not a quiet day, and no paper needs to be in one line.
+        assert ("MINE" in body) is (name not in {"quiet", "line", "lines"})
 
 
 def test_the_guide_names_every_variable() -> None:
     guide = GUIDE.read_text()
     for prefix, kind in (
         ("edition", ShownEdition),
-        ("section", Section),
         ("paper", ShownPaper),
         ("source", ShownSource),
     ):
         documented = set(re.findall(rf"`{prefix}\.(\w+)`", guide))
-        assert documented == {each.name for each in fields(kind)}
+        # These are of other forms: a mail's papers are rendered apart.
+        elsewhere = {"edition": {"sections"}, "paper": {"number"}}.get(prefix, set())
+        assert documented == {each.name for each in fields(kind)} - elsewhere

@@ -67,8 +67,9 @@ def make_letter(
     address: str,
     bodies: Mapping[Form, str],
     *,
+    message: bytes = b"",
     acknowledged: tuple[str, ...] = (),
 ) -> Letter:
-    """*bodies* on the way to *address*."""
+    """*bodies*, or the *message*, on the way to *address*."""
     delivery = make_delivery(kind, address, acknowledged=acknowledged)
-    return Letter(delivery=delivery, bodies=bodies)
+    return Letter(delivery=delivery, bodies=bodies, message=message)

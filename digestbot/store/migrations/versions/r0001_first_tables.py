@@ -323,11 +323,20 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
-        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=True),
+        sa.Column("pieces", sa.LargeBinary(), nullable=True),
+        sa.CheckConstraint("(body IS NULL) <> (pieces IS NULL)", name=op.f("ck_renditions_one")),
         sa.ForeignKeyConstraint(
             ["edition_id"], ["editions.id"], name=op.f("fk_renditions_edition_id")
         ),
         sa.PrimaryKeyConstraint("edition_id", "form", name=op.f("pk_renditions")),
+    )
+    op.create_table(
+        "fragments",
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_fragments")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "delivery_attempts",

@@ -1,0 +1,105 @@
+"""
+What is frozen with an edition, and the letter that one delivery makes of it.
+
+Frozen is all that a message is made of but what the delivery itself brings: its address, Message-ID
+and date. So each attempt has the same bytes, whatever became of the config, the templates or this
+program since, and a million readers do not cost a million copies. Begin at `frozen_bodies`.
+"""
+
+from collections.abc import Collection, Mapping
+from threading import Lock
+
+from digestbot.config import Config
+from digestbot.errors import PermanentFailure
+from digestbot.model import Body, Delivery, DestinationKind, Edition, Form, Letter, Pieces
+from digestbot.pipeline.addressing import frozen_message
+from digestbot.render import (
+    RenderContext,
+    bodies,
+    decoded,
+    filled,
+    merged,
+    render,
+    seal,
+    sender_of,
+)
+from digestbot.store import Store
+
+TEXTS = (Form.SLACK, Form.JSON)
+EDITIONS = 64
+"""Editions whose forms one run holds: as many are on their way at once, or fewer."""
+
+
+def frozen_bodies(config: Config, edition: Edition, context: RenderContext) -> dict[Form, Body]:
+    """All forms of *edition* that a delivery may want."""
+    mail = bodies(edition, context)
+    return {
+        Form.SUBJECT: mail.subject,
+        Form.TEXT: mail.text,
+        Form.HTML: mail.html,
+        Form.EML: frozen_message(config, edition, mail.subject, context),
+        **{form: render(edition, form, context) for form in TEXTS},
+    }
+
+
+def text_of(body: Body) -> str:
+    """*body* as a text to be read; what each delivery fills in is left out."""
+    return body if isinstance(body, str) else decoded(body)
+
+
+class Letters:
+    """Makes letters of what is frozen; for one run, from any thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._read: dict[tuple[int, Form], Body] = {}
+        self._lock = Lock()
+
+    def letter(self, delivery: Delivery, forms: Collection[Form]) -> Letter:
+        """
+        The letter of *delivery*, the same for each of its attempts.
+
+        Raises:
+            PermanentFailure: The store has not what it needs.
+        """
+        texts = {form: text_of(self._body(delivery, form)) for form in set(forms) - {Form.EML}}
+        message = self._message(delivery) if Form.EML in forms else b""
+        return Letter(delivery=delivery, bodies=texts, message=message)
+
+    def _message(self, delivery: Delivery) -> bytes:
+        frozen = self._body(delivery, Form.EML)
+        if isinstance(frozen, str):
+            raise PermanentFailure(f"{delivery.edition_name} has no message in the store")
+        by_mail = delivery.destination.kind is DestinationKind.EMAIL
+        return seal(
+            frozen,
+            recipient=delivery.destination.address if by_mail else sender_of(frozen),
+            message_id=delivery.message_id,
+            date=delivery.created_at,
+        )
+
+    def _body(self, delivery: Delivery, form: Form) -> Body:
+        key = (delivery.edition_id, form)
+        with self._lock:
+            found = self._read.get(key)
+        if found is None:
+            found = self._from_store(delivery, form)
+            with self._lock:
+                if len(self._read) >= EDITIONS * len(Form):
+                    self._read.clear()
+                self._read[key] = found
+        return found
+
+    def _from_store(self, delivery: Delivery, form: Form) -> Body:
+        body = self._store.editions.rendition(delivery.edition_id, form)
+        if body is None:
+            raise PermanentFailure(f"{delivery.edition_name} has no {form} form in the store")
+        if form is not Form.EML or isinstance(body, str):
+            return body
+        inside: Mapping[str, Pieces] = {
+            part: pieces
+            for part in (Form.TEXT, Form.HTML)
+            if isinstance(pieces := self._from_store(delivery, part), tuple)
+        }
+        # Joined once for all its readers: only what is each one's own stays apart.
+        return merged(filled(body, inside))

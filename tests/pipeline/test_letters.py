@@ -1,0 +1,94 @@
+"""What is frozen with an edition: each attempt sends the same bytes, whatever changed meanwhile."""
+
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default
+from pathlib import Path
+
+import pytest
+
+from digestbot.config import load_config
+from digestbot.errors import PermanentFailure
+from digestbot.model import Delivery, Form
+from digestbot.pipeline import make_editions
+from digestbot.pipeline.letters import Letters
+from digestbot.render import load_templates
+from digestbot.store import Store
+from tests.pipeline.conftest import HEAD, MONDAY, paper
+from tests.wire import assert_sound
+
+FORMS = frozenset({Form.EML, Form.HTML, Form.TEXT, Form.JSON})
+DIGEST = """\
+  d:
+    schedule: daily 09:00
+    sources: [a]
+    filter: {any: [serverless]}
+    deliver: [{email: [one@example.org, two@example.org]}, {folder: out}]
+"""
+SMTP = 'smtp: {security: none, sender: "Papers <papers@example.org>"}\n'
+
+
+@pytest.fixture
+def deliveries(store: Store, tmp_path: Path) -> tuple[Delivery, ...]:
+    """Those of one edition of two papers, to two readers and a folder."""
+    (tmp_path / "config.yaml").write_text(SMTP + HEAD + DIGEST)
+    config = load_config(tmp_path / "config.yaml", {})
+    store.papers.ingest("a", [paper(1), paper(2)], {}, MONDAY)
+    (made,) = make_editions(store, config, load_templates(None), now=MONDAY)
+    assert made.error is None
+    return tuple(reversed(store.outbox.list()))
+
+
+def read(message: bytes) -> EmailMessage:
+    parsed = BytesParser(EmailMessage, policy=default).parsebytes(message)
+    assert isinstance(parsed, EmailMessage)
+    return parsed
+
+
+def test_a_letter_is_made_of_the_store_alone_and_is_the_same_each_time(
+    store: Store, deliveries: tuple[Delivery, ...]
+) -> None:
+    for delivery in deliveries:
+        first, second = (Letters(store).letter(delivery, FORMS) for _ in range(2))
+        assert first == second
+        assert_sound(first.message)
+
+
+def test_readers_of_one_edition_differ_in_address_and_message_id_only(
+    store: Store, deliveries: tuple[Delivery, ...]
+) -> None:
+    letters = Letters(store)
+    one, two = (letters.letter(delivery, FORMS) for delivery in deliveries[:2])
+    assert read(one.message)["To"] == "one@example.org"
+    assert read(one.message)["Message-ID"] == deliveries[0].message_id
+    assert one.message.replace(b"one@", b"two@").replace(
+        deliveries[0].message_id.encode(), deliveries[1].message_id.encode()
+    ) == (two.message)
+
+
+def test_the_message_says_what_the_forms_say(
+    store: Store, deliveries: tuple[Delivery, ...]
+) -> None:
+    letter = Letters(store).letter(deliveries[0], FORMS)
+    message = read(letter.message)
+    for subtype, form in (("plain", Form.TEXT), ("html", Form.HTML)):
+        part = message.get_body((subtype,))
+        assert part is not None
+        assert part.get_content().replace("\r\n", "\n") == letter.bodies[form]
+    assert "Serverless at Scale" in letter.bodies[Form.HTML]
+    assert message["List-Id"] == "d <d.example.org>"
+    assert message["From"] == "Papers <papers@example.org>"
+
+
+def test_a_message_for_a_folder_is_addressed_to_its_sender(
+    store: Store, deliveries: tuple[Delivery, ...]
+) -> None:
+    letter = Letters(store).letter(deliveries[2], FORMS)
+    assert read(letter.message)["To"] == "papers@example.org"
+
+
+def test_a_form_that_was_not_made_is_a_failure_that_says_so(
+    store: Store, deliveries: tuple[Delivery, ...]
+) -> None:
+    with pytest.raises(PermanentFailure, match="d/1 has no markdown form in the store"):
+        Letters(store).letter(deliveries[0], {Form.MARKDOWN})
