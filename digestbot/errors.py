@@ -23,6 +23,7 @@ Every error that digestbot raises on purpose.
     │   ├── PermanentFailure     never try this delivery unchanged
     │   ├── Misconfigured        every delivery of this kind would fail: stop them all
     │   └── OutcomeUnknown       the server may or may not have accepted it
+    ├── MailboxError             the world's: where bounces arrive                  exit 1
     └── StoreError
         ├── StoreUnavailable     cannot be opened or reached
         ├── StoreTooNew          written by a newer digestbot
@@ -161,6 +162,10 @@ class Misconfigured(DeliveryError):
 
 class OutcomeUnknown(DeliveryError):
     """The link broke after the last byte and before the answer (RFC 1047)."""
+
+
+class MailboxError(DigestbotError):
+    """A mailbox for bounces that cannot be read; what arrives in it waits there."""
 
 
 class StoreError(DigestbotError):

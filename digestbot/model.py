@@ -345,6 +345,37 @@ class Delivery:
     """What was confirmed of a delivery of several messages, such as Slack's ``ts``."""
 
 
+class BounceKind(StrEnum):
+    """What a returned mail says; what follows from it, `bounces.weighing` decides."""
+
+    HARD = "hard"
+    """There is no such mailbox."""
+    SOFT = "soft"
+    """Not delivered, for a reason that may pass."""
+    OTHER = "other"
+    """Refused for what was sent or by whom, which says nothing of the mailbox."""
+    DELAYED = "delayed"
+    """Still on its way."""
+    COMPLAINT = "complaint"
+    """The reader called it spam."""
+    UNSUBSCRIBE = "unsubscribe"
+    """The reader asked by mail not to get this digest any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounce:
+    """A returned mail that names one of our deliveries."""
+
+    delivery_id: int
+    kind: BounceKind
+    code: str | None
+    """Such as ``5.1.1``."""
+    detail: str
+    """The server's words on one line, without addresses."""
+    at: datetime
+    """When we read it: what the mail says of its time, anybody can write."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
     """All that a destination needs in order to send one delivery."""

@@ -1,5 +1,5 @@
 """
-``serve``: two ticks of APScheduler, and the store says what is due.
+``serve``: a few ticks of APScheduler, and the store says what is due.
 
 The ticker knows nothing of digests: each tick asks the store what is due at this moment and calls
 the stages. A laptop that slept a week finds everything due at its next tick; a tick that takes
@@ -16,9 +16,10 @@ from random import Random
 from apscheduler.job import Job
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from digestbot.bounces import BouncesSettings
 from digestbot.config import Config
 from digestbot.errors import DigestbotError
-from digestbot.pipeline import EditionMade, deliver, fetch, make_editions
+from digestbot.pipeline import EditionMade, deliver, fetch, make_editions, read_bounces
 from digestbot.pipeline.asking import sources_of_tick
 from digestbot.render import Templates
 from digestbot.store import Store
@@ -54,8 +55,10 @@ class Service:
         self._stop = asyncio.Event()
         self._cycling = asyncio.Lock()
         self._delivering = asyncio.Lock()
+        self._looking = asyncio.Lock()
         self._jobs: dict[_Work, Job] = {}
         self._failing: frozenset[tuple[str, str]] = frozenset()
+        self._bounces_error: str | None = None
 
     def reload(self) -> None:
         """Take the config as it is now; one that does not hold changes nothing."""
@@ -111,6 +114,20 @@ class Service:
         if done.sent:
             log.info("delivered", extra={"sent": done.sent})
 
+    async def look_for_bounces(self) -> None:
+        """Read what has come back since the last look."""
+        async with self._looking:
+            done = await asyncio.to_thread(
+                read_bounces, self._store, self._config, clock=self._clock
+            )
+        if done.error != self._bounces_error and done.error:
+            log.warning("bounces: %s", done.error)
+        self._bounces_error = done.error
+        if done.kinds:
+            log.info(
+                "bounces read", extra={"mails": len(done.kinds), "suppressed": done.suppressed}
+            )
+
     async def serve(self) -> bool:
         """
         Tick until SIGTERM or SIGINT; SIGHUP reads the config anew.
@@ -123,7 +140,13 @@ class Service:
             timezone="UTC",
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
-        for work, every_s in ((self.cycle, CYCLE_S), (self.deliver, DELIVER_S)):
+        bounces = self._config.bounces or BouncesSettings()
+        ticks: tuple[tuple[_Work, float], ...] = (
+            (self.cycle, CYCLE_S),
+            (self.deliver, DELIVER_S),
+            (self.look_for_bounces, bounces.interval.total_seconds()),
+        )
+        for work, every_s in ticks:
             self._jobs[work] = scheduler.add_job(
                 _fenced(work), "interval", seconds=every_s, next_run_time=self._clock()
             )
@@ -139,7 +162,7 @@ class Service:
 
     async def _await_end(self) -> bool:
         try:
-            async with asyncio.timeout(STOP_S), self._cycling, self._delivering:
+            async with asyncio.timeout(STOP_S), self._cycling, self._delivering, self._looking:
                 return True
         except TimeoutError:
             return False

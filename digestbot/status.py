@@ -60,7 +60,10 @@ def gather(store: Store, config: Config, now: datetime) -> Status:
         digests=digests,
         deliveries=store.outbox.counts(),
         failures=failures,
-        problems=tuple(_problems(sources, digests, store.outbox.counts())),
+        problems=(
+            *_problems(sources, digests, store.outbox.counts()),
+            *_mailbox_problems(store, config),
+        ),
     )
 
 
@@ -77,6 +80,11 @@ def _digest(store: Store, config: Config, name: str, now: datetime) -> DigestSta
         subscribers=len(store.subscriptions.confirmed(name)) or len(digest.destinations),
         waiting=store.papers.count_announcements(cursor, sources=frozenset(digest.sources)),
     )
+
+
+def _mailbox_problems(store: Store, config: Config) -> tuple[str, ...]:
+    error = config.bounces and store.bounces.mailbox(config.bounces.place).last_error
+    return (f"bounces: {error}",) if error else ()
 
 
 def _problems(

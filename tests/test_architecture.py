@@ -29,7 +29,10 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "sheets",
         ),
     ),
-    ("rooms", ("sources", "filters", "editions", "render", "deliver", "store", "schedule")),
+    (
+        "rooms",
+        ("sources", "filters", "editions", "render", "deliver", "bounces", "store", "schedule"),
+    ),
     ("config", ("config",)),
     ("stages", ("pipeline", "subscriptions", "suppressions", "status", "backtest", "lint")),
     ("top", ("cli", "demo", "scheduler")),

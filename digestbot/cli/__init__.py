@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "deliveries": "Look at deliveries and mend them.",
     "subscribers": "List, add, remove, import and export readers.",
     "suppressions": "Addresses that must not be written to any more.",
+    "bounces": "Read returned mails: dead addresses and complaints.",
     "schema": "Print the JSON Schema of the config, for editors.",
 }
 

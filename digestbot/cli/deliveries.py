@@ -90,17 +90,25 @@ def show_delivery(app: App, number: int) -> int:
         if delivery is None:
             raise DigestbotError(f"there is no delivery {number}")
         attempts = store.outbox.attempts(number)
+        bounces = store.bounces.of_delivery(number)
+        receipt = store.outbox.receipt(number)
     tries = [
         {"attempt": a.attempt, "at": a.at, "outcome": a.outcome, "code": a.code, "error": a.error}
         for a in attempts
     ]
-    facts = {**_facts(delivery), "tries": tries}
+    returned = [{"at": b.at, "kind": b.kind, "code": b.code, "detail": b.detail} for b in bounces]
+    facts = {**_facts(delivery), "receipt": receipt, "tries": tries, "bounces": returned}
 
     def words() -> str:
         lines = [
             f"{key:<12}{value}" for key, value in _facts(delivery).items() if value is not None
         ]
+        lines += [f"{'receipt':<12}{receipt}"] if receipt else []
         lines += [f"{local(a.at, config)}  {a.outcome}  {a.error or ''}".rstrip() for a in attempts]
+        lines += [
+            f"{local(b.at, config)}  came back  {b.kind} {b.code or ''} {b.detail}".rstrip()
+            for b in bounces
+        ]
         return "\n".join(lines)
 
     app.show(facts, words)

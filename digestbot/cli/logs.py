@@ -35,5 +35,7 @@ def set_up(verbosity: int) -> None:
     logging.getLogger("digestbot").setLevel(level)
     for name in CAPPED:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    # It tells of each detector that does not bear a mail, with a traceback; another one does.
+    logging.getLogger("flufl").setLevel(logging.CRITICAL)
     # It warns at each tick that finds the one before still at work, which is as it should be.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)

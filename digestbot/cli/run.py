@@ -9,7 +9,16 @@ import click
 from digestbot.cli.app import App, count, local
 from digestbot.cli.fetch import facts_of, fetch_progress, report_failures
 from digestbot.config import Config, DigestConfig
-from digestbot.pipeline import Delivered, EditionMade, Fetched, deliver, fetch, make_editions
+from digestbot.pipeline import (
+    Bounced,
+    Delivered,
+    EditionMade,
+    Fetched,
+    deliver,
+    fetch,
+    make_editions,
+    read_bounces,
+)
 from digestbot.pipeline.asking import refusals, sources_of_run
 from digestbot.pipeline.editing import find_digest
 from digestbot.render import load_templates
@@ -37,14 +46,20 @@ def command(app: App, digests: tuple[str, ...], force: bool, no_fetch: bool) -> 
     templates = load_templates(config.templates)
     with app.store(config) as store:
         fetched = () if no_fetch else _fetch(app, store, config, wanted, force=force)
+        bounced = read_bounces(store, config, clock=app.clock)
         made = make_editions(store, config, templates, now=app.clock(), names=names, force=force)
         delivered = asyncio.run(deliver(store, config, clock=app.clock, random=Random()))
-    app.show(_facts(fetched, made, delivered), lambda: _words(fetched, made, delivered))
+    app.show(
+        _facts(fetched, bounced, made, delivered),
+        lambda: _words(fetched, bounced, made, delivered),
+    )
     report_failures(app, fetched)
     for line in (*(f"{m.digest}: {m.error}" for m in made if m.error), *delivered.errors):
         click.echo(line, err=True)
+    if bounced.error:
+        click.echo(f"bounces: {bounced.error}", err=True)
     well = all(f.is_well for f in fetched) and not any(m.error for m in made) and delivered.is_well
-    return 0 if well else 1
+    return 0 if well and not bounced.error else 1
 
 
 def _fetch(
@@ -71,10 +86,14 @@ def _not_asked(state: "SourceState", config: Config) -> Fetched:
 
 
 def _facts(
-    fetched: tuple[Fetched, ...], made: tuple[EditionMade, ...], delivered: Delivered
+    fetched: tuple[Fetched, ...],
+    bounced: Bounced,
+    made: tuple[EditionMade, ...],
+    delivered: Delivered,
 ) -> dict[str, object]:
     return {
         "fetched": list(map(facts_of, fetched)),
+        "bounces": bounced.facts,
         "editions": [
             {
                 "digest": m.digest,
@@ -98,9 +117,14 @@ def _facts(
 
 
 def _words(
-    fetched: tuple[Fetched, ...], made: tuple[EditionMade, ...], delivered: Delivered
+    fetched: tuple[Fetched, ...],
+    bounced: Bounced,
+    made: tuple[EditionMade, ...],
+    delivered: Delivered,
 ) -> str:
     lines = [f"{f.source}: {f.status}, {f.entries} papers, {f.new} new" for f in fetched]
+    if bounced.kinds:
+        lines.append(f"returned: {bounced.in_words}")
     lines += [_edition_in_words(m) for m in made]
     if not made:
         lines.append("no digest is due; --now makes an edition anyway")

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from digestbot.addresses import check_mailbox
+from digestbot.bounces import BouncesSettings
 from digestbot.config.interpolation import Filled, interpolate
 from digestbot.config.messages import Sight, did_you_mean, flaws, unknown
 from digestbot.config.reading import read_yaml
@@ -151,6 +152,7 @@ class _Draft:
         self._sources: dict[str, Options] = {}
         self._smtp: SmtpSettings | None = None
         self._slack: SlackSettings | None = None
+        self._bounces: BouncesSettings | None = None
         self._digests: dict[str, DigestKeys] = {}
         self.flaws: list[Flaw] = []
 
@@ -167,6 +169,9 @@ class _Draft:
             self._check_smtp()
         if self._at("slack") is not None:
             self._slack = self._checked(SlackSettings, ("slack",))
+        if self._at("bounces") is not None:
+            self._bounces = self._checked(BouncesSettings, ("bounces",))
+            self._check_bounces()
         for name in self._mapping("digests"):
             self._check_digest(name)
 
@@ -188,6 +193,7 @@ class _Draft:
             sources=MappingProxyType(self._sources),
             smtp=self._smtp_from_here(),
             slack=self._slack,
+            bounces=self._bounces_from_here(),
             digests=MappingProxyType(digests),
             webhooks=MappingProxyType(_webhooks(entries)),
         )
@@ -281,6 +287,29 @@ class _Draft:
         if isinstance(secret, str) and 0 < len(secret) < MIN_SECRET:
             self._flaw(("smtp", "secret"), f"smtp.secret must have {MIN_SECRET} characters or more")
 
+    def _check_bounces(self) -> None:
+        """One mailbox, and mails whose bounces can be told from forgeries."""
+        bounces = self._mapping("bounces")
+        if bool(bounces.get("imap")) == bool(bounces.get("maildir")):
+            self._flaw(("bounces",), "bounces needs one mailbox: either imap or maildir")
+        for key in ("username", "password"):
+            if bounces.get("imap") and not bounces.get(key):
+                self._flaw(("bounces",), f'missing key "{key}" in bounces for the login')
+        if TOKEN not in str(self._mapping("smtp").get("envelope_from", "")):
+            message = f'needs {TOKEN} in "smtp.envelope_from", or any bounce could be a forgery'
+            self._flaw(("bounces",), f"bounces {message}")
+        for key in ("folder", "move_to"):
+            name = bounces.get(key)
+            if isinstance(name, str) and not (name.isascii() and name.isprintable() and name):
+                # IMAP4rev1 has an encoding of its own for other letters (RFC 3501 section 5.1.3).
+                self._flaw(("bounces", key), f"bounces.{key} must be the name of a folder in ASCII")
+        port = self._bounces.port if self._bounces else 993
+        if not 1 <= port <= 65535:
+            self._flaw(("bounces", "port"), "bounces.port must be from 1 to 65535")
+        ca_file = bounces.get("ca_file")
+        if isinstance(ca_file, str) and not _is_file(self._folder / ca_file):
+            self._flaw(("bounces", "ca_file"), "bounces.ca_file: no such file")
+
     def _check_mailbox(self, key: str, check: Callable[[str], object]) -> None:
         steps = ("smtp", key)
         text = self._at(*steps)
@@ -329,6 +358,17 @@ class _Draft:
         if self._smtp is None or not self._smtp.ca_file:
             return self._smtp
         return replace(self._smtp, ca_file=str(self._folder / self._smtp.ca_file))
+
+    def _bounces_from_here(self) -> BouncesSettings | None:
+        """The settings with their paths found from the config's folder."""
+        bounces = self._bounces
+        if bounces is None:
+            return None
+        return replace(
+            bounces,
+            maildir=str(self._folder / bounces.maildir) if bounces.maildir else None,
+            ca_file=str(self._folder / bounces.ca_file) if bounces.ca_file else None,
+        )
 
     def _digest(self, name: str, keys: DigestKeys, zone: ZoneInfo) -> DigestConfig:
         schedule = parse_schedule(keys.schedule, zone)

@@ -23,6 +23,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from digestbot.addresses import check_address
+from digestbot.bounces import BouncesSettings
 from digestbot.config import filter_schema
 from digestbot.config.messages import DiscreetError
 from digestbot.config.where import Steps
@@ -245,6 +246,8 @@ class FileKeys:
     """The mail server that takes the digests; needed for `email`."""
     slack: Annotated[Any, _schema_of("SlackSettings", "null")] = None
     """Your Slack app; needed for `slack`."""
+    bounces: Annotated[Any, _schema_of("BouncesSettings", "null")] = None
+    """Where bounces and complaints arrive; needs a `{token}` in `smtp.envelope_from`."""
     digests: dict[Name, Annotated[Any, _schema_of("DigestKeys")]]
     """What goes to whom, and when: a name of your choice, and the digest's keys."""
 
@@ -332,7 +335,7 @@ def json_schema() -> dict[str, Any]:
     and schedules are only texts to it, and ``${NAME}`` may stand for a number.
     """
     definitions: dict[str, Any] = {"Source": {"oneOf": [_of_source(kind) for kind in REGISTRY]}}
-    for kind in (SmtpSettings, SlackSettings, DigestKeys):
+    for kind in (SmtpSettings, SlackSettings, BouncesSettings, DigestKeys):
         definitions |= _definitions(kind)
     file = _definitions(FileKeys)["FileKeys"]
     return {

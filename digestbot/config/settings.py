@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from digestbot.bounces import BouncesSettings
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.filters import Filter
 from digestbot.model import AnnounceType, Destination, Theme
@@ -55,6 +56,8 @@ class Config:
     sources: Mapping[str, Options]
     smtp: SmtpSettings | None
     slack: SlackSettings | None
+    bounces: BouncesSettings | None
+    """Its folder and its file of authorities are absolute paths."""
     digests: Mapping[str, DigestConfig]
     webhooks: Mapping[str, Secret]
     """The URLs that destinations of kind webhook name by their fingerprint."""

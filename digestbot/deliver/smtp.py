@@ -24,7 +24,7 @@ from digestbot.addresses import check_address, check_mailbox
 from digestbot.deliver.dkim import DkimSettings, Signer, open_signer
 from digestbot.deliver.protocols import Checkpoint
 from digestbot.deliver.retry import UNKNOWN_CODE
-from digestbot.deliver.verp import TOKEN, bounce_address
+from digestbot.deliver.verp import TOKEN, bounce_address, token
 from digestbot.errors import (
     DeliveryError,
     InvalidAddress,
@@ -98,6 +98,15 @@ class SmtpSettings:
     def effective_port(self) -> int:
         """The port to connect to."""
         return self.port if self.port is not None else _DEFAULT_PORTS[self.security]
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether each delivery has a bounce address of its own, signed."""
+        return bool(self.secret and self.envelope_from and TOKEN in self.envelope_from)
+
+    def token(self, delivery_id: int) -> str:
+        """What names that delivery in its addresses; without a signature where there is no key."""
+        return token(delivery_id, self.secret.reveal()) if self.secret else "none"
 
     def bounce_address(self, delivery_id: int) -> str:
         """

@@ -30,8 +30,12 @@ def bounce_address(template: str, delivery_id: int, key: str) -> str:
         delivery_id: The outbox's key.
         key: The owner's secret; who knows it can forge.
     """
-    token = f"{delivery_id:x}{_signature(delivery_id, key)}"
-    return check_address(template.replace(TOKEN, token))
+    return check_address(template.replace(TOKEN, token(delivery_id, key)))
+
+
+def token(delivery_id: int, key: str) -> str:
+    """The signed word that names the delivery: lower-case letters and digits."""
+    return f"{delivery_id:x}{_signature(delivery_id, key)}"
 
 
 def delivery_of(address: str, template: str, key: str) -> int | None:

@@ -8,17 +8,21 @@ The three stages, the one way through the house::
     deliver()        store.outbox ── deliver ──► mailboxes, channels, folders
                      claim, commit, send, commit
 
+Beside them `read_bounces` takes what comes back: bounces ── mailbox ──► store.bounces.
+
 Each can be killed at any moment and started again. Each fences its parts: one broken source, digest
 or destination is written down, and the others go on. Nothing here decides what a fault means (that
 is each source's own rules, `editions` and `deliver.retry`), and nothing prints: results are values.
 Begin at `pipeline.fetching`.
 """
 
+from digestbot.pipeline.bouncing import Bounced, read_bounces
 from digestbot.pipeline.delivering import Delivered, DeliverProgress, deliver
 from digestbot.pipeline.editing import EditionMade, make_editions, next_edition
 from digestbot.pipeline.fetching import Fetched, FetchProgress, fetch
 
 __all__ = [
+    "Bounced",
     "DeliverProgress",
     "Delivered",
     "EditionMade",
@@ -28,4 +32,5 @@ __all__ = [
     "fetch",
     "make_editions",
     "next_edition",
+    "read_bounces",
 ]

@@ -32,8 +32,24 @@ def message_domain(config: Config) -> str:
 
 def unsubscribe_mailto(config: Config, digest: str) -> str:
     """The mailto form of List-Unsubscribe (RFC 2369 section 3.2)."""
-    address = parseaddr(sender(config))[1]
-    return f"mailto:{quote(address, safe='@')}?subject={quote(f'unsubscribe {digest}')}"
+    return _mailto(parseaddr(sender(config))[1], digest)
+
+
+def _mailto(address: str, digest: str) -> str:
+    return f"mailto:{quote(address, safe='@{}')}?subject={quote(f'unsubscribe {digest}')}"
+
+
+def _own_unsubscribe(config: Config, digest: str) -> str:
+    """
+    The List-Unsubscribe of a mail, with an open ``{token}`` where bounces name their delivery.
+
+    What is written there `pipeline.bouncing` reads, and complaints, in which providers redact the
+    reader, still tell of whom.
+    """
+    smtp = config.smtp
+    if smtp is None or not smtp.has_tokens or smtp.envelope_from is None:
+        return unsubscribe_mailto(config, digest)
+    return _mailto(smtp.envelope_from, digest)
 
 
 def render_context(
@@ -60,7 +76,7 @@ def frozen_message(
     config: Config, edition: Edition, subject: str, context: RenderContext
 ) -> Pieces:
     """The message of *edition* but for its bodies and for what is each delivery's own."""
-    unsubscribe = unsubscribe_mailto(config, edition.digest)
+    unsubscribe = _own_unsubscribe(config, edition.digest)
     title = title_of(edition)
     facts = (subject, sender(config), title, edition.digest, unsubscribe)
     return context.templates.once(
@@ -84,4 +100,5 @@ def preview_message(config: Config, edition: Edition, context: RenderContext) ->
         date=edition.created_at,
         text=mail.text,
         html=mail.html,
+        token="preview",  # noqa: S106 - the mark of a mail that nobody gets, no secret
     ).decode("ascii")

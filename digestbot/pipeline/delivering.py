@@ -134,7 +134,7 @@ class _Run:
         self._clock = clock
         self._random = random
         self._progress = progress
-        self._letters = Letters(store)
+        self._letters = Letters(store, config.smtp)
         self._senders: dict[DestinationKind, Sender] = {}
         self._given_up: set[DestinationKind] = set()
         self._counts: Counter[str] = Counter()

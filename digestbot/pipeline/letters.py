@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from threading import Lock
 
 from digestbot.config import Config
+from digestbot.deliver import SmtpSettings
 from digestbot.errors import PermanentFailure
 from digestbot.model import Body, Delivery, DestinationKind, Edition, Form, Letter, Pieces
 from digestbot.pipeline.addressing import frozen_message
@@ -50,8 +51,10 @@ def text_of(body: Body) -> str:
 class Letters:
     """Makes letters of what is frozen; for one run, from any thread."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, smtp: SmtpSettings | None = None) -> None:
+        """*smtp* signs the tokens of the readers' links."""
         self._store = store
+        self._smtp = smtp or SmtpSettings()
         self._read: dict[tuple[int, Form], Body] = {}
         self._lock = Lock()
 
@@ -76,6 +79,7 @@ class Letters:
             recipient=delivery.destination.address if by_mail else sender_of(frozen),
             message_id=delivery.message_id,
             date=delivery.created_at,
+            token=self._smtp.token(delivery.id),
         )
 
     def _body(self, delivery: Delivery, form: Form) -> Body:

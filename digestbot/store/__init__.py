@@ -22,6 +22,7 @@ Errors: `StoreUnavailable` for all that the world does to a database (gone, lock
 from types import TracebackType
 from typing import Self
 
+from digestbot.store.bounces import Bounces
 from digestbot.store.database import Database, read_url
 from digestbot.store.digests import Digests
 from digestbot.store.editions import Editions, Envelope
@@ -36,6 +37,7 @@ from digestbot.store.values import (
     DigestState,
     EditionSummary,
     Ingested,
+    MailboxState,
     Mark,
     Pass,
     Recovered,
@@ -48,6 +50,7 @@ __all__ = [
     "EditionSummary",
     "Envelope",
     "Ingested",
+    "MailboxState",
     "Mark",
     "Pass",
     "PassStatus",
@@ -69,6 +72,7 @@ class Store:
         self.editions = Editions(database)
         self.outbox = Outbox(database)
         self.subscriptions = Subscriptions(database)
+        self.bounces = Bounces(database)
 
     def close(self) -> None:
         """Close the connections; the store must not be used afterwards."""

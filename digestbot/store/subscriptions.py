@@ -21,7 +21,7 @@ from digestbot.model import (
     Suppression,
 )
 from digestbot.store.database import Database, chunks
-from digestbot.store.tables import subscriptions, suppressions
+from digestbot.store.tables import bounces, subscriptions, suppressions
 
 _State = SubscriptionState
 _ACTIVE = (_State.PENDING, _State.CONFIRMED)
@@ -94,17 +94,8 @@ class Subscriptions:
 
     def remove(self, digest: str | None, destination: Destination, now: datetime) -> int:
         """Unsubscribe from one digest, or from all if None; gives from how many."""
-        kind, key = _key(destination)
-        change = update(subscriptions).where(
-            subscriptions.c.kind == kind,
-            subscriptions.c.address_key == key,
-            subscriptions.c.state.in_(_ACTIVE),
-        )
-        if digest is not None:
-            change = change.where(subscriptions.c.digest == digest)
-        change = change.values(state=_State.UNSUBSCRIBED, changed_at=now)
         with self._database.write() as connection:
-            return connection.execute(change).rowcount
+            return end_subscriptions(connection, digest, destination, now)
 
     def list(
         self,
@@ -129,13 +120,8 @@ class Subscriptions:
 
     def suppress(self, address: str, reason: str, now: datetime) -> None:
         """Never write to the address again; a second time changes the reason only."""
-        row = self._database.insert(suppressions).values(
-            address=address.lower(), reason=reason, created_at=now
-        )
         with self._database.write() as connection:
-            connection.execute(
-                row.on_conflict_do_update(index_elements=["address"], set_={"reason": reason})
-            )
+            insert_suppression(self._database, connection, address, reason, now)
 
     def suppress_all(self, wanted: Collection[Suppression]) -> int:
         """Suppress them, those already suppressed left as they are; gives how many were not."""
@@ -148,13 +134,16 @@ class Subscriptions:
             for some in chunks(rows):
                 new = self._database.insert(suppressions).values(list(some))
                 new = new.on_conflict_do_nothing(index_elements=["address"])
-                added += connection.execute(new).rowcount
+                added += len(connection.execute(new.returning(suppressions.c.address)).all())
         return added
 
     def unsuppress(self, address: str) -> bool:
-        """Allow the address again; False if it was allowed."""
-        gone = delete(suppressions).where(suppressions.c.address == address.lower())
+        """Allow the address again, its former bounces forgiven; False if it was allowed."""
+        key = address.lower()
+        gone = delete(suppressions).where(suppressions.c.address == key)
+        forgiven = update(bounces).where(bounces.c.address == key, bounces.c.counts)
         with self._database.write() as connection:
+            connection.execute(forgiven.values(counts=False))
             return connection.execute(gone).rowcount == 1
 
     def suppressions(self) -> tuple[Suppression, ...]:
@@ -176,6 +165,34 @@ class Subscriptions:
         connection.execute(
             self._database.insert(subscriptions).values(row).on_conflict_do_nothing()
         )
+
+
+def end_subscriptions(
+    connection: Connection, digest: str | None, destination: Destination, now: datetime
+) -> int:
+    """Unsubscribe from one digest, or from all if None; gives from how many."""
+    kind, key = _key(destination)
+    change = update(subscriptions).where(
+        subscriptions.c.kind == kind,
+        subscriptions.c.address_key == key,
+        subscriptions.c.state.in_(_ACTIVE),
+    )
+    if digest is not None:
+        change = change.where(subscriptions.c.digest == digest)
+    change = change.values(state=_State.UNSUBSCRIBED, changed_at=now)
+    return connection.execute(change).rowcount
+
+
+def insert_suppression(
+    database: Database, connection: Connection, address: str, reason: str, now: datetime
+) -> None:
+    """Suppress the address; a second time changes the reason only."""
+    row = database.insert(suppressions).values(
+        address=address.lower(), reason=reason, created_at=now
+    )
+    connection.execute(
+        row.on_conflict_do_update(index_elements=["address"], set_={"reason": reason})
+    )
 
 
 def after_add(

@@ -36,6 +36,7 @@ from sqlalchemy.types import TypeEngine
 
 from digestbot.model import (
     AnnounceType,
+    BounceKind,
     DeliveryState,
     DestinationKind,
     Form,
@@ -430,4 +431,34 @@ delivery_attempts = Table(
     Column("outcome", _enum(DeliveryState, "outcome"), nullable=False),
     Column("code", StoredText),
     Column("error", StoredText),
+)
+
+# What came back. The address is that of the delivery, as `suppressions` has it: a report may name
+# another one, to which the mail was forwarded.
+bounces = Table(
+    "bounces",
+    metadata,
+    _key(),
+    # Of the mail: one that is read twice is one bounce.
+    Column("fingerprint", StoredText, nullable=False, unique=True),
+    Column("delivery_id", _Big, ForeignKey("deliveries.id"), nullable=False),
+    Column("address", StoredText, nullable=False),
+    Column("kind", _enum(BounceKind, "kind"), nullable=False),
+    Column("code", StoredText),
+    Column("detail", StoredText, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    # Whether it adds to the address's score; not any more once a suppression was lifted.
+    Column("counts", Boolean, nullable=False),
+    Index(None, "address", "at"),
+    Index(None, "delivery_id"),
+)
+
+mailboxes = Table(
+    "mailboxes",
+    metadata,
+    Column("name", StoredText, primary_key=True),
+    # How far it is read, in the words of the kind of box.
+    Column("mark", StoredText, nullable=False),
+    Column("last_ok_at", UtcDateTime),
+    Column("last_error", StoredText),
 )

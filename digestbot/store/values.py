@@ -124,6 +124,17 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxState:
+    """How a mailbox for bounces stands after the last look into it."""
+
+    name: str
+    mark: str
+    """How far it is read; empty at first."""
+    last_ok_at: datetime | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One try to send a delivery."""
 

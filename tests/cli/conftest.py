@@ -100,7 +100,7 @@ def bot(
     handlers, level = list(root.handlers), root.level
 
     def call(*args: str, at: datetime = NOW, stdin: str = "") -> Called:
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8"))
         capsys.readouterr()
         code = run_fenced(digestbot, args, App(clock=lambda: at))
         captured = capsys.readouterr()

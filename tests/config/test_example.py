@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from digestbot.bounces import BouncesSettings
 from digestbot.config import load_config
 from digestbot.config.initial import Answers, initial_config
 from digestbot.config.schema import DeliverTo, DigestKeys, FileKeys
@@ -42,7 +43,15 @@ def test_the_example_begins_with_the_least_that_works(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [FileKeys, DigestKeys, DeliverTo, SmtpSettings, SlackSettings, *REGISTRY.values()],
+    [
+        FileKeys,
+        DigestKeys,
+        DeliverTo,
+        SmtpSettings,
+        SlackSettings,
+        BouncesSettings,
+        *REGISTRY.values(),
+    ],
     ids=lambda kind: kind.__name__,
 )
 def test_every_key_is_in_the_example(kind: type) -> None:

@@ -334,3 +334,12 @@ def flow(data: object) -> str:
         case bool():
             return str(data).lower()
     return str(data).replace("inf", ".inf").replace("nan", ".nan")
+
+
+def test_the_mailbox_for_bounces_is_found_from_the_config(tmp_path: Path) -> None:
+    top = 'smtp: {envelope_from: "b+{token}@example.org", secret: sixteen-letters-x}\n'
+    config = load(tmp_path, f"{top}bounces: {{maildir: box, interval: 1m}}\n{SOURCES}{DIGESTS}")
+    assert config.bounces is not None
+    assert config.bounces.maildir == str(tmp_path / "box")
+    assert config.bounces.interval == timedelta(minutes=1)
+    assert load(tmp_path, SOURCES + DIGESTS).bounces is None

@@ -113,6 +113,7 @@ def config(house: Path, smtp: SmtpSettings) -> Config:
         templates=None,
         sources={},
         smtp=smtp,
+        bounces=None,
         slack=None,
         digests={},
         webhooks={},

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from digestbot.model import AnnounceType, DestinationKind, Form, Origin, SubscriptionState
+from digestbot.model import (
+    AnnounceType,
+    Bounce,
+    BounceKind,
+    DestinationKind,
+    Form,
+    Origin,
+    SubscriptionState,
+)
 from digestbot.store import Store, open_store
 from tests.store.samples import DAY, NOW, edition, fetched, ingest, log, mail, queue, record, shown
 
@@ -93,6 +101,11 @@ CALLS: dict[str, Callable[[Store], object]] = {
     ),
     "confirmed": lambda s: s.subscriptions.confirmed("digest-0"),
     "unsubscribe from all": lambda s: s.subscriptions.remove(None, mail(), NOW),
+    "bounce": lambda s: s.bounces.record(
+        Bounce(delivery_id=1, kind=BounceKind.SOFT, code=None, detail="", at=NOW), "x", lambda _: ""
+    ),
+    "bounces of a delivery": lambda s: s.bounces.of_delivery(1),
+    "unsuppress": lambda s: s.subscriptions.unsuppress("a@x.org"),
     "is suppressed": lambda s: s.subscriptions.is_suppressed("a@x.org"),
 }
 

@@ -181,3 +181,17 @@ def test_a_suppression_outlives_the_subscription(store: Store) -> None:
     store.subscriptions.remove(None, mail(), NOW + MINUTE)
     add(store)
     assert store.subscriptions.is_suppressed(mail().address)
+
+
+def test_many_are_suppressed_at_once_and_those_known_stay_as_they_are(store: Store) -> None:
+    store.subscriptions.suppress("a@x.org", "bounced", NOW)
+    given = [
+        Suppression(address=address, reason="imported", created_at=NOW + DAY)
+        for address in ("A@x.org", "b@x.org", "B@x.org")
+    ]
+    assert store.subscriptions.suppress_all(given) == 1
+    assert [(s.address, s.reason) for s in store.subscriptions.suppressions()] == [
+        ("a@x.org", "bounced"),
+        ("b@x.org", "imported"),
+    ]
+    assert store.subscriptions.suppress_all([]) == 0

@@ -366,3 +366,34 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("delivery_id", "attempt", name=op.f("pk_delivery_attempts")),
     )
+    op.create_table(
+        "bounces",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("delivery_id", BIG, nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column(
+            "kind",
+            _enum("kind", "hard", "soft", "other", "delayed", "complaint", "unsubscribe"),
+            nullable=False,
+        ),
+        sa.Column("code", sa.Text(), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("counts", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"], ["deliveries.id"], name=op.f("fk_bounces_delivery_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bounces")),
+        sa.UniqueConstraint("fingerprint", name=op.f("uq_bounces_fingerprint")),
+    )
+    op.create_index(op.f("ix_bounces_address_at"), "bounces", ["address", "at"], unique=False)
+    op.create_index(op.f("ix_bounces_delivery_id"), "bounces", ["delivery_id"], unique=False)
+    op.create_table(
+        "mailboxes",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("mark", sa.Text(), nullable=False),
+        sa.Column("last_ok_at", MOMENT, nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_mailboxes")),
+    )
