@@ -2,7 +2,7 @@
 # Two of them do all set-up: `make demo` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types pytest format docs golden bench clean
+.PHONY: help demo test check lint types pytest format docs golden bench soak clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -42,8 +42,11 @@ docs: $(VENV)/.installed-test ## write the generated parts of the docs anew
 golden: $(VENV)/.installed-test ## write the golden files anew; review them as a diff
 	$(BIN)/python -m pytest tests/render --golden
 
-bench: $(VENV)/.installed-bench ## measure the filter engine; DIGESTBOT_CORPUS names the real papers
+bench: $(VENV)/.installed-bench ## measure the filter engine and backtest; DIGESTBOT_CORPUS names the real papers
 	$(BIN)/python -m tests.bench.bench_filters $(BENCH_ARGS)
+
+soak: $(VENV)/.installed-test ## what runs for long: a billion decisions of the engine, ten minutes of mutated filters
+	$(BIN)/python -m pytest -n $(WORKERS) -m soak $(PYTEST_ARGS)
 
 clean: ## remove what was made
 	rm -rf $(VENV) node_modules demo-out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

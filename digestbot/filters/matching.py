@@ -28,7 +28,7 @@ from digestbot.filters.batch import FIELDS, Batch, Stream
 from digestbot.filters.builder import ASK_AUTHOR, ASK_EXACT, IN_TITLE, name_keys
 from digestbot.filters.evaluate import TITLE_FACTOR, hits
 from digestbot.filters.payload import decode
-from digestbot.filters.segment import HASHED, Segment, beginning_texts
+from digestbot.filters.segment import Segment, beginning_texts
 from digestbot.filters.tree import Atom, AuthorIs, Exact
 
 BLOCK = 1024
@@ -251,8 +251,9 @@ def _word_hits(segment: Segment, batch: Batch) -> Iterator[Pairs]:
     count = len(meant.families)
     yield _single_hits(distinct, count, meant.by_word, singles)
     yield _single_hits(distinct, count, meant.by_beginning, begun)
-    for size in range(1, HASHED + 1):
-        yield _row_hits(segment, stream, meant, size)
+    families = meant.families[stream.words]
+    for size in np.flatnonzero(np.diff(segment.row_sizes)).tolist():
+        yield _row_hits(segment, stream, meant, families, size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,11 +327,10 @@ def _single_hits(
     return atoms[place[ok]], stream.papers[token[ok]]
 
 
-def _row_hits(segment: Segment, stream: Stream, meant: _Meant, size: int) -> Pairs:
-    """Of terms that are found by *size* words in a row."""
+def _row_hits(segment: Segment, stream: Stream, meant: _Meant, families: Array, size: int) -> Pairs:
+    """Of terms that are found by *size* words in a row; with the family of each word."""
     first, end = segment.row_sizes[size], segment.row_sizes[size + 1]
     known = segment.row_hashes[first:end]
-    families = meant.families[stream.words]
     starts = _runs(families != 0, size)
     row_hash = rolled(families[starts + k] for k in range(size))
     likely = _may_be_among(known, row_hash)
