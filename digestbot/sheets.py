@@ -41,7 +41,7 @@ def read_rows(text: str, needed: Iterable[str]) -> list[tuple[int, dict[str, str
 
 
 def write_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A CSV with a head line, no value of which a spreadsheet takes for a formula."""
+    """A CSV with a head line, each value on one line and none that a spreadsheet computes."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
@@ -63,11 +63,13 @@ def _rows(reader: "csv.DictReader[str]") -> Iterator[tuple[int, dict[str, str]]]
 
 
 def _inert(text: str) -> str:
-    """A value that no spreadsheet takes for a formula (OWASP, "CSV injection")."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """A value on one line that no spreadsheet takes for a formula (OWASP, "CSV injection")."""
+    text = " ".join(text.split())
+    return f"'{text}" if text.lstrip("'").startswith(_FORMULA) else text
 
 
 def _bare(text: str) -> str:
-    """The value before `_inert`, on one line."""
+    """The value before `_inert`."""
     text = " ".join(text.split())
-    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+    is_quoted = text.startswith("'") and text.lstrip("'").startswith(_FORMULA)
+    return text[1:] if is_quoted else text

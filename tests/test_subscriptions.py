@@ -1,11 +1,9 @@
-"""Readers as CSV: what is exported comes back the same, and bad rows are told of."""
+"""Readers as CSV: bad rows are told of, the others go in."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from digestbot import subscriptions
 from digestbot.errors import UsageError
@@ -22,17 +20,6 @@ def memory() -> Iterator[Store]:
 
 def imported(store: Store, text: str, digest: str | None = None) -> subscriptions.Imported:
     return subscriptions.import_csv(store, text, digests={"d", "e"}, digest=digest, now=NOW)
-
-
-@given(name=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30))
-def test_a_name_comes_back_as_it_was_but_on_one_line(name: str) -> None:
-    with open_store("sqlite://") as store:
-        subscriptions.add(store, "d", "r@example.org", name=" ".join(name.split()), now=NOW)
-        text = subscriptions.export_csv(store.subscriptions.list())
-        first = store.subscriptions.list()[0].name
-    with open_store("sqlite://") as other:
-        assert imported(other, text).problems == ()
-        assert other.subscriptions.list()[0].name == first
 
 
 def test_no_cell_is_a_formula(memory: Store) -> None:
