@@ -73,7 +73,7 @@ class FeedOptions:
     backfill: timedelta = timedelta(days=7)
     """How far back the very first fetch has news, counted from the newest paper."""
     max_items: int = 2000
-    """How many papers of one answer are read, from the top."""
+    """How many papers of one answer are read: the newest."""
 
     def __post_init__(self) -> None:
         if not _is_web(self.url):
@@ -94,7 +94,12 @@ class FeedOptions:
         if answer.status != 200:
             raise _refusal(answer, name, shown_url(self.url), client.clock())
         if answer.moved:
-            log.warning("the feed has moved for good", extra={"source": name})
+            new = shown_url(answer.url)
+            log.warning(
+                "%s: the feed has moved for good; put its new address into the config: %s",
+                name,
+                new,
+            )
         validators = _validators(self.url, answer)
         if memory.get("url") == _fingerprint(self.url) and memory.get("body") == validators["body"]:
             yield Page(papers=(), memory={**memory, **validators}, complete=True)
@@ -224,6 +229,10 @@ def _page(
     papers = tuple({(p.id, p.version): p for p in parsed.feed.papers}.values())
     if not parsed.is_batch:
         papers = with_backlog(papers, known, newest=options.newest, backfill=options.backfill)
+    if parsed.feed.is_cut:
+        # Nothing is remembered: a server that answers "not modified" would keep the rest from us.
+        note = "the feed breaks off in the middle; the rest comes with its next answer"
+        return Page(papers=papers, memory=memory, done=len(papers), complete=False, note=note)
     skipped = parsed.feed.skipped
     return Page(
         papers=papers,

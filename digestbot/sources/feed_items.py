@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +32,7 @@ _DOI = re.compile(r"(?:doi:\s*)?(10\.\d{4,9}/\S+)", re.IGNORECASE)
 _INITIALS = re.compile(r"[A-Z]\.?(?:[\s-]*[A-Z]\.?){0,4}")
 _MAIL = re.compile(r"\S+@\S+\s*\((?P<name>[^)]+)\)")
 _LONGEST_TITLE = 120
+_LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,9 @@ class ParsedFeed:
     """In the order of the feed."""
     skipped: int = 0
     """Items without anything that could be shown."""
+    is_cut: bool = False
+    """The body ends before its root element does, so there may be more items; a last one that has
+    no end was left out."""
 
 
 def parse_feed(
@@ -67,7 +70,7 @@ def parse_feed(
         now: Dates after it are taken for mistakes and set to it.
         categories: Given to each paper, before its own.
         journal: The journal of papers that name none.
-        max_items: How many items are read, from the top.
+        max_items: How many items are read: the newest, those without a date after all others.
 
     Raises:
         BadAnswer: No feed, or one with a document type that declares entities.
@@ -78,16 +81,61 @@ def parse_feed(
     title = one_line(_text(feed, "title")) or ""
     if not parsed.get("version") and not parsed.get("entries") and not title:
         raise BadAnswer("the answer is no feed")
+    text = body.replace(b"\0", b"")  # UTF-16 hides ASCII between zeros
+    entries = list(parsed.get("entries", ()))[: -1 if _is_last_item_cut(text) else None]
+    page = _web(feed.get("link"))
     about = _About(
         url=feed_url,
-        page=_web(feed.get("link")) or shown_url(feed_url),
+        page=page or shown_url(feed_url),
         now=now,
         categories=categories,
         journal=journal,
+        shared=_shared(entries) | {str(page)},
     )
-    entries = list(islice(parsed.get("entries", ()), max_items))
+    entries = _newest(entries, max_items, now)
     papers = tuple(filter(None, (_paper(entry, about) for entry in entries)))
-    return ParsedFeed(title=title, papers=papers, skipped=len(entries) - len(papers))
+    skipped = len(entries) - len(papers)
+    return ParsedFeed(title=title, papers=papers, skipped=skipped, is_cut=_is_cut(text))
+
+
+def _is_cut(text: bytes) -> bool:
+    """Whether the root element is never closed."""
+    root = re.search(rb"<([A-Za-z][^\s/>]*)[^>]*>", text)
+    if root is None or root[0].endswith(b"/>"):
+        return False
+    return re.search(rb"</" + re.escape(root[1]) + rb"\s*>", text, re.IGNORECASE) is None
+
+
+def _is_last_item_cut(text: bytes) -> bool:
+    """Whether the last item is never closed: what there is of it may lack half of its words."""
+    last = list(re.finditer(rb"<(/?)(?:\w+:)?(?:item|entry)\b[^>]*", text, re.IGNORECASE))[-1:]
+    return any(not tag[1] and not tag[0].endswith(b"/") for tag in last) and _is_cut(text)
+
+
+def _newest(entries: list[Any], most: int, now: datetime) -> list[Any]:
+    """At most so many, in the order of the feed, which may begin with its oldest."""
+    if len(entries) <= most:
+        return entries
+    dates = [_dates(entry, now)[1] or _LONG_AGO for entry in entries]
+    by_date = sorted(range(len(entries)), key=dates.__getitem__, reverse=True)
+    return [entries[place] for place in sorted(by_date[:most])]
+
+
+def _shared(entries: Iterable[Any]) -> frozenset[str]:
+    """
+    Ids and links that several items of one answer bear, though they are not the same.
+
+    Some feeds link every item to the journal's page, or give all of them one guid: taken for their
+    identity, all but one of the items would be lost.
+    """
+    titles: dict[str, set[str]] = {}
+    links: dict[str, set[str]] = {}
+    for entry in entries:
+        guid, link, title = (str(entry.get(key) or "") for key in ("id", "link", "title"))
+        for key in filter(None, {guid, link}):
+            titles.setdefault(key, set()).add(title)
+            links.setdefault(key, set()).add(link if key == guid else title)
+    return frozenset(key for key, names in titles.items() if len(names) > 1 and len(links[key]) > 1)
 
 
 def _parsed(body: bytes, headers: Mapping[str, str]) -> Any:
@@ -114,6 +162,8 @@ class _About:
     now: datetime
     categories: tuple[str, ...]
     journal: str | None
+    shared: frozenset[str]
+    """Ids and links that name no single item."""
 
 
 def _refuse_bombs(body: bytes) -> None:
@@ -189,7 +239,7 @@ def _identity(entry: Any, about: _About) -> tuple[PaperId, str | None]:
         return arxiv, doi
     if doi is not None:
         return PaperId(id=f"doi:{doi}", version=None), doi
-    return PaperId(id=f"feed:{_hash(entry, about.url)}", version=None), None
+    return PaperId(id=f"feed:{_hash(entry, about)}", version=None), None
 
 
 def _named(entry: Any) -> Iterable[PaperId]:
@@ -217,12 +267,13 @@ def _may_name_paper(text: str) -> bool:
     return f".{host}".endswith((".doi.org", ".arxiv.org"))
 
 
-def _hash(entry: Any, feed_url: str) -> str:
+def _hash(entry: Any, about: _About) -> str:
     """A stable id: guids such as "1" mean something within their feed only."""
-    key = entry.get("id") or entry.get("link")
-    if not key:
+    names = (str(entry.get(key) or "") for key in ("id", "link"))
+    key = next((name for name in names if name and name not in about.shared), None)
+    if key is None:
         key = f"{entry.get('title', '')}\n{entry.get('summary', '')}"
-    return hashlib.sha256(f"{feed_url}\n{key}".encode("utf-8", "replace")).hexdigest()[:24]
+    return hashlib.sha256(f"{about.url}\n{key}".encode("utf-8", "replace")).hexdigest()[:24]
 
 
 def _dates(entry: Any, now: datetime) -> tuple[datetime | None, datetime | None]:

@@ -202,6 +202,38 @@ def test_each_failure_says_what_happened_and_when_to_ask_again(
     assert result.pages == ()
 
 
+def test_a_feed_that_breaks_off_is_partial_and_read_again() -> None:
+    """The server says "not modified" to whoever has its validator, whole or not."""
+    whole = reply(*(item(str(n), f"Paper {n}") for n in range(4)), ETag='"x"')
+    half = replace(whole, body=whole.body[: whole.body.index(b"Paper 3")])
+    with WebServer.of(half, whole) as server:
+        first = fetched(server)
+        again = fetched(server, first.memory)
+        assert "if-none-match" not in server.requests[1].headers
+    assert (len(first.papers), first.pages[0].complete) == (3, False)
+    assert (
+        first.pages[0].note
+        == "the feed breaks off in the middle; the rest comes with its next answer"
+    )
+    assert (len(again.papers), again.pages[0].complete) == (4, True)
+
+
+def test_a_feed_that_moved_for_good_is_told_of_with_its_new_address(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def answering(request: Request) -> Reply:
+        if request.path == "/feed.xml":
+            return Reply(status=301, headers={"Location": "/new.xml?key=secret"})
+        return reply(item("1", "One"))
+
+    with WebServer(answering) as server:
+        fetched(server)
+        new = f"put its new address into the config: {server.url}/new.xml"
+    assert [r.getMessage() for r in caplog.records] == [
+        f"source: the feed has moved for good; {new}"
+    ]
+
+
 def test_a_wrong_address_of_arxiv_is_refused_in_its_own_words() -> None:
     body = rss().replace(b"A Journal", b"Feed error for query: cs.XX")
     with WebServer.of(Reply(status=400, headers=RSS, body=body)) as server:

@@ -97,6 +97,56 @@ def test_items_without_guid_and_link_differ_by_their_text() -> None:
     assert one.id != other.id
 
 
+def test_a_link_or_guid_that_all_items_share_names_none_of_them() -> None:
+    home = "<link>https://journal.example/</link>"
+    toc = "<link>https://journal.example/toc</link>"
+    one = papers(f"<item><title>A</title>{home}</item>")
+    assert one[0].id == paper(f"<title>A</title>{home}<guid></guid>").id
+    for shared in (home, toc):
+        found = papers("".join(f"<item><title>{t}</title>{shared}</item>" for t in "ABC"))
+        assert len({p.id for p in found}) == 3
+    assert papers(f"<item><title>A</title>{home}</item><item><title>B</title>{home}</item>")[
+        :1
+    ] == (one)
+    same_guid = "".join(
+        f"<item><title>{t}</title><guid>x</guid><link>https://journal.example/{t}</link></item>"
+        for t in "ABC"
+    )
+    assert len({p.id for p in papers(same_guid)}) == 3
+
+
+def test_an_item_that_is_there_twice_is_one_paper_whatever_its_title() -> None:
+    link = "<link>https://journal.example/1</link>"
+    for name in (f"<guid>1</guid>{link}", "<guid>1</guid>"):
+        first, again = papers("".join(f"<item><title>{t}</title>{name}</item>" for t in "AB"))
+        assert first.id == again.id
+
+
+# Length.
+
+
+def test_of_too_many_items_the_newest_are_read_whatever_their_order() -> None:
+    def dated(number: int) -> str:
+        date = f"Mon, {number:02} Jun 2026 10:00:00 GMT"
+        return f"<item><title>{number}</title><guid>{number}</guid><pubDate>{date}</pubDate></item>"
+
+    for order in (range(1, 9), range(8, 0, -1)):
+        body = f"{HEAD}{''.join(map(dated, order))}</channel></rss>".encode()
+        found = parse_feed(body, {}, feed_url=URL, now=NOW, max_items=3).papers
+        assert [p.title for p in found] == [str(n) for n in order if n > 5]
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "utf-16"])
+def test_a_feed_that_breaks_off_is_told_from_a_whole_one(charset: str) -> None:
+    items = "".join(f"<item><title>T{n}</title><guid>{n}</guid></item>" for n in range(5))
+    whole = f'<?xml version="1.0" encoding="{charset}"?>{HEAD}{items}</channel></rss >\n<!-- x -->'
+    parsed = parse_feed(whole.encode(charset), {}, feed_url=URL, now=NOW)
+    assert (len(parsed.papers), parsed.is_cut) == (5, False)
+    cut = whole[: whole.index("T3") + 1].encode(charset)
+    parsed = parse_feed(cut, {}, feed_url=URL, now=NOW)
+    assert ([p.title for p in parsed.papers], parsed.is_cut) == (["T0", "T1", "T2"], True)
+
+
 # Text.
 
 
