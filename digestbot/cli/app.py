@@ -168,6 +168,17 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def program() -> str:
+    """What a person types to call us again: the name, or the path where no PATH leads to us."""
+    from shutil import which
+
+    called, found = Path(sys.argv[0]), which("digestbot")
+    is_ours = called.stem == "digestbot" and called.exists()
+    if not is_ours or (found is not None and called.samefile(found)):
+        return "digestbot"
+    return str(called)
+
+
 def local(moment: datetime | None, config: "Config") -> str:
     """A moment in the owner's time zone, to the minute; a dash for none."""
     return "-" if moment is None else f"{moment.astimezone(config.timezone):%Y-%m-%d %H:%M}"

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import click
 
-from digestbot.cli.app import App
+from digestbot.cli.app import App, program
 from digestbot.demo import run_demo
 from digestbot.errors import UsageError
 
 NEXT = """
+
 Open the HTML in a browser. Then, for your own field:
-  digestbot init       writes a config.yaml from three questions
-  digestbot check      says what is wrong with it, if anything is
-  digestbot preview my-field
-                       shows what you would get; sends nothing"""
+  {digestbot} init                writes a config.yaml from three questions
+  {digestbot} check               says what is wrong with it, if anything is
+  {digestbot} preview my-field    shows what you would get; sends nothing"""
 
 
 @click.command("demo", short_help="Show a digest of real papers; no network, no set-up.")
@@ -45,7 +45,7 @@ def command(app: App, out: Path) -> int:
     def words() -> str:
         lines = [f"{made.papers} of {made.fetched} real papers matched the filter.", ""]
         lines += [f"  {name:<8}{path}" for name, path in files.items()]
-        return "\n".join(lines) + NEXT
+        return "\n".join(lines) + NEXT.format(digestbot=program())
 
     facts = {"fetched": made.fetched, "papers": made.papers}
     app.show({**facts, **{name.lower(): str(path) for name, path in files.items()}}, words)

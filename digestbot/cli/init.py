@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
 from digestbot.addresses import check_address
-from digestbot.cli.app import App
+from digestbot.cli.app import App, program
 from digestbot.config.initial import Answers, initial_config
 from digestbot.errors import InvalidAddress, UsageError
 from digestbot.sources.arxiv import ArxivOptions
@@ -37,6 +38,7 @@ def command(
     if path.exists() and not force:
         raise UsageError(f"{path} is there already; --force writes over it")
     answers = Answers(
+        timezone=_zone(),
         categories=_answer(
             categories, "arXiv categories", " ".join(DEFAULTS.categories), _categories, ask=not yes
         ),
@@ -58,7 +60,7 @@ def command(
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
     app.show({"config": str(path)}, lambda: str(path))
-    app.say("next: digestbot check, then digestbot preview my-field")
+    app.say(f"next: {program()} check, then {program()} preview my-field")
     return 0
 
 
@@ -84,7 +86,19 @@ def _categories(text: str) -> tuple[str, ...]:
 
 
 def _keywords(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip()) or DEFAULTS.keywords
+    words = (word.strip().strip('"“”').strip() for word in text.split(","))
+    return tuple(filter(None, words)) or DEFAULTS.keywords
+
+
+def _zone() -> str:
+    """The zone of this machine as far as it tells, else UTC."""
+    from tzlocal import get_localzone_name
+
+    try:
+        name = str(ZoneInfo(get_localzone_name()))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return DEFAULTS.timezone
+    return DEFAULTS.timezone if name in ("Etc/UTC", "local") else name
 
 
 def _email(text: str) -> str | None:

@@ -36,7 +36,7 @@ def initial_config(answers: Answers) -> str:
 def _top(answers: Answers) -> Iterator[str]:
     yield "# The config of digestbot. Every key is explained in config.example.yaml."
     yield "# Next: digestbot check, digestbot preview my-field, digestbot run"
-    yield f"timezone: {_text(answers.timezone)}"
+    yield f"timezone: {_text(answers.timezone)}    # of the schedules and of the dates in mails"
     yield ""
     yield "sources:"
     yield "  arxiv:"

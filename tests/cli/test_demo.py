@@ -83,6 +83,22 @@ def test_a_full_terminal_of_another_tongue_does_not_stop_it(tmp_path: Path) -> N
     assert b"\\u2713" in done.stdout
 
 
+@pytest.mark.parametrize("is_on_path", [True, False])
+def test_it_names_itself_as_it_can_be_called(tmp_path: Path, is_on_path: bool) -> None:
+    """`make demo` calls the program of a venv that is not activated."""
+    scripts = Path(sys.executable).parent
+    done = subprocess.run(
+        [scripts / "digestbot", "demo"],
+        env={"PATH": str(scripts) if is_on_path else "/usr/bin"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    name = "digestbot" if is_on_path else scripts / "digestbot"
+    assert f"\n  {name} init " in done.stdout
+
+
 def _with_demo(folder: Path) -> Path:
     subprocess.run(
         [sys.executable, "-m", "digestbot", "demo"], cwd=folder, check=True, capture_output=True

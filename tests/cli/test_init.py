@@ -24,6 +24,25 @@ def test_answers_come_from_questions(bot: Bot) -> None:
     assert bot("check").code == 0
 
 
+def test_quotes_around_a_phrase_are_no_part_of_it(bot: Bot) -> None:
+    bot("init", "--yes", "--keywords", 'gpu, "mixture of experts", “cold start”')
+    assert "- mixture of experts\n" in Path("config.yaml").read_text()
+    assert "- cold start\n" in Path("config.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("machine", "written"),
+    [("Asia/Tokyo", "Asia/Tokyo"), ("Etc/UTC", "UTC"), ("No/Where", "UTC"), ("", "UTC")],
+)
+def test_the_zone_is_that_of_the_machine(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch, machine: str, written: str
+) -> None:
+    monkeypatch.setattr("tzlocal.get_localzone_name", lambda: machine)
+    bot("init", "--yes")
+    assert f"\ntimezone: {written} " in Path("config.yaml").read_text()
+    assert bot("check").code == 0
+
+
 def test_empty_answers_are_the_defaults(bot: Bot) -> None:
     bot("init", stdin="\n\n\n")
     asked = Path("config.yaml").read_text()
