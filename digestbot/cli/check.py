@@ -3,13 +3,14 @@
 import asyncio
 import json
 from collections.abc import Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 
-from digestbot.cli.app import App
+from digestbot.cli.app import App, count
 from digestbot.config import Config, DigestConfig, locate
 from digestbot.config.where import Flaw
 from digestbot.deliver import open_sender
@@ -20,8 +21,10 @@ from digestbot.model import DestinationKind, Form
 from digestbot.net import Client, user_agent
 from digestbot.pipeline import next_edition
 from digestbot.pipeline.addressing import render_context
+from digestbot.pipeline.fetching import StorePacer
 from digestbot.render import load_templates, render
 from digestbot.sources import Options
+from digestbot.store import open_store
 
 if TYPE_CHECKING:
     from digestbot.store import Store
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 NEWEST = 2000
 REACH = timedelta(days=90)
 """The papers that a filter is tried on: enough to speak of, few enough to wait for."""
+PATIENCE_S = 60
+"""A person waits for the answers; `fetch` asks on for longer."""
 FORMS = (Form.SUBJECT, Form.HTML, Form.TEXT, Form.SLACK, Form.JSON)
 
 
@@ -83,7 +88,8 @@ SIGNS = {"ok": "✓", "warning": "!", "error": "✗"}
 
 
 def _lines(app: App, config: Config, findings: list[Finding]) -> Iterator[str]:
-    yield f"✓ {app.config_path()}: {len(config.digests)} digests, {len(config.sources)} sources"
+    digests, sources = count(len(config.digests), "digest"), count(len(config.sources), "source")
+    yield f"✓ {app.config_path()}: {digests}, {sources}"
     for finding in findings:
         yield f"{SIGNS[finding.state]} {finding.what}: {finding.words}"
 
@@ -106,7 +112,8 @@ def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
         except DigestbotError as error:
             yield Finding(what=digest.name, state="error", words=str(error))
         else:
-            words = f"{digest.schedule.in_words()}; {len(digest.destinations)} destinations"
+            destinations = count(len(digest.destinations), "destination")
+            words = f"{digest.schedule.in_words()}; {destinations}"
             yield Finding(what=digest.name, state="ok", words=words)
 
 
@@ -146,13 +153,28 @@ def _example(store: "Store", digest: DigestConfig, paper_id: str, wanted: bool) 
 
 
 async def _connections(app: App, config: Config) -> list[Finding]:
-    async with Client(user_agent=user_agent(config.contact), pacer=None) as client:
-        tries = [
-            _tried(f"source {name}", _first_page(name, options, client, app.clock()))
-            for name, options in config.sources.items()
-        ]
-        tries += [_tried(kind, _sender_check(config, kind)) for kind in _kinds(config)]
-        return list(await asyncio.gather(*tries))
+    agent = user_agent(config.contact)
+    with _pacing_store(app, config) as store:
+        async with Client(
+            user_agent=agent, pacer=StorePacer(store, app.clock), clock=app.clock
+        ) as client:
+            tries = [
+                _tried(f"source {name}", _first_page(name, options, client, app.clock()))
+                for name, options in config.sources.items()
+            ]
+            tries += [_tried(kind, _sender_check(config, kind)) for kind in _kinds(config)]
+            return list(await asyncio.gather(*tries))
+
+
+@contextmanager
+def _pacing_store(app: App, config: Config) -> "Iterator[Store]":
+    """What keeps arXiv's terms: the config's store, or for this call only one in memory."""
+    with ExitStack() as stack:
+        try:
+            store = stack.enter_context(app.store(config))
+        except StoreError:
+            store = stack.enter_context(open_store("sqlite://"))
+        yield store
 
 
 async def _first_page(name: str, options: Options, client: Client, now: datetime) -> str:
@@ -193,6 +215,9 @@ def _folders(config: Config) -> Iterator[str]:
 
 async def _tried(what: str, attempt: Coroutine[None, None, str]) -> Finding:
     try:
-        return Finding(what=what, state="ok", words=await attempt)
+        async with asyncio.timeout(PATIENCE_S):
+            return Finding(what=what, state="ok", words=await attempt)
+    except TimeoutError:
+        return Finding(what=what, state="error", words=f"no good answer within {PATIENCE_S} s")
     except DigestbotError as error:
         return Finding(what=what, state="error", words=str(error))

@@ -83,14 +83,14 @@ async def fetch(
         known = ", ".join(config.sources) or "none"
         raise UsageError(f"no source {unknown[0]!r} in the config; there are: {known}")
     agent = user_agent(config.contact)
-    async with Client(user_agent=agent, pacer=_StorePacer(store, clock), clock=clock) as client:
+    async with Client(user_agent=agent, pacer=StorePacer(store, clock), clock=clock) as client:
         passes = (
             _Pass(store, name, config.sources[name], clock, progress).run(client) for name in chosen
         )
         return tuple(await asyncio.gather(*passes))
 
 
-class _StorePacer:
+class StorePacer:
     """Pacing over all processes that share a store: the clock of each group is a row in it."""
 
     def __init__(self, store: Store, clock: Clock) -> None:

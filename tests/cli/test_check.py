@@ -1,11 +1,15 @@
 """`check`: everything that can be known before the first mail goes out."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
+from digestbot.net import pace_group
+from digestbot.store import open_store
 from tests.cli.conftest import Bot, configure, smtp_keys
+from tests.factories import NOW
 from tests.servers.arxiv import ArxivServer
 from tests.servers.slack import TOKEN, SlackServer
 from tests.servers.smtp import SmtpServer
@@ -126,6 +130,26 @@ def test_connect_tries_every_server(bot: Bot, arxiv: ArxivServer, smtp: SmtpServ
         ["systems", "store", "source arxiv", "email", "slack", "webhook", "folder"], "ok"
     )
     assert (smtp.messages, slack.posted) == ([], {})
+
+
+def test_connect_keeps_the_pace_between_requests(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    path = Path("config.yaml")
+    path.write_text(path.read_text().replace("interval: 0s", "interval: 1h"))
+    assert bot("check", "--connect").code == 0
+    with open_store("sqlite:///digestbot.db") as store:
+        assert store.sources.pace(pace_group(arxiv.url), 0, 0, NOW) == 3600
+
+
+def test_connect_has_not_the_patience_of_fetch(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("digestbot.cli.check.PATIENCE_S", 0.05)
+    answered = threading.Event()
+    with WebServer.of(Reply(wait_for=answered)) as silent:
+        configure(silent.url)
+        called = bot("check", "--connect")
+        answered.set()
+    assert called.code == 1
+    assert "✗ source arxiv: no good answer within 0.05 s" in called.out
 
 
 def test_connect_sends_and_stores_nothing(bot: Bot, arxiv: ArxivServer) -> None:
