@@ -87,13 +87,18 @@ def _mailbox_problems(store: Store, config: Config) -> tuple[str, ...]:
     return (f"bounces: {error}",) if error else ()
 
 
+def _words(source: SourceState) -> str:
+    """What is wrong with it, without its name."""
+    return (source.last_error or source.note or "incomplete").removeprefix(f"{source.name}: ")
+
+
 def _problems(
     sources: tuple[SourceState, ...],
     digests: tuple[DigestStatus, ...],
     deliveries: Mapping[DeliveryState, int],
 ) -> list[str]:
     lines = [
-        f"source {s.name}: {s.status}: {s.last_error or s.note or 'incomplete'}"
+        f"source {s.name}: {s.status}: {_words(s)}"
         for s in sources
         if s.status not in ("ok", "empty", "never")
     ]

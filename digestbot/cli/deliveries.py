@@ -1,5 +1,7 @@
 """``digestbot deliveries``: look at the outbox and mend it."""
 
+from datetime import datetime
+
 import click
 
 from digestbot.cli.app import App, check_known, local, table
@@ -101,7 +103,9 @@ def show_delivery(app: App, number: int) -> int:
 
     def words() -> str:
         lines = [
-            f"{key:<12}{value}" for key, value in _facts(delivery).items() if value is not None
+            f"{key:<12}{local(value, config) if isinstance(value, datetime) else value}"
+            for key, value in _facts(delivery).items()
+            if value is not None
         ]
         lines += [f"{'receipt':<12}{receipt}"] if receipt else []
         lines += [f"{local(a.at, config)}  {a.outcome}  {a.error or ''}".rstrip() for a in attempts]

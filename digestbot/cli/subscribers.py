@@ -11,9 +11,16 @@ from digestbot.model import DestinationKind, Subscription, SubscriptionState
 from digestbot.pipeline.editing import find_digest
 
 
-@click.group("subscribers", short_help="List, add, remove, import and export readers.")
-def command() -> None:
-    """List, add, remove, import and export readers."""
+@click.group(
+    "subscribers",
+    short_help="List, add, remove, import and export readers.",
+    invoke_without_command=True,
+)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """List, add, remove, import and export readers; without a command, list them."""
+    if ctx.invoked_subcommand is None:
+        ctx.exit(ctx.invoke(list_subscribers, digest=None, every=False))
 
 
 @command.command("list")
@@ -54,7 +61,7 @@ def _facts(s: Subscription) -> dict[str, object]:
     }
 
 
-@command.command("add")
+@command.command("add", short_help="Subscribe mail addresses to DIGEST.")
 @click.argument("digest")
 @click.argument("emails", nargs=-1, required=True)
 @click.option("--name", default="", help="What you call the reader.")
@@ -101,7 +108,7 @@ def _removed(ended: int, digest: str | None) -> str:
     return words if digest else f"{words}; the address is suppressed and gets nothing any more"
 
 
-@command.command("import")
+@command.command("import", short_help="Subscribe all rows of a CSV.")
 @click.argument("file", type=click.Path(allow_dash=True, path_type=Path))
 @click.option("--digest", help="For files without a column digest.")
 @click.pass_obj
@@ -122,7 +129,7 @@ def import_subscribers(app: App, file: Path, digest: str | None) -> int:
     return 1 if done.problems else 0
 
 
-@command.command("export")
+@command.command("export", short_help="All readers by mail as a CSV.")
 @click.argument("digest", required=False)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
 @click.pass_obj

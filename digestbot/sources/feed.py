@@ -107,8 +107,7 @@ class FeedOptions:
         try:
             parsed = await asyncio.to_thread(_parsed, self, answer, now)
         except BadAnswer as error:
-            message = f"{name}: {shown_url(self.url)}: {error}"
-            raise BadAnswer(message, retry_at=client.clock() + LATE) from error
+            raise _bad(name, f"{shown_url(self.url)}: {error}", client.clock()) from error
         yield _page(self, parsed, answer, memory, validators)
 
 
@@ -135,7 +134,7 @@ async def _asked(
     except BadRedirect as error:
         raise SourceRefused(f"{name}: {error}", retry_at=client.clock() + LATE) from error
     except TooLarge as error:
-        raise BadAnswer(f"{name}: {error}", retry_at=client.clock() + LATE) from error
+        raise _bad(name, str(error), client.clock()) from error
     except NetError as error:
         raise _late(name, str(error), client.clock()) from error
 
@@ -179,6 +178,11 @@ def _refusal(answer: Answer, name: str, url: str, now: datetime) -> SourceError:
     said = error_in(answer.body) if status == 400 else None
     what = f'"{said[:200]}"; {advice}' if said else advice
     return SourceRefused(f"{name}: {url} answered {status}: {what}", retry_at=now + pause)
+
+
+def _bad(name: str, why: str, now: datetime) -> BadAnswer:
+    retry_at = now + LATE
+    return BadAnswer(f"{name}: {why}; next try {retry_at:%Y-%m-%d %H:%M} UTC", retry_at=retry_at)
 
 
 def _late(name: str, why: str, now: datetime, wait_s: float = 0.0) -> SourceLate:

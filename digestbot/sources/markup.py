@@ -44,13 +44,13 @@ def _parsed(body: bytes) -> Any:
     return etree.fromstring(body, etree.XMLParser(**_PARSER))
 
 
-def _parsed_mended(body: bytes, first: Exception) -> Any:
+def _parsed_mended(body: bytes, first: etree.XMLSyntaxError) -> Any:
     text = body.decode("utf-8", "replace")
     mended = _FORBIDDEN.sub("", _DECLARATION.sub("", text)).encode()
     try:
         return _parsed(mended)
     except etree.XMLSyntaxError:
-        cause = " ".join(str(first).split())[:120]
+        cause = " ".join(str(first.msg).split())[:120]
         raise BadAnswer(f"the answer is not well-formed XML: {cause}") from first
 
 

@@ -44,6 +44,12 @@ CHUNK: Final = 500
 INGEST_LOCK: Final = 0x64690001
 MIGRATE_LOCK: Final = 0x64690002
 
+_ADVICE: Final = {
+    "database or disk is full": "free some space; nothing is lost",
+    "attempt to write a readonly database": "whoever runs this must be able to write to it",
+}
+"""What to do about some of SQLite's messages."""
+
 T = TypeVar("T")
 
 
@@ -138,19 +144,25 @@ class Database:
             schema = func.hashtext(func.current_schema())
             connection.execute(select(func.pg_advisory_xact_lock(lock, schema)))
 
-    def _missing_folder(self) -> str | None:
-        """SQLite's "unable to open database file" in plain words, if that is the reason."""
-        folder = Path(self.url.database or ".").parent if self.is_sqlite else None
-        return f"the folder {folder} does not exist" if folder and not folder.is_dir() else None
+    def _in_words(self, cause: str) -> str:
+        """SQLite's words with the reason that it does not tell, or what to do."""
+        file = Path(self.url.database or ".")
+        if cause == "unable to open database file":
+            if not file.parent.is_dir():
+                return f"the folder {file.parent} does not exist"
+            if file.is_dir():
+                return "it is a folder; name a file"
+            return f"{cause}; it and its folder must be writable for whoever runs this"
+        return f"{cause}; {advice}" if (advice := _ADVICE.get(cause)) else cause
 
     def _explain(self, context: ExceptionContext) -> Exception | None:
         """What the world did to the database as a `StoreError`; None for a bug, left as it is."""
         error = context.sqlalchemy_exception or context.original_exception
         cause = next(iter(str(context.original_exception).strip().splitlines()), "no reason given")
         if isinstance(error, OperationalError | InterfaceError):
-            return StoreUnavailable(f"{shown(self.url)}: {self._missing_folder() or cause}")
+            return StoreUnavailable(f"{shown(self.url)}: {self._in_words(cause)}")
         if isinstance(error, DBAPIError) and "file is not a database" in cause:
-            return ForeignStore(f"{shown(self.url)}: {cause}")
+            return ForeignStore(f"{shown(self.url)}: {cause}; name another file, or move it away")
         if isinstance(error, DBAPIError) and "malformed" in cause:
             advice = "the file is damaged: put a copy back, or move it away to begin anew"
             return StoreUnavailable(f"{shown(self.url)}: {cause}; {advice}")

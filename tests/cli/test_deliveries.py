@@ -74,6 +74,7 @@ def test_one_is_shown_with_its_history(bot: Bot, arxiv: ArxivServer, smtp: SmtpS
     ]
     words = bot("deliveries", "show", number_of(bot, retrying)).out
     assert "2026-11-23 08:00  retrying  the mail server refused the recipient: 450" in words
+    assert "sent_at     2026-11-23 09:00\n" in words
 
 
 def test_there_is_no_such_delivery(bot: Bot, arxiv: ArxivServer) -> None:

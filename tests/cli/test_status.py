@@ -38,7 +38,7 @@ def test_a_source_that_fails_is_a_problem(bot: Bot) -> None:
         bot("fetch")
     called = bot("status")
     assert called.code == 1
-    assert "to look at:\n  source arxiv: refused: " in called.out
+    assert "to look at:\n  source arxiv: refused: http://127.0.0.1:" in called.out
 
 
 def test_a_digest_that_nobody_gets_is_a_problem(bot: Bot, arxiv: ArxivServer) -> None:

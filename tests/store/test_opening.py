@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,8 @@ def test_a_foreign_database_is_refused_and_left_alone(store_url: str, tables: li
 def test_a_file_that_is_no_database_is_foreign(tmp_path: Path) -> None:
     path = tmp_path / "thesis.db"
     path.write_bytes(b"%PDF-1.7 not a database" * 100)
-    with pytest.raises(ForeignStore, match="file is not a database"):
+    advice = "file is not a database; name another file, or move it away"
+    with pytest.raises(ForeignStore, match=advice):
         open_store(f"sqlite:///{path}")
 
 
@@ -139,6 +141,28 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'gone' / 'store.db'}"
     with pytest.raises(StoreUnavailable, match=r"store\.db: the folder .*gone does not exist"):
         open_store(url)
+
+
+def test_a_folder_in_the_place_of_the_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="it is a folder; name a file"):
+        open_store(f"sqlite:///{tmp_path}")
+
+
+def test_a_file_that_may_not_be_written_to_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.touch()
+    message = "attempt to write a readonly database; whoever runs this must be able to write to it"
+    with pytest.raises(StoreUnavailable, match=message):
+        open_store(f"sqlite:///file:{path}?mode=ro&uri=true")
+
+
+def test_a_full_disk_is_said_and_what_to_do(tmp_path: Path) -> None:
+    with open_store("sqlite://") as store:
+        with store._database.write() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count = 1")
+        message = "database or disk is full; free some space; nothing is lost"
+        with pytest.raises(StoreUnavailable, match=message):
+            store.sources.begin_pass("x" * 100_000, datetime(2026, 11, 23, tzinfo=UTC))
 
 
 def test_a_server_that_does_not_answer_is_named_without_the_password() -> None:
