@@ -2,7 +2,7 @@
 # Two of them do all set-up: `make demo` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types pytest format docs golden bench soak clean
+.PHONY: help demo test check lint types pytest format docs messages golden bench soak clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -38,6 +38,15 @@ format: $(VENV)/.installed-test ## format and mend what can be mended
 
 docs: $(VENV)/.installed-test ## write the generated parts of the docs anew
 	$(BIN)/python docs/generate.py
+
+messages: $(VENV)/.installed-test ## gather the messages to be translated into the catalogues
+	mkdir -p build
+	$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --omit-header --no-location \
+		--output-file build/digestbot.pot .
+	$(BIN)/pybabel --quiet update --domain digestbot --input-file build/digestbot.pot \
+		--output-dir digestbot/render/locales --no-fuzzy-matching --ignore-obsolete --width 100
+	for catalogue in digestbot/render/locales/*/LC_MESSAGES/digestbot.po; do \
+		sed -i '/^"POT-Creation-Date:\|^"Generated-By:/d' $$catalogue; done
 
 golden: $(VENV)/.installed-test ## write the golden files anew; review them as a diff
 	$(BIN)/python -m pytest tests/render --golden

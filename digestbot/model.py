@@ -80,6 +80,7 @@ class Paper:
     published: datetime | None
     updated: datetime | None
     comment: str | None
+    """Plain Unicode on one line, like `journal_ref`."""
     journal_ref: str | None
     doi: str | None
     url: str

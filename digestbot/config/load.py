@@ -181,7 +181,7 @@ class _Draft:
         if top is None:
             raise ValueError("a config with flaws has no values")
         zone = ZoneInfo(top.timezone)
-        digests = {name: self._digest(name, keys, zone) for name, keys in self._digests.items()}
+        digests = {name: self._digest(name, keys, top) for name, keys in self._digests.items()}
         entries = [entry for keys in self._digests.values() for entry in keys.deliver]
         return Config(
             path=path,
@@ -370,8 +370,8 @@ class _Draft:
             ca_file=str(self._folder / bounces.ca_file) if bounces.ca_file else None,
         )
 
-    def _digest(self, name: str, keys: DigestKeys, zone: ZoneInfo) -> DigestConfig:
-        schedule = parse_schedule(keys.schedule, zone)
+    def _digest(self, name: str, keys: DigestKeys, top: FileKeys) -> DigestConfig:
+        schedule = parse_schedule(keys.schedule, ZoneInfo(top.timezone))
         destinations = [
             each for entry in keys.deliver for each in _destinations(entry, self._folder)
         ]
@@ -386,6 +386,7 @@ class _Draft:
             limit=keys.limit,
             when_empty=keys.when_empty,
             theme=keys.theme,
+            language=keys.language or top.language,
             destinations=tuple(dict.fromkeys(destinations)),
         )
 

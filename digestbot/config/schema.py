@@ -32,6 +32,7 @@ from digestbot.deliver.dkim import DkimSettings
 from digestbot.errors import InvalidFilter
 from digestbot.filters import Filter, check_filter
 from digestbot.model import AnnounceType, Theme
+from digestbot.render.language import ENGLISH, languages
 from digestbot.schedule import parse_schedule
 from digestbot.secret import Secret
 from digestbot.sources import REGISTRY
@@ -136,6 +137,14 @@ def _webhook(secret: Secret) -> Secret:
     return secret
 
 
+def _language(text: str) -> str:
+    if text in languages():
+        return text
+    near = get_close_matches(text.lower()[:2], languages(), n=1)
+    hint = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(languages())}"
+    raise ValueError(f'"{text[:60]}" is no language that digestbot speaks; {hint}')
+
+
 def _schedule(text: str) -> str:
     parse_schedule(text, ZoneInfo("UTC"))
     return text
@@ -165,6 +174,7 @@ Name = Annotated[str, AfterValidator(_name)]
 Address = Annotated[str, AfterValidator(check_address)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 Folder = Annotated[str, AfterValidator(_folder)]
+Language = Annotated[str, AfterValidator(_language)]
 
 
 # Keys
@@ -220,6 +230,8 @@ class DigestKeys:
     """`skip` sends nothing when nothing matches, `send` says so."""
     theme: Theme = Theme.DEFAULT
     """How much of each paper is shown: `default`, `compact` (titles) or `full` (long abstracts)."""
+    language: Language | None = None
+    """Of the digest's own words; that of the config by default."""
     deliver: tuple[DeliverTo, ...] = ()
     """Where editions go; each entry has one key."""
 
@@ -232,6 +244,8 @@ class FileKeys:
 
     timezone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
     """Of all schedules and of the dates that readers see, such as `Europe/Berlin`."""
+    language: Language = ENGLISH
+    """What the digests speak: `en`, `de` or `zh`; of papers nothing is translated."""
     store: Annotated[str, AfterValidator(_store)] = "sqlite:///digestbot.db"
     """Where everything is remembered; a file's path is relative to the config."""
     public_url: WebAddress | None = None

@@ -34,6 +34,8 @@ class DigestConfig:
     """Papers of one edition at most."""
     when_empty: Literal["skip", "send"]
     theme: Theme
+    language: str
+    """Of its own words, one of `digestbot.render.languages`."""
     destinations: tuple[Destination, ...]
     """In the order of the config, each once; a folder's address is an absolute path."""
 

@@ -69,6 +69,7 @@ def render_context(
         unsubscribe=unsubscribe_mailto(config, digest.name) if by_mail or config.smtp else None,
         filter_in_words=digest.filter.in_words(),
         theme=digest.theme,
+        language=digest.language,
     )
 
 

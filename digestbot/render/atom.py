@@ -27,7 +27,7 @@ NAME = 200
 def atom(edition: Edition, context: RenderContext) -> str:
     """The feed, ending with a line break; its id is the digest's and not the edition's."""
     shown = show(edition, context)
-    feed = Element("feed", {"xmlns": NAMESPACE, "xml:lang": line(context.language)})
+    feed = Element("feed", {"xmlns": NAMESPACE, "xml:lang": context.words.tag})
     _text(feed, "id", _uuid("digest", context.public_url or "", edition.digest))
     _text(feed, "title", title_of(edition))
     _text(feed, "subtitle", f"{shown.count}, {shown.date}")
@@ -41,7 +41,7 @@ def atom(edition: Edition, context: RenderContext) -> str:
     if shown.acknowledgement:
         _text(feed, "rights", shown.acknowledgement)
     for number, entry in enumerate(by_section(edition.papers), start=1):
-        paper = show_paper(entry, context.timezone, number=number, abstract=ABSTRACT)
+        paper = show_paper(entry, context, number=number, abstract=ABSTRACT)
         feed.append(_entry(entry, paper))
     ElementTree.indent(feed)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(feed, "unicode")}\n'
@@ -78,7 +78,7 @@ def _content(shown: ShownPaper) -> str:
     """What a feed reader shows, as HTML that is text once more in the feed's XML."""
     abstract = "".join(piece.text for piece in shown.abstract)
     facts = (shown.badge, *shown.categories, shown.identifier)
-    remarks = (shown.comment, shown.journal, *shown.why)
+    remarks = (shown.changes, shown.comment, shown.journal, *shown.why)
     rows = (
         " · ".join(fact for fact in facts if fact),
         *abstract.split("\n"),

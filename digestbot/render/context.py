@@ -5,6 +5,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from digestbot.model import Form, Theme
+from digestbot.render.language import ENGLISH, Language, language
 from digestbot.render.templates import Templates
 
 
@@ -27,5 +28,10 @@ class RenderContext:
     filter_in_words: str | None = None
     """Why one gets this: the filter on one line."""
     theme: Theme = Theme.DEFAULT
-    language: str = "en"
-    """Of the digest's own words (BCP 47)."""
+    language: str = ENGLISH
+    """Of the digest's own words, one of `languages`."""
+
+    @property
+    def words(self) -> Language:
+        """The digest's own words."""
+        return language(self.language)

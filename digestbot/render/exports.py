@@ -12,8 +12,17 @@ from datetime import datetime
 
 from digestbot.model import Edition, EditionPaper, Paper, SourceCoverage
 from digestbot.render.context import RenderContext
+from digestbot.render.language import Language
 from digestbot.render.safe import Piece, line, rfc3339, url
-from digestbot.render.view import ShownEdition, ShownPaper, changes, names, show, title_of
+from digestbot.render.view import (
+    ShownEdition,
+    ShownPaper,
+    beyond_limit,
+    changes,
+    names,
+    show,
+    title_of,
+)
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # What CommonMark 0.31 or GitHub may read inside a line: emphasis, code, links, HTML, tables, math,
@@ -133,7 +142,7 @@ def markdown(edition: Edition, context: RenderContext) -> str:
     What the papers bring cannot make markup of its own.
     """
     shown = show(edition, context)
-    rows = (*_front_matter(edition, context), *_markdown_lines(shown))
+    rows = (*_front_matter(edition, context), *_markdown_lines(shown, context.words))
     return "\n".join(rows).rstrip("\n") + "\n"
 
 
@@ -157,40 +166,50 @@ def _front_matter(edition: Edition, context: RenderContext) -> Iterator[str]:
     yield "---\n"
 
 
-def _markdown_lines(shown: ShownEdition) -> Iterator[str]:
+def _markdown_lines(shown: ShownEdition, words: Language) -> Iterator[str]:
     yield f"# {_md(shown.title)}"
-    yield f"\n{shown.date} · **{shown.count}**\n"
+    yield f"\n{_md(shown.date)} · **{_md(shown.count)}**\n"
     if shown.missing:
-        yield "**This edition is incomplete.** What is missing comes with a later one.\n"
+        incomplete = words.gettext("This edition is incomplete.")
+        promise = words.gettext("What is missing comes with a later one.")
+        yield f"**{_md(incomplete)}** {_md(promise)}\n"
         yield from (f"- {_md(sentence)}" for sentence in shown.missing)
         yield ""
     if not shown.sections:
-        yield "Nothing new matched this time.\n"
+        yield _md(words.gettext("Nothing new matched this time.")) + "\n"
     for section in shown.sections:
         if section.title:
-            yield f"## {section.title}\n"
+            yield f"## {_md(section.title)}\n"
         for paper in section.papers:
-            yield from _markdown_paper(paper)
+            yield from _markdown_paper(paper, words)
     if shown.omitted:
-        yield f"And {shown.omitted:,} more matched, beyond the limit of this digest.\n"
+        yield _md(beyond_limit(shown.omitted, words)) + "\n"
     yield from _markdown_footer(shown)
 
 
-def _markdown_paper(paper: ShownPaper) -> Iterator[str]:
+def _markdown_paper(paper: ShownPaper, words: Language) -> Iterator[str]:
     title = _marked(paper.title)
     yield f"### {paper.number}\\. " + (f"[{title}]({_target(paper.url)})" if paper.url else title)
     yield ""
     if paper.authors:
-        yield _md(names(paper)) + "  "
+        yield _md(names(paper, words)) + "  "
     facts = (paper.badge, *paper.categories, paper.identifier, paper.date)
     yield " · ".join(_md(fact) for fact in facts if fact) + "  "
-    for label, value in (("Comment", paper.comment), ("Journal", paper.journal)):
-        if value:
-            yield f"{label}: {_md(value)}  "
+    if paper.changes:
+        yield f"**{_md(paper.changes)}**  "
+    if paper.comment:
+        yield _md(words.gettext("Comment: %(text)s", text=paper.comment)) + "  "
+    if paper.journal:
+        yield _md(words.gettext("Journal: %(text)s", text=paper.journal)) + "  "
     if paper.why:
-        yield f"Matches: {' · '.join(_md(term) for term in paper.why)}  "
-    links = (("Abstract", paper.url), ("PDF", paper.pdf_url), (_doi_label(paper), paper.doi_url))
-    targets = [f"[{label}]({_target(target)})" for label, target in links if target]
+        terms = " · ".join(paper.why)
+        yield _md(words.gettext("Matches: %(terms)s", terms=terms)) + "  "
+    links = (
+        (words.gettext("Abstract"), paper.url),
+        ("PDF", paper.pdf_url),
+        (f"DOI {paper.doi}", paper.doi_url),
+    )
+    targets = [f"[{_md(label)}]({_target(target)})" for label, target in links if target]
     if targets:
         yield " · ".join(targets)
     yield ""
@@ -198,14 +217,11 @@ def _markdown_paper(paper: ShownPaper) -> Iterator[str]:
         yield _marked(paper.abstract) + "\n"
 
 
-def _doi_label(paper: ShownPaper) -> str:
-    return f"DOI {_md(paper.doi or '')}"
-
-
 def _markdown_footer(shown: ShownEdition) -> Iterator[str]:
     yield f"---\n\n{_md(shown.covers)} {_md(shown.totals)}\n"
     for source in shown.sources:
-        yield f"- {_md(source.name)}: {_md(source.words)}"
+        counted = f" ({', '.join(source.categories)})" if source.categories else ""
+        yield f"- {_md(f'{source.name}: {source.words}{counted}')}"
     if shown.sources:
         yield ""
     for sentence in (shown.next_edition, shown.acknowledgement):

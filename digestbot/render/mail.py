@@ -19,17 +19,17 @@ from digestbot.errors import RenderError
 from digestbot.model import REPLACEMENTS, Edition, EditionPaper, Pieces
 from digestbot.render.context import RenderContext
 from digestbot.render.pieces import decoded, encoded, field, filled, pieces_of, size
-from digestbot.render.safe import clip, line
+from digestbot.render.safe import clip
 from digestbot.render.view import (
     ABSTRACTS,
     Cut,
     Section,
     ShownEdition,
     by_section,
-    names,
-    plural,
+    section_titles,
     show,
     show_paper,
+    words_of,
 )
 
 BODY_MAX = 80_000
@@ -109,13 +109,8 @@ def _shown(edition: Edition, context: RenderContext) -> ShownEdition:
 
 
 def _subject(shown: ShownEdition, context: RenderContext) -> str:
-    facts = {"edition": shown, **_words(context)}
+    facts = {"edition": shown, **words_of(context)}
     return clip(context.templates.render("subject.txt.j2", facts, context.theme), SUBJECT_MAX)
-
-
-def _words(context: RenderContext) -> Mapping[str, object]:
-    """What every template may use."""
-    return {"language": line(context.language), "names": names, "plural": plural}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +126,7 @@ class _Desk:
     @classmethod
     def of(cls, context: RenderContext, suffix: str) -> "_Desk":
         key = (suffix, context.theme, context.language, context.timezone.key)
-        return cls(context=context, suffix=suffix, words=_words(context), key=key)
+        return cls(context=context, suffix=suffix, words=words_of(context), key=key)
 
     def pieces(self, name: str, facts: Mapping[str, object]) -> Pieces:
         """The template *name*, rendered and encoded now."""
@@ -202,7 +197,7 @@ class _Paper:
         return filled(self._line, {"number": number})
 
     def _pieces(self, name: str, abstract: int) -> Pieces:
-        shown = show_paper(self.entry, self._desk.context.timezone, number=0, abstract=abstract)
+        shown = show_paper(self.entry, self._desk.context, number=0, abstract=abstract)
         facts = {"paper": shown, "heading": self._heading, "number": _NUMBER}
         return self._desk.pieces(name, facts)
 
@@ -260,7 +255,8 @@ def _groups(desk: _Desk, papers: Sequence[EditionPaper]) -> tuple[_Group, ...]:
     if not fresh or not updated:
         # A heading tells two parts from each other; one part alone is told by the count on top.
         return (_group(desk, None, papers),) if papers else ()
-    return _group(desk, "New papers", fresh), _group(desk, "Updated papers", updated)
+    new, renewed = section_titles(desk.context.words)
+    return _group(desk, new, fresh), _group(desk, renewed, updated)
 
 
 def _group(desk: _Desk, title: str | None, papers: Iterable[EditionPaper]) -> _Group:

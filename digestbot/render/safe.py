@@ -43,6 +43,8 @@ class Piece:
 
 def line(text: str) -> str:
     """*text* on one line, without what cannot be seen."""
+    if text.isprintable() and "  " not in text and text[:1] != " " != text[-1:]:
+        return text  # nearly always, in a tenth of the time
     return _BLANKS.sub(" ", _INVISIBLE.sub("", text)).strip()
 
 

@@ -14,20 +14,23 @@ from itertools import pairwise
 
 from digestbot.model import Edition, Theme
 from digestbot.render.context import RenderContext
+from digestbot.render.language import Language
 from digestbot.render.safe import Piece, clip
 from digestbot.render.view import (
     Cut,
     ShownEdition,
     ShownPaper,
     by_section,
+    more_sources,
     names,
-    plural,
     show,
     show_paper,
 )
 
 Block = dict[str, object]
 Message = dict[str, object]
+Reply = tuple[str, Block]
+"""A paper's title and its block."""
 
 TOP = 5
 """Papers that the parent names."""
@@ -55,16 +58,19 @@ _QUOTE = re.compile(r"(?m)^(?=>)")
 
 def messages(edition: Edition, context: RenderContext) -> str:
     """The JSON list of messages ``{"text": str, "blocks": [...]}``: the parent, then its thread."""
+    words = context.words
     shown = show(edition, context, Cut(papers=0, lines=0))
     length = ABSTRACTS[context.theme]
     papers = [
-        show_paper(entry, context.timezone, number=number, abstract=length)
+        show_paper(entry, context, number=number, abstract=length)
         for number, entry in enumerate(by_section(edition.papers), start=1)
     ]
     if context.theme is Theme.COMPACT:
         papers = [replace(paper, comment=None, journal=None) for paper in papers]
-    thread = [_thread_message(part) for part in _parted(papers)]
-    return json.dumps([_parent(shown, papers), *thread], ensure_ascii=False, indent=1) + "\n"
+    replies = [(paper.title_text, _section(_paper(paper, words))) for paper in papers]
+    thread = [_thread_message(part) for part in _parted(replies)]
+    found = [_parent(shown, papers, words), *thread]
+    return json.dumps(found, ensure_ascii=False, indent=1) + "\n"
 
 
 def escape(text: str) -> str:
@@ -100,38 +106,50 @@ def _fitting(make: Callable[[int], str], limit: int, lengths: Iterable[int]) -> 
     return text
 
 
-def _parent(shown: ShownEdition, papers: Sequence[ShownPaper]) -> Message:
-    counted = f"{shown.count}, {shown.short_date}"
+def _parent(shown: ShownEdition, papers: Sequence[ShownPaper], words: Language) -> Message:
+    counted = words.gettext("%(count)s, %(date)s", count=shown.count, date=shown.short_date)
+    subject = words.gettext(
+        "%(title)s: %(count)s, %(date)s",
+        title=shown.title,
+        count=shown.count,
+        date=shown.short_date,
+    )
     blocks = [
         _header(shown.title),
         _section(f"*{escape(counted[:1].upper() + counted[1:])}*"),
-        *([_section(_incomplete(shown))] if shown.missing else []),
-        *([_section(_top(papers))] if papers else []),
+        *([_section(_incomplete(shown, words))] if shown.missing else []),
+        *([_section(_top(papers, words))] if papers else []),
         _context(_coverage(shown)),
     ]
-    return {"text": escape(clip(f"{shown.title}: {counted}", 200)), "blocks": blocks}
+    return {"text": escape(clip(subject, 200)), "blocks": blocks}
 
 
-def _incomplete(shown: ShownEdition) -> str:
-    heading = "*This edition is incomplete.* What is missing comes with a later one."
+def _incomplete(shown: ShownEdition, words: Language) -> str:
+    heading = words.gettext("This edition is incomplete.")
+    promise = words.gettext("What is missing comes with a later one.")
     rest = len(shown.missing) - SOURCES
-    more = [f"and {plural(rest, 'more source')}"] if rest > 0 else []
+    more = [escape(more_sources(rest, words))] if rest > 0 else []
     return _fitting(
         lambda length: "\n".join(
-            [heading, *(escape(clip(words, length)) for words in shown.missing[:SOURCES]), *more]
+            [
+                f"*{escape(heading)}* {escape(promise)}",
+                *(escape(clip(lack, length)) for lack in shown.missing[:SOURCES]),
+                *more,
+            ]
         ),
         PARENT_PART_MAX,
         (200, 60, 20),
     )
 
 
-def _top(papers: Sequence[ShownPaper]) -> str:
+def _top(papers: Sequence[ShownPaper], words: Language) -> str:
     rest = len(papers) - TOP
+    more = words.ngettext("and %(number)s more paper", "and %(number)s more papers", rest)
     return _fitting(
         lambda length: "\n".join(
             [
                 *(f"•  {_title(paper, length)}" for paper in papers[:TOP]),
-                *([f"and {plural(rest, 'more paper')} in the thread"] if rest > 0 else []),
+                *([escape(more)] if rest > 0 else []),
             ]
         ),
         PARENT_PART_MAX,
@@ -150,51 +168,56 @@ def _coverage(shown: ShownEdition) -> str:
     return f"{shown.covers} {shown.totals}{due}{thanks}"
 
 
-def _parted(papers: Sequence[ShownPaper]) -> list[Sequence[ShownPaper]]:
+def _parted(replies: Sequence[Reply]) -> list[Sequence[Reply]]:
     """
-    *papers* in the fewest even parts that each fit into one message.
+    *replies* in the fewest even parts that each fit into one message.
 
     Even ones, so that eleven are six and five and not ten and a lonely one.
     """
-    if not papers:
+    if not replies:
         return []
-    number = -(-len(papers) // THREAD_MAX)
+    number = -(-len(replies) // THREAD_MAX)
     while True:
-        edges = [len(papers) * at // number for at in range(number + 1)]
-        parts = [papers[start:end] for start, end in pairwise(edges)]
+        edges = [len(replies) * at // number for at in range(number + 1)]
+        parts = [replies[start:end] for start, end in pairwise(edges)]
         if all(_size(_thread_message(part)) <= MESSAGE_MAX for part in parts):
             return parts
         number += 1
 
 
-def _thread_message(papers: Sequence[ShownPaper]) -> Message:
-    titles = FALLBACK_MAX // len(papers) // 6
-    text = "\n".join(escape(clip(paper.title_text, titles)) for paper in papers)
-    return {"text": text, "blocks": [_section(_paper(paper)) for paper in papers]}
+def _thread_message(replies: Sequence[Reply]) -> Message:
+    titles = FALLBACK_MAX // len(replies) // 6
+    text = "\n".join(escape(clip(title, titles)) for title, _ in replies)
+    return {"text": text, "blocks": [block for _, block in replies]}
 
 
-def _paper(paper: ShownPaper) -> str:
+def _paper(paper: ShownPaper, words: Language) -> str:
     return _fitting(
-        lambda length: "\n".join(_rows(paper, length)), PAPER_MAX, (1200, 400, 200, 100, 50, 25, 10)
+        lambda length: "\n".join(_rows(paper, length, words)),
+        PAPER_MAX,
+        (1200, 400, 200, 100, 50, 25, 10),
     )
 
 
-def _rows(paper: ShownPaper, length: int) -> Iterable[str]:
+def _rows(paper: ShownPaper, length: int, words: Language) -> Iterable[str]:
     """The lines of one paper, each text in it at most about *length* characters."""
     yield f"*{paper.number}.* *{_title(paper, length)}*"
     if paper.authors:
-        yield escape(clip(names(paper), length))
+        yield escape(clip(names(paper, words), length))
     facts = (paper.badge, *paper.categories, paper.date)
     yield escape(clip(" · ".join(fact for fact in facts if fact), length))
+    if paper.changes:
+        yield f"_{escape(clip(paper.changes, length))}_"
     if paper.why:
-        yield f"Matches: {escape(clip(' · '.join(paper.why), length))}"
+        terms = " · ".join(paper.why)
+        yield escape(clip(words.gettext("Matches: %(terms)s", terms=terms), length))
     for remark in (paper.journal, paper.comment):
         if remark:
             yield escape(clip(remark, length))
     if paper.abstract:
         yield _abstract(paper.abstract, length)
     links = (
-        (paper.url, paper.identifier or "Page"),
+        (paper.url, paper.identifier or words.gettext("Page")),
         (paper.pdf_url, "PDF"),
         (paper.doi_url, "DOI"),
     )

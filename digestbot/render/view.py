@@ -7,8 +7,6 @@ All text here is clean and bounded, but not escaped: that is the last step of ea
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from digestbot.model import (
     REPLACEMENTS,
@@ -22,8 +20,9 @@ from digestbot.model import (
 )
 from digestbot.render import safe
 from digestbot.render.context import RenderContext
+from digestbot.render.language import Language
 from digestbot.render.safe import Piece, clip, pieces
-from digestbot.text import emphases, plain
+from digestbot.text import emphases
 
 ABSTRACTS: Mapping[Theme, int] = {Theme.DEFAULT: 700, Theme.COMPACT: 0, Theme.FULL: 2500}
 """
@@ -48,23 +47,10 @@ ACKNOWLEDGEMENT = (
     "Thank you to arXiv for use of its open access interoperability. This product was not reviewed "
     "or approved by, nor does it necessarily express or reflect the policies or opinions of, arXiv."
 )
-"""Asked of all who use arXiv's data (arXiv help, "About the arXiv APIs", brand guidelines)."""
-
-# Not strftime: its names follow the locale of the process.
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_WHOLE_MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
-
-_STATUS = {
-    "partial": "answered in part",
-    "late": "has not answered yet",
-    "refused": "refuses to answer",
-    "broken": "could not be read",
-    "never": "has not been fetched yet",
-}
+"""
+Asked of all who use arXiv's data (arXiv help, "About the arXiv APIs", brand guidelines): in these
+words, so it is not translated.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +91,8 @@ class ShownPaper:
     comment: str | None
     journal: str | None
     why: tuple[str, ...]
+    changes: str | None
+    """Of an updated paper: ``v2: comment now: accepted at …; title was: …``."""
     abstract: tuple[Piece, ...]
 
 
@@ -123,6 +111,9 @@ class ShownSource:
 
     name: str
     words: str
+    """``61 announced, 7 matched, complete as of Mon 23 Nov, 08:30 CET``."""
+    categories: tuple[str, ...]
+    """``cs.DC 61/7``: announced and matched."""
     missing: str | None
     """What is not in this edition because of it; None if all is."""
 
@@ -177,9 +168,8 @@ class ShownEdition:
 def show(edition: Edition, context: RenderContext, cut: Cut | None = None) -> ShownEdition:
     """*edition* in words, with as much of each paper as *cut* allows (all, if None)."""
     cut = cut or Cut()
-    zone = context.timezone
-    made = edition.created_at.astimezone(zone)
-    sources = tuple(_source(coverage, zone) for coverage in edition.coverage)
+    zone, words = context.timezone, context.words
+    sources = tuple(_source(coverage, context) for coverage in edition.coverage)
     ordered = by_section(edition.papers)
     abstract = ABSTRACTS[context.theme] if cut.abstract is None else cut.abstract
     papers = len(ordered) if cut.papers is None else cut.papers
@@ -188,19 +178,23 @@ def show(edition: Edition, context: RenderContext, cut: Cut | None = None) -> Sh
     return ShownEdition(
         title=title_of(edition),
         number=edition.number,
-        date=f"{_DAYS[made.weekday()]}, {made.day} {_WHOLE_MONTHS[made.month - 1]} {made.year}",
-        short_date=short_date(edition.created_at, zone),
-        count=count_in_words(edition),
-        preheader=_preheader(edition),
-        sections=tuple(_sections(ordered, papers, lines, abstract, zone)),
+        date=words.date(edition.created_at, zone),
+        short_date=words.day(edition.created_at, zone),
+        count=count_in_words(edition, words),
+        preheader=_preheader(edition, words),
+        sections=tuple(_sections(ordered, papers, lines, abstract, context)),
         unshown=max(0, len(ordered) - lines),
         omitted=edition.omitted,
-        totals=_totals(edition),
+        totals=_totals(edition, words),
         sources=sources[:SOURCES],
         more_sources=max(0, len(sources) - SOURCES),
-        missing=_missing(sources),
-        covers=_covers(edition, zone),
-        next_edition=f"The next edition is due {moment(next_at, zone)}." if next_at else None,
+        missing=_missing(sources, words),
+        covers=_covers(edition, context),
+        next_edition=words.gettext(
+            "The next edition is due %(moment)s.", moment=words.moment(next_at, zone)
+        )
+        if next_at
+        else None,
         why=clip(context.filter_in_words, REASON) if context.filter_in_words else None,
         acknowledgement=ACKNOWLEDGEMENT if _has_arxiv(edition) else None,
         unsubscribe=_unsubscribe(context.unsubscribe),
@@ -215,31 +209,37 @@ def by_section(papers: Iterable[EditionPaper]) -> tuple[EditionPaper, ...]:
     return tuple(sorted(papers, key=lambda entry: entry.type in REPLACEMENTS))
 
 
-def show_paper(entry: EditionPaper, zone: ZoneInfo, *, number: int, abstract: int) -> ShownPaper:
+def show_paper(
+    entry: EditionPaper, context: RenderContext, *, number: int, abstract: int
+) -> ShownPaper:
     """One paper, the *number*-th shown, with the first *abstract* characters of its abstract."""
-    paper = entry.paper
+    paper, words = entry.paper, context.words
+    # What a change tells of is not said twice.
+    told = {change.field for change in changes(entry)}
+    untitled = words.gettext("(no title)")
     authors, more = _authors(paper.authors, entry.matches)
     when = paper.updated or paper.published
     apart = emphases(paper.title_raw, paper.title, one_line=True)
     title = pieces(paper.title, _spans(entry.matches, "title"), TITLE, apart)
     return ShownPaper(
         number=number,
-        title=title or (Piece("(no title)"),),
-        title_text=clip(paper.title, TITLE) or "(no title)",
+        title=title or (Piece(untitled),),
+        title_text=clip(paper.title, TITLE) or untitled,
         url=safe.url(paper.url),
         pdf_url=safe.url(paper.pdf_url),
         doi=clip(paper.doi, REMARK) if paper.doi else None,
         doi_url=safe.doi_url(paper.doi),
         identifier=_identifier(entry),
-        badge=_badge(entry),
+        badge=_badge(entry, words),
         kind=_kind(entry.type),
         authors=authors,
         more_authors=more,
-        categories=_categories(paper.categories),
-        date=f"{short_date(when, zone)} {when.astimezone(zone).year}" if when else None,
-        comment=_remark(paper.comment),
-        journal=_remark(paper.journal_ref),
-        why=_why(entry.matches),
+        categories=_categories(paper.categories, words),
+        date=words.day_of_year(when, context.timezone) if when else None,
+        comment=_remark(paper.comment) if "comment" not in told else None,
+        journal=_remark(paper.journal_ref) if "journal_ref" not in told else None,
+        why=_why(entry.matches, words),
+        changes=_changes(entry, words),
         abstract=_abstract(entry, abstract),
     )
 
@@ -269,64 +269,91 @@ def title_of(edition: Edition) -> str:
     return clip(edition.title, 100) or clip(edition.digest, 100)
 
 
-def count_in_words(edition: Edition) -> str:
+def count_in_words(edition: Edition, words: Language) -> str:
     """``7 new papers``, ``5 new and 2 updated papers`` or ``top 30 of 47 papers``."""
     shown = len(edition.papers)
     if edition.omitted:
-        return f"top {shown} of {plural(shown + edition.omitted, 'paper')}"
+        return words.ngettext(
+            "top %(shown)s of %(number)s paper",
+            "top %(shown)s of %(number)s papers",
+            shown + edition.omitted,
+            shown=words.number(shown),
+        )
     updated = sum(entry.type in REPLACEMENTS for entry in edition.papers)
     fresh = shown - updated
     if fresh and updated:
-        return f"{fresh} new and {updated} updated papers"
+        return words.ngettext(
+            "%(new)s new and %(number)s updated papers",
+            "%(new)s new and %(number)s updated papers",
+            updated,
+            new=words.number(fresh),
+        )
     if updated:
-        return plural(updated, "updated paper")
-    return plural(fresh, "new paper") if fresh else "no new papers"
+        return words.ngettext("%(number)s updated paper", "%(number)s updated papers", updated)
+    if fresh:
+        return words.ngettext("%(number)s new paper", "%(number)s new papers", fresh)
+    return words.gettext("no new papers")
 
 
-def plural(number: int, noun: str) -> str:
-    """``1 paper``, ``2 papers``, ``1,200 papers``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def short_date(when: datetime, zone: ZoneInfo) -> str:
-    """``23 Nov``, in *zone*."""
-    local = when.astimezone(zone)
-    return f"{local.day} {_MONTHS[local.month - 1]}"
-
-
-def moment(when: datetime, zone: ZoneInfo) -> str:
-    """``Tue 24 Nov, 09:00 CET``, in *zone*."""
-    local = when.astimezone(zone)
-    day = _DAYS[local.weekday()][:3]
-    return f"{day} {short_date(when, zone)}, {local:%H:%M} {local.tzname()}"
-
-
-def names(paper: ShownPaper, number: int = AUTHORS) -> str:
+def names(paper: ShownPaper, words: Language, number: int = AUTHORS) -> str:
     """The authors on one line, those of interest not cut: ``Ana Pérez, Ion Stoica and 14 more``."""
+    return "".join(piece.text for piece in people(paper, words, number))
+
+
+def people(paper: ShownPaper, words: Language, number: int = AUTHORS) -> tuple[Piece, ...]:
+    """`names` in pieces, those of interest hits."""
     cut = len(paper.authors) > number
     ordered = sorted(paper.authors, key=lambda each: not each.hit) if cut else paper.authors
-    shown = [author.text for author in ordered[:number]]
     more = paper.more_authors + max(0, len(paper.authors) - number)
-    return ", ".join(shown) + (f" and {more:,} more" if more else "")
+    # What the language puts before and behind the names; a NUL is in none of them.
+    before, _, behind = words.names(["\0"], more).partition("\0")
+    listed = [Piece(before)]
+    for author in ordered[:number]:
+        listed += [author, Piece(", ")]
+    return tuple(piece for piece in (*listed[:-1], Piece(behind)) if piece.text)
+
+
+def words_of(context: RenderContext) -> Mapping[str, object]:
+    """What every template may say: messages, plurals and lists in the digest's language."""
+    words = context.words
+    return {
+        "language": words.tag,
+        "_": words.gettext,
+        "gettext": words.gettext,
+        "ngettext": words.ngettext,
+        "names": lambda paper, number=AUTHORS: names(paper, words, number),
+        "people_of": lambda paper, number=AUTHORS: people(paper, words, number),
+        "more_sources": lambda number: more_sources(number, words),
+        "beyond_limit": lambda number: beyond_limit(number, words),
+    }
 
 
 def _sections(
-    ordered: Sequence[EditionPaper], papers: int, lines: int, abstract: int, zone: ZoneInfo
+    ordered: Sequence[EditionPaper],
+    papers: int,
+    lines: int,
+    abstract: int,
+    context: RenderContext,
 ) -> Iterable[Section]:
     shown = [
-        show_paper(entry, zone, number=number, abstract=abstract if number <= papers else 0)
+        show_paper(entry, context, number=number, abstract=abstract if number <= papers else 0)
         for number, entry in enumerate(ordered[:lines], start=1)
     ]
     fresh = [paper for paper in shown if paper.kind != "update"]
     updated = [paper for paper in shown if paper.kind == "update"]
     # A heading tells two parts from each other; one part alone is told by the count on top.
-    for title, part in (("New papers", fresh), ("Updated papers", updated)):
+    for title, part in zip(section_titles(context.words), (fresh, updated), strict=True):
         if part:
             yield Section(
                 title=title if fresh and updated else None,
                 papers=tuple(paper for paper in part if paper.number <= papers),
                 lines=tuple(paper for paper in part if paper.number > papers),
             )
+
+
+def section_titles(words: Language) -> tuple[str, str]:
+    """The headings of the new and of the updated papers."""
+    return words.gettext("New papers"), words.gettext("Updated papers")
 
 
 def _spans(matches: Iterable[Match], field: str) -> list[tuple[int, int]]:
@@ -352,14 +379,17 @@ def _identifier(entry: EditionPaper) -> str | None:
     return f"arXiv:{number}v{entry.paper.version}" if number != entry.paper.id else None
 
 
-def _badge(entry: EditionPaper) -> str:
-    words = {
-        AnnounceType.NEW: "new",
-        AnnounceType.CROSS: "cross-list",
-        AnnounceType.REPLACE: f"updated v{entry.paper.version}",
-        AnnounceType.REPLACE_CROSS: f"updated v{entry.paper.version}, cross-list",
-    }
-    return words[entry.type]
+def _badge(entry: EditionPaper, words: Language) -> str:
+    version = entry.paper.version
+    match entry.type:
+        case AnnounceType.NEW:
+            return words.gettext("new")
+        case AnnounceType.CROSS:
+            return words.gettext("cross-list")
+        case AnnounceType.REPLACE:
+            return words.gettext("updated v%(version)s", version=version)
+        case AnnounceType.REPLACE_CROSS:
+            return words.gettext("updated v%(version)s, cross-list", version=version)
 
 
 def _kind(announce_type: AnnounceType) -> str:
@@ -368,26 +398,51 @@ def _kind(announce_type: AnnounceType) -> str:
     return "cross" if announce_type is AnnounceType.CROSS else "new"
 
 
-def _categories(categories: Sequence[str]) -> tuple[str, ...]:
-    shown = tuple(clip(category, NAME) for category in categories[:CATEGORIES])
-    rest = len(categories) - CATEGORIES
-    return (*shown, f"{rest} more") if rest > 0 else shown
+def _categories(categories: Sequence[str], words: Language) -> tuple[str, ...]:
+    return _first(tuple(clip(category, NAME) for category in categories), CATEGORIES, words)
+
+
+def _first(parts: Sequence[str], number: int, words: Language) -> tuple[str, ...]:
+    """The first *number* of *parts*, and how many more there are."""
+    rest = len(parts) - number
+    if rest <= 0:
+        return tuple(parts)
+    more = words.ngettext("%(number)s more", "%(number)s more", rest)
+    return (*parts[:number], more)
+
+
+def _changes(entry: EditionPaper, words: Language) -> str | None:
+    told = [_change(change, words) for change in changes(entry)]
+    known = "; ".join(words_of for words_of in told if words_of)
+    return f"v{entry.paper.version}: {known}" if known else None
+
+
+def _change(change: Change, words: Language) -> str | None:
+    before, after = _remark(change.before), _remark(change.after)
+    if change.field == "title":
+        return words.gettext("title was: %(text)s", text=before) if before else None
+    if change.field == "comment" and not after:
+        return words.gettext("comment was: %(text)s", text=before)
+    now = {
+        "comment": words.gettext("comment now: %(text)s", text=after),
+        "journal_ref": words.gettext("journal now: %(text)s", text=after),
+        "doi": words.gettext("DOI now: %(text)s", text=after),
+    }
+    return now[change.field] if after else None
 
 
 def _remark(text: str | None) -> str | None:
-    return (clip(plain(text, one_line=True), REMARK) or None) if text else None
+    return (clip(text, REMARK) or None) if text else None
 
 
-def _why(matches: Sequence[Match]) -> tuple[str, ...]:
+def _why(matches: Sequence[Match], words: Language) -> tuple[str, ...]:
     """What hit, each once: words, then people and remarks; category and such only if alone."""
     telling = sorted(
         (match for match in matches if match.field not in CIRCUMSTANCES),
         key=lambda match: match.field not in {"title", "abstract"},
     )
     terms = tuple(dict.fromkeys(_reason(match) for match in telling or matches))
-    terms = tuple(term for term in terms if term)
-    rest = len(terms) - TERMS
-    return (*terms[:TERMS], f"{rest} more") if rest > 0 else terms
+    return _first(tuple(term for term in terms if term), TERMS, words)
 
 
 def _reason(match: Match) -> str:
@@ -398,37 +453,109 @@ def _reason(match: Match) -> str:
     return clip(value if name in SPEAKING and value else match.term, NAME)
 
 
-def _source(coverage: SourceCoverage, zone: ZoneInfo) -> ShownSource:
-    name = clip(coverage.source, NAME)
-    note = clip(coverage.note, REMARK) if coverage.note else _STATUS.get(coverage.status)
-    if note is None and coverage.status not in {"ok", "empty"}:
-        note = clip(coverage.status, REMARK)
-    as_of = f", complete as of {moment(coverage.as_of, zone)}" if coverage.as_of else ""
+def _source(coverage: SourceCoverage, context: RenderContext) -> ShownSource:
+    words = context.words
+    note = clip(coverage.note, REMARK) if coverage.note else _status(coverage.status, words)
+    counted = [words.ngettext("%(number)s announced", "%(number)s announced", coverage.announced)]
+    if coverage.announced:
+        counted.append(words.ngettext("%(number)s matched", "%(number)s matched", coverage.matched))
+    if coverage.omitted:
+        counted.append(
+            words.ngettext("%(number)s left out", "%(number)s left out", coverage.omitted)
+        )
+    if coverage.as_of:
+        moment = words.moment(coverage.as_of, context.timezone)
+        counted.append(words.gettext("complete as of %(moment)s", moment=moment))
+    categories = tuple(
+        f"{clip(each.category, NAME)} {words.number(each.announced)}/{words.number(each.matched)}"
+        for each in coverage.categories
+    )
     return ShownSource(
-        name=name,
-        words=f"{coverage.announced:,} announced{as_of}",
+        name=clip(coverage.source, NAME),
+        words=", ".join(counted),
+        categories=_first(categories, CATEGORIES, words),
         missing=note,
     )
 
 
-def _missing(sources: Sequence[ShownSource]) -> tuple[str, ...]:
+def _status(status: str, words: Language) -> str | None:
+    """What a source that stands so lacks; None if nothing."""
+    said = {
+        "ok": None,
+        "empty": None,
+        "partial": words.gettext("answered in part"),
+        "late": words.gettext("has not answered yet"),
+        "refused": words.gettext("refuses to answer"),
+        "broken": words.gettext("could not be read"),
+        "never": words.gettext("has not been fetched yet"),
+    }
+    return said.get(status, clip(status, REMARK))
+
+
+def _missing(sources: Sequence[ShownSource], words: Language) -> tuple[str, ...]:
     lacking = [f"{source.name}: {source.missing}" for source in sources if source.missing]
     rest = len(lacking) - SOURCES
-    return (*lacking[:SOURCES], f"and {plural(rest, 'more source')}") if rest > 0 else (*lacking,)
+    return (*lacking[:SOURCES], more_sources(rest, words)) if rest > 0 else (*lacking,)
 
 
-def _totals(edition: Edition) -> str:
-    matched = len(edition.papers) + edition.omitted
-    words = f"{plural(edition.considered, 'paper')} considered, {matched:,} matched"
-    over = f", {edition.omitted:,} of them beyond the limit" if edition.omitted else ""
-    return f"{words}{over}."
+def more_sources(number: int, words: Language) -> str:
+    """``and 3 more sources``."""
+    return words.ngettext("and %(number)s more source", "and %(number)s more sources", number)
 
 
-def _covers(edition: Edition, zone: ZoneInfo) -> str:
-    since = "since the one before was due" if edition.number > 1 else "until now"
-    return (
-        f"Edition {edition.number}, made {moment(edition.created_at, zone)}, "
-        f"covers what was announced {since}."
+def beyond_limit(number: int, words: Language) -> str:
+    """What is said of the papers that fell to the digest's limit."""
+    return words.ngettext(
+        "And %(number)s more matched, beyond the limit of this digest.",
+        "And %(number)s more matched, beyond the limit of this digest.",
+        number,
+    )
+
+
+def _totals(edition: Edition, words: Language) -> str:
+    matched = words.number(len(edition.papers) + edition.omitted)
+    if edition.omitted:
+        return words.ngettext(
+            "%(number)s paper considered, %(matched)s matched, %(omitted)s of them beyond the"
+            " limit.",
+            "%(number)s papers considered, %(matched)s matched, %(omitted)s of them beyond the"
+            " limit.",
+            edition.considered,
+            matched=matched,
+            omitted=words.number(edition.omitted),
+        )
+    return words.ngettext(
+        "%(number)s paper considered, %(matched)s matched.",
+        "%(number)s papers considered, %(matched)s matched.",
+        edition.considered,
+        matched=matched,
+    )
+
+
+def _covers(edition: Edition, context: RenderContext) -> str:
+    zone, words = context.timezone, context.words
+    facts = {
+        "number": words.number(edition.number),
+        "made": words.moment(edition.created_at, zone),
+    }
+    first = min((c.first_at for c in edition.coverage if c.first_at), default=None)
+    last = max((c.last_at for c in edition.coverage if c.last_at), default=None)
+    if first and last:
+        return words.gettext(
+            "Edition %(number)s, made %(made)s, covers what was announced from %(first)s to"
+            " %(last)s.",
+            first=words.moment(first, zone),
+            last=words.moment(last, zone),
+            **facts,
+        )
+    if edition.number > 1:
+        return words.gettext(
+            "Edition %(number)s, made %(made)s, covers what was announced since the one before"
+            " was due.",
+            **facts,
+        )
+    return words.gettext(
+        "Edition %(number)s, made %(made)s, covers what was announced until now.", **facts
     )
 
 
@@ -437,9 +564,9 @@ def _has_arxiv(edition: Edition) -> bool:
     return from_arxiv or any("arxiv" in part.source.casefold() for part in edition.coverage)
 
 
-def _preheader(edition: Edition) -> str:
+def _preheader(edition: Edition, words: Language) -> str:
     titles = "; ".join(clip(entry.paper.title, 90) for entry in by_section(edition.papers)[:3])
-    return clip(titles, 140) or _totals(edition)
+    return clip(titles, 140) or _totals(edition, words)
 
 
 def _unsubscribe(link: str | None) -> str | None:

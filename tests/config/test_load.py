@@ -115,6 +115,18 @@ digests:
     assert config.webhooks == {hook: Secret("https://hooks.slack.com/services/T/B/X")}
 
 
+def test_a_digest_speaks_its_own_language_or_that_of_the_config(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        """
+language: de
+sources: {a: {kind: arxiv, categories: [cs.DC]}}
+digests: {x: {}, y: {language: zh}}
+""",
+    )
+    assert {name: each.language for name, each in config.digests.items()} == {"x": "de", "y": "zh"}
+
+
 def test_no_secret_is_in_the_repr(tmp_path: Path) -> None:
     config = load(
         tmp_path,

@@ -3,10 +3,18 @@
 import random
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 
 from hypothesis import strategies as st
 
-from digestbot.model import AnnounceType, Author, Edition, EditionPaper, Match
+from digestbot.model import (
+    AnnounceType,
+    Author,
+    CategoryCoverage,
+    Edition,
+    EditionPaper,
+    Match,
+)
 from tests.factories import (
     NOW,
     make_coverage,
@@ -62,6 +70,8 @@ def full_edition() -> Edition:
         updated=NOW - timedelta(days=1),
         published=NOW - timedelta(days=8000),
     )
+    before = replace(updated, version=2, title="Old and Serverless", comment="draft")
+    updated = replace(updated, comment="accepted at SoCC '04; 12 pages")
     feed = make_paper(
         id="feed:0123456789abcdef",
         title="From a feed",
@@ -84,7 +94,7 @@ def full_edition() -> Edition:
     by_author = (make_match(many, "Ada Xu", field="author", term="Ada Xu"),)
     return make_edition(
         papers=(
-            make_edition_paper(paper=updated, type=AnnounceType.REPLACE, seq=4),
+            make_edition_paper(paper=updated, type=AnnounceType.REPLACE, seq=4, previous=before),
             make_edition_paper(paper=new, matches=matches, score=5.0),
             make_edition_paper(paper=many, matches=by_author, type=AnnounceType.CROSS, seq=2),
             make_edition_paper(paper=feed, source="journal", matches=(), score=0.0, seq=3),
@@ -92,7 +102,15 @@ def full_edition() -> Edition:
         omitted=3,
         coverage=(
             make_coverage(),
-            make_coverage(source="journal", announced=4, status="late", as_of=None),
+            make_coverage(
+                source="journal",
+                announced=4,
+                matched=1,
+                omitted=0,
+                categories=(),
+                status="late",
+                as_of=None,
+            ),
         ),
     )
 
@@ -133,8 +151,10 @@ def edition_of(number: int, like: EditionPaper) -> Edition:
 LETTERS = "aé分ن𝒪 \t\n\r\x00\x1b\u200b\u202e\u2066\ufeff\ud800😀<>&|*_~`:\"'\\\\{}[]()#@!-"
 
 
-def drawn_edition(rng: random.Random) -> Edition:
-    """An edition of anything that a source could bring, drawn much faster than `EDITIONS`."""
+@cache
+def drawn_texts() -> tuple[str, ...]:
+    """A thousand texts of all that is hostile: empty, endless, mixed."""
+    rng = random.Random(20)
 
     def text() -> str:
         kind = rng.random()
@@ -145,6 +165,15 @@ def drawn_edition(rng: random.Random) -> Edition:
         if kind < 0.6:
             return " ".join(rng.choices(HOSTILE, k=rng.randint(2, 60)))
         return "".join(rng.choices(LETTERS, k=rng.choice([0, 1, 30, 400])))
+
+    return tuple(text() for _ in range(1000))
+
+
+def drawn_edition(rng: random.Random) -> Edition:
+    """An edition of anything that a source could bring, drawn much faster than `EDITIONS`."""
+
+    def text() -> str:
+        return rng.choice(drawn_texts())
 
     def match() -> Match:
         fields = ("title", "abstract", "author", "category", "comment")
@@ -157,7 +186,7 @@ def drawn_edition(rng: random.Random) -> Edition:
             id=f"arxiv:2611.{seq:05}",
             title=text(),
             abstract=text(),
-            authors=tuple(authors * rng.choice([1, 1, 1, 400])),
+            authors=tuple(authors * (400 if rng.random() < 0.02 else 1)),
             categories=tuple(text() for _ in range(rng.choice([0, 2, 20]))),
             comment=rng.choice([None, text()]),
             journal_ref=rng.choice([None, text()]),
@@ -167,13 +196,18 @@ def drawn_edition(rng: random.Random) -> Edition:
         )
         matches = tuple(match() for _ in range(rng.choice([0, 1, 4, 30])))
         kind = rng.choice(list(AnnounceType))
-        return make_edition_paper(paper=paper, type=kind, matches=matches, seq=seq)
+        before = replace(paper, title=text(), comment=text(), doi=text())
+        previous = rng.choice([None, before])
+        return make_edition_paper(
+            paper=paper, type=kind, matches=matches, seq=seq, previous=previous
+        )
 
     coverage = tuple(
         make_coverage(source=text(), status=rng.choice(["ok", "late"]), note=text())
         for _ in range(rng.choice([0, 1, 30]))
     )
-    papers = [entry(seq) for seq in range(rng.choice([0, 1, 5, 10, 33]))]
+    # One or two mostly: as many messages as can be had from as few papers.
+    papers = [entry(seq) for seq in range(rng.choice([0, *[1] * 12, 2, 2, 3, 11, 33]))]
     return make_edition(papers, title=text(), omitted=rng.choice([0, 7]), coverage=coverage)
 
 
@@ -221,6 +255,7 @@ EDITIONS = st.builds(
             paper=_PAPERS,
             type=st.sampled_from(AnnounceType),
             matches=st.lists(_MATCHES, max_size=4).map(tuple),
+            previous=st.none() | _PAPERS,
         ),
         max_size=13,
     ),
@@ -232,6 +267,15 @@ EDITIONS = st.builds(
             source=TEXTS,
             status=st.sampled_from(["ok", "empty", "partial", "late", "refused", "never"]),
             note=st.none() | TEXTS,
+            categories=st.lists(
+                st.builds(
+                    CategoryCoverage,
+                    category=TEXTS,
+                    announced=st.integers(0, 9999),
+                    matched=st.integers(0, 9),
+                ),
+                max_size=12,
+            ).map(tuple),
         ),
         max_size=30,
     ).map(tuple),

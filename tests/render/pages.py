@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 
 VOID = {"meta", "img", "br", "link", "hr"}
 TAGS = VOID | set(
-    "html head title style body div table tr td h1 h2 h3 p a b span ul li".split()  # noqa: SIM905
+    "html head title style body div table tr td h1 h2 h3 p a b em strong span ul li".split()  # noqa: SIM905
 )
 CONTRAST = 4.5
 """Of text to what is behind it (WCAG 2.2, 1.4.3)."""

@@ -69,3 +69,12 @@ def test_message_looks_as_it_did(context: RenderContext, golden: Golden) -> None
         one_click=True,
     )
     golden("message.eml", message)
+
+
+@pytest.mark.parametrize("language", ["de", "zh"])
+@pytest.mark.parametrize("form", [Form.SUBJECT, Form.HTML, Form.TEXT, Form.SLACK], ids=str)
+def test_languages_look_as_they_did(
+    form: Form, language: str, context: RenderContext, golden: Golden
+) -> None:
+    spoken = replace(context, language=language)
+    golden(f"language-{language}-{NAMES[form]}", render(full_edition(), form, spoken))

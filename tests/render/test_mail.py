@@ -332,11 +332,3 @@ def test_few_names_are_those_asked_for(context: RenderContext) -> None:
     html = read(render(edition, Form.HTML, compact))
     assert "Cem, Ana and 1 more" in html.text
     assert "Cem, Ana and 1 more" in render(edition, Form.TEXT, compact)
-
-
-def test_remarks_have_no_latex(context: RenderContext) -> None:
-    edition = make_edition([make_paper(comment=r"$\geq 3$ figures", journal_ref=r"Erd\H{o}s J.")])
-    for form in (Form.HTML, Form.TEXT, Form.SLACK, Form.MARKDOWN):
-        body = render(edition, form, context)
-        assert "≥3 figures" in body
-        assert "Erdős J." in body

@@ -9,8 +9,10 @@ same, stands in tests/data/unknown-to-clients.tsv.
 import gzip
 import json
 import random
+import re
 import shutil
 import subprocess
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +33,8 @@ from digestbot.model import (
     Theme,
 )
 from digestbot.render import RenderContext, render
+from digestbot.render.language import languages
+from digestbot.render.templates import COLUMNS
 from digestbot.store import open_store
 from tests.factories import NOW, make_coverage, make_edition
 from tests.render.editions import full_edition, hostile_edition
@@ -125,6 +129,33 @@ def test_real_editions_are_sound_mails_that_gmail_and_outlook_can_show(
         assert "Unsubscribe</a>" in html
         pages.append(check_page(html))
     assert unknown(pages) == known_gaps()
+
+
+@pytest.mark.corpus
+def test_real_plain_parts_are_worth_reading_by_themselves(
+    rows: Rows, context: RenderContext
+) -> None:
+    for number in range(60):
+        edition, theme = drawn(rows, number)
+        spoken = replace(context, theme=theme, language=random.Random(number).choice(languages()))
+        text = render(edition, Form.TEXT, spoken)
+        too_wide = [row for row in text.splitlines() if width(row) > COLUMNS and "://" not in row]
+        assert too_wide == []
+        assert not MARKUP.search(text)
+        page = read(render(edition, Form.HTML, spoken))
+        flat = " ".join(text.split())
+        assert [href for href, _ in page.links if href not in flat] == []
+
+
+MARKUP = re.compile(
+    r"</?(?:p|br|a|b|i|em|strong|sub|sup|span|div|td|tr|table|jats:\w+)\b[^>]*>|&(?:amp|lt|gt|quot|#\d+);"
+)
+
+
+def width(row: str) -> int:
+    """Columns of a terminal."""
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in row)
+    return len(row) + wide - sum(bool(unicodedata.combining(letter)) for letter in row)
 
 
 @pytest.mark.parametrize("edition", [full_edition, hostile_edition])

@@ -43,7 +43,7 @@ def test_parent_says_what_and_how_many_and_names_the_top_five(context: RenderCon
     parent = messages(edition, context)[0]
     assert parent["text"] == "Systems for ML: 12 new papers, 23 Nov"
     assert text_of(parent).count("•  <https://arxiv.org/abs/") == 5
-    assert "and 7 more papers in the thread" in text_of(parent)
+    assert "and 7 more papers" in text_of(parent)
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ def test_the_examples_of_the_guide_do_what_it_says(tmp_path: Path, context: Rend
         ours = owned(tmp_path, context, name, text)
     html = render(make_edition(), Form.HTML, ours)
     assert "Our reading group meets on Thursdays" in html
-    assert "cs.LG" not in html
+    assert "cs.DC · cs.LG" not in html
     assert "Ion Stoica" in html
     check_page(html)
     subject = render(make_edition(), Form.SUBJECT, ours)

@@ -1,0 +1,119 @@
+"""
+The words of an edition in its reader's language: messages, plurals, dates, numbers.
+
+English stands in the code and the templates, the other languages in catalogues of gettext,
+``locales/*/LC_MESSAGES/digestbot.po``. They are read as they are, when first asked for: there is
+nothing to compile, and nothing that can be older than its source. Begin at `language`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache, lru_cache
+from gettext import GNUTranslations, NullTranslations
+from io import BytesIO
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_datetime
+from babel.numbers import format_decimal
+
+ENGLISH = "en"
+DOMAIN = "digestbot"
+LOCALES = Path(__file__).parent / "locales"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Language:
+    """One language; its methods have gettext's names, by which the messages are gathered."""
+
+    tag: str
+    """Of the ``lang`` attribute (BCP 47): ``en``, ``de``, ``zh-Hans``."""
+    locale: Locale
+    catalogue: NullTranslations = field(repr=False)
+
+    def gettext(self, message: str, **facts: object) -> str:
+        """*message*, with ``%(name)s`` for each of *facts*."""
+        translated = self.catalogue.gettext(message)
+        return translated % facts if facts else translated
+
+    def ngettext(self, one: str, many: str, number: int, /, **facts: object) -> str:
+        """*one* or *many*, whatever the language has for *number*, which is ``%(number)s``."""
+        translated = self.catalogue.ngettext(one, many, number)
+        return translated % {"number": self.number(number), **facts}
+
+    def pgettext(self, context: str, message: str) -> str:
+        """*message* as it is meant in *context*, which is not shown."""
+        return self.catalogue.pgettext(context, message)
+
+    def number(self, number: int) -> str:
+        """``1,200``; in German ``1.200``."""
+        return str(number) if -1000 < number < 1000 else format_decimal(number, locale=self.locale)
+
+    def date(self, when: datetime, zone: ZoneInfo) -> str:
+        """``Monday, 23 November 2026``, in *zone*."""
+        return self._formatted(self.pgettext("whole date", "EEEE, d MMMM y"), when, zone)
+
+    def day(self, when: datetime, zone: ZoneInfo) -> str:
+        """``23 Nov``, in *zone*."""
+        return self._formatted(self.pgettext("short date", "d MMM"), when, zone)
+
+    def day_of_year(self, when: datetime, zone: ZoneInfo) -> str:
+        """``23 Nov 2026``, in *zone*."""
+        return self._formatted(self.pgettext("short date with year", "d MMM y"), when, zone)
+
+    def moment(self, when: datetime, zone: ZoneInfo) -> str:
+        """``Tue 24 Nov, 09:00 CET``, in *zone*."""
+        shown = self._formatted(self.pgettext("day and time", "EEE d MMM, HH:mm"), when, zone)
+        return f"{shown} {when.astimezone(zone).tzname()}"
+
+    def names(self, names: Iterable[str], more: int = 0) -> str:
+        """``Ana Pérez, Ion Stoica and 14 more``."""
+        shown = ", ".join(names)
+        if not more:
+            return shown
+        return self.ngettext(
+            "%(names)s and %(number)s more", "%(names)s and %(number)s more", more, names=shown
+        )
+
+    def _formatted(self, pattern: str, when: datetime, zone: ZoneInfo) -> str:
+        return _formatted(pattern, when.astimezone(zone), self.locale)
+
+
+def languages() -> tuple[str, ...]:
+    """The languages there are, by the names that a config has for them."""
+    return (ENGLISH, *sorted(path.name for path in LOCALES.iterdir() if (path / _FILE).is_file()))
+
+
+_FILE = Path("LC_MESSAGES") / f"{DOMAIN}.po"
+
+
+@cache
+def language(name: str) -> Language:
+    """
+    The language of that name, one of `languages`; English for any other.
+
+    An edition in English is better than none: the config checks the names.
+    """
+    if name == ENGLISH or name not in languages():
+        locale = Locale.parse(ENGLISH)
+        return Language(tag=ENGLISH, locale=locale, catalogue=NullTranslations())
+    # Imported here: an English digest needs no reader of catalogues.
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+
+    with (LOCALES / name / _FILE).open("rb") as file:
+        read = read_po(file, domain=DOMAIN)
+    compiled = BytesIO()
+    write_mo(compiled, read)
+    compiled.seek(0)
+    catalogue = GNUTranslations(compiled)
+    tag = catalogue.pgettext("tag of this language (BCP 47)", "en")
+    return Language(tag=tag, locale=Locale.parse(name), catalogue=catalogue)
+
+
+@lru_cache(maxsize=10_000)
+def _formatted(pattern: str, local: datetime, locale: Locale) -> str:
+    # A hundredth of the time of a mail, and the papers of a day have few dates.
+    return format_datetime(local, pattern, locale=locale)
