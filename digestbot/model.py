@@ -229,6 +229,10 @@ Body = str | Pieces
 """One form of an edition: those of a mail are pieces, which editions share."""
 
 
+EXPORTS = (Form.MARKDOWN, Form.BIBTEX, Form.RIS, Form.ATOM)
+"""Forms for other programs, made with an edition only if its digest asks for them."""
+
+
 class Theme(StrEnum):
     """How much of each paper the forms for people show."""
 

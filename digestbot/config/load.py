@@ -36,7 +36,7 @@ from digestbot.config.where import Flaw, Steps, at, problems, said
 from digestbot.deliver import SlackSettings, SmtpSettings, fingerprint
 from digestbot.deliver.verp import TOKEN, check_template
 from digestbot.errors import ConfigError, InvalidAddress, Problem
-from digestbot.model import Destination, DestinationKind
+from digestbot.model import Destination, DestinationKind, Form
 from digestbot.schedule import parse_schedule
 from digestbot.secret import Secret
 from digestbot.sources import REGISTRY, Options
@@ -387,6 +387,7 @@ class _Draft:
             when_empty=keys.when_empty,
             theme=keys.theme,
             language=keys.language or top.language,
+            exports=tuple(dict.fromkeys(Form(name) for name in keys.exports)),
             destinations=tuple(dict.fromkeys(destinations)),
         )
 

@@ -230,6 +230,8 @@ class DigestKeys:
     """`skip` sends nothing when nothing matches, `send` says so."""
     theme: Theme = Theme.DEFAULT
     """How much of each paper is shown: `default`, `compact` (titles) or `full` (long abstracts)."""
+    exports: tuple[Literal["markdown", "bibtex", "ris", "atom"], ...] = ()
+    """Also written into the digest's folders, as .md, .bib, .ris and .atom; none by default."""
     language: Language | None = None
     """Of the digest's own words; that of the config by default."""
     deliver: tuple[DeliverTo, ...] = ()

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from digestbot.bounces import BouncesSettings
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.filters import Filter
-from digestbot.model import AnnounceType, Destination, Theme
+from digestbot.model import AnnounceType, Destination, Form, Theme
 from digestbot.schedule import Schedule
 from digestbot.secret import Secret
 from digestbot.sources import Options
@@ -36,6 +36,8 @@ class DigestConfig:
     theme: Theme
     language: str
     """Of its own words, one of `digestbot.render.languages`."""
+    exports: tuple[Form, ...]
+    """Some of `digestbot.model.EXPORTS`, written into folders beside what always is."""
     destinations: tuple[Destination, ...]
     """In the order of the config, each once; a folder's address is an absolute path."""
 

@@ -13,17 +13,30 @@ from typing import ClassVar
 
 from digestbot.deliver.protocols import Checkpoint
 from digestbot.errors import PermanentFailure, TransientFailure
-from digestbot.model import Delivery, Form, Letter, Receipt
+from digestbot.model import EXPORTS, Delivery, Form, Letter, Receipt
 
-_SUFFIXES = {Form.EML: ".eml", Form.HTML: ".html", Form.TEXT: ".txt", Form.JSON: ".json"}
+_SUFFIXES = {
+    Form.EML: ".eml",
+    Form.HTML: ".html",
+    Form.TEXT: ".txt",
+    Form.MARKDOWN: ".md",
+    Form.BIBTEX: ".bib",
+    Form.RIS: ".ris",
+    Form.ATOM: ".atom",
+    Form.JSON: ".json",
+}
 """In the order of writing: programs watch for the JSON, which comes when all is there."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+|^[.]+")
 
 
 class FolderSender:
-    """Writes ``<folder>/<digest>-<number>-<date>`` with .eml, .html, .txt and .json."""
+    """
+    Writes ``<folder>/<digest>-<number>-<date>`` with .eml, .html, .txt and .json.
 
-    forms: ClassVar[frozenset[Form]] = frozenset(_SUFFIXES)
+    Exports (.md, .bib, .ris, .atom) are written if the letter has them.
+    """
+
+    forms: ClassVar[frozenset[Form]] = frozenset(_SUFFIXES).difference(EXPORTS)
 
     def __init__(self, folders: Iterable[str] = ()) -> None:
         """*folders* are those that `check` tries; each letter names its own."""
@@ -31,7 +44,7 @@ class FolderSender:
 
     async def send(self, letter: Letter, checkpoint: Checkpoint) -> Receipt:
         """
-        Write the four files of *letter*; the folder is made if it is not there.
+        Write the files of *letter*; the folder is made if it is not there.
 
         Raises:
             TransientFailure: No space, no permission, no such disk; the path is in the text.
@@ -40,7 +53,8 @@ class FolderSender:
         stem = file_stem(letter.delivery)
         await checkpoint.data_done()
         await asyncio.to_thread(_write_all, folder, stem, letter)
-        return Receipt(detail=f"{folder / stem}.{{{','.join(_names())}}}")
+        endings = ",".join(suffix.removeprefix(".") for suffix in _suffixes(letter).values())
+        return Receipt(detail=f"{folder / stem}.{{{endings}}}")
 
     async def check(self) -> str:
         """Makes each folder that it was given and writes to it."""
@@ -67,14 +81,16 @@ def file_stem(delivery: Delivery) -> str:
     return f"{name}-{int(number):04}-{delivery.created_at:%Y-%m-%d}"
 
 
-def _names() -> list[str]:
-    return [suffix.removeprefix(".") for suffix in _SUFFIXES.values()]
+def _suffixes(letter: Letter) -> dict[Form, str]:
+    """The forms that are written, with their endings."""
+    left_out = set(EXPORTS).difference(letter.bodies)
+    return {form: suffix for form, suffix in _SUFFIXES.items() if form not in left_out}
 
 
 def _write_all(folder: Path, stem: str, letter: Letter) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for form, suffix in _SUFFIXES.items():
+        for form, suffix in _suffixes(letter).items():
             write_atomically(folder / f"{stem}{suffix}", _content(letter, form))
         _sync_folder(folder)
     except OSError as error:

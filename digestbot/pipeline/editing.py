@@ -176,7 +176,7 @@ def _make(
         store.editions.advance(digest.name, edition.from_seq, edition.to_seq, next_due_at)
         return EditionMade(digest=digest.name)
     context = render_context(config, templates, digest, next_edition_at=next_due_at)
-    bodies = frozen_bodies(config, edition, context)
+    bodies = frozen_bodies(config, edition, context, digest.exports)
     confirmed = store.subscriptions.confirmed(digest.name)
     edition_id = store.editions.record(
         digest.name,

@@ -12,7 +12,7 @@ from threading import Lock
 from digestbot.config import Config
 from digestbot.deliver import SmtpSettings
 from digestbot.errors import PermanentFailure
-from digestbot.model import Body, Delivery, DestinationKind, Edition, Form, Letter, Pieces
+from digestbot.model import EXPORTS, Body, Delivery, DestinationKind, Edition, Form, Letter, Pieces
 from digestbot.pipeline.addressing import frozen_message
 from digestbot.render import (
     RenderContext,
@@ -31,15 +31,17 @@ EDITIONS = 64
 """Editions whose forms one run holds: as many are on their way at once, or fewer."""
 
 
-def frozen_bodies(config: Config, edition: Edition, context: RenderContext) -> dict[Form, Body]:
-    """All forms of *edition* that a delivery may want."""
+def frozen_bodies(
+    config: Config, edition: Edition, context: RenderContext, exports: Collection[Form] = ()
+) -> dict[Form, Body]:
+    """All forms of *edition* that a delivery may want, *exports* beside those that always are."""
     mail = bodies(edition, context)
     return {
         Form.SUBJECT: mail.subject,
         Form.TEXT: mail.text,
         Form.HTML: mail.html,
         Form.EML: frozen_message(config, edition, mail.subject, context),
-        **{form: render(edition, form, context) for form in TEXTS},
+        **{form: render(edition, form, context) for form in (*TEXTS, *exports)},
     }
 
 
@@ -66,8 +68,17 @@ class Letters:
             PermanentFailure: The store has not what it needs.
         """
         texts = {form: text_of(self._body(delivery, form)) for form in set(forms) - {Form.EML}}
+        if delivery.destination.kind is DestinationKind.FOLDER:
+            texts |= self._exports(delivery)
         message = self._message(delivery) if Form.EML in forms else b""
         return Letter(delivery=delivery, bodies=texts, message=message)
+
+    def _exports(self, delivery: Delivery) -> dict[Form, str]:
+        """Those that its digest had asked for when the edition was made."""
+        found = {
+            form: self._store.editions.rendition(delivery.edition_id, form) for form in EXPORTS
+        }
+        return {form: text_of(body) for form, body in found.items() if body is not None}
 
     def _message(self, delivery: Delivery) -> bytes:
         frozen = self._body(delivery, Form.EML)

@@ -47,6 +47,17 @@ def test_the_first_run_makes_and_delivers_at_once(bot: Bot, arxiv: ArxivServer) 
     assert in_folder("systems") == {"arxiv:2611.00002": 1, "arxiv:2611.00004": 1}
 
 
+def test_a_folder_gets_the_exports_that_its_digest_asks_for(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url, more=OTHER.replace("deliver:", "exports: [ris, bibtex]\n    deliver:"))
+    assert bot("run").code == 0
+    endings = {
+        name: {path.suffix for path in Path("out").glob(f"{name}-*")}
+        for name in ("other", "systems")
+    }
+    usual = {".eml", ".html", ".txt", ".json"}
+    assert endings == {"other": usual | {".ris", ".bib"}, "systems": usual}
+
+
 def test_when_nothing_is_due_it_says_so(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     bot("run")

@@ -35,6 +35,13 @@ def test_writes_four_files_named_by_digest_number_and_date(tmp_path: Path) -> No
     assert notes.log == ["data_done"]
 
 
+def test_exports_are_written_if_the_letter_has_them(tmp_path: Path) -> None:
+    send(tmp_path, {**bodies(), Form.BIBTEX: "@misc{x}\n", Form.ATOM: "<feed/>\n"})
+    written = {path.suffix for path in tmp_path.iterdir()}
+    assert written == {".eml", ".html", ".txt", ".json", ".bib", ".atom"}
+    assert (tmp_path / NAMES[0]).with_suffix(".bib").read_text(encoding="utf-8") == "@misc{x}\n"
+
+
 def test_keeps_line_ends_and_letters_as_they_are(tmp_path: Path) -> None:
     send(tmp_path, bodies())
     assert (tmp_path / NAMES[0]).read_bytes() == MESSAGE
