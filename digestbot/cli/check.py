@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine, Iterator
+from collections.abc import Collection, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from digestbot.deliver import open_sender
 from digestbot.errors import ConfigError, DigestbotError, StoreError
 from digestbot.filters import evaluate
 from digestbot.lint import doubts
-from digestbot.model import DestinationKind, Form
+from digestbot.model import AnnounceType, DestinationKind, Form
 from digestbot.net import Client, user_agent
 from digestbot.pipeline import next_edition
 from digestbot.pipeline.addressing import render_context
@@ -27,9 +27,10 @@ from digestbot.sources import Options
 from digestbot.store import open_store
 
 if TYPE_CHECKING:
+    from digestbot.filters.index import Batch
     from digestbot.store import Store
 
-NEWEST = 2000
+NEWEST = 5000
 REACH = timedelta(days=90)
 """The papers that a filter is tried on: enough to speak of, few enough to wait for."""
 PATIENCE_S = 60
@@ -96,9 +97,10 @@ def _lines(app: App, config: Config, findings: list[Finding]) -> Iterator[str]:
 
 def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
     templates = load_templates(config.templates)
+    pools = _Pools(store, app.clock())
     for digest in config.digests.values():
         yield from _examples(store, digest)
-        yield from _doubts(store, config, digest, app.clock())
+        yield from _doubts(pools, config, digest)
         now = app.clock()
         context = render_context(
             config, templates, digest, next_edition_at=digest.schedule.next_after(now)
@@ -117,15 +119,35 @@ def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
             yield Finding(what=digest.name, state="ok", words=words)
 
 
-def _doubts(
-    store: "Store", config: Config, digest: DigestConfig, now: datetime
-) -> Iterator[Finding]:
+class _Pools:
+    """The newest papers of some sources and types, which most digests of a config share."""
+
+    def __init__(self, store: "Store", now: datetime) -> None:
+        self._store = store
+        self._now = now
+        self._known: dict[object, Batch | None] = {}
+
+    def of(self, digest: DigestConfig) -> "Batch | None":
+        """None if there is nothing."""
+        sources, types = frozenset(digest.sources), frozenset(digest.types)
+        if (sources, types) not in self._known:
+            self._known[sources, types] = self._read(sources, types)
+        return self._known[sources, types]
+
+    def _read(self, sources: Collection[str], types: Collection[AnnounceType]) -> "Batch | None":
+        papers = self._store.papers
+        after = max(papers.head() - NEWEST, papers.first_seq_since(self._now - REACH))
+        rows = tuple(papers.announcements(after, None, sources=sources, types=types, backlog=True))
+        if not rows:
+            return None
+        from digestbot.filters.index import Batch
+
+        return Batch.of(rows)
+
+
+def _doubts(pools: _Pools, config: Config, digest: DigestConfig) -> Iterator[Finding]:
     """What the filter may not mean, by itself and by the newest papers of its sources."""
-    after = max(store.papers.head() - NEWEST, store.papers.first_seq_since(now - REACH))
-    rows = store.papers.announcements(
-        after, None, sources=frozenset(digest.sources), types=digest.types, backlog=True
-    )
-    found = doubts(digest.filter, tuple(rows))
+    found = doubts(digest.filter, pools.of(digest))
     steps = ("digests", digest.name, "filter")
     flaws = [Flaw(steps=(*steps, *doubt.path), message=doubt.message) for doubt in found]
     for problem in locate(config.path, flaws):
