@@ -2,7 +2,7 @@
 # Two of them do all set-up: `make demo` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types pytest format docs messages golden bench soak clean
+.PHONY: help demo test check lint types pytest format docs messages pictures golden bench soak clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -38,6 +38,9 @@ format: $(VENV)/.installed-test ## format and mend what can be mended
 
 docs: $(VENV)/.installed-test ## write the generated parts of the docs anew
 	$(BIN)/python docs/generate.py
+
+pictures: $(VENV)/.installed-test $(VENV)/.chromium ## take the pictures of the README anew
+	$(BIN)/python docs/pictures.py
 
 messages: $(VENV)/.installed-test ## gather the messages to be translated into the catalogues
 	mkdir -p build
