@@ -114,17 +114,23 @@ def register(store: Store, digest: DigestConfig, now: datetime) -> DigestState:
     A new digest is due at once, as if the bot had slept through its last slot, and starts a week
     back in the log: its first edition is never empty for no reason and never the whole archive.
     """
+    next_slot = digest.schedule.next_after(now)
     state = store.digests.register(
         digest.name,
         origin=Origin.CONFIG,
-        fingerprint=digest.schedule_text,
+        fingerprint=f"{digest.schedule_text} ({digest.schedule.zone.key})",
         cursor=store.papers.first_seq_since(now - FIRST_EDITION_REACH),
         next_due_at=now,
-        rescheduled_to=digest.schedule.next_after(now),
+        rescheduled_to=next_slot,
         now=now,
     )
     store.subscriptions.sync_config(digest.name, digest.destinations, now)
-    return state
+    if state.next_due_at is None or state.next_due_at <= next_slot:
+        return state
+    # Later than the next slot: written while the clock ran ahead. A slot that had its edition is
+    # not made again.
+    store.digests.set_next_due(digest.name, next_slot)
+    return replace(state, next_due_at=next_slot)
 
 
 def is_due(state: DigestState, now: datetime) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from digestbot.config import Config
+from digestbot.config import Config, load_config
 from digestbot.errors import UsageError
 from digestbot.model import AnnounceType
 from digestbot.pipeline import make_editions, next_edition
@@ -82,6 +82,46 @@ def test_a_digest_that_slept_for_a_week_has_it_all_in_one_edition(
     made = make(config, MONDAY + 8 * DAY, force=False)
     assert [m.papers for m in made] == [7]
     assert not make(config, MONDAY + 8 * DAY, force=False), "and is not due again"
+
+
+def test_a_clock_that_ran_a_year_ahead_delays_no_edition(
+    store: Store, configured: LoadConfig, make: Make
+) -> None:
+    config = configured(BOTH)
+    store.papers.ingest("a", [paper(1)], {}, MONDAY + 365 * DAY)
+    make(config, MONDAY + 365 * DAY, force=False)
+    store.papers.ingest("a", [paper(2)], {}, MONDAY)
+    assert not make(config, MONDAY - DAY / 24, force=False)
+    assert [m.papers for m in make(config, MONDAY, force=False)] == [1]
+    assert offered(store) == [["arxiv:2611.00001"], ["arxiv:2611.00002"]]
+
+
+def test_a_slot_that_comes_again_because_the_clock_was_set_back_is_not_made_again(
+    store: Store, configured: LoadConfig, make: Make
+) -> None:
+    config = configured(BOTH)
+    store.papers.ingest("a", [paper(1)], {}, MONDAY)
+    make(config, MONDAY - DAY, force=False)
+    store.papers.ingest("a", [paper(2)], {}, MONDAY)
+    assert make(config, MONDAY, force=False)[0].edition == "d/2"
+    store.papers.ingest("a", [paper(3)], {}, MONDAY)
+    assert not make(config, MONDAY - DAY / 24, force=False)
+    assert make(config, MONDAY, force=False)[0].edition is None
+    assert not make(config, MONDAY, force=False)
+    assert make(config, MONDAY + DAY, force=False)[0].edition == "d/3"
+    assert offered(store) == [[f"arxiv:2611.0000{n}"] for n in (1, 2, 3)]
+
+
+def test_another_time_zone_is_another_schedule(
+    store: Store, configured: LoadConfig, make: Make
+) -> None:
+    make(configured(BOTH), MONDAY, force=False)
+    path = configured(BOTH).path
+    path.write_text(path.read_text().replace("timezone: UTC", "timezone: America/New_York"))
+    config = load_config(path, {})
+    make(config, MONDAY + DAY / 24, force=False)
+    state = store.digests.state("d")
+    assert state.next_due_at == config.digests["d"].schedule.next_after(MONDAY + DAY / 24)
 
 
 def test_a_new_digest_begins_a_week_back_and_not_with_the_archive(
