@@ -17,6 +17,8 @@ from digestbot.store import Store
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
+LOOK_S = 1.0
+"""Between two looks whether a server is free, at least."""
 RETRY_BUG = timedelta(hours=1)
 """When a source is asked again after an error that nobody foresaw."""
 
@@ -104,7 +106,9 @@ class StorePacer:
             )
             if wait_s <= 0:
                 return
-            await asyncio.sleep(wait_s)
+            log.debug("waiting for the pace", extra={"group": group, "wait_s": round(wait_s, 1)})
+            # Who holds it says that for as long as a request can last, and lets go much earlier.
+            await asyncio.sleep(min(wait_s, max(interval_s, LOOK_S)))
 
     async def release(self, group: str, interval_s: float) -> None:
         await asyncio.to_thread(self._store.sources.release_pace, group, interval_s, self._clock())
