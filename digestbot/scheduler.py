@@ -11,6 +11,7 @@ import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime
+from functools import partial
 from random import Random
 
 from apscheduler.job import Job
@@ -56,6 +57,8 @@ class Service:
         self._cycling = asyncio.Lock()
         self._delivering = asyncio.Lock()
         self._looking = asyncio.Lock()
+        self._passes: dict[str, asyncio.Task[None]] = {}
+        """Of the sources that are being asked."""
         self._jobs: dict[_Work, Job] = {}
         self._failing: frozenset[tuple[str, str]] = frozenset()
         self._bounces_error: str | None = None
@@ -75,22 +78,44 @@ class Service:
         self._tick_now(self.cycle)
 
     async def cycle(self) -> None:
-        """Ask the sources that are due, then make the editions that are due."""
+        """
+        Ask the sources that are due, then make the editions that are due.
+
+        A pass over a busy arXiv can last an hour. It goes on by itself, and holds up only the
+        digests that read it: the next ticks look after the others.
+        """
         async with self._cycling:
             if self._stop.is_set():  # while this tick waited for the one before
                 return
             now = self._clock()
             names = await asyncio.to_thread(sources_of_tick, self._store, self._config, now)
-            for fetched in await fetch(self._store, self._config, names, clock=self._clock):
-                if fetched.trouble:
-                    log.warning("not all was fetched: %s", fetched.trouble)
-            made = await asyncio.to_thread(self._make_editions)
+            for name in names:
+                if name not in self._passes:
+                    self._passes[name] = asyncio.create_task(_fenced(partial(self._ask, name))())
+            if self._passes:
+                await asyncio.wait(self._passes.values(), timeout=CYCLE_S)
+            made = await asyncio.to_thread(self._make_editions, self._ready())
         self._tell_failures(made)
         if any(edition.deliveries for edition in made):
             self._tick_now(self.deliver)
 
-    def _make_editions(self) -> tuple[EditionMade, ...]:
-        return make_editions(self._store, self._config, self._templates, now=self._clock())
+    async def _ask(self, name: str) -> None:
+        try:
+            for fetched in await fetch(self._store, self._config, [name], clock=self._clock):
+                if fetched.trouble:
+                    log.warning("not all was fetched: %s", fetched.trouble)
+        finally:
+            del self._passes[name]
+
+    def _ready(self) -> list[str]:
+        """The digests with no source that is being asked."""
+        digests = self._config.digests.values()
+        return [digest.name for digest in digests if self._passes.keys().isdisjoint(digest.sources)]
+
+    def _make_editions(self, names: list[str]) -> tuple[EditionMade, ...]:
+        return make_editions(
+            self._store, self._config, self._templates, now=self._clock(), names=names
+        )
 
     def _tell_failures(self, made: Iterable[EditionMade]) -> None:
         """Each once: a digest that fails stays due and fails at the next tick, too."""
@@ -163,6 +188,8 @@ class Service:
     async def _await_end(self) -> bool:
         try:
             async with asyncio.timeout(STOP_S), self._cycling, self._delivering, self._looking:
+                if self._passes:
+                    await asyncio.wait(self._passes.values())
                 return True
         except TimeoutError:
             return False

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from digestbot.render import Templates, load_templates
 from digestbot.scheduler import Service, _fenced
 from digestbot.store import Store, open_store
 from tests.servers.arxiv import ArxivServer, FakePaper
+from tests.servers.web import Reply, WebServer
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 """A Monday."""
@@ -109,6 +111,34 @@ def test_two_cycles_at_once_are_two_cycles_in_a_row(tmp_path: Path) -> None:
             asyncio.run(both(service(tmp_path, store, Clock())))
             assert editions(store) == [1]
         assert len(arxiv.requests) == 1
+
+
+def test_a_source_that_takes_long_holds_up_only_its_own_digests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("digestbot.scheduler.CYCLE_S", 0.01)
+    answered = threading.Event()
+    slow_feed = b'<rss version="2.0"><channel><title>J</title></channel></rss>'
+
+    async def cycles(bot: Service, made: list[str]) -> None:
+        while [e.name for e in reversed(store.editions.list())] != made:
+            await bot.cycle()
+
+    async def both(bot: Service) -> None:
+        await cycles(bot, ["systems/1"])
+        answered.set()
+        await cycles(bot, ["systems/1", "slow/1"])
+
+    with (
+        ArxivServer([paper(1, NOW)]) as arxiv,
+        WebServer.of(Reply(body=slow_feed, wait_for=answered)) as silent,
+    ):
+        slow = "  slow: {sources: [spare], when_empty: send, deliver: [{folder: out}]}\n"
+        text = {"http://127.0.0.1:9/feed": silent.url, "digests:\n": f"digests:\n{slow}"}
+        config = write(tmp_path, url=arxiv.url, change=text)
+        with open_store(config.store) as store:
+            asyncio.run(both(service(tmp_path, store, Clock())))
+            assert len(silent.requests) == 1
 
 
 def test_after_the_word_to_stop_no_cycle_begins(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ class WebServer:
             def _send(self, reply: Reply) -> None:
                 threading.Event().wait(reply.delay_s)
                 if reply.wait_for is not None:
-                    reply.wait_for.wait(10)
+                    reply.wait_for.wait(60)
                 # Each connection serves one request, so that none is left open when a test ends.
                 self.close_connection = True
                 if reply.reset:
