@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import PAPERS, Bot, a_paper, configure
+from tests.factories import NOW
 from tests.servers.arxiv import ArxivServer
 
 
@@ -55,6 +57,40 @@ def test_the_edition_that_had_it_is_named(bot: Bot, fetched: ArxivServer) -> Non
     called = bot("explain", "systems", "2611.00004")
     assert "\nin systems, sent in systems/1\n" in called.out
     assert "✓ already looked at" in called.out
+
+
+def test_papers_of_ninety_days_ago_are_explained_in_and_out(bot: Bot, fetched: ArxivServer) -> None:
+    bot("run")
+    later = NOW + timedelta(days=90)
+    called = bot("explain", "systems", "2611.00004", at=later)
+    assert (called.code, called.err) == (0, "")
+    assert "\nin systems, sent in systems/1\n" in called.out
+    assert "  ✓ serverless: “Serverless” in the title\n" in called.out
+    assert "\nnot in systems\n" in bot("explain", "systems", "2611.00003", at=later).out
+
+
+def test_a_filter_that_was_edited_since_says_what_lets_the_paper_fall(
+    bot: Bot, fetched: ArxivServer
+) -> None:
+    path = Path("config.yaml")
+    stricter = "{any: [serverless], none: [inference, {title: quantum}], min_score: 3}"
+    path.write_text(path.read_text().replace("{any: [serverless]}", stricter))
+    out = bot("explain", "systems", "2611.00004").out
+    assert "not in systems" in out
+    assert "✗ none of these" in out
+    assert "✗ inference: “Inference” in the title, which keeps it out\n" in out
+    assert "✓ title: quantum: no hit\n" in out
+    assert "✗ min_score: 3 (its score is 2)" in out
+
+
+def test_a_hit_names_the_characters_of_the_field_as_shown(bot: Bot, fetched: ArxivServer) -> None:
+    facts = json.loads(bot("explain", "systems", "2611.00002", "--json").out)
+    node = facts["filter"]
+    while node["children"]:
+        node = node["children"][0]
+    (hit,) = node["hits"]
+    assert hit["field"] == "title"
+    assert facts["title"][hit["start"] : hit["end"]] == hit["text"] == "Serverless"
 
 
 @pytest.mark.parametrize(
