@@ -1,5 +1,6 @@
 """``digestbot explain``: why a paper is in a digest or not."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,9 @@ class _Answer:
     """What stands before the filter: source, type, the cursor; each with its words."""
     explanation: Explanation
     editions: tuple[str, ...]
-    """The editions of the digest that it was in."""
+    """The editions of the digest that show it."""
+    cut: tuple[str, ...]
+    """Those for which it matched, and fell to the limit."""
 
 
 @click.command("explain", short_help="Tell why a paper is in a digest or not.")
@@ -80,7 +83,8 @@ def _answer(store: "Store", digest: DigestConfig, rows: tuple[Announcement, ...]
         paper=row,
         gates=tuple(_gates(store.digests.find(digest.name), digest, row)),
         explanation=explain(digest.filter, row),
-        editions=editions,
+        editions=tuple(name for name, is_shown in editions.items() if is_shown),
+        cut=tuple(name for name, is_shown in editions.items() if not is_shown),
     )
 
 
@@ -120,6 +124,7 @@ def _facts(digest: DigestConfig, answer: _Answer) -> dict[str, object]:
         "seen_at": answer.paper.seen_at,
         "in": _is_in(answer),
         "editions": list(answer.editions),
+        "cut_from": list(answer.cut),
         "gates": [{"passed": passed, "what": words} for passed, words in answer.gates],
         "filter": _tree(answer.explanation),
     }
@@ -145,7 +150,14 @@ def _words(config: Config, digest: DigestConfig, answer: _Answer) -> str:
         "",
         f"{'in' if _is_in(answer) else 'not in'} {digest.name}"
         + (f", sent in {', '.join(answer.editions)}" if answer.editions else ""),
+        *_beyond_the_limit(digest, answer),
         *(f"{'✓' if passed else '✗'} {words}" for passed, words in answer.gates),
         in_words(answer.explanation),
     ]
     return "\n".join(lines)
+
+
+def _beyond_the_limit(digest: DigestConfig, answer: _Answer) -> Iterator[str]:
+    if answer.cut:
+        names = ", ".join(answer.cut)
+        yield f"✗ left out of {names}: others had a higher score (limit: {digest.limit})"

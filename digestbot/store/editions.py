@@ -103,15 +103,19 @@ class Editions:
                 found |= {(row.paper_id, row.version) for row in answer}
         return found & wanted
 
-    def of_paper(self, digest: str, paper_id: str) -> tuple[str, ...]:
-        """The names of the digest's editions that show the paper, in any version, oldest first."""
+    def of_paper(self, digest: str, paper_id: str) -> dict[str, bool]:
+        """
+        The digest's editions for which the paper matched, in any version, by name, oldest first.
+
+        Of each whether it shows the paper, or lost it to the limit.
+        """
         rows = edition_papers.c
-        query = select(editions.c.number).distinct().join_from(edition_papers, editions)
+        query = select(editions.c.number, rows.included).join_from(edition_papers, editions)
         query = query.join(digests, digests.c.id == rows.digest_id)
-        query = query.where(digests.c.name == digest, rows.paper_id == paper_id, rows.included)
+        query = query.where(digests.c.name == digest, rows.paper_id == paper_id)
         with self._database.read() as connection:
-            numbers = connection.execute(query.order_by(editions.c.number)).scalars()
-            return tuple(f"{digest}/{number}" for number in numbers)
+            found = connection.execute(query.order_by(editions.c.number, rows.included)).all()
+        return {f"{digest}/{row.number}": row.included for row in found}
 
     def list(
         self, digest: str | None = None, *, limit: int = 50, offset: int = 0

@@ -69,6 +69,17 @@ def test_papers_of_ninety_days_ago_are_explained_in_and_out(bot: Bot, fetched: A
     assert "\nnot in systems\n" in bot("explain", "systems", "2611.00003", at=later).out
 
 
+def test_a_paper_that_fell_to_the_limit(bot: Bot, fetched: ArxivServer) -> None:
+    path = Path("config.yaml")
+    path.write_text(path.read_text().replace("daily 09:00", "daily 09:00\n    limit: 1"))
+    bot("run")
+    out = bot("explain", "systems", "2611.00004").out
+    assert "\nin systems\n✗ left out of systems/1: others had a higher score (limit: 1)\n" in out
+    facts = json.loads(bot("explain", "systems", "2611.00004", "--json").out)
+    assert (facts["editions"], facts["cut_from"]) == ([], ["systems/1"])
+    assert "sent in systems/1" in bot("explain", "systems", "2611.00002").out
+
+
 def test_a_filter_that_was_edited_since_says_what_lets_the_paper_fall(
     bot: Bot, fetched: ArxivServer
 ) -> None:

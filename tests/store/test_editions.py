@@ -148,14 +148,17 @@ def test_what_fell_to_the_limit_is_not_in_the_edition(store: Store) -> None:
     assert store.editions.get("systems", 1) == replace(made, id=store.editions.list()[0].id)
 
 
-def test_editions_of_a_paper_are_those_that_show_it(store: Store) -> None:
+def test_editions_of_a_paper_say_whether_they_show_it(store: Store) -> None:
     made = prepared(store)
     record(store, made, omitted=[shown(log(store)[2])])
     second = edition([made.papers[0]], number=2, slot="another", from_seq=4, to_seq=4)
     record(store, second)
-    assert store.editions.of_paper("systems", made.papers[0].paper.id) == ("systems/1", "systems/2")
-    assert store.editions.of_paper("systems", "arxiv:2611.00003") == ()
-    assert store.editions.of_paper("other", made.papers[0].paper.id) == ()
+    assert store.editions.of_paper("systems", made.papers[0].paper.id) == {
+        "systems/1": True,
+        "systems/2": True,
+    }
+    assert store.editions.of_paper("systems", "arxiv:2611.00003") == {"systems/1": False}
+    assert store.editions.of_paper("other", made.papers[0].paper.id) == {}
 
 
 def test_lists_are_newest_first_and_paged(store: Store) -> None:
