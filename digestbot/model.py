@@ -307,7 +307,7 @@ class Suppression:
 
 class DeliveryState(StrEnum):
     """
-    queued → sending → data_done → sent, or retrying, dead, unknown, quarantined, cancelled.
+    queued → sending → data_done → sent, or retrying, dead, unknown, quarantined, held, cancelled.
 
     ``data_done`` is committed just before the server may accept, so that a crash tells "surely not
     delivered" (sending) from "perhaps" (data_done). ``unknown`` is the latter after recovery.
@@ -321,6 +321,7 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
     UNKNOWN = "unknown"
     QUARANTINED = "quarantined"
+    HELD = "held"
     CANCELLED = "cancelled"
 
 

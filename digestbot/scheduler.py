@@ -119,6 +119,9 @@ class Service:
 
     def _tell_failures(self, made: Iterable[EditionMade]) -> None:
         """Each once: a digest that fails stays due and fails at the next tick, too."""
+        for edition in made:
+            if edition.held:
+                log.warning("%s is held: %s", edition.edition, edition.held)
         failing = frozenset((edition.digest, edition.error) for edition in made if edition.error)
         for name, error in sorted(failing - self._failing):
             log.warning("no edition of %s: %s", name, error)

@@ -8,13 +8,14 @@ from digestbot.config import Config
 from digestbot.model import Delivery, DeliveryState
 from digestbot.store import DigestState, SourceState, Store
 
-HELD = (DeliveryState.SENDING, DeliveryState.DATA_DONE)
+UNDER_WAY = (DeliveryState.SENDING, DeliveryState.DATA_DONE)
 FAILED = (
     DeliveryState.RETRYING,
     DeliveryState.DEAD,
     DeliveryState.UNKNOWN,
     DeliveryState.QUARANTINED,
 )
+TOLD = (*FAILED, DeliveryState.HELD)
 SHOWN_FAILURES = 10
 
 
@@ -52,7 +53,7 @@ def gather(store: Store, config: Config, now: datetime) -> Status:
     """The status at *now*; reads only."""
     sources = tuple(store.sources.state(name) for name in config.sources)
     digests = tuple(_digest(store, config, name, now) for name in config.digests)
-    failures = store.outbox.list(states=FAILED, limit=SHOWN_FAILURES)
+    failures = store.outbox.list(states=TOLD, limit=SHOWN_FAILURES)
     return Status(
         now=now,
         papers=store.papers.count(),
@@ -107,6 +108,11 @@ def _problems(
     ]
     lines += [f"digest {d.name}: nobody gets it" for d in digests if not d.subscribers]
     lines += [f"{deliveries[state]} deliveries {state}" for state in FAILED if deliveries[state]]
-    if held := sum(deliveries[state] for state in HELD):
-        lines.append(f"{held} deliveries on their way; if no run is alive, taken up in 2 minutes")
+    if held := deliveries[DeliveryState.HELD]:
+        lines.append(
+            f"{held} deliveries held: 'digestbot deliveries list --state held' tells why, "
+            "'deliveries release' sends them, 'deliveries cancel' drops them"
+        )
+    if count := sum(deliveries[state] for state in UNDER_WAY):
+        lines.append(f"{count} deliveries on their way; if no run is alive, taken up in 2 minutes")
     return lines

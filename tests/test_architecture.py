@@ -31,7 +31,17 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "rooms",
-        ("sources", "filters", "editions", "render", "deliver", "bounces", "store", "schedule"),
+        (
+            "sources",
+            "filters",
+            "editions",
+            "render",
+            "deliver",
+            "bounces",
+            "brakes",
+            "store",
+            "schedule",
+        ),
     ),
     ("config", ("config",)),
     ("stages", ("pipeline", "subscriptions", "suppressions", "status", "backtest", "lint")),

@@ -9,6 +9,7 @@ from digestbot.config import Config
 from digestbot.errors import DigestbotError, UsageError
 from digestbot.model import Delivery, DeliveryState
 from digestbot.status import FAILED
+from digestbot.store import FOR_A_PERSON
 
 NUMBER = click.IntRange(1, 2**63 - 1)
 """What a database can count to."""
@@ -123,17 +124,36 @@ def show_delivery(app: App, number: int) -> int:
 @click.argument("numbers", type=NUMBER, nargs=-1)
 @click.pass_obj
 def release(app: App, numbers: tuple[int, ...]) -> int:
-    """Queue deliveries again that were quarantined: all, or those with these numbers."""
+    """Queue deliveries that wait for you, quarantined or held: all, or those with these numbers."""
     config = app.config()
-    quarantined = (DeliveryState.QUARANTINED,)
     with app.store(config) as store:
-        found = store.outbox.list(states=quarantined, limit=1_000_000)
+        found = store.outbox.list(states=FOR_A_PERSON, limit=1_000_000)
         ids = numbers or tuple(d.id for d in found)
-        released = store.outbox.requeue(ids, app.clock(), states=quarantined)
+        released = store.outbox.requeue(ids, app.clock(), states=FOR_A_PERSON)
     app.show({"queued": released}, lambda: f"{released} queued again")
     if released < len(ids):
-        app.say(f"{len(ids) - released} left as they are: not quarantined; see 'list'")
+        app.say(f"{len(ids) - released} left as they are: neither held nor quarantined; see 'list'")
     return 0 if released == len(ids) else 1
+
+
+@command.command("cancel")
+@click.argument("numbers", type=NUMBER, nargs=-1)
+@click.option("--held", "every", is_flag=True, help="All that are held.")
+@click.pass_obj
+def cancel(app: App, numbers: tuple[int, ...], every: bool) -> int:
+    """Drop deliveries that are not sent yet; nothing sends them then but 'deliveries retry'."""
+    if bool(numbers) == every:
+        raise UsageError("name deliveries, or say --held")
+    config = app.config()
+    with app.store(config) as store:
+        if every:
+            found = store.outbox.list(states=(DeliveryState.HELD,), limit=1_000_000)
+            numbers = tuple(d.id for d in found)
+        cancelled = sum(store.outbox.cancel(number, "by your word") for number in numbers)
+    app.show({"cancelled": cancelled}, lambda: f"{cancelled} cancelled")
+    if cancelled < len(numbers):
+        app.say(f"{len(numbers) - cancelled} left as they are: sent, on their way or unknown")
+    return 0 if cancelled == len(numbers) else 1
 
 
 @command.command("retry")

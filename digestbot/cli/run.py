@@ -56,10 +56,13 @@ def command(app: App, digests: tuple[str, ...], force: bool, no_fetch: bool) -> 
     report_failures(app, fetched)
     for line in (*(f"{m.digest}: {m.error}" for m in made if m.error), *delivered.errors):
         click.echo(line, err=True)
+    held = [f"{m.edition}: held: {m.held}; 'digestbot deliveries release'" for m in made if m.held]
+    for line in held:
+        click.echo(line, err=True)
     if bounced.error:
         click.echo(f"bounces: {bounced.error}", err=True)
     well = all(f.is_well for f in fetched) and not any(m.error for m in made) and delivered.is_well
-    return 0 if well and not bounced.error else 1
+    return 0 if well and not bounced.error and not held else 1
 
 
 def _fetch(
@@ -101,6 +104,7 @@ def _facts(
                 "papers": m.papers,
                 "omitted": m.omitted,
                 "deliveries": m.deliveries,
+                "held": m.held,
                 "note": m.note,
                 "error": m.error,
             }

@@ -12,7 +12,7 @@ Every step goes on after a mistake as far as it can, so that one run shows them 
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 
 from digestbot.addresses import check_mailbox
 from digestbot.bounces import BouncesSettings
+from digestbot.brakes import BrakeSettings
 from digestbot.config.interpolation import Filled, interpolate
 from digestbot.config.messages import Sight, did_you_mean, flaws, unknown
 from digestbot.config.reading import read_yaml
@@ -152,6 +153,7 @@ class _Draft:
         self._sources: dict[str, Options] = {}
         self._smtp: SmtpSettings | None = None
         self._slack: SlackSettings | None = None
+        self._brakes = BrakeSettings()
         self._bounces: BouncesSettings | None = None
         self._digests: dict[str, DigestKeys] = {}
         self.flaws: list[Flaw] = []
@@ -169,6 +171,9 @@ class _Draft:
             self._check_smtp()
         if self._at("slack") is not None:
             self._slack = self._checked(SlackSettings, ("slack",))
+        if self._at("brakes") is not None:
+            self._brakes = self._checked(BrakeSettings, ("brakes",)) or self._brakes
+            self._check_brakes()
         if self._at("bounces") is not None:
             self._bounces = self._checked(BouncesSettings, ("bounces",))
             self._check_bounces()
@@ -193,6 +198,7 @@ class _Draft:
             sources=MappingProxyType(self._sources),
             smtp=self._smtp_from_here(),
             slack=self._slack,
+            brakes=self._brakes,
             bounces=self._bounces_from_here(),
             digests=MappingProxyType(digests),
             webhooks=MappingProxyType(_webhooks(entries)),
@@ -286,6 +292,11 @@ class _Draft:
             self._flaw(("smtp", "envelope_from"), message)
         if isinstance(secret, str) and 0 < len(secret) < MIN_SECRET:
             self._flaw(("smtp", "secret"), f"smtp.secret must have {MIN_SECRET} characters or more")
+
+    def _check_brakes(self) -> None:
+        for each in fields(self._brakes):
+            if getattr(self._brakes, each.name) < 0:
+                self._flaw(("brakes", each.name), f"brakes.{each.name} must be 0 or more")
 
     def _check_bounces(self) -> None:
         """One mailbox, and mails whose bounces can be told from forgeries."""
@@ -388,6 +399,7 @@ class _Draft:
             theme=keys.theme,
             language=keys.language or top.language,
             exports=tuple(dict.fromkeys(Form(name) for name in keys.exports)),
+            expires=keys.expires,
             destinations=tuple(dict.fromkeys(destinations)),
         )
 

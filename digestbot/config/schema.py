@@ -24,6 +24,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from digestbot.addresses import check_address
 from digestbot.bounces import BouncesSettings
+from digestbot.brakes import BrakeSettings
 from digestbot.config import filter_schema
 from digestbot.config.messages import DiscreetError
 from digestbot.config.where import Steps
@@ -228,6 +229,9 @@ class DigestKeys:
     """Papers of one edition at most; what falls out is counted in it."""
     when_empty: Literal["skip", "send"] = "skip"
     """`skip` sends nothing when nothing matches, `send` says so."""
+    expires: timedelta = timedelta(days=7)
+    """What is not sent by then is no news any more: it waits for you to release it. Does not hold
+    for folders."""
     theme: Theme = Theme.DEFAULT
     """How much of each paper is shown: `default`, `compact` (titles) or `full` (long abstracts)."""
     exports: tuple[Literal["markdown", "bibtex", "ris", "atom"], ...] = ()
@@ -262,6 +266,8 @@ class FileKeys:
     """The mail server that takes the digests; needed for `email`."""
     slack: Annotated[Any, _schema_of("SlackSettings", "null")] = None
     """Your Slack app; needed for `slack`."""
+    brakes: Annotated[Any, _schema_of("BrakeSettings", "null")] = None
+    """What is too much, so that it waits for you or for tomorrow."""
     bounces: Annotated[Any, _schema_of("BouncesSettings", "null")] = None
     """Where bounces and complaints arrive; needs a `{token}` in `smtp.envelope_from`."""
     digests: dict[Name, Annotated[Any, _schema_of("DigestKeys")]]
@@ -351,7 +357,7 @@ def json_schema() -> dict[str, Any]:
     and schedules are only texts to it, and ``${NAME}`` may stand for a number.
     """
     definitions: dict[str, Any] = {"Source": {"oneOf": [_of_source(kind) for kind in REGISTRY]}}
-    for kind in (SmtpSettings, SlackSettings, BouncesSettings, DigestKeys):
+    for kind in (SmtpSettings, SlackSettings, BrakeSettings, BouncesSettings, DigestKeys):
         definitions |= _definitions(kind)
     file = _definitions(FileKeys)["FileKeys"]
     return {

@@ -4,11 +4,13 @@ The checked config: frozen values, no YAML and no pydantic. Begin at `Config`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from digestbot.bounces import BouncesSettings
+from digestbot.brakes import BrakeSettings
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.filters import Filter
 from digestbot.model import AnnounceType, Destination, Form, Theme
@@ -38,6 +40,8 @@ class DigestConfig:
     """Of its own words, one of `digestbot.render.languages`."""
     exports: tuple[Form, ...]
     """Some of `digestbot.model.EXPORTS`, written into folders beside what always is."""
+    expires: timedelta
+    """How long an edition is news."""
     destinations: tuple[Destination, ...]
     """In the order of the config, each once; a folder's address is an absolute path."""
 
@@ -60,6 +64,7 @@ class Config:
     sources: Mapping[str, Options]
     smtp: SmtpSettings | None
     slack: SlackSettings | None
+    brakes: BrakeSettings
     bounces: BouncesSettings | None
     """Its folder and its file of authorities are absolute paths."""
     digests: Mapping[str, DigestConfig]

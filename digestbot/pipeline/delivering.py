@@ -15,6 +15,7 @@ from functools import partial
 from random import Random
 from typing import Protocol
 
+from digestbot.brakes import day_of
 from digestbot.config import Config
 from digestbot.deliver import Checkpoint, Sender, open_sender
 from digestbot.deliver.retry import Dead, Retry, StopAll, Unknown, decide
@@ -29,7 +30,7 @@ from digestbot.errors import (
 )
 from digestbot.model import Delivery, DestinationKind
 from digestbot.pipeline.letters import Letters
-from digestbot.store import Store
+from digestbot.store import Cap, Store
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +124,14 @@ class _StoreCheckpoint(Checkpoint):
         )
 
 
+def _cap(config: Config, now: datetime) -> Cap | None:
+    """How many deliveries one destination gets today."""
+    if not config.brakes.per_day:
+        return None
+    day = day_of(now, config.timezone)
+    return Cap(per_day=config.brakes.per_day, day=day.name, next_at=day.next_at)
+
+
 class _Run:
     """One call of `deliver`: its senders, its counts, the kinds that it has given up."""
 
@@ -161,7 +170,10 @@ class _Run:
 
     def _claim(self, kinds: Collection[DestinationKind]) -> tuple[Delivery, ...]:
         """What is due; at the end, alone, what others have died of."""
-        claim = partial(self._store.outbox.claim, self._clock(), lease_s=LEASE_S, kinds=kinds)
+        now = self._clock()
+        claim = partial(
+            self._store.outbox.claim, now, lease_s=LEASE_S, kinds=kinds, cap=_cap(self._config, now)
+        )
         return claim(limit=CLAIM) or claim(limit=1, suspects=True)
 
     async def _renew(self, held: Mapping[int, int]) -> None:

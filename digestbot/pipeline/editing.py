@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from digestbot.brakes import BrakeSettings, flood
 from digestbot.config import Config, DigestConfig
 from digestbot.editions import Selection, cover, select
 from digestbot.errors import DigestbotError, StoreError, UsageError
@@ -41,6 +42,8 @@ class EditionMade:
     papers: int = 0
     omitted: int = 0
     deliveries: int = 0
+    held: str | None = None
+    """Why its deliveries wait for a person; None if they do not."""
     note: str | None = None
     """Why there is no edition, if that is not for want of a match."""
     error: str | None = None
@@ -184,6 +187,7 @@ def _make(
     context = render_context(config, templates, digest, next_edition_at=next_due_at)
     bodies = frozen_bodies(config, edition, context, digest.exports)
     confirmed = store.subscriptions.confirmed(digest.name)
+    brake = _Brake(config.brakes)
     edition_id = store.editions.record(
         digest.name,
         edition,
@@ -193,6 +197,8 @@ def _make(
         next_due_at,
         now,
         message_domain=message_domain(config),
+        expires_at=now + digest.expires,
+        brake=brake,
     )
     if edition_id is None:
         # Another process was first, and its edition is as good as ours; or the slot had its edition
@@ -206,7 +212,20 @@ def _make(
         papers=len(edition.papers),
         omitted=edition.omitted,
         deliveries=len(confirmed),
+        held=brake.reason,
     )
+
+
+@dataclass(slots=True)
+class _Brake:
+    """Asked by the store in the midst of its transaction; remembers what it said."""
+
+    settings: BrakeSettings
+    reason: str | None = None
+
+    def __call__(self, today: int, days: Sequence[int]) -> str | None:
+        self.reason = flood(self.settings, today, days)
+        return self.reason
 
 
 def _slot(digest: DigestConfig, now: datetime, force: bool) -> str:

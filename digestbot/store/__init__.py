@@ -27,13 +27,14 @@ from digestbot.store.database import Database, read_url
 from digestbot.store.digests import Digests
 from digestbot.store.editions import Editions, Envelope
 from digestbot.store.opening import bring_to_head
-from digestbot.store.outbox import Outbox
+from digestbot.store.outbox import FOR_A_PERSON, Outbox
 from digestbot.store.papers import Papers
 from digestbot.store.sources import Sources
 from digestbot.store.subscriptions import Subscriptions
 from digestbot.store.tables import PassStatus
 from digestbot.store.values import (
     Attempt,
+    Cap,
     DigestState,
     EditionSummary,
     Ingested,
@@ -45,7 +46,9 @@ from digestbot.store.values import (
 )
 
 __all__ = [
+    "FOR_A_PERSON",
     "Attempt",
+    "Cap",
     "DigestState",
     "EditionSummary",
     "Envelope",

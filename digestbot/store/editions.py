@@ -2,8 +2,8 @@
 Editions: made once, together with their deliveries, and never changed afterwards.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
@@ -21,7 +21,14 @@ from digestbot.model import (
 from digestbot.store import renditions
 from digestbot.store.database import Database, chunks
 from digestbot.store.papers import PAPER_COLUMNS, to_paper, versions_before
-from digestbot.store.tables import deliveries, digests, edition_papers, editions, papers
+from digestbot.store.tables import (
+    deliveries,
+    digests,
+    edition_papers,
+    editions,
+    papers,
+    volumes,
+)
 from digestbot.store.values import (
     EditionSummary,
     coverage_from_json,
@@ -30,6 +37,10 @@ from digestbot.store.values import (
     matches_to_json,
 )
 
+Brake = Callable[[int, Sequence[int]], str | None]
+"""Why the deliveries wait for a person, by those made today and on the days before; or None."""
+HISTORY = timedelta(days=30)
+"""The days that a `Brake` is told of."""
 Envelope = tuple[Destination, int | None]
 """Where to, and for which subscription if for one."""
 
@@ -51,6 +62,8 @@ class Editions:
         now: datetime,
         *,
         message_domain: str,
+        expires_at: datetime | None = None,
+        brake: Brake = lambda today, days: None,
     ) -> int | None:
         """
         Keep the edition, queue its deliveries and move the digest on, all or nothing.
@@ -64,6 +77,8 @@ class Editions:
             next_due_at: When the digest is due next.
             now: When the deliveries are made; also the Date of their messages.
             message_domain: The right side of their Message-IDs, see `outbox.message_id`.
+            expires_at: What is not sent by then waits for a person; None: it never gets old.
+            brake: Asked within the transaction whether they all wait for a person.
 
         Returns:
             The edition's key; None if another process was first: the cursor has moved, or the slot
@@ -74,11 +89,26 @@ class Editions:
             if digest_id is None or _has_slot(connection, digest_id, edition.slot):
                 connection.rollback()
                 return None
-            edition_id = _insert_edition(connection, digest_id, edition, message_domain)
+            edition_id = _insert_edition(connection, digest_id, edition, message_domain, expires_at)
             _insert_papers(connection, digest_id, edition_id, edition.papers, omitted)
             renditions.keep(self._database, connection, edition_id, bodies)
-            _insert_deliveries(connection, edition_id, destinations, now)
+            envelopes = _once(destinations)
+            reason = self._held(connection, len(envelopes), now, brake)
+            _insert_deliveries(connection, edition_id, envelopes, now, reason)
             return edition_id
+
+    def _held(self, connection: Connection, added: int, now: datetime, brake: Brake) -> str | None:
+        """Count *added* deliveries in, and the reason for which they are held, if they are."""
+        if not added:
+            return None
+        today, first = (day.date().isoformat() for day in (now, now - HISTORY))
+        count = self._database.insert(volumes).values(day=today, deliveries=added)
+        count = count.on_conflict_do_update(
+            index_elements=["day"], set_={"deliveries": volumes.c.deliveries + added}
+        )
+        total = connection.execute(count.returning(volumes.c.deliveries)).scalar_one()
+        before = select(volumes.c.deliveries).where(volumes.c.day >= first, volumes.c.day < today)
+        return brake(total, connection.execute(before).scalars().all())
 
     def advance(
         self, digest: str, from_seq: int, to_seq: int, next_due_at: datetime | None
@@ -186,7 +216,11 @@ def _has_slot(connection: Connection, digest_id: int, slot: str) -> bool:
 
 
 def _insert_edition(
-    connection: Connection, digest_id: int, edition: Edition, message_domain: str
+    connection: Connection,
+    digest_id: int,
+    edition: Edition,
+    message_domain: str,
+    expires_at: datetime | None,
 ) -> int:
     row = {
         "digest_id": digest_id,
@@ -201,6 +235,7 @@ def _insert_edition(
         "considered": edition.considered,
         "coverage": coverage_to_json(edition.coverage),
         "message_domain": message_domain,
+        "expires_at": expires_at,
     }
     made = connection.execute(insert(editions).values(row).returning(editions.c.id))
     key: int = made.scalar_one()
@@ -236,27 +271,38 @@ def _insert_papers(
         connection.execute(insert(edition_papers), rows)
 
 
+def _once(envelopes: Sequence[Envelope]) -> Mapping[Destination, int | None]:
+    """The subscription of each destination, the first one if it has several."""
+    first: dict[Destination, int | None] = {}
+    for destination, subscription_id in envelopes:
+        first.setdefault(destination, subscription_id)
+    return first
+
+
 def _insert_deliveries(
-    connection: Connection, edition_id: int, envelopes: Sequence[Envelope], now: datetime
+    connection: Connection,
+    edition_id: int,
+    envelopes: Mapping[Destination, int | None],
+    now: datetime,
+    held: str | None,
 ) -> None:
-    first: dict[Destination, Envelope] = {}
-    for envelope in envelopes:
-        first.setdefault(envelope[0], envelope)
+    """Queue them, or hold them for a person, for the reason *held*."""
     rows: list[dict[str, Any]] = [
         {
             "edition_id": edition_id,
             "subscription_id": subscription_id,
             "kind": destination.kind,
             "address": destination.address,
-            "state": DeliveryState.QUEUED,
+            "state": DeliveryState.QUEUED if held is None else DeliveryState.HELD,
             "attempts": 0,
             "created_at": now,
-            "next_at": now,
+            "next_at": now if held is None else None,
+            "last_error": held,
             "acknowledged": [],
             "lost": 0,
             "doubts": 0,
         }
-        for destination, subscription_id in first.values()
+        for destination, subscription_id in envelopes.items()
     ]
     if rows:
         connection.execute(insert(deliveries), rows)

@@ -8,13 +8,14 @@ The outbox: every delivery, its state, and who holds it until when.
       │                 │ └──claim── retrying ◄──┤ retry
       │                 │               ▲        ├─────► dead
       │                 └───retry───────┘        └─────► unknown
-      └──requeue── retrying, dead, unknown, quarantined, cancelled
+      └──requeue── retrying, dead, unknown, quarantined, held, cancelled
 
 What was claimed and not begun is given back. ``sending`` can end like ``data_done``; what waits can
-be cancelled. A holder that dies leaves a lease that ends: `Outbox.recover` then tells "surely not
-delivered" from "perhaps". Each transition is one method that asks for the state it comes from and
-refuses any other, by False or, where sending on would do harm, by `LeaseLost`. Those of a holder
-are `Mark` values, of which `Outbox.mark` commits any number in one transaction.
+be cancelled, or held for a person, by `Editions.record` or by the claim. A holder that dies leaves
+a lease that ends: `Outbox.recover` then tells "surely not delivered" from "perhaps". Each
+transition is one method that asks for the state it comes from and refuses any other, by False or,
+where sending on would do harm, by `LeaseLost`. Those of a holder are `Mark` values, of which
+`Outbox.mark` commits any number in one transaction.
 """
 
 from collections import defaultdict
@@ -23,7 +24,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, Row, Select, bindparam, case, func, insert, select, text, update
 
 from digestbot.addresses import make_message_id
 from digestbot.errors import LeaseLost
@@ -37,6 +38,7 @@ from digestbot.model import (
 from digestbot.store.database import CHUNK, Database, chunks
 from digestbot.store.tables import (
     NOT_SENT,
+    days,
     deliveries,
     delivery_attempts,
     digests,
@@ -44,29 +46,32 @@ from digestbot.store.tables import (
     subscriptions,
     suppressions,
 )
-from digestbot.store.values import Attempt, Mark, Recovered
+from digestbot.store.values import Attempt, Cap, Mark, Recovered
 
 _S = DeliveryState
 
-HELD: Final = frozenset({_S.SENDING, _S.DATA_DONE})
+LEASED: Final = frozenset({_S.SENDING, _S.DATA_DONE})
 WAITING: Final = frozenset({_S.QUEUED, _S.RETRYING})
 FAILED: Final = frozenset({_S.RETRYING, _S.DEAD, _S.UNKNOWN})
 """How an attempt of a living holder may end that has not succeeded."""
 
 FROM: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
-    _S.QUEUED: frozenset({_S.RETRYING, _S.DEAD, _S.UNKNOWN, _S.QUARANTINED, _S.CANCELLED}),
+    _S.QUEUED: frozenset({_S.RETRYING, _S.DEAD, _S.UNKNOWN, _S.QUARANTINED, _S.HELD, _S.CANCELLED}),
     # From data_done when the server has confirmed one of several messages.
     _S.SENDING: WAITING | {_S.SENDING, _S.DATA_DONE},
     # From data_done when one message is tried again in another form.
-    _S.DATA_DONE: HELD,
-    _S.SENT: HELD,
-    _S.RETRYING: HELD,
-    _S.DEAD: HELD,
-    _S.UNKNOWN: HELD,
+    _S.DATA_DONE: LEASED,
+    _S.SENT: LEASED,
+    _S.RETRYING: LEASED,
+    _S.DEAD: LEASED,
+    _S.UNKNOWN: LEASED,
     _S.QUARANTINED: frozenset({_S.SENDING}),
-    _S.CANCELLED: WAITING | {_S.DEAD, _S.UNKNOWN, _S.QUARANTINED},
+    _S.HELD: WAITING,
+    _S.CANCELLED: WAITING | {_S.DEAD, _S.UNKNOWN, _S.QUARANTINED, _S.HELD},
 }
 """The states that each state may be entered from."""
+FOR_A_PERSON: Final = frozenset({_S.QUARANTINED, _S.HELD})
+"""What a person has to release."""
 
 MAX_LOST: Final = 3
 """After so many holders that died while sending, the delivery is quarantined."""
@@ -97,13 +102,15 @@ class Outbox:
         kinds: Collection[DestinationKind] | None = None,
         edition_ids: Collection[int] | None = None,
         suspects: bool = False,
+        cap: Cap | None = None,
     ) -> tuple[Delivery, ...]:
         """
         Take deliveries that are due: they are ``sending`` and the caller's until the lease ends.
 
         No two callers get the same one. What may not be sent any more, because its address is
-        suppressed or its subscription is not confirmed, is cancelled on the way; so fewer than
-        *limit*, none included, means that no more is due.
+        suppressed or its subscription is not confirmed, is cancelled on the way; what is too old
+        is held for a person, what is beyond *cap* waits for its next day. So fewer than *limit*,
+        none included, means that no more is due.
 
         Args:
             now: What is due, and when the attempts begin.
@@ -112,6 +119,7 @@ class Outbox:
             kinds: Only these; None for all.
             edition_ids: Only of these editions; None for all.
             suspects: Only those that `SUSPECT` holders died of, instead of all others.
+            cap: How many one destination gets a day, folders excepted; None for any number.
         """
         claimed: tuple[Delivery, ...] = ()
         with self._database.write() as connection:
@@ -123,7 +131,9 @@ class Outbox:
                     rows = _due(connection, query)
                     if not rows:
                         break
-                    good = _cancel_unwanted(connection, rows)
+                    good = _hold_back_old(connection, _cancel_unwanted(connection, rows), now)
+                    if cap is not None and kind is not DestinationKind.FOLDER:
+                        good = self._within_cap(connection, good, cap)
                     claimed += _hold(connection, good, now, now + timedelta(seconds=lease_s))
         return claimed
 
@@ -243,17 +253,25 @@ class Outbox:
         ids: Collection[int],
         now: datetime,
         *,
-        states: Collection[DeliveryState] = FROM[_S.QUEUED],
+        states: Collection[DeliveryState] = FROM[_S.QUEUED] - {_S.HELD},
     ) -> int:
         """
-        Try those again now that failed, for good or for the time being; gives how many.
+        Send those after all that failed or that wait for a person; gives how many.
+
+        It is a person's word: they are not held again for their age.
 
         Args:
             ids: These, as far as they are in one of *states*.
             now: When they are due.
-            states: By default all that may be queued again.
+            states: By default all that may be queued again, but for what is held.
         """
-        fresh = {"state": _S.QUEUED, "next_at": now, "lost": 0, "doubts": 0}
+        fresh = {
+            "state": _S.QUEUED,
+            "next_at": now,
+            "lost": 0,
+            "doubts": 0,
+            "released_at": now,
+        }
         failed = deliveries.c.state.in_(sorted(FROM[_S.QUEUED].intersection(states)))
         count = 0
         with self._database.write() as connection:
@@ -261,6 +279,36 @@ class Outbox:
                 change = update(deliveries).where(deliveries.c.id.in_(some), failed)
                 count += connection.execute(change.values(fresh)).rowcount
         return count
+
+    def _within_cap(
+        self, connection: Connection, rows: Sequence[Row[Any]], cap: Cap
+    ) -> list[Row[Any]]:
+        """
+        Those of *rows* that their destination may have today; the others wait for the next day.
+
+        A delivery counts on the day of its first attempt. Each count is one statement that leaves
+        the row locked, so that two claims at once do not both take the last place.
+        """
+        first: defaultdict[str, list[Row[Any]]] = defaultdict(list)
+        for row in rows:
+            if row.attempts == 0:
+                first[row.address.lower()].append(row)
+        beyond: list[Row[Any]] = []
+        for address, waiting in sorted(first.items()):
+            counts = {"kind": waiting[0].kind, "address": address, "day": cap.day}
+            added = len(waiting)
+            again = case((days.c.day == cap.day, days.c.deliveries + added), else_=added)
+            upsert = self._database.insert(days).values(**counts, deliveries=added)
+            upsert = upsert.on_conflict_do_update(
+                index_elements=["kind", "address"], set_={"day": cap.day, "deliveries": again}
+            )
+            total = connection.execute(upsert.returning(days.c.deliveries)).scalar_one()
+            beyond += waiting[max(0, cap.per_day - (total - added)) :]
+        words = f"the destination had its {cap.per_day} of {cap.day}: waits for the next day"
+        waits = {"next_at": cap.next_at, "last_error": words}
+        _update(connection, ({"key": row.id, **waits} for row in beyond))
+        late = {row.id for row in beyond}
+        return [row for row in rows if row.id not in late]
 
     def recover(self, now: datetime) -> Recovered:
         """
@@ -341,7 +389,7 @@ class Outbox:
         at = (row.begun_at or row.sent_at) if row else None
         if row is None or at is None:
             return failed
-        outcome = _S.SENDING if row.state in HELD else _S.SENT
+        outcome = _S.SENDING if row.state in LEASED else _S.SENT
         return (*failed, Attempt(attempt=row.attempts, at=at, outcome=outcome))
 
     def counts(self) -> Mapping[DeliveryState, int]:
@@ -397,6 +445,7 @@ def _loaded() -> Select[Any]:
             editions.c.number,
             editions.c.message_domain,
             editions.c.created_at.label("edition_at"),
+            editions.c.expires_at,
             digests.c.name.label("digest"),
             subscriptions.c.state.label("subscription_state"),
         )
@@ -451,6 +500,30 @@ def _cancel_unwanted(connection: Connection, rows: Sequence[Row[Any]]) -> list[R
         else:
             good.append(row)
     return good
+
+
+def _hold_back_old(
+    connection: Connection, rows: Sequence[Row[Any]], now: datetime
+) -> list[Row[Any]]:
+    """Those of *rows* that are still news, or that a person has released; the others are held."""
+    old = [row for row in rows if _is_old(row, now)]
+    values = {"state": _S.HELD, "next_at": None}
+    _update(
+        connection,
+        (
+            {"key": row.id, **values, "last_error": f"of {row.edition_at:%Y-%m-%d}: waits for you"}
+            for row in old
+        ),
+    )
+    held = {row.id for row in old}
+    return [row for row in rows if row.id not in held]
+
+
+def _is_old(row: Row[Any], now: datetime) -> bool:
+    """Folders have no readers whom old news would disturb."""
+    if row.expires_at is None or row.released_at or row.kind is DestinationKind.FOLDER:
+        return False
+    return bool(row.expires_at <= now)
 
 
 def _suppression_reasons(connection: Connection, addresses: Sequence[str]) -> dict[str, str]:
@@ -515,7 +588,7 @@ def _held(connection: Connection, held: Mapping[int, int]) -> list[Row[Any]]:
     return [
         row
         for row in _rows(connection, sorted(held)).values()
-        if row.state in HELD and row.attempts == held[row.id]
+        if row.state in LEASED and row.attempts == held[row.id]
     ]
 
 
@@ -569,7 +642,7 @@ def _may_be_made(mark: Mark, row: Row[Any] | None) -> bool:
         return False
     if mark.to is _S.DATA_DONE:
         return mark.at is not None and row.lease_until > mark.at
-    return mark.to is not _S.SENDING or row.state in HELD
+    return mark.to is not _S.SENDING or row.state in LEASED
 
 
 def _values(mark: Mark, row: Row[Any]) -> dict[str, Any]:

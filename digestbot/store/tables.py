@@ -311,6 +311,8 @@ editions = Table(
     Column("coverage", StoredJson, nullable=False),
     # The right side of its Message-IDs; all else that they are made of stands here, too.
     Column("message_domain", StoredText, nullable=False),
+    # What is not sent by then waits for a person.
+    Column("expires_at", UtcDateTime),
     UniqueConstraint("digest_id", "slot"),
     UniqueConstraint("digest_id", "number"),
 )
@@ -412,6 +414,8 @@ deliveries = Table(
     # Leases that ended while sending, and while the outcome was in doubt (data_done).
     Column("lost", Integer, nullable=False),
     Column("doubts", Integer, nullable=False),
+    # When a person said that it is to be sent after all.
+    Column("released_at", ShortUtcDateTime),
     UniqueConstraint("edition_id", "kind", "address"),
     CheckConstraint("(next_at IS NOT NULL) = (state IN ('queued', 'retrying'))", name="waiting"),
     CheckConstraint("(lease_until IS NOT NULL) = (state IN ('sending', 'data_done'))", name="held"),
@@ -431,6 +435,24 @@ delivery_attempts = Table(
     Column("outcome", _enum(DeliveryState, "outcome"), nullable=False),
     Column("code", StoredText),
     Column("error", StoredText),
+)
+
+# Deliveries made on each day (UTC), so that a day can be told from a usual one.
+volumes = Table(
+    "volumes",
+    metadata,
+    Column("day", StoredText, primary_key=True),
+    Column("deliveries", Integer, nullable=False),
+)
+
+# Deliveries to each destination on the last day that it had any; only where a day has a cap.
+days = Table(
+    "days",
+    metadata,
+    Column("kind", _enum(DestinationKind, "kind"), primary_key=True),
+    Column("address", StoredText, primary_key=True),
+    Column("day", StoredText, nullable=False),
+    Column("deliveries", Integer, nullable=False),
 )
 
 # What came back. The address is that of the delivery, as `suppressions` has it: a report may name

@@ -149,6 +149,17 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cap:
+    """How many deliveries one destination gets on one day."""
+
+    per_day: int
+    day: str
+    """The day that it is, by any name that no other day has."""
+    next_at: datetime
+    """When the next day begins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
     """What became of the deliveries whose holder died."""
 

@@ -146,7 +146,7 @@ def test_what_its_processes_died_of_waits_until_it_is_released(
     assert not smtp.messages
     one = bot("deliveries", "release", "1", "99", at=at)
     assert (one.code, one.out) == (1, "1 queued again\n")
-    assert "1 left as they are: not quarantined" in one.err
+    assert "1 left as they are: neither held nor quarantined" in one.err
     rest = bot("deliveries", "release", at=at)
     assert (rest.code, rest.out) == (0, "1 queued again\n")
     assert bot("run", at=at).code == 0

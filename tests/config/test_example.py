@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from digestbot.bounces import BouncesSettings
+from digestbot.brakes import BrakeSettings
 from digestbot.config import load_config
 from digestbot.config.initial import Answers, initial_config
 from digestbot.config.schema import DeliverTo, DigestKeys, FileKeys
@@ -50,6 +51,7 @@ def test_the_example_begins_with_the_least_that_works(tmp_path: Path) -> None:
         SmtpSettings,
         SlackSettings,
         BouncesSettings,
+        BrakeSettings,
         *REGISTRY.values(),
     ],
     ids=lambda kind: kind.__name__,

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from digestbot.brakes import BrakeSettings
 from digestbot.config import Config
 from digestbot.deliver.smtp import SmtpSender, SmtpSettings
 from digestbot.errors import DeliveryError, PermanentFailure, TransientFailure
@@ -113,6 +114,7 @@ def config(house: Path, smtp: SmtpSettings) -> Config:
         templates=None,
         sources={},
         smtp=smtp,
+        brakes=BrakeSettings(),
         bounces=None,
         slack=None,
         digests={},

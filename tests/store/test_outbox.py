@@ -11,7 +11,15 @@ from digestbot.errors import LeaseLost
 from digestbot.model import Delivery, DeliveryState, Destination, DestinationKind, Origin
 from digestbot.model import SubscriptionState as Subscribed
 from digestbot.store import Mark, Recovered, Store
-from digestbot.store.outbox import FROM, HELD, MAX_LOST, SUSPECT, WAITING, after_lost_lease
+from digestbot.store.outbox import (
+    FOR_A_PERSON,
+    FROM,
+    LEASED,
+    MAX_LOST,
+    SUSPECT,
+    WAITING,
+    after_lost_lease,
+)
 from digestbot.store.tables import deliveries, delivery_attempts
 from tests.store.samples import DAY, MINUTE, NOW, mail, queue, register
 
@@ -168,10 +176,13 @@ STEPS: dict[str, tuple[DeliveryState, Step]] = {
     "unknown": (S.UNKNOWN, lambda s, key: s.outbox.unknown(key, "the link broke")),
     "cancel": (S.CANCELLED, lambda s, key: s.outbox.cancel(key, "not wanted")),
     "requeue": (S.QUEUED, lambda s, key: s.outbox.requeue([key], NOW) == 1),
+    "release": (S.QUEUED, lambda s, key: s.outbox.requeue([key], NOW, states=FOR_A_PERSON) == 1),
     "give_back": (S.QUEUED, lambda s, key: s.outbox.give_back({key: 1}, NOW) == 1),
 }
 ENTERED: dict[str, frozenset[DeliveryState]] = {
-    "acknowledge": HELD,
+    "acknowledge": LEASED,
+    "requeue": FROM[S.QUEUED] - {S.HELD},
+    "release": FOR_A_PERSON,
     "give_back": frozenset({S.SENDING}),
 }
 
@@ -182,8 +193,8 @@ def force(store: Store, delivery_id: int, to: DeliveryState) -> None:
         "state": to,
         "attempts": 1,
         "next_at": NOW if to in WAITING else None,
-        "lease_until": NOW + DAY if to in HELD else None,
-        "begun_at": NOW if to in HELD else None,
+        "lease_until": NOW + DAY if to in LEASED else None,
+        "begun_at": NOW if to in LEASED else None,
     }
     with store._database.write() as connection:
         connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(values))
@@ -209,9 +220,9 @@ def test_a_step_is_taken_from_the_states_it_may_be_and_no_other(store: Store, st
             assert got(store, key) == unchanged
 
 
-def test_every_state_is_entered_by_a_step_but_for_the_one_that_recovery_gives() -> None:
+def test_every_state_is_entered_by_a_step_but_for_those_that_wait_for_a_person() -> None:
     assert set(FROM) == set(DeliveryState)
-    assert set(DeliveryState) - {to for to, _ in STEPS.values()} == {S.QUARANTINED}
+    assert set(DeliveryState) - {to for to, _ in STEPS.values()} == FOR_A_PERSON
 
 
 def test_an_unknown_delivery_takes_no_step(store: Store) -> None:

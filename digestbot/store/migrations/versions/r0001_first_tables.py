@@ -181,6 +181,7 @@ def upgrade() -> None:
         sa.Column("considered", sa.Integer(), nullable=False),
         sa.Column("coverage", sa.Text(), nullable=False),
         sa.Column("message_domain", sa.Text(), nullable=False),
+        sa.Column("expires_at", MOMENT, nullable=True),
         sa.ForeignKeyConstraint(["digest_id"], ["digests.id"], name=op.f("fk_editions_digest_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_editions")),
         sa.UniqueConstraint("digest_id", "number", name=op.f("uq_editions_digest_id_number")),
@@ -205,6 +206,7 @@ def upgrade() -> None:
                 "dead",
                 "unknown",
                 "quarantined",
+                "held",
                 "cancelled",
             ),
             nullable=False,
@@ -221,6 +223,7 @@ def upgrade() -> None:
         sa.Column("receipt", sa.Text(), nullable=True),
         sa.Column("lost", sa.Integer(), nullable=False),
         sa.Column("doubts", sa.Integer(), nullable=False),
+        sa.Column("released_at", SHORT_MOMENT, nullable=True),
         sa.CheckConstraint(
             "(begun_at IS NOT NULL) = (lease_until IS NOT NULL)",
             name=op.f("ck_deliveries_begun"),
@@ -355,6 +358,7 @@ def upgrade() -> None:
                 "dead",
                 "unknown",
                 "quarantined",
+                "held",
                 "cancelled",
             ),
             nullable=False,
@@ -396,4 +400,18 @@ def upgrade() -> None:
         sa.Column("last_ok_at", MOMENT, nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_mailboxes")),
+    )
+    op.create_table(
+        "volumes",
+        sa.Column("day", sa.Text(), nullable=False),
+        sa.Column("deliveries", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("day", name=op.f("pk_volumes")),
+    )
+    op.create_table(
+        "days",
+        sa.Column("kind", _enum("kind", "email", "slack", "webhook", "folder"), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("day", sa.Text(), nullable=False),
+        sa.Column("deliveries", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "address", name=op.f("pk_days")),
     )

@@ -1,0 +1,67 @@
+"""What is too much, as tables, and when a day ends."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from digestbot.brakes import BrakeSettings, day_of, flood
+
+USUAL = (100, 120, 80, 100, 90)
+"""The median is 100."""
+
+
+@pytest.mark.parametrize(
+    ("today", "days", "is_too_much"),
+    [
+        (1001, USUAL, True),
+        (1000, USUAL, False),
+        (1001, (0, *USUAL, 0), True),
+        (1_000_000, USUAL[:4], False),
+        (1_000_000, (), False),
+        (500, (1, 1, 1, 1, 1), False),
+        (501, (1, 1, 1, 1, 1), True),
+        (50_000, (6000, 1, 1, 6000, 6000), False),
+    ],
+    ids=["more", "just", "idle-days", "few-days", "new", "small", "above-floor", "median"],
+)
+def test_a_flood_is_told_from_a_usual_day(
+    today: int, days: tuple[int, ...], is_too_much: bool
+) -> None:
+    assert (flood(BrakeSettings(), today, days) is not None) == is_too_much
+
+
+def test_the_reason_has_the_figures() -> None:
+    assert flood(BrakeSettings(), 2000, USUAL) == (
+        "2000 deliveries today, and 100 on a usual day: waits for you"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_too_much"),
+    [
+        (BrakeSettings(volume=0), False),
+        (BrakeSettings(volume=30), False),
+        (BrakeSettings(volume_floor=2000), False),
+        (BrakeSettings(volume_floor=0), True),
+    ],
+    ids=["off", "higher", "higher-floor", "no-floor"],
+)
+def test_the_owner_says_what_is_too_much(settings: BrakeSettings, is_too_much: bool) -> None:
+    assert (flood(settings, 2000, USUAL) is not None) == is_too_much
+
+
+@pytest.mark.parametrize(
+    ("now", "name", "next_at"),
+    [
+        ("2026-11-23T08:00", "2026-11-23", "2026-11-23T23:00"),
+        ("2026-11-23T23:30", "2026-11-24", "2026-11-24T23:00"),
+        ("2026-10-25T00:30", "2026-10-25", "2026-10-25T23:00"),
+        ("2026-03-29T00:30", "2026-03-29", "2026-03-29T22:00"),
+    ],
+    ids=["morning", "after-midnight", "of-25-hours", "of-23-hours"],
+)
+def test_a_day_is_one_of_the_owners(now: str, name: str, next_at: str) -> None:
+    moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
+    day = day_of(moment, ZoneInfo("Europe/Berlin"))
+    assert (day.name, day.next_at) == (name, datetime.fromisoformat(next_at).replace(tzinfo=UTC))
