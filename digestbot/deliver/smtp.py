@@ -1,41 +1,40 @@
 """
-One message to one mailbox over SMTP, step by step, so that every failure knows its phase.
+Mail over SMTP: the settings, the connections with TLS and login, and who goes next over which.
 
-Begin at `SmtpSender.send`; `classify` is the table of what each answer means.
+Begin at `SmtpSender.send`. `smtp_link` is one connection's dialogue, `smtp_answers` the table of
+what each answer means.
 """
 
 import asyncio
-import contextlib
 import logging
-import re
 import ssl
 from base64 import b64encode
-from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
+from functools import partial
+from itertools import islice
 from typing import ClassVar, Literal, TypeVar
 
 import aiosmtplib
-from aiosmtplib.protocol import SMTPProtocol
 
 from digestbot.addresses import check_address, check_mailbox
 from digestbot.deliver.dkim import DkimSettings, Signer, open_signer
 from digestbot.deliver.protocols import Checkpoint
 from digestbot.deliver.retry import UNKNOWN_CODE
+from digestbot.deliver.smtp_answers import POLICY, POLICY_MAX, Phase, broken, classify, refusal
+from digestbot.deliver.smtp_link import Envelope, Link, stuffed
 from digestbot.deliver.verp import TOKEN, bounce_address, token
 from digestbot.errors import (
     DeliveryError,
     InvalidAddress,
     Misconfigured,
     MissingExtra,
-    OutcomeUnknown,
     PermanentFailure,
-    TransientFailure,
 )
 from digestbot.model import Form, Letter, Receipt
-from digestbot.replies import DEAD_ADDRESS, enhanced_code, one_line
+from digestbot.replies import one_line
 from digestbot.secret import Secret
 
 log = logging.getLogger(__name__)
@@ -131,82 +130,6 @@ class SmtpSettings:
             raise Misconfigured(f'"smtp.{key}" is no address: {error}') from error
 
 
-class Phase(StrEnum):
-    """Where in the dialogue an answer came, or failed to come."""
-
-    CONNECT = "the connection"
-    HELLO = "EHLO"
-    STARTTLS = "STARTTLS"
-    LOGIN = "the login"
-    MAIL = "the sender"
-    RCPT = "the recipient"
-    DATA = "DATA"
-    DOT = "the message"
-    RESET = "RSET"
-
-
-_ABOUT_US = {Phase.CONNECT, Phase.HELLO, Phase.STARTTLS, Phase.LOGIN, Phase.MAIL}
-"""A final no here does not depend on the recipient."""
-_ABOUT_THE_MESSAGE = {"5.2.3", "5.3.4"}
-"""Too big, which MAIL with SIZE may already say (RFC 1870)."""
-_LOGIN_NEEDED_CODES = {530, 535}
-_LOGIN_NEEDED = {"5.7.8"}
-_ABOUT_OUR_NAME = {"5.7.30", "5.7.40", "5.7.509", "5.7.515"} | {f"5.7.{n}" for n in range(20, 28)}
-"""SPF, DKIM, DMARC and the reverse name of our server: RFC 7372, and what Google and Microsoft use
-beside; they hold for every message."""
-_POLICY = re.compile(r"5\d\d 5\.7\.\d+")
-POLICY_MAX = 3
-"""Deliveries in a row that a policy refused, until we take it for ours and not for a mailbox's."""
-_COME_BACK_CODES = {421, 450, 451}
-COME_BACK_S = 300.0
-"""Greylisting lets a message in after about five minutes, not before."""
-
-
-def classify(phase: Phase, code: int | None, enhanced: str | None, text: str) -> DeliveryError:
-    """
-    The error that an answer other than success amounts to.
-
-    The first digit of *code* decides, *enhanced* refines, and when they differ *code* is right
-    (RFC 5321 4.2.1, RFC 3463).
-
-    Args:
-        phase: What was asked.
-        code: The three digits; None if no answer came, in which case *text* says what happened.
-        enhanced: Such as ``5.1.1``, if the server gave one.
-        text: The server's words; made one line, cut, and rid of addresses.
-    """
-    if code is None or not 400 <= code <= 599:
-        return _no_answer(phase, code, text)
-    full_code = f"{code} {enhanced}" if enhanced else str(code)
-    message = f"the mail server refused {phase}: {code} {one_line(text)}"
-    if code < 500:
-        wait_s = COME_BACK_S if code in _COME_BACK_CODES else None
-        return TransientFailure(message, code=full_code, retry_after_s=wait_s)
-    if _is_ours(phase, code, enhanced):
-        return Misconfigured(f'{message}; check "smtp" in the config', code=full_code)
-    if _POLICY.match(full_code):
-        # "5.7.1" is said of a closed mailing list and of a blocked server alike: nothing is given
-        # up yet. `SmtpSender` tells them apart by what becomes of the next ones.
-        return TransientFailure(message, code=full_code)
-    return PermanentFailure(message, code=full_code, suppress=enhanced in DEAD_ADDRESS)
-
-
-def _no_answer(phase: Phase, code: int | None, text: str) -> DeliveryError:
-    """Lost, silent, or nonsense: only after the final dot may the message be in (RFC 1047)."""
-    said = one_line(text if code is None else f"{code} {text}")
-    if phase is Phase.DOT:
-        message = f"no usable answer to the whole message, it may have arrived: {said}"
-        return OutcomeUnknown(message, code=UNKNOWN_CODE)
-    return TransientFailure(f"the mail server gave no usable answer to {phase}: {said}")
-
-
-def _is_ours(phase: Phase, code: int, enhanced: str | None) -> bool:
-    if code in _LOGIN_NEEDED_CODES or enhanced in _LOGIN_NEEDED | _ABOUT_OUR_NAME:
-        return True
-    too_big = code == 552 or enhanced in _ABOUT_THE_MESSAGE
-    return phase in _ABOUT_US and not too_big
-
-
 class _Client(aiosmtplib.SMTP):
     """The library's client, except that a closed connection is gone at once."""
 
@@ -223,12 +146,38 @@ class _Client(aiosmtplib.SMTP):
             transport.abort()
 
 
-@dataclass(slots=True)
-class _Link:
-    """One open connection and how many messages it took."""
+@dataclass(slots=True, eq=False)
+class _Errand:
+    """One letter on its way, and who waits for the outcome."""
 
-    client: aiosmtplib.SMTP
-    messages: int = 0
+    envelope: Envelope
+    checkpoint: Checkpoint
+    outcome: "asyncio.Future[str]"
+    link: Link | None = None
+    """Over which it goes."""
+    follower: "_Errand | None" = None
+    """Whose commands went out behind its final dot."""
+
+    @property
+    def domain(self) -> str:
+        return self.envelope.recipient.rpartition("@")[2]
+
+    def drop_link(self) -> None:
+        if self.link is not None:
+            self.link.abort()
+
+    def leave(self, outcome: "asyncio.Future[str]") -> None:
+        """Nobody waits for it any more: it ends where it is."""
+        if outcome.cancelled():
+            self.drop_link()
+
+    def fail(self, error: Exception) -> None:
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
+
+    def succeed(self, answer: str) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(answer)
 
 
 class _Pace:
@@ -238,6 +187,11 @@ class _Pace:
         self._interval_s = 60 / per_minute if per_minute > 0 else 0.0
         self._sleep = sleep
         self._next_at = 0.0
+
+    @property
+    def is_free(self) -> bool:
+        """Nobody ever waits."""
+        return not self._interval_s
 
     async def turn(self) -> None:
         """Wait for the next free moment, which is then the caller's."""
@@ -251,24 +205,25 @@ class _Pace:
 
 class SmtpSender:
     """
-    Sends each letter to its one recipient; keeps a few connections open between letters.
+    Sends each letter to its one recipient, over a few connections that stay open between letters.
 
-    The dialogue is driven step by step, since the library's one call does not say whether a lost
-    link was lost before the final dot or after it.
+    Letters wait in a queue. Each connection has a task that takes the next one whose domain is not
+    busy enough, and begins it while the server still thinks about the one before.
     """
 
     forms: ClassVar[frozenset[Form]] = frozenset({Form.EML})
 
     def __init__(self, settings: SmtpSettings, *, sleep: Sleep = asyncio.sleep) -> None:
         self._settings = settings
-        self._slots = asyncio.Semaphore(max(1, settings.max_connections))
-        self._domains: defaultdict[str, asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(max(1, settings.domain_connections))
-        )
+        self._messages_max = max(1, settings.messages_per_connection)
         self._pace = _Pace(settings.per_minute, sleep)
         self._signer: Signer | None = None
         self._policy_refusals = 0
-        self._idle: list[_Link] = []
+        self._queue: deque[_Errand] = deque()
+        self._busy: Counter[str] = Counter()
+        """Errands under way, by the recipient's domain."""
+        self._workers: set[asyncio.Task[None]] = set()
+        self._idle: list[Link] = []
 
     async def send(self, letter: Letter, checkpoint: Checkpoint) -> Receipt:
         """
@@ -280,26 +235,148 @@ class SmtpSender:
         recipient = _recipient(letter)
         sender = self._settings.bounce_address(letter.delivery.id)
         message = await self._signed(letter.message)
-        # The domain first: who waits for its own domain must not keep others from a connection.
-        async with self._domains[recipient.rpartition("@")[2]], self._slots:
+        envelope = Envelope(
+            sender=sender, recipient=recipient, text=stuffed(message), size=len(message)
+        )
+        outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        errand = _Errand(envelope, checkpoint, outcome)
+        outcome.add_done_callback(errand.leave)
+        self._queue.append(errand)
+        self._call_workers()
+        return Receipt(detail=await outcome)
+
+    def _call_workers(self) -> None:
+        """One more connection for each errand that could be begun, as far as they are allowed."""
+        allowed = max(1, self._settings.max_connections) - len(self._workers)
+        ready = sum(1 for _ in islice(self._ready(), max(0, allowed)))
+        for _ in range(ready):
+            self._workers.add(asyncio.create_task(self._work()))
+
+    def _ready(self, freed: str | None = None) -> Iterator[_Errand]:
+        """The errands that nobody has begun and whose domain has a connection left, or *freed*."""
+        allowed = max(1, self._settings.domain_connections)
+        for errand in self._queue:
+            if self._busy[errand.domain] - (errand.domain == freed) < allowed:
+                yield errand
+
+    def _take(self, freed: str | None = None) -> _Errand | None:
+        """
+        The next errand, which is then the caller's; one whose sender has left is no more.
+
+        Args:
+            freed: The domain to which the caller's connection is just busy.
+        """
+        while (errand := next(self._ready(freed), None)) is not None:
+            self._queue.remove(errand)
+            if not errand.outcome.done():
+                self._busy[errand.domain] += 1
+                return errand
+        return None
+
+    async def _work(self) -> None:
+        """Carry errand after errand over one connection until none is waiting."""
+        link = self._idle.pop() if self._idle else None
+        errand = self._take()
+        try:
+            while errand is not None:
+                link = await self._carry(link, errand)
+                errand = errand.follower or self._take()
+                self._call_workers()
+        finally:
+            # Here and not when the task is done: between the two a letter would wait for nobody.
+            self._workers = {
+                worker for worker in self._workers if worker is not asyncio.current_task()
+            }
+        if link is not None:
+            self._idle.append(link)
+
+    async def _carry(self, link: Link | None, errand: _Errand) -> Link | None:
+        """
+        One errand from its introduction to the server's answer; its outcome is then settled.
+
+        Gives the link, if it may carry another one.
+        """
+        try:
+            link = await self._introduced(link, errand)
+            behind = partial(self._begin_behind, errand, link)
+            reply = await link.transfer(errand.envelope, errand.checkpoint, behind)
+            self._policy_refusals = 0
+            errand.succeed(f"{reply.code} {one_line(reply.text)}")
+        except DeliveryError as error:
+            # A refusal leaves the link in step; without an answer nothing is certain.
+            if error.code in {None, UNKNOWN_CODE}:
+                errand.drop_link()
+            errand.fail(self._weighed(error))
+        except Exception as error:  # of the checkpoint: the text is out, the dot must not follow
+            errand.drop_link()
+            errand.fail(error)
+        except asyncio.CancelledError:
+            errand.drop_link()
+            errand.outcome.cancel()
+            raise
+        finally:
+            self._busy[errand.domain] -= 1
+            link = errand.link
+            if link is not None and link.is_lost:
+                self._put_back(errand)
+                link = None
+        if link is None or errand.follower or link.messages < self._messages_max:
+            return link
+        await link.quit()
+        return None
+
+    async def _introduced(self, link: Link | None, errand: _Errand) -> Link:
+        """
+        The link on which the server waits for the text of *errand*; a new one if need be.
+
+        A server may close what was idle for too long, and say so with 421 or not at all. Nothing of
+        the message was sent, so it is begun anew on a fresh connection.
+        """
+        errand.link = link
+        if link is None or not link.has_begun:
             await self._pace.turn()
-            link = await self._take()
-            sound = False
+        if link is not None and not link.has_begun and not link.is_in_step:
+            link.abort()
+        elif link is not None:
             try:
-                answer = await self._transact(link, sender, recipient, message, checkpoint)
-                sound = True
+                await link.introduce(errand.envelope)
             except DeliveryError as error:
-                # A refusal leaves the link in step; without an answer nothing is certain.
-                sound = error.code not in {None, UNKNOWN_CODE}
-                raise self._weighed(error) from error.__cause__
-            finally:
-                await self._put_back(link, sound=sound)
-        self._policy_refusals = 0
-        return Receipt(detail=answer)
+                if errand.outcome.done() or not (link.is_lost and _is_goodbye(error)):
+                    raise
+            else:
+                return link
+        errand.link = None
+        errand.link = await self._open()
+        await errand.link.introduce(errand.envelope)
+        return errand.link
+
+    def _begin_behind(self, errand: _Errand, link: Link) -> bytes:
+        """The commands of the next errand, if *link* may go on with it at once."""
+        if not link.pipelines or link.messages >= self._messages_max or not self._pace.is_free:
+            return b""
+        while (follower := self._take(freed=errand.domain)) is not None:
+            try:
+                group = link.begin(follower.envelope)
+            except PermanentFailure as error:
+                self._busy[follower.domain] -= 1
+                follower.fail(error)
+                continue
+            follower.link = link
+            errand.follower = follower
+            return group
+        return b""
+
+    def _put_back(self, errand: _Errand) -> None:
+        """What was begun behind *errand*: nothing of its text was sent, so it is still to begin."""
+        if errand.follower is not None:
+            errand.follower.link = None
+            self._busy[errand.follower.domain] -= 1
+            self._queue.appendleft(errand.follower)
+            errand.follower = None
 
     def _weighed(self, error: DeliveryError) -> DeliveryError:
         """*error*, or, when a policy has refused several in a row, that it is about us."""
-        if not _POLICY.match(error.code or ""):
+        if not POLICY.match(error.code or ""):
             return error
         self._policy_refusals += 1
         if self._policy_refusals < POLICY_MAX or isinstance(error, Misconfigured):
@@ -310,17 +387,21 @@ class SmtpSender:
     async def check(self) -> str:
         """Connects, secures the link and logs in, as for a message."""
         await self._signed(b"Date: Mon, 23 Nov 2026 09:00:00 +0000\r\n\r\n")
-        client = await self._open()
-        tls = client.get_transport_info("ssl_object") is not None
-        await _say_goodbye(client)
+        link = await self._open()
+        tls = link.is_secure
+        await link.quit()
         login = f"logged in as {self._settings.username}" if self._settings.username else "no login"
         place = f"{self._settings.host}:{self._settings.effective_port}"
         return f"{place}: {'TLS' if tls else 'no TLS'}, {login}"
 
     async def close(self) -> None:
-        """Quit the idle connections; what the server says to that matters no more."""
+        """Cut what is under way and quit the idle connections, whatever the server says to that."""
+        workers = tuple(self._workers)
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
         while self._idle:
-            await _say_goodbye(self._idle.pop().client)
+            await self._idle.pop().quit()
 
     async def _signed(self, message: bytes) -> bytes:
         """
@@ -338,87 +419,7 @@ class SmtpSender:
                 raise Misconfigured(str(error)) from error
         return self._signer.sign(message)
 
-    async def _take(self) -> _Link:
-        """
-        An idle link that still answers, or a new one.
-
-        RSET shows that it does, and clears what a refused transaction left behind.
-        """
-        while self._idle:
-            link = self._idle.pop()
-            try:
-                await link.client.rset()
-            except (aiosmtplib.SMTPException, OSError):
-                link.client.close()
-            else:
-                return link
-        return _Link(await self._open())
-
-    async def _put_back(self, link: _Link, *, sound: bool) -> None:
-        if not (sound and link.client.is_connected):
-            link.client.close()
-        elif link.messages >= self._settings.messages_per_connection:
-            await _say_goodbye(link.client)
-        else:
-            self._idle.append(link)
-
-    async def _transact(
-        self, link: _Link, sender: str, recipient: str, message: bytes, checkpoint: Checkpoint
-    ) -> str:
-        client = link.client
-        options = _size_option(client, len(message))
-        link.messages += 1
-        await _step(Phase.MAIL, client.mail(sender, options=options))
-        await _step(Phase.RCPT, client.rcpt(recipient))
-        ready = await _step(Phase.DATA, client.execute_command(b"DATA"))
-        if ready.code != _GO_ON:
-            raise _refusal(Phase.DATA, ready.code, ready.message)
-        answer = await self._transfer(client, message, checkpoint)
-        if not 200 <= answer.code <= 299:
-            raise _refusal(Phase.DOT, answer.code, answer.message)
-        return f"{answer.code} {one_line(answer.message)}"
-
-    async def _transfer(
-        self, client: aiosmtplib.SMTP, message: bytes, checkpoint: Checkpoint
-    ) -> aiosmtplib.SMTPResponse:
-        """
-        The text, the checkpoint, the final dot, the answer to it.
-
-        A server acts only on the dot (RFC 5321 4.1.1.4): what fails before it is written has
-        certainly not been delivered, what fails after it perhaps. Somebody listens all the time,
-        for some servers refuse a text that they have not yet read to its end.
-        """
-        protocol = client.protocol
-        if protocol is None or not client.is_connected:
-            raise classify(Phase.DATA, None, None, "connection lost")
-        answer = asyncio.create_task(protocol.read_response())
-        answer.add_done_callback(_looked_at)
-        try:
-            await _step(Phase.DATA, self._write(protocol, _stuffed(message)))
-            await checkpoint.data_done()
-            if answer.done():
-                raise await _early(client, answer)
-            protocol.write(b".\r\n")
-            timeout = self._settings.final_timeout.total_seconds()
-            return await _step(Phase.DOT, asyncio.wait_for(answer, timeout))
-        except aiosmtplib.SMTPServerDisconnected as error:
-            raise classify(Phase.DATA, None, None, str(error)) from error
-        finally:
-            answer.cancel()
-
-    async def _write(self, protocol: SMTPProtocol, octets: bytes) -> None:
-        """
-        Hand *octets* to the system, block by block; each may take as long as an answer.
-
-        What waits in our own buffers has not left this machine: with a server that reads no more,
-        the dot is not written, and nothing is in doubt.
-        """
-        for start in range(0, len(octets), _BLOCK):
-            protocol.write(octets[start : start + _BLOCK])
-            async with asyncio.timeout(self._settings.timeout.total_seconds()):
-                await protocol._drain_helper()
-
-    async def _open(self) -> aiosmtplib.SMTP:
+    async def _open(self) -> Link:
         """A connection that is secured as the settings demand, and logged in."""
         settings = self._settings
         _refuse_password_in_clear(settings)
@@ -439,16 +440,23 @@ class SmtpSender:
         except BaseException:
             client.close()
             raise
-        if isinstance(client.transport, asyncio.WriteTransport):
-            # `_write` waits for the system. Not 0: TLS of asyncio pauses at the mark, not above it.
-            client.transport.set_write_buffer_limits(high=1, low=0)
-        return client
+        link = Link(
+            settings,
+            pipelines=client.supports_extension("pipelining"),
+            size_limit=client.esmtp_extensions.get("size"),
+        )
+        if not isinstance(client.transport, asyncio.Transport):
+            raise classify(Phase.HELLO, None, None, "connection lost")
+        link.take_over(client.transport)
+        log.debug("connected")
+        return link
 
 
-_GO_ON = 354
-_BLOCK = 65_536
-"""Octets; RFC 5321 4.5.3.2.5 gives each block a time-out of its own."""
-_GOODBYE_S = 5.0
+def _is_goodbye(error: DeliveryError) -> bool:
+    """No answer, or 421: the server has closed the connection."""
+    return error.code is None or error.code.startswith("421")
+
+
 _LOGINS = ("plain", "login", "cram-md5")
 """In this order: over TLS the simplest is as good, and only one is tried, for a wrong password
 tried three times locks accounts."""
@@ -459,41 +467,9 @@ async def _step(phase: Phase, answer: Awaitable[T]) -> T:
     try:
         return await answer
     except aiosmtplib.SMTPResponseException as error:
-        raise _refusal(phase, error.code, error.message) from error
+        raise refusal(phase, error.code, error.message) from error
     except (aiosmtplib.SMTPException, OSError) as error:
-        raise _broken(phase, error) from error
-
-
-def _refusal(phase: Phase, code: int, text: str) -> DeliveryError:
-    return classify(phase, code, enhanced_code(text), text)
-
-
-def _broken(phase: Phase, error: Exception) -> DeliveryError:
-    """A link that broke; a certificate that does not fit will not fit for anybody."""
-    cause = error if isinstance(error, ssl.SSLError) else error.__cause__
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        why = one_line(cause.verify_message)
-        return Misconfigured(
-            f"the mail server's certificate is not trusted: {why};"
-            ' set "smtp.ca_file", or "smtp.host" to the name in the certificate'
-        )
-    nameless = "timed out" if isinstance(error, TimeoutError) else type(error).__name__
-    return classify(phase, None, None, str(error) or nameless)
-
-
-async def _early(
-    client: aiosmtplib.SMTP, answer: asyncio.Task[aiosmtplib.SMTPResponse]
-) -> DeliveryError:
-    """What a server means that answers before the dot; it reads on, so the link is done for."""
-    client.close()
-    said = await _step(Phase.DATA, answer)
-    return _refusal(Phase.DATA, said.code, said.message)
-
-
-def _looked_at(answer: asyncio.Task[aiosmtplib.SMTPResponse]) -> None:
-    """An answer that nobody waits for any more is no reason for asyncio to complain."""
-    if not answer.cancelled():
-        answer.exception()
+        raise broken(phase, error) from error
 
 
 async def _start_tls(client: aiosmtplib.SMTP) -> None:
@@ -532,9 +508,9 @@ async def _log_in(client: aiosmtplib.SMTP, settings: SmtpSettings) -> None:
     except aiosmtplib.SMTPResponseException as error:
         text = _without_password(error.message, settings.username, password)
         # Not chained: the cause holds what the server may have echoed.
-        raise _refusal(Phase.LOGIN, error.code, text) from None
+        raise refusal(Phase.LOGIN, error.code, text) from None
     except (aiosmtplib.SMTPException, OSError) as error:
-        raise _broken(Phase.LOGIN, error) from None
+        raise broken(Phase.LOGIN, error) from None
 
 
 def _without_password(text: str, username: str, password: str) -> str:
@@ -577,38 +553,3 @@ def _recipient(letter: Letter) -> str:
         return check_address(letter.delivery.destination.address)
     except InvalidAddress as error:
         raise PermanentFailure("the recipient is no mail address", code="501 5.1.3") from error
-
-
-def _size_option(client: aiosmtplib.SMTP, size: int) -> list[str]:
-    """
-    The SIZE of the message, if the server wants to know (RFC 1870).
-
-    Raises:
-        PermanentFailure: It is larger than what the server said it takes.
-    """
-    if not client.supports_extension("size"):
-        return []
-    limit = client.esmtp_extensions["size"].strip()
-    if limit.isdecimal() and 0 < int(limit) < size:
-        text = f"the message has {size} bytes, the mail server takes {limit}"
-        raise PermanentFailure(text, code="552 5.3.4")
-    return [f"SIZE={size}"]
-
-
-def _stuffed(message: bytes) -> bytes:
-    """
-    *message* with CRLF after each line and a dot doubled at a line's beginning (RFC 5321 4.5.2).
-
-    No bare CR or LF is left: servers that take one for a line's end could be made to read a
-    second message out of the first.
-    """
-    lines = message.splitlines()
-    return b"".join(b"." + line + b"\r\n" if line[:1] == b"." else line + b"\r\n" for line in lines)
-
-
-async def _say_goodbye(client: aiosmtplib.SMTP) -> None:
-    """QUIT; all messages are accounted for, whatever the answer."""
-    timeout = client.timeout if client.timeout is not None else _GOODBYE_S
-    with contextlib.suppress(aiosmtplib.SMTPException, OSError):
-        await client.quit(timeout=min(_GOODBYE_S, timeout))
-    client.close()

@@ -1,9 +1,9 @@
 """
 Every step of the dialogue with every fault, as `smtp_matrix.csv` draws it.
 
-Each cell is tried twice over: with the sender alone, which must raise the right error, and through
-the whole stage with a real store, where the delivery must end well once the server is. The cells
-of one step run side by side.
+Each cell is tried, with PIPELINING and without, twice over: with the sender alone, which must raise
+the right error, and through the whole stage with a real store, where the delivery must end well
+once the server is. The cells of one step run side by side.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from digestbot.pipeline import deliver
 from digestbot.render import compose
 from digestbot.secret import Secret
 from digestbot.store import Store, open_store
-from tests.servers.letters import Notes, make_letter
+from tests.servers.letters import Notes, frozen_mail, make_letter
 from tests.servers.scripted_smtp import FAULTS, STEPS, ScriptedSmtp
 from tests.servers.smtp import TAKE_AND_CUT, Certificates, SmtpServer, make_certificates
 from tests.store.samples import NOW, edition, mail, register
@@ -55,6 +55,9 @@ def cells() -> dict[str, dict[str, str]]:
 
 
 CELLS = cells()
+Cell = tuple[str, bool]
+"""A fault, and whether the server offers PIPELINING."""
+BOTH = (False, True)
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +74,11 @@ def house(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) 
         register(store)
         made: Edition = edition()
         to = [(mail(), None)]
+        bodies = frozen_mail(
+            subject=BODIES[Form.SUBJECT], text=BODIES[Form.TEXT], html=BODIES[Form.HTML]
+        )
         store.editions.record(
-            made.digest, made, (), BODIES, to, None, NOW, message_domain="example.org"
+            made.digest, made, (), bodies, to, None, NOW, message_domain="example.org"
         )
     return folder
 
@@ -161,9 +167,11 @@ class Patient(Notes):
                 await asyncio.sleep(0)
 
 
-async def what_the_sender_says(house: Path, context: Any, step: str, fault: str) -> str:
-    implicit = is_implicit(step, fault)
-    async with ScriptedSmtp(context, implicit_tls=implicit, step=step, fault=fault) as server:
+async def what_the_sender_says(
+    house: Path, context: Any, step: str, fault: str, *, pipelining: bool
+) -> str:
+    options: dict[str, Any] = {"implicit_tls": is_implicit(step, fault), "pipelining": pipelining}
+    async with ScriptedSmtp(context, step=step, fault=fault, **options) as server:
         sender = SmtpSender(settings(house, server, step, fault))
         letter = make_letter(
             DestinationKind.EMAIL, "reader@example.org", {}, message=eml().encode()
@@ -232,10 +240,10 @@ def expected_story(step: str, outcome: str) -> Story:
     return replace(STORIES[outcome], taken=2) if twice else STORIES[outcome]
 
 
-async def story(house: Path, context: Any, step: str, fault: str) -> Story:
-    implicit = is_implicit(step, fault)
-    with store_of(house, f"{step}-{fault}") as store:
-        async with ScriptedSmtp(context, implicit_tls=implicit, step=step, fault=fault) as server:
+async def story(house: Path, context: Any, step: str, fault: str, *, pipelining: bool) -> Story:
+    options: dict[str, Any] = {"implicit_tls": is_implicit(step, fault), "pipelining": pipelining}
+    with store_of(house, f"{step}-{fault}-{pipelining}") as store:
+        async with ScriptedSmtp(context, step=step, fault=fault, **options) as server:
             how = config(house, settings(house, server, step, fault))
             first = await run(store, how, NOW)
             patient = config(house, settings(house, server, step, fault, patient=True))
@@ -258,16 +266,17 @@ def test_no_fault_loses_a_message_or_doubles_one_that_was_acknowledged(
     outcomes = {fault: outcome for fault, outcome in CELLS[step].items() if outcome != "-"}
     context = certificates.server
 
-    async def all_faults() -> tuple[list[str], list[Story]]:
-        said = (what_the_sender_says(house, context, step, fault) for fault in outcomes)
-        stories = (story(house, context, step, fault) for fault in outcomes)
+    async def all_faults() -> tuple[dict[Cell, str], dict[Cell, Story]]:
+        cells = [(fault, grouped) for fault in outcomes for grouped in BOTH]
+        said = (what_the_sender_says(house, context, step, f, pipelining=p) for f, p in cells)
+        stories = (story(house, context, step, f, pipelining=p) for f, p in cells)
         both = await asyncio.gather(asyncio.gather(*said), asyncio.gather(*stories))
-        return both[0], both[1]
+        return dict(zip(cells, both[0], strict=True)), dict(zip(cells, both[1], strict=True))
 
     said, stories = asyncio.run(all_faults())
-    assert dict(zip(outcomes, said, strict=True)) == outcomes
+    assert said == {(fault, p): outcome for fault, outcome in outcomes.items() for p in BOTH}
     expected = {fault: expected_story(step, outcome) for fault, outcome in outcomes.items()}
-    assert dict(zip(outcomes, stories, strict=True)) == expected
+    assert stories == {(fault, p): story for fault, story in expected.items() for p in BOTH}
 
 
 @pytest.mark.parametrize("fault", ["cut", "garbage"])
@@ -327,3 +336,71 @@ def test_a_text_that_has_not_left_us_is_not_in_doubt(
 def test_the_table_has_every_cell() -> None:
     assert tuple(CELLS) == STEPS
     assert all(tuple(row) == FAULTS for row in CELLS.values())
+
+
+# Groups of commands (RFC 2920)
+
+
+async def send_over_one_link(
+    house: Path, server: ScriptedSmtp, count: int
+) -> tuple[list[str], list[list[str]]]:
+    """What becomes of so many letters that wait at once, and what each checkpoint was told."""
+    how = replace(settings(house, server, "", ""), max_connections=1, domain_connections=1)
+    sender = SmtpSender(how)
+    notes = [Notes() for _ in range(count)]
+    letters = [
+        make_letter(DestinationKind.EMAIL, f"r{n}@example.org", {}, message=eml().encode())
+        for n in range(count)
+    ]
+    sent = (sender.send(letter, note) for letter, note in zip(letters, notes, strict=True))
+    outcomes = await asyncio.gather(*sent, return_exceptions=True)
+    await sender.close()
+    words = [word(o) if isinstance(o, DeliveryError) else "sent" for o in outcomes]
+    return words, [note.log for note in notes]
+
+
+def test_the_next_message_is_begun_behind_the_dot_of_the_one_before(
+    house: Path, certificates: Certificates
+) -> None:
+    async def send() -> list[str]:
+        async with ScriptedSmtp(certificates.server, pipelining=True) as server:
+            words, _ = await send_over_one_link(house, server, 3)
+        assert (server.connections, len(server.taken)) == (1, 3)
+        assert server.begun_before_the_answer == [True, True, False]
+        return words
+
+    assert asyncio.run(send()) == ["sent"] * 3
+
+
+def test_a_server_that_wants_a_text_for_nobody_gets_a_lone_dot(
+    house: Path, certificates: Certificates
+) -> None:
+    async def send() -> list[str]:
+        options: dict[str, Any] = {"pipelining": True, "step": "RCPT", "fault": "5xx"}
+        async with ScriptedSmtp(certificates.server, **options) as server:
+            words, told = await send_over_one_link(house, server, 2)
+        assert (server.connections, server.empty_texts, len(server.taken)) == (1, 1, 1)
+        assert told == [[], ["data_done"]]
+        return words
+
+    assert asyncio.run(send()) == ["bounced", "sent"]
+
+
+@pytest.mark.parametrize(
+    ("step", "fault"),
+    [("DOT", "cut"), ("DOT", "421"), ("DOT", "garbage"), ("DOT", "tls"), ("TAKEN", "cut")],
+)
+def test_what_was_begun_behind_a_dot_that_broke_the_link_is_sent_once_over_another(
+    step: str, fault: str, house: Path, certificates: Certificates
+) -> None:
+    async def send() -> list[str]:
+        options: dict[str, Any] = {"pipelining": True, "step": step, "fault": fault}
+        async with ScriptedSmtp(certificates.server, **options) as server:
+            words, told = await send_over_one_link(house, server, 3)
+        assert server.connections == 2
+        assert len(server.taken) == 2 + (step == "TAKEN")
+        assert told == [["data_done"]] * 3
+        return words
+
+    first = CELLS[step][fault]
+    assert asyncio.run(send()) == [first, "sent", "sent"]

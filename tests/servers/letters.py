@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from digestbot.model import (
+    Body,
     Delivery,
     DeliveryState,
     Destination,
@@ -11,6 +12,8 @@ from digestbot.model import (
     Form,
     Letter,
 )
+from digestbot.render import freeze
+from digestbot.render.pieces import pieces_of
 
 
 class Notes:
@@ -38,6 +41,18 @@ class Slept:
 
     async def __call__(self, seconds: float) -> None:
         self.seconds.append(seconds)
+
+
+def frozen_mail(*, subject: str, text: str, html: str) -> dict[Form, Body]:
+    """The forms of an edition of "systems" that a mail is made of, as the store keeps them."""
+    frozen = freeze(
+        subject=subject,
+        sender="Digests <digests@example.org>",
+        list_id="Systems <systems.example.org>",
+        list_unsubscribe=("mailto:digests@example.org",),
+    )
+    bodies = {Form.TEXT: pieces_of(text), Form.HTML: pieces_of(html)}
+    return {Form.SUBJECT: subject, **bodies, Form.EML: frozen}
 
 
 def make_delivery(

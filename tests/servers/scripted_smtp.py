@@ -68,6 +68,9 @@ _NEVER = {
 }
 
 
+_OUT_OF_ORDER = b"503 5.5.1 bad sequence of commands\r\n"
+
+
 class _Over(Exception):
     """This connection has come to its end."""
 
@@ -85,6 +88,10 @@ class _Wire:
         if not line.endswith(b"\n"):
             raise _Over
         return line
+
+    def has_more(self) -> bool:
+        """Whether something has come that was not read yet."""
+        return bool(self.reader._buffer)  # type: ignore[attr-defined]  # there is no other way
 
     async def say(self, octets: bytes, *, slowly: bool = False) -> None:
         size = max(1, len(octets) // PIECES) if slowly else len(octets) or 1
@@ -107,6 +114,7 @@ class ScriptedSmtp:
     Args:
         context: The server's certificate.
         implicit_tls: TLS from the first byte; STARTTLS is offered otherwise.
+        pipelining: It is offered; commands that come in a group are answered one by one either way.
         step: Where the fault happens.
         fault: One of `FAULTS`; None for a server without fault.
         times: How often, each in a connection of its own.
@@ -117,6 +125,7 @@ class ScriptedSmtp:
         context: ssl.SSLContext,
         *,
         implicit_tls: bool = False,
+        pipelining: bool = False,
         step: str = "",
         fault: str | None = None,
         times: int = 1,
@@ -125,10 +134,15 @@ class ScriptedSmtp:
         self.taken: list[bytes] = []
         """The messages that were accepted, as they came after undoing the dots."""
         self.connections = 0
+        self.empty_texts = 0
+        """Lone dots that were asked for, since there was no recipient."""
+        self.begun_before_the_answer: list[bool] = []
+        """Of each text, whether the next command was there before the answer to the dot."""
         self.struck = asyncio.Event()
         """The fault has happened."""
         self._context = context
         self._implicit_tls = implicit_tls
+        self._pipelining = pipelining
         self._step = step
         self._fault = fault
         self._left = times if fault else 0
@@ -170,16 +184,34 @@ class ScriptedSmtp:
         if self._implicit_tls:
             await wire.secure(self._context)
         await self._at("BANNER", wire, _OK["BANNER"])
+        has_sender, has_recipient = False, False
         while True:
             verb = (await wire.line()).split()[0].decode("ascii").upper()
-            if verb == "DATA":
-                await self._data(wire)
-            elif verb == "STARTTLS":
+            if verb == "STARTTLS":
                 await self._start_tls(wire)
+            elif verb == "EHLO":
+                await self._at(verb, wire, self._extensions(wire))
+            elif verb in {"RCPT", "DATA"} and not has_sender:
+                await wire.say(_OUT_OF_ORDER)
+            elif verb == "DATA" and not has_recipient:
+                await self._nobody(wire)
+            elif verb == "DATA":
+                await self._data(wire)
+                has_sender, has_recipient = False, False
             else:
-                await self._at(verb, wire, _extensions(wire) if verb == "EHLO" else _OK[verb])
+                is_fine = await self._at(verb, wire, _OK[verb])
+                has_sender = is_fine if verb == "MAIL" else has_sender and verb != "RSET"
+                has_recipient = is_fine if verb == "RCPT" else has_recipient and verb != "RSET"
             if verb == "QUIT":
                 raise _Over
+
+    async def _nobody(self, wire: _Wire) -> None:
+        """A text for nobody, as RFC 2920 3.1 has it: nothing but the dot may come."""
+        await wire.say(_OK["DATA"])
+        self.empty_texts += 1
+        if await wire.line() != b".\r\n":
+            raise _Over
+        await wire.say(b"554 5.5.1 no valid recipients\r\n")
 
     async def _start_tls(self, wire: _Wire) -> None:
         if self._due("STARTTLS") and self._fault == "tls":
@@ -203,9 +235,17 @@ class ScriptedSmtp:
             lines.append(await wire.line())
         if strikes and self._fault != "slow":
             return
+        await asyncio.sleep(0)  # what came with the dot under TLS is read by now
+        self.begun_before_the_answer.append(wire.has_more())
         if not self._due("DOT") or self._fault == "slow":
             self.taken.append(b"".join(line.removeprefix(b".") for line in lines[:-1]))
         await self._at("TAKEN" if self._due("TAKEN") else "DOT", wire, _OK["DOT"])
+
+    def _extensions(self, wire: _Wire) -> bytes:
+        is_secure = wire.writer.get_extra_info("ssl_object") is not None
+        more = b"250-AUTH PLAIN\r\n" if is_secure else b"250-STARTTLS\r\n"
+        more += b"250-PIPELINING\r\n" if self._pipelining else b""
+        return b"250-mail.example.org\r\n" + more + b"250 8BITMIME\r\n"
 
     def _due(self, step: str) -> bool:
         return step == self._step and self._left > 0
@@ -241,9 +281,3 @@ class ScriptedSmtp:
             await asyncio.Event().wait()
         if self._fault in {"421", "cut"} or step == "CONNECT":
             raise _Over
-
-
-def _extensions(wire: _Wire) -> bytes:
-    is_secure = wire.writer.get_extra_info("ssl_object") is not None
-    more = b"250-AUTH PLAIN\r\n" if is_secure else b"250-STARTTLS\r\n"
-    return b"250-mail.example.org\r\n" + more + b"250 8BITMIME\r\n"
