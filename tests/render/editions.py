@@ -1,6 +1,7 @@
 """Editions for the tests of rendering: a plausible one, a quiet one, hostile ones."""
 
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
@@ -151,6 +152,11 @@ def edition_of(number: int, like: EditionPaper) -> Edition:
 LETTERS = "aé分ن𝒪 \t\n\r\x00\x1b\u200b\u202e\u2066\ufeff\ud800😀<>&|*_~`:\"'\\\\{}[]()#@!-"
 
 
+def drawn_editions(number: int) -> Iterator[Edition]:
+    """As many as asked for, the same in every run."""
+    return (drawn_edition(random.Random(seed)) for seed in range(number))
+
+
 @cache
 def drawn_texts() -> tuple[str, ...]:
     """A thousand texts of all that is hostile: empty, endless, mixed."""
@@ -255,7 +261,7 @@ EDITIONS = st.builds(
             paper=_PAPERS,
             type=st.sampled_from(AnnounceType),
             matches=st.lists(_MATCHES, max_size=4).map(tuple),
-            previous=st.none() | _PAPERS,
+            previous=st.none() | st.builds(make_paper, title=TEXTS, comment=st.none() | TEXTS),
         ),
         max_size=13,
     ),

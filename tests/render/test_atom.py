@@ -6,13 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import feedparser
-from hypothesis import given
 from lxml import etree
 
 from digestbot.model import Edition, Form
 from digestbot.render import RenderContext, render
 from tests.factories import NOW, make_edition, make_edition_paper, make_paper
-from tests.render.editions import EDITIONS, full_edition, hostile_edition
+from tests.render.editions import drawn_editions, full_edition, hostile_edition
 
 ATOM = {"a": "http://www.w3.org/2005/Atom"}
 
@@ -82,6 +81,6 @@ def test_hostile_text_is_text(context: RenderContext) -> None:
     assert {href.partition(":")[0] for href in hrefs} == {"https"}
 
 
-@given(edition=EDITIONS)
-def test_any_edition_is_a_sound_feed(edition: Edition, context: RenderContext) -> None:
-    assert len(feed_of(edition, context).entries) == len(edition.papers)
+def test_any_edition_is_a_sound_feed(context: RenderContext) -> None:
+    for edition in drawn_editions(60):
+        assert len(feed_of(edition, context).entries) == len(edition.papers)

@@ -93,6 +93,8 @@ def test_markdown_of_any_edition_has_only_our_own_blocks(
     assert len(papers) == len(edition.papers)
     assert len(headings) - len(papers) <= 3
     assert not re.search(r"(?m)^(?:>|=|```|~~~| {4})", text)
+    facts = YAML(typ="safe").load(text.split("\n---\n")[0])
+    assert facts["papers"] == len(edition.papers)
 
 
 def test_markdown_begins_with_properties_for_obsidian(context: RenderContext) -> None:
@@ -108,13 +110,6 @@ def test_markdown_begins_with_properties_for_obsidian(context: RenderContext) ->
         "tags": ["digestbot", "papers"],
     }
     assert rest.startswith('\n# A "title": # x\n')
-
-
-@given(edition=EDITIONS)
-def test_properties_of_any_edition_can_be_read(edition: Edition, context: RenderContext) -> None:
-    text = render(edition, Form.MARKDOWN, context)
-    facts = YAML(typ="safe").load(text.split("\n---\n")[0])
-    assert facts["papers"] == len(edition.papers)
 
 
 def entries(text: str) -> list[tuple[str, dict[str, str]]]:
