@@ -13,6 +13,8 @@ def test_who_waits_for_a_server_goes_as_soon_as_it_is_free(monkeypatch: pytest.M
     """Not when the hold of a request that might never end is over: for arXiv that is 240 s."""
     monkeypatch.setattr("digestbot.pipeline.fetching.LOOK_S", 0.01)
     order: list[str] = []
+    is_waiting = asyncio.Event()
+    monkeypatch.setattr("digestbot.pipeline.fetching.log.debug", lambda *_, **__: is_waiting.set())
 
     async def use(name: str, pacer: StorePacer) -> None:
         await pacer.take("arxiv.org", 0, hold_s=3600)
@@ -22,7 +24,7 @@ def test_who_waits_for_a_server_goes_as_soon_as_it_is_free(monkeypatch: pytest.M
         await use("first", pacer)
         async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             group.create_task(use("second", pacer))
-            await asyncio.sleep(0)
+            await is_waiting.wait()
             await pacer.release("arxiv.org", 0)
 
     with open_store("sqlite://") as store:
