@@ -20,6 +20,7 @@ _EXPECTED = (
     ("string", "text"),
     ("int", "a whole number"),
     ("float", "a number"),
+    ("finite_number", "a finite number"),
     ("bool", "true or false"),
     ("tuple", "a list"),
     ("list", "a list"),

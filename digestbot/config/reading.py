@@ -221,6 +221,8 @@ def _in_words(error: MarkedYAMLError) -> str:
         return f"{said}; a text with a colon needs quotes"
     if "cannot start any token" in said:
         return f"{said}; put the text in quotes, and indent with blanks"
+    if "but got '{'" in said:
+        return f'{said}; within brackets "${{…}}" needs quotes'
     return said.replace("\x00", "the end of the file")
 
 

@@ -253,7 +253,7 @@ class Known:
     """What a feed held lately, as short hashes."""
 
     is_first: bool
-    """Nothing was read from this address before."""
+    """No paper was read from this address before."""
     ids: tuple[str, ...]
     """Newest first."""
     titles: tuple[str, ...]
@@ -262,7 +262,7 @@ class Known:
     def read(cls, memory: Mapping[str, str], url: str) -> "Known":
         """From the memory of the source."""
         return cls(
-            is_first=memory.get("url") != _fingerprint(url),
+            is_first=memory.get("url") != _fingerprint(url) or not memory.get("ids"),
             ids=tuple(memory.get("ids", "").split()),
             titles=tuple(memory.get("titles", "").split()),
         )

@@ -94,6 +94,13 @@ def test_of_a_new_feed_only_the_newest_few_are_news() -> None:
     assert len(result.papers) == 30
 
 
+def test_a_feed_that_was_empty_at_first_is_still_a_new_one() -> None:
+    items = [item(str(n), f"Paper {n}", age_days=n / 10) for n in range(30)]
+    with WebServer.of(reply(), reply(*items)) as server:
+        result = fetched(server, fetched(server).memory, newest=3)
+    assert news(result.papers) == ["Paper 0", "Paper 1", "Paper 2"]
+
+
 def test_of_a_new_feed_nothing_is_news_that_is_much_older_than_its_newest() -> None:
     items = [item(str(n), f"Paper {n}", age_days=400 + 5 * n) for n in range(5)]
     with WebServer.of(reply(*items)) as server:
