@@ -17,11 +17,11 @@ HEAD = """\
 
 Written by `make docs` from `digestbot COMMAND --help`.
 
-The config is `./config.yaml`, else the one in your own folder (`~/.config/digestbot/config.yaml`; on
-macOS `~/Library/Application Support/digestbot`, on Windows `%APPDATA%\\digestbot`), or the one that
-`--config FILE` names. `--config`, `-v`, `-q` and `--json` may stand before the command's name or
-after it. Facts go to standard output, everything else to standard error. Exit codes: 0 all well; 1 something failed
-and the rest went on (which, is on standard error); 2 bad usage or config.
+The config is `./config.yaml`, else the one in your own folder (`~/.config/digestbot/config.yaml`;
+on macOS `~/Library/Application Support/digestbot`, on Windows `%APPDATA%\\digestbot`), or the one
+that `--config FILE` names. `--config`, `-v`, `-q` and `--json` may stand before the command's name
+or after it. Facts go to standard output, everything else to standard error. Exit codes: 0 all well;
+1 something failed and the rest went on (which, is on standard error); 2 bad usage or config.
 
 Completion for your shell (bash; zsh and fish likewise):
 `eval "$(_DIGESTBOT_COMPLETE=bash_source digestbot)"` in `~/.bashrc`.
