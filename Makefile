@@ -45,11 +45,12 @@ pictures: $(VENV)/.installed-test $(VENV)/.chromium ## take the pictures of the 
 messages: $(VENV)/.installed-test ## gather the messages to be translated into the catalogues
 	mkdir -p build
 	$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --omit-header --no-location \
-		--output-file build/digestbot.pot .
+		--sort-output --output-file build/digestbot.pot .
 	$(BIN)/pybabel --quiet update --domain digestbot --input-file build/digestbot.pot \
 		--output-dir digestbot/render/locales --no-fuzzy-matching --ignore-obsolete --width 100
-	for catalogue in digestbot/render/locales/*/LC_MESSAGES/digestbot.po; do \
-		sed -i '/^"POT-Creation-Date:\|^"Generated-By:/d' $$catalogue; done
+	@# What Babel writes into the head says nothing, or another thing each day.
+	sed -i -e '/^"[A-Za-z-]*\(Date\|By\|To\|Translator\|Team\): /d' \
+		-e 's/^"Project-Id-Version:  /"Project-Id-Version: /' digestbot/render/locales/*/*/*.po
 
 golden: $(VENV)/.installed-test ## write the golden files anew; review them as a diff
 	$(BIN)/python -m pytest tests/render --golden

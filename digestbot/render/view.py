@@ -541,11 +541,18 @@ def _covers(edition: Edition, context: RenderContext) -> str:
     first = min((c.first_at for c in edition.coverage if c.first_at), default=None)
     last = max((c.last_at for c in edition.coverage if c.last_at), default=None)
     if first and last:
+        begin, end = words.moment(first, zone), words.moment(last, zone)
+        if begin == end:
+            return words.gettext(
+                "Edition %(number)s, made %(made)s, covers what was announced until %(last)s.",
+                last=end,
+                **facts,
+            )
         return words.gettext(
             "Edition %(number)s, made %(made)s, covers what was announced from %(first)s to"
             " %(last)s.",
-            first=words.moment(first, zone),
-            last=words.moment(last, zone),
+            first=begin,
+            last=end,
             **facts,
         )
     if edition.number > 1:
