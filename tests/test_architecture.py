@@ -44,7 +44,10 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("config", ("config",)),
-    ("stages", ("pipeline", "subscriptions", "suppressions", "status", "backtest", "lint")),
+    (
+        "stages",
+        ("pipeline", "subscriptions", "suppressions", "audit", "status", "backtest", "lint"),
+    ),
     ("top", ("cli", "demo", "scheduler")),
 )
 ONE_BUILDING = {"ground", "stages", "top"}

@@ -1,14 +1,15 @@
 """``digestbot explain``: why a paper is in a digest or not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from digestbot.cli.app import App, local
+from digestbot import audit, subscriptions
+from digestbot.cli.app import App, check_known, local
 from digestbot.config import Config, DigestConfig
-from digestbot.errors import DigestbotError
+from digestbot.errors import DigestbotError, UsageError
 from digestbot.filters import Explanation, explain, in_words
 from digestbot.ids import PaperId, parse_paper_id
 from digestbot.model import Announcement
@@ -34,17 +35,25 @@ class _Answer:
 
 
 @click.command("explain", short_help="Tell why a paper is in a digest or not.")
-@click.argument("digest")
-@click.argument("paper")
+@click.argument("names", nargs=-1, metavar="[DIGEST] PAPER")
+@click.option("--sent-to", metavar="DESTINATION", help="Tell whether it was sent there.")
 @click.pass_obj
-def command(app: App, digest: str, paper: str) -> int:
+def command(app: App, names: tuple[str, ...], sent_to: str | None) -> int:
     """
     Tell why PAPER is in DIGEST or not, condition by condition.
 
     PAPER is an arXiv identifier such as 2603.20941, an arXiv address, or a DOI.
+
+    With --sent-to, a mail address or a channel: whether it was sent there, when, as which
+    Message-ID, or why not; by DIGEST, or by every digest.
     """
+    if len(names) not in ((1, 2) if sent_to else (2,)):
+        raise UsageError("name a digest and a paper: digestbot explain systems 2603.20941")
     config = app.config()
-    wanted = find_digest(config, digest)
+    *digests, paper = names
+    if sent_to:
+        return _was_sent(app, config, digests, parse_paper_id(paper), sent_to)
+    wanted = find_digest(config, digests[0])
     named = parse_paper_id(paper)
     with app.store(config) as store:
         rows = _announcements(store, named)
@@ -53,6 +62,79 @@ def command(app: App, digest: str, paper: str) -> int:
         answer = _answer(store, wanted, rows)
     app.show(_facts(wanted, answer), lambda: _words(config, wanted, answer))
     return 0
+
+
+def _was_sent(
+    app: App, config: Config, digests: Sequence[str], named: PaperId, sent_to: str
+) -> int:
+    """The answer of each digest; exit code 0 whatever it is."""
+    with app.store(config) as store:
+        for name in digests:
+            check_known(store, config, name)
+        chosen = digests or sorted({*config.digests, *(s.name for s in store.digests.states())})
+        rows = _announcements(store, named)
+        if not rows:
+            raise DigestbotError(f"no source has told of {named.id}")
+        subscriptions.sync(store, config, app.clock())
+        traces = [
+            audit.trace(store, name, rows[-1].paper.id, destination)
+            for name in chosen
+            for destination in audit.destinations(sent_to)
+        ]
+        answers = [(found, *_said(store, config, rows, found)) for found in _telling(traces)]
+    app.show(
+        [_sent_facts(sent_to, *each) for each in answers],
+        lambda: "\n".join(line for each in answers for line in _sent_lines(config, *each)),
+    )
+    return 0
+
+
+def _telling(traces: list[audit.Trace]) -> list[audit.Trace]:
+    """Of the destinations that a text may name, those that there are; one for each digest else."""
+    known = [found for found in traces if found.deliveries or found.subscription]
+    told = {found.digest for found in known}
+    rest = {found.digest: found for found in traces if found.digest not in told}
+    return sorted([*known, *rest.values()], key=lambda found: found.digest)
+
+
+def _said(
+    store: "Store", config: Config, rows: tuple[Announcement, ...], found: audit.Trace
+) -> tuple[audit.Said, str]:
+    digest = config.digests.get(found.digest)
+    if digest is None:
+        return audit.answer(found, matches=False, is_waiting=False)
+    reason = _answer(store, digest, rows)
+    state = store.digests.find(digest.name)
+    is_waiting = state is None or state.cursor < reason.paper.seq
+    return audit.answer(found, matches=_is_in(reason), is_waiting=is_waiting)
+
+
+def _sent_facts(sent_to: str, found: audit.Trace, said: audit.Said, why: str) -> dict[str, object]:
+    delivery = next(iter(found.deliveries), None)
+    return {
+        "digest": found.digest,
+        "to": sent_to,
+        "sent": said,
+        "why": why,
+        "editions": [name for name, is_included in found.editions.items() if is_included],
+        "delivery": delivery and delivery.id,
+        "edition": delivery and delivery.edition_name,
+        "kind": delivery and delivery.destination.kind,
+        "state": delivery and delivery.state,
+        "sent_at": delivery and delivery.sent_at,
+        "message_id": delivery and delivery.message_id,
+        "receipt": found.receipt,
+    }
+
+
+def _sent_lines(config: Config, found: audit.Trace, said: audit.Said, why: str) -> Iterator[str]:
+    yield f"{found.digest}: {said}: {why}"
+    for d in found.deliveries:
+        when = f", {local(d.sent_at, config)}" if d.sent_at else ""
+        yield f"  {d.edition_name} by {d.destination.kind}: {d.state}{when} (delivery {d.id})"
+        yield f"  as {d.message_id}"
+    if found.receipt:
+        yield f"  the server said: {found.receipt}"
 
 
 def _announcements(store: "Store", named: PaperId) -> tuple[Announcement, ...]:

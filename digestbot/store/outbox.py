@@ -358,6 +358,20 @@ class Outbox:
         with self._database.read() as connection:
             return tuple(map(_to_delivery, connection.execute(query)))
 
+    def to(
+        self, kind: DestinationKind, addresses: Collection[str], edition_names: Collection[str]
+    ) -> tuple[Delivery, ...]:
+        """The deliveries of those editions, named ``systems/12``, to one of *addresses*."""
+        found: tuple[Delivery, ...] = ()
+        with self._database.read() as connection:
+            for name in edition_names:
+                digest, _, number = name.rpartition("/")
+                query = _loaded().where(digests.c.name == digest, editions.c.number == int(number))
+                query = query.where(deliveries.c.kind == kind)
+                query = query.where(deliveries.c.address.in_(sorted(addresses)))
+                found += tuple(map(_to_delivery, connection.execute(query)))
+        return found
+
     def get(self, delivery_id: int) -> Delivery | None:
         """That delivery."""
         with self._database.read() as connection:

@@ -114,6 +114,14 @@ class Subscriptions:
         with self._database.read() as connection:
             return tuple(map(_to_subscription, connection.execute(query)))
 
+    def of(self, destination: Destination) -> tuple[Subscription, ...]:
+        """All that the destination was ever subscribed to, whatever the state."""
+        kind, key = _key(destination)
+        query = select(subscriptions).order_by(subscriptions.c.id)
+        query = query.where(subscriptions.c.kind == kind, subscriptions.c.address_key == key)
+        with self._database.read() as connection:
+            return tuple(map(_to_subscription, connection.execute(query)))
+
     def confirmed(self, digest: str) -> tuple[Subscription, ...]:
         """Those that an edition of the digest goes to."""
         return self.list(digest, (_State.CONFIRMED,))
@@ -154,9 +162,14 @@ class Subscriptions:
 
     def is_suppressed(self, address: str) -> bool:
         """Whether the address, in any case, must not be written to."""
-        query = select(suppressions.c.address).where(suppressions.c.address == address.lower())
+        return self.why_suppressed(address) is not None
+
+    def why_suppressed(self, address: str) -> str | None:
+        """The reason for which the address, in any case, is suppressed; None if it is not."""
+        query = select(suppressions.c.reason).where(suppressions.c.address == address.lower())
         with self._database.read() as connection:
-            return connection.execute(query).first() is not None
+            reason: str | None = connection.execute(query).scalar()
+        return reason
 
     def _add_from_config(
         self, connection: Connection, digest: str, destination: Destination, now: datetime

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import PAPERS, Bot, a_paper, configure
+from tests.cli.conftest import PAPERS, Bot, a_paper, configure, smtp_keys
 from tests.factories import NOW
 from tests.servers.arxiv import ArxivServer
+from tests.servers.smtp import SmtpServer
 
 
 @pytest.fixture
@@ -151,3 +152,70 @@ def test_a_paper_of_a_feed_may_be_named_as_we_name_it(bot: Bot, tmp_path: Path) 
         called = bot("explain", "systems", papers[0]["id"])
     assert (called.code, called.err) == (0, "")
     assert "in systems" in called.out
+
+
+@pytest.fixture
+def sent(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
+    """One edition went to a@, was refused for b@, and never looked for c@, who is suppressed."""
+    more = "  other:\n    filter: {any: [erasure]}\n    deliver: [{folder: out}]\n"
+    people = "[{email: [a@example.org, b@example.org, c@example.org]}]"
+    limited = f"{people}\n    limit: 1"
+    top = smtp_keys(smtp).replace("security", "max_connections: 1, security")
+    configure(arxiv.url, top=top, deliver=limited, more=more)
+    bot("suppressions", "add", "c@example.org", "--reason", "left")
+    smtp.refuse("b@example.org", "552 5.2.2 mailbox full")
+    bot("run")
+
+
+def told(bot: Bot, *args: str) -> dict[str, tuple[str, str]]:
+    """Answer and reason by digest."""
+    called = bot("explain", *args, "--json")
+    assert called.code == 0
+    return {a["digest"]: (a["sent"], a["why"]) for a in json.loads(called.out)}
+
+
+@pytest.mark.usefixtures("sent")
+def test_what_was_sent_is_told_with_its_message(bot: Bot, smtp: SmtpServer) -> None:
+    called = bot("explain", "--sent-to", "A@example.org", "systems", "2611.00002")
+    assert called.code == 0
+    lines = called.out.splitlines()
+    assert lines[0] == "systems: yes: sent"
+    assert lines[1].startswith("  systems/1 by email: sent, 2026-11-23 08:00 (delivery ")
+    assert lines[3] == "  the server said: 250 2.0.0 taken"
+    mail = next(m for m in smtp.messages if m.recipients == ("a@example.org",))
+    assert lines[2].removeprefix("  as ").encode() in mail.content
+
+
+@pytest.mark.usefixtures("sent")
+def test_what_was_not_sent_is_told_with_the_reason(bot: Bot) -> None:
+    shown, cut, other = "2611.00002", "2611.00004", "2611.00003"
+    dead = told(bot, "--sent-to", "b@example.org", "systems", shown)["systems"]
+    assert dead[0] == "no"
+    assert "552 5.2.2 mailbox full" in dead[1]
+    gone = told(bot, "--sent-to", "c@example.org", "systems", shown)["systems"]
+    assert gone == ("no", "cancelled: the address is suppressed: left")
+    assert told(bot, "--sent-to", "a@example.org", cut) == {
+        "other": ("no", "not subscribed"),
+        "systems": ("no", "it fell to the limit in systems/1"),
+    }
+    assert told(bot, "--sent-to", "a@example.org", "systems", other)["systems"] == (
+        "no",
+        "it does not match",
+    )
+    assert told(bot, "--sent-to", "d@example.org", "systems", shown)["systems"] == (
+        "no",
+        "systems/1 had it and did not go there: not subscribed",
+    )
+    folder = told(bot, "--sent-to", str(Path("out").absolute()), other)
+    assert folder["other"] == ("yes", "sent")
+
+
+@pytest.mark.usefixtures("sent")
+def test_of_a_paper_that_nobody_told_of_nothing_is_said(bot: Bot) -> None:
+    called = bot("explain", "--sent-to", "a@example.org", "2611.00099")
+    assert (called.code, called.err) == (
+        1,
+        "digestbot: no source has told of arxiv:2611.00099\n",
+    )
+    assert bot("explain", "--sent-to", "a@example.org", "no-such", "2611.00002").code == 2
+    assert bot("explain", "2611.00002").code == 2

@@ -81,6 +81,7 @@ class SmtpServer:
         self.commands: list[str] = []
         """The verbs of all connections, in order; CONNECT and DOT among them."""
         self.faults = list(faults)
+        self.refused: dict[str, str] = {}
         self.port = 0
         self.fell_silent = threading.Event()
         self._implicit_tls = implicit_tls
@@ -96,6 +97,10 @@ class SmtpServer:
     @property
     def connections(self) -> int:
         return self.commands.count("CONNECT")
+
+    def refuse(self, recipient: str, reply: str) -> None:
+        """Answer *reply* to that recipient, always."""
+        self.refused[recipient] = reply
 
     def hang_up(self) -> None:
         """Reset every connection; has happened when it returns."""
@@ -270,6 +275,10 @@ class _Dialogue(SMTP):
         await self._or_fault("MAIL", super().smtp_MAIL, arg)
 
     async def smtp_RCPT(self, arg: str) -> None:
+        for recipient, reply in self._server.refused.items():
+            if recipient in arg:
+                await self.push(reply)
+                return
         await self._or_fault("RCPT", super().smtp_RCPT, arg)
 
     async def smtp_DATA(self, arg: str) -> None:
