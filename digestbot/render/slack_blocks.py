@@ -47,6 +47,7 @@ URL_MAX = 250
 SOURCES = 8
 """Sources that the parent names when something is missing."""
 FALLBACK_MAX = 900
+"""Characters of what stands in a notification, and is read out where there are no blocks."""
 ABSTRACTS: Mapping[Theme, int] = {Theme.DEFAULT: 400, Theme.COMPACT: 0, Theme.FULL: 1200}
 """Characters of an abstract: 400 can be read without leaving the channel."""
 
@@ -186,8 +187,12 @@ def _parted(replies: Sequence[Reply]) -> list[Sequence[Reply]]:
 
 
 def _thread_message(replies: Sequence[Reply]) -> Message:
-    titles = FALLBACK_MAX // len(replies) // 6
-    text = "\n".join(escape(clip(title, titles)) for title, _ in replies)
+    # What a notification shows: as much of the titles as fits, and escaping makes six of one.
+    text = _fitting(
+        lambda length: "\n".join(escape(clip(title, length)) for title, _ in replies),
+        FALLBACK_MAX,
+        (150, 80, FALLBACK_MAX // len(replies) // 6 - 1),
+    )
     return {"text": text, "blocks": [block for _, block in replies]}
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from digestbot.model import Author, Edition, Form, Theme
 from digestbot.render import RenderContext, render
 from digestbot.render.slack_blocks import MESSAGE_MAX, escape, link
-from tests.factories import make_coverage, make_edition, make_edition_paper, make_paper
+from tests.factories import TITLE, make_coverage, make_edition, make_edition_paper, make_paper
 from tests.render.editions import (
     EDITIONS,
     drawn_edition,
@@ -56,6 +56,12 @@ def test_thread_has_even_messages_of_at_most_ten(
     edition = edition_of(papers, make_edition_paper())
     thread = messages(edition, context)[1:]
     assert [len(message["blocks"]) for message in thread] == sizes
+
+
+def test_notifications_name_whole_titles_where_they_fit(context: RenderContext) -> None:
+    parent, reply = messages(edition_of(5, make_edition_paper()), context)
+    assert parent["text"] == "Systems for ML: 5 new papers, 23 Nov"
+    assert reply["text"] == "\n".join([TITLE] * 5)
 
 
 def test_thread_shows_every_paper_with_its_facts(context: RenderContext) -> None:
