@@ -7,6 +7,7 @@ is compared is folded, so accents, case and hyphens do not matter. Begin at `may
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from digestbot.text import folded_words, plain, words
 
@@ -50,7 +51,8 @@ def may_be(wanted: Name, author: str) -> bool:
     A family name alone finds everybody of that name. Given names and initials must agree as far as
     both sides have them: "Ion Stoica" finds "I. Stoica" and "Ion A. Stoica", not "Ivan Stoica".
     """
-    return any(_agree(wanted, name) for name in _readings(author, wanted))
+    size = len(wanted.family) if wanted.given else 0
+    return any(_agree(wanted, name) for name in _readings(author, size))
 
 
 def letters(name: Name) -> str:
@@ -71,19 +73,19 @@ def run_of_letters(author: str) -> str:
     return "" if not found or found[-1] in SUFFIXES else "".join(found) * 2
 
 
-def _readings(author: str, wanted: Name) -> tuple[Name, ...]:
+@lru_cache(maxsize=4096)
+def _readings(author: str, size: int) -> tuple[Name, ...]:
     """
     The names that *author* can be read as.
 
     Where given names decide, the family name may also stand first ("Ma Wei-Ying"), or have more
-    words or fewer than it seems to ("Gabriel García Márquez").
+    words or fewer than it seems to ("Gabriel García Márquez"): *size* words, if that is not 0.
     """
     before, after = _sides(author)
     as_written = parse_name(author)
     family_last = _words((*after, *before))
-    if not wanted.given:
+    if not size:
         return as_written, Name(family=family_last, given=())
-    size = len(wanted.family)
     return (
         as_written,
         Name(family=family_last[-size:], given=family_last[:-size]),
