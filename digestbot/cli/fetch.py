@@ -67,7 +67,9 @@ def fetch_progress(app: App) -> "Iterator[FetchProgress]":
     from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
 
     words = "{task.description}: {task.completed:.0f} papers read, {task.fields[new]} new"
-    with Progress(SpinnerColumn(), TextColumn(words), transient=True) as lines:
+    with Progress(
+        SpinnerColumn(), TextColumn(words), transient=True, console=app.console()
+    ) as lines:
         tasks: dict[str, TaskID] = {}
 
         def progress(source: str, *, done: int, total: int | None, new: int) -> None:

@@ -1,6 +1,8 @@
 """``digestbot run``: one cycle for cron and CI."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from digestbot.config import Config, DigestConfig
 from digestbot.pipeline import (
     Bounced,
     Delivered,
+    DeliverProgress,
     EditionMade,
     Fetched,
     deliver,
@@ -48,7 +51,10 @@ def command(app: App, digests: tuple[str, ...], force: bool, no_fetch: bool) -> 
         fetched = () if no_fetch else _fetch(app, store, config, wanted, force=force)
         bounced = read_bounces(store, config, clock=app.clock)
         made = make_editions(store, config, templates, now=app.clock(), names=names, force=force)
-        delivered = asyncio.run(deliver(store, config, clock=app.clock, random=Random()))
+        with _deliver_progress(app) as progress:
+            delivered = asyncio.run(
+                deliver(store, config, clock=app.clock, random=Random(), progress=progress)
+            )
     app.show(
         _facts(fetched, bounced, made, delivered),
         lambda: _words(fetched, bounced, made, delivered),
@@ -75,6 +81,22 @@ def _fetch(
     with fetch_progress(app) as progress:
         fetched = asyncio.run(fetch(store, config, names, clock=app.clock, progress=progress))
     return (*fetched, *(_not_asked(state, config) for state in closed.values()))
+
+
+@contextmanager
+def _deliver_progress(app: App) -> "Iterator[DeliverProgress]":
+    """A line on a terminal, nothing in a pipe."""
+    if not app.wants_progress():
+        yield lambda *, done, waiting: None
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    words = "deliveries: {task.completed:.0f} done"
+    with Progress(
+        SpinnerColumn(), TextColumn(words), transient=True, console=app.console()
+    ) as lines:
+        task = lines.add_task("deliveries", total=None)
+        yield lambda *, done, waiting: lines.update(task, completed=done)
 
 
 def _not_asked(state: "SourceState", config: Config) -> Fetched:

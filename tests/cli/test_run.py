@@ -1,9 +1,14 @@
 """`run`: one cycle for cron, as often as one likes."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +101,33 @@ def test_an_address_that_was_corrected_is_asked_at_once(bot: Bot, arxiv: ArxivSe
         assert bot("run").code == 1
     configure(arxiv.url)
     assert "systems/1: 2 papers" in bot("run", at=NOW + timedelta(minutes=1)).out
+
+
+def test_a_terminal_is_told_how_far_it_is_and_a_pipe_is_not(bot: Bot, arxiv: ArxivServer) -> None:
+    """Standard error is a terminal, standard output a pipe; `bot` has made the folder."""
+    configure(arxiv.url)
+    terminal, its_end = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "digestbot", "run"],
+        stdout=subprocess.PIPE,
+        stderr=its_end,
+        env={**os.environ, "TERM": "xterm"},
+        text=True,
+        check=True,
+    )
+    os.close(its_end)
+    told = b"".join(iter(partial(_read, terminal), b"")).decode()
+    os.close(terminal)
+    assert "arxiv: 4 papers read, 4 new" in told
+    assert "deliveries: 1 done" in told
+    assert done.stdout.endswith("systems/1: 2 papers to 1 destination\n1 sent\n")
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:  # on Linux the end of a terminal that nobody writes to any more
+        return b""
 
 
 def test_a_due_digest_without_news_says_so_and_sends_nothing(bot: Bot, arxiv: ArxivServer) -> None:
