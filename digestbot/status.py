@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from digestbot.config import Config
 from digestbot.model import Delivery, DeliveryState
@@ -17,6 +17,8 @@ FAILED = (
 )
 TOLD = (*FAILED, DeliveryState.HELD)
 SHOWN_FAILURES = 10
+OVERDUE = timedelta(days=2)
+"""A digest that is due for longer is one that nobody makes: even a daily job comes round sooner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,7 @@ def gather(store: Store, config: Config, now: datetime) -> Status:
         deliveries=store.outbox.counts(),
         failures=failures,
         problems=(
-            *_problems(sources, digests, store.outbox.counts()),
+            *_problems(sources, digests, store.outbox.counts(), failures, now),
             *_mailbox_problems(store, config),
         ),
     )
@@ -93,10 +95,21 @@ def _words(source: SourceState) -> str:
     return (source.last_error or source.note or "incomplete").removeprefix(f"{source.name}: ")
 
 
+def _deliveries(number: int) -> str:
+    return "1 delivery" if number == 1 else f"{number} deliveries"
+
+
+def _newest_error(state: DeliveryState, failures: tuple[Delivery, ...]) -> str:
+    errors = (f"{f.destination.kind}: {f.last_error}" for f in failures if f.state is state)
+    return f", {error}" if (error := next(errors, None)) else ""
+
+
 def _problems(
     sources: tuple[SourceState, ...],
     digests: tuple[DigestStatus, ...],
     deliveries: Mapping[DeliveryState, int],
+    failures: tuple[Delivery, ...],
+    now: datetime,
 ) -> list[str]:
     lines = [
         f"source {s.name}: {s.status}: {_words(s)}"
@@ -106,8 +119,18 @@ def _problems(
     lines += [
         f"digest {d.name}: {d.state.last_error}" for d in digests if d.state and d.state.last_error
     ]
+    lines += [
+        f"digest {d.name}: overdue for {(now - d.next_due_at).days} days; does a cron job or "
+        "'digestbot serve' run?"
+        for d in digests
+        if d.next_due_at is not None and now - d.next_due_at > OVERDUE
+    ]
     lines += [f"digest {d.name}: nobody gets it" for d in digests if not d.subscribers]
-    lines += [f"{deliveries[state]} deliveries {state}" for state in FAILED if deliveries[state]]
+    lines += [
+        f"{_deliveries(deliveries[state])} {state}{_newest_error(state, failures)}"
+        for state in FAILED
+        if deliveries[state]
+    ]
     if held := deliveries[DeliveryState.HELD]:
         lines.append(
             f"{held} deliveries held: 'digestbot deliveries list --state held' tells why, "

@@ -59,12 +59,26 @@ def test_a_delivery_that_fails_is_a_problem_until_it_is_sent(
     called = bot("status", "--json")
     assert called.code == 1
     facts = json.loads(called.out)
-    assert facts["problems"] == ["1 deliveries retrying"]
+    (problem,) = facts["problems"]
+    assert problem.startswith("1 delivery retrying, email: the mail server refused the recipient")
     (failure,) = facts["failures"]
     assert "450 4.2.0 later" in failure["error"]
     assert "example.org" not in json.dumps(facts)
     bot("run", at=NOW + timedelta(hours=1))
     assert bot("status", at=NOW + timedelta(hours=1)).code == 0
+
+
+def test_a_bot_that_nobody_runs_is_a_problem(bot: Bot, arxiv: ArxivServer) -> None:
+    """Its last run was good, and then somebody lost the cron job."""
+    configure(arxiv.url)
+    bot("run")
+    assert bot("status", at=NOW + timedelta(days=1, hours=23)).code == 0
+    called = bot("status", at=NOW + timedelta(days=5))
+    assert called.code == 1
+    assert (
+        "digest systems: overdue for 4 days; does a cron job or 'digestbot serve' run?"
+        in called.out
+    )
 
 
 def test_times_are_the_owners(bot: Bot, arxiv: ArxivServer) -> None:
