@@ -65,8 +65,7 @@ class Language:
 
     def moment(self, when: datetime, zone: ZoneInfo) -> str:
         """``Tue 24 Nov, 09:00 CET``, in *zone*."""
-        shown = self._formatted(self.pgettext("day and time", "EEE d MMM, HH:mm"), when, zone)
-        return f"{shown} {when.astimezone(zone).tzname()}"
+        return self._formatted(self.pgettext("day and time", "EEE d MMM, HH:mm"), when, zone, True)
 
     def names(self, names: Iterable[str], more: int = 0) -> str:
         """``Ana Pérez, Ion Stoica and 14 more``."""
@@ -77,8 +76,8 @@ class Language:
             "%(names)s and %(number)s more", "%(names)s and %(number)s more", more, names=shown
         )
 
-    def _formatted(self, pattern: str, when: datetime, zone: ZoneInfo) -> str:
-        return _formatted(pattern, when.astimezone(zone), self.locale)
+    def _formatted(self, pattern: str, when: datetime, zone: ZoneInfo, named: bool = False) -> str:
+        return _formatted(pattern, when, zone, named, self.tag)
 
 
 def languages() -> tuple[str, ...]:
@@ -114,6 +113,8 @@ def language(name: str) -> Language:
 
 
 @lru_cache(maxsize=10_000)
-def _formatted(pattern: str, local: datetime, locale: Locale) -> str:
-    # A hundredth of the time of a mail, and the papers of a day have few dates.
-    return format_datetime(local, pattern, locale=locale)
+def _formatted(pattern: str, when: datetime, zone: ZoneInfo, named: bool, tag: str) -> str:
+    # Kept, since Babel takes longer than all the rest of a mail, whose dates are those of others.
+    local = when.astimezone(zone)
+    shown = format_datetime(local, pattern, locale=Locale.parse(tag, sep="-"))
+    return f"{shown} {local.tzname()}" if named else shown

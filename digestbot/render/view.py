@@ -480,16 +480,20 @@ def _source(coverage: SourceCoverage, context: RenderContext) -> ShownSource:
 
 def _status(status: str, words: Language) -> str | None:
     """What a source that stands so lacks; None if nothing."""
-    said = {
-        "ok": None,
-        "empty": None,
-        "partial": words.gettext("answered in part"),
-        "late": words.gettext("has not answered yet"),
-        "refused": words.gettext("refuses to answer"),
-        "broken": words.gettext("could not be read"),
-        "never": words.gettext("has not been fetched yet"),
-    }
-    return said.get(status, clip(status, REMARK))
+    match status:
+        case "ok" | "empty":
+            return None
+        case "partial":
+            return words.gettext("answered in part")
+        case "late":
+            return words.gettext("has not answered yet")
+        case "refused":
+            return words.gettext("refuses to answer")
+        case "broken":
+            return words.gettext("could not be read")
+        case "never":
+            return words.gettext("has not been fetched yet")
+    return clip(status, REMARK)
 
 
 def _missing(sources: Sequence[ShownSource], words: Language) -> tuple[str, ...]:
