@@ -58,7 +58,7 @@ golden: $(VENV)/.installed-test ## write the golden files anew; review them as a
 bench: $(VENV)/.installed-bench ## measure the filter engine and backtest; DIGESTBOT_CORPUS names the real papers
 	$(BIN)/python -m tests.bench.bench_filters $(BENCH_ARGS)
 
-soak: $(VENV)/.installed-test ## what runs for long: a billion decisions of the engine, ten minutes of mutated filters
+soak: $(VENV)/.installed-test ## what runs for long: a billion decisions of the engine, fifteen minutes of mutated filters
 	$(BIN)/python -m pytest -n $(WORKERS) -m soak $(PYTEST_ARGS)
 
 clean: ## remove what was made

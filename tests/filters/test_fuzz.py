@@ -1,8 +1,8 @@
 """
 Mutated filters and queries: whatever is written, a filter or mistakes come out, nothing else.
 
-A few thousand in every run, from a new seed each time that a failure tells; ten minutes under the
-mark ``soak``.
+A few thousand in every run, from a new seed each time that a failure tells; a quarter of an hour
+under the mark ``soak``.
 """
 
 import random
@@ -11,11 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from digestbot.config import load_config
+from digestbot.errors import ConfigError
 from digestbot.filters import check_filter, evaluate, explain, in_words
 from digestbot.filters.language import KEYS
 from tests.factories import make_announcement
@@ -25,6 +28,11 @@ PAGE = (Path(__file__).parents[2] / "docs" / "filters.md").read_text(encoding="u
 FILTERS = [
     *re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL),
     *(row[0] for row in table("filters.tsv")),
+]
+CONFIGS = [
+    "sources: {a: {kind: arxiv, categories: [cs.DC]}}\n"
+    "digests:\n  d:\n    deliver: [{folder: out}]\n    filter:\n" + indent(text, " " * 6)
+    for text in FILTERS
 ]
 QUERIES = [row[0] for row in table("queries.tsv")]
 SCRAPS = [
@@ -89,6 +97,30 @@ def test_mutations_are_filters_or_mistakes(make: Make, seeds: list[str]) -> None
                 check(data)
             except Exception as error:
                 raise AssertionError(f"seed {seed}, number {i}: {data!r}") from error
+
+
+def test_mutated_configs_load_or_have_mistakes(tmp_path: Path) -> None:
+    """The whole way from a file: what is no YAML, too, is a mistake on one line."""
+    path = tmp_path / "config.yaml"
+    seed = random.randrange(2**32)
+    rng = random.Random(seed)
+    for i in range(250):
+        path.write_text(text := mutated(CONFIGS, rng), encoding="utf-8", errors="surrogatepass")
+        mistakes: tuple[object, ...] = ()
+        try:
+            load_config(path, {})
+        except ConfigError as error:
+            mistakes = error.problems
+        except Exception as error:
+            raise AssertionError(f"seed {seed}, number {i}: {text!r}") from error
+        assert all(str(one) and "\n" not in str(one) for one in mistakes), text
+
+
+@pytest.mark.soak
+def test_five_minutes_of_mutated_configs(tmp_path: Path) -> None:
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
+        test_mutated_configs_load_or_have_mistakes(tmp_path)
 
 
 @pytest.mark.soak
