@@ -159,6 +159,16 @@ def test_pages_and_feeds_say_their_language(name: str, tag: str, context: Render
     assert feed.get("{http://www.w3.org/XML/1998/namespace}lang") == tag
 
 
+def test_papers_of_arxiv_are_marked_as_english_on_other_pages(context: RenderContext) -> None:
+    pages = {
+        name: render(full_edition(), Form.HTML, replace(context, language=name)) for name in OTHERS
+    }
+    for html in pages.values():
+        assert len(re.findall(r'<h3 [^>]*lang="en"', html)) == 3, "the feed's paper may be anything"
+        assert len(re.findall(r'<p [^>]*lang="en"', html)) == 2
+    assert 'dir="auto" lang' not in render(full_edition(), Form.HTML, context)
+
+
 def test_what_programs_read_is_the_same_in_every_language(context: RenderContext) -> None:
     for form in (Form.JSON, Form.BIBTEX, Form.RIS):
         assert (
