@@ -28,6 +28,7 @@ Every error that digestbot raises on purpose.
         ├── StoreUnavailable     cannot be opened or reached
         ├── StoreTooNew          written by a newer digestbot
         ├── ForeignStore         a database that is not ours
+        ├── LedgerError          a line that this store cannot take in
         └── LeaseLost            a delivery that was held for too long, and is another's by now
 
 Messages are one line, in lower case: what, where, what to do. Attributes are for programs.
@@ -182,6 +183,14 @@ class StoreTooNew(StoreError):
 
 class ForeignStore(StoreError):
     """The database holds tables, but not ours."""
+
+
+class LedgerError(StoreError):
+    """A row of a ledger that cannot be taken in; *number* counts the rows from 1."""
+
+    def __init__(self, message: str, number: int = 0) -> None:
+        self.number = number
+        super().__init__(message)
 
 
 class LeaseLost(StoreError):

@@ -1,15 +1,19 @@
 """``digestbot deliveries``: look at the outbox and mend it."""
 
+import os
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import click
 
-from digestbot.cli.app import App, check_known, local, table
+from digestbot.cli.app import App, check_known, local, read_text, table
 from digestbot.config import Config
-from digestbot.errors import DigestbotError, UsageError
+from digestbot.errors import DigestbotError, LedgerError, UsageError
 from digestbot.model import Delivery, DeliveryState
 from digestbot.status import FAILED
-from digestbot.store import FOR_A_PERSON
+from digestbot.store import FOR_A_PERSON, line_of, row_of
 
 NUMBER = click.IntRange(1, 2**63 - 1)
 """What a database can count to."""
@@ -154,6 +158,77 @@ def cancel(app: App, numbers: tuple[int, ...], every: bool) -> int:
     if cancelled < len(numbers):
         app.say(f"{len(numbers) - cancelled} left as they are: sent, on their way or unknown")
     return 0 if cancelled == len(numbers) else 1
+
+
+@command.command("export")
+@click.argument("file", type=click.Path(allow_dash=True, dir_okay=False, path_type=Path))
+@click.pass_obj
+def export_ledger(app: App, file: Path) -> int:
+    """
+    Write the ledger: what was offered and sent to whom, and who gets what; - for standard output.
+
+    For another machine, which sends nothing twice after 'deliveries import'. Stop the bot first.
+    """
+    config = app.config()
+    with app.store(config) as store:
+        lines = (f"{line_of(name, row)}\n" for name, row in store.ledger.rows())
+        if str(file) == "-":
+            for line in lines:
+                click.echo(line, nl=False)
+            return 0
+        count = _write_private(file, lines)
+    app.show({"rows": count - 1}, lambda: f"{count - 1} rows written to {file}")
+    return 0
+
+
+def _write_private(file: Path, lines: Iterable[str]) -> int:
+    """
+    *lines* to a file that only its owner may read, whole or not at all; gives how many.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    part = file.with_name(f".{file.name}.part")
+    count = 0
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as out:  # noqa: PTH123 - of a descriptor
+            for count, line in enumerate(lines, start=1):  # noqa: B007 - the last one counts
+                out.write(line)
+        part.replace(file)
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return count
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(allow_dash=True, dir_okay=False, path_type=Path))
+@click.pass_obj
+def import_ledger(app: App, file: Path) -> int:
+    """
+    Take in a ledger of 'deliveries export', before this machine fetches: all of it or nothing.
+
+    What was not done when it was exported is held: 'deliveries release' sends it from here.
+    """
+    config = app.config()
+    text = read_text(file)
+    with app.store(config) as store:
+        try:
+            added = store.ledger.take(_rows(file, text))
+        except LedgerError as error:
+            raise UsageError(f"{file}:{error.number}: {error}") from error
+    app.show({"added": added}, lambda: f"{added} rows taken in")
+    return 0
+
+
+def _rows(file: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
+        try:
+            yield row_of(line)
+        except ValueError as error:
+            raise UsageError(f"{file}:{number}: no line of a ledger: {error}") from error
 
 
 @command.command("retry")

@@ -26,6 +26,7 @@ from digestbot.store.bounces import Bounces
 from digestbot.store.database import Database, read_url
 from digestbot.store.digests import Digests
 from digestbot.store.editions import Editions, Envelope
+from digestbot.store.ledger import Ledger, line_of, row_of
 from digestbot.store.opening import bring_to_head
 from digestbot.store.outbox import FOR_A_PERSON, Outbox
 from digestbot.store.papers import Papers
@@ -60,7 +61,9 @@ __all__ = [
     "Recovered",
     "SourceState",
     "Store",
+    "line_of",
     "open_store",
+    "row_of",
 ]
 
 
@@ -76,6 +79,7 @@ class Store:
         self.outbox = Outbox(database)
         self.subscriptions = Subscriptions(database)
         self.bounces = Bounces(database)
+        self.ledger = Ledger(database)
 
     def close(self) -> None:
         """Close the connections; the store must not be used afterwards."""

@@ -1,0 +1,128 @@
+"""`deliveries export` and `import`: a new machine goes on where the old one stood."""
+
+import json
+import os
+import stat
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Bot, a_paper, configure, smtp_keys
+from tests.factories import NOW
+from tests.servers.arxiv import ArxivServer
+from tests.servers.smtp import SmtpServer
+
+DAY = timedelta(days=1)
+LEDGER = "ledger.jsonl"
+
+
+@pytest.fixture
+def old(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> Path:
+    """A machine that has sent two editions, and could not deliver one mail; its folder."""
+    folder = Path("old").absolute()
+    move_to(folder, arxiv, smtp)
+    smtp.refuse("b@example.org", "451 4.3.0 later")
+    assert bot("run").code == 1
+    bot("suppressions", "add", "c@example.org")
+    arxiv.papers.append(a_paper(9, "Serverless News", published=NOW, updated=NOW))
+    bot("run", "--now", at=NOW + DAY)
+    smtp.refused.clear()
+    return folder
+
+
+def move_to(folder: Path, arxiv: ArxivServer, smtp: SmtpServer) -> None:
+    """Another machine, with the same config."""
+    folder.mkdir()
+    os.chdir(folder)
+    people = "[{email: [a@example.org, b@example.org, c@example.org]}]"
+    configure(arxiv.url, top=smtp_keys(smtp), deliver=people)
+
+
+def subjects(smtp: SmtpServer, address: str) -> int:
+    return sum(m.recipients == (address,) for m in smtp.messages)
+
+
+def test_a_new_machine_sends_nothing_twice(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, old: Path
+) -> None:
+    called = bot("deliveries", "export", LEDGER)
+    assert called.code == 0
+    assert stat.S_IMODE(Path(LEDGER).stat().st_mode) == 0o600
+    before = json.loads(bot("deliveries", "--json").out)
+    sent = len(smtp.messages)
+    assert sent == 3
+
+    move_to(old.parent / "new", arxiv, smtp)
+    taken = bot("deliveries", "import", str(old / LEDGER))
+    assert (taken.code, taken.err) == (0, "")
+    at = NOW + DAY + timedelta(hours=1)
+    assert bot("run", "--now", at=at).code == 0
+    assert len(smtp.messages) == sent
+    after = json.loads(bot("deliveries", "--json").out)
+    keys = ("id", "edition", "address", "message_id", "sent_at")
+    assert [[d[key] for key in keys] for d in after] == [[d[key] for key in keys] for d in before]
+    assert bot("deliveries", "import", str(old / LEDGER)).out == "0 rows taken in\n"
+
+    arxiv.papers.append(a_paper(10, "Serverless Still", published=at, updated=at))
+    assert bot("run", "--now", at=at + DAY).code == 0
+    assert [m.recipients for m in smtp.messages[sent:]].count(("a@example.org",)) == 1
+    assert subjects(smtp, "c@example.org") == 1  # before it was suppressed
+    (newest, *_) = json.loads(bot("editions", "--json").out)
+    assert (newest["edition"], newest["papers"]) == ("systems/3", 1)
+
+
+def test_what_was_not_done_waits_and_can_be_sent_from_here(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, old: Path
+) -> None:
+    bot("deliveries", "export", LEDGER)
+    move_to(old.parent / "new", arxiv, smtp)
+    bot("deliveries", "import", str(old / LEDGER))
+    at = NOW + DAY + timedelta(hours=1)
+    held = json.loads(bot("deliveries", "list", "--state", "held", "--json").out)
+    assert [d["address"] for d in held] == ["b@example.org"] * 2
+    assert "was retrying when it was exported" in held[0]["error"]
+    bot("deliveries", "release", at=at)
+    assert bot("run", "--no-fetch", at=at).code == 0
+    assert subjects(smtp, "b@example.org") == 2
+    mails = b"".join(m.content for m in smtp.messages[3:])
+    assert all(d["message_id"].encode() in mails for d in held)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (2, '{"table": "sources"'),
+        (3, "[]"),
+        (4, '{"table": "papers"}'),
+        (1, '{"table": "ledger", "revision": "0000", "head": 1}'),
+    ],
+    ids=["no-json", "no-row", "columns", "version"],
+)
+def test_a_bad_line_is_told_of_and_nothing_is_taken_in(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, old: Path, line: int, words: str
+) -> None:
+    bot("deliveries", "export", LEDGER)
+    lines = Path(LEDGER).read_text().splitlines()
+    lines[line - 1] = words
+    move_to(old.parent / "new", arxiv, smtp)
+    Path(LEDGER).write_text("\n".join(lines))
+    called = bot("deliveries", "import", LEDGER)
+    assert called.code == 2
+    assert called.err.startswith(f"{LEDGER}:{line}: ")
+    assert called.err.count("\n") == 1
+    assert bot("editions").out == "no edition yet\n"
+    assert bot("suppressions").out == "nobody is suppressed\n"
+
+
+def test_it_goes_through_a_pipe(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, old: Path) -> None:
+    ledger = bot("deliveries", "export", "-").out
+    move_to(old.parent / "new", arxiv, smtp)
+    taken = bot("deliveries", "import", "-", "--json", stdin=ledger)
+    assert json.loads(taken.out)["added"] == ledger.count("\n") - 1
+
+
+def test_where_it_cannot_be_written_nothing_is_left(bot: Bot, old: Path) -> None:
+    called = bot("deliveries", "export", "no/such/folder/ledger.jsonl")
+    assert called.code == 2
+    assert called.err == "cannot write no/such/folder/ledger.jsonl: No such file or directory\n"

@@ -1,0 +1,190 @@
+"""The ledger goes from any store to any other: all keys stay, and nothing is taken in twice."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from digestbot.errors import LedgerError
+from digestbot.model import Bounce, BounceKind, Form, Origin
+from digestbot.model import DeliveryState as S
+from digestbot.model import SubscriptionState as State
+from digestbot.store import FOR_A_PERSON, Store, line_of, open_store, row_of
+from digestbot.store.ledger import NAMED_BY
+from tests.store.samples import DAY, NOW, edition, fetched, ingest, log, mail, register, shown
+
+Rows = list[tuple[str, dict[str, Any]]]
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Store]:
+    """Another store, in SQLite."""
+    with open_store(f"sqlite:///{tmp_path / 'other.db'}") as opened:
+        yield opened
+
+
+def fill(store: Store) -> None:
+    """Four papers, two of them offered, one read, one not; a delivery of each end."""
+    ingest(store, 1, 2, 3)
+    rows = log(store)
+    register(store)
+    reader = store.subscriptions.add(
+        "systems", mail(), origin=Origin.WEB, state=State.CONFIRMED, name="Zoë\u2028Ø", now=NOW
+    )
+    made = edition([shown(rows[0])], to_seq=3, omitted=1)
+    pieces = (b"short", b"x" * 300, b"\x00\xff")
+    to = [(mail(), reader.id), (mail("b@x.org"), None), (mail("c@x.org"), None)]
+    store.editions.record(
+        "systems",
+        made,
+        [shown(rows[1])],
+        {Form.TEXT: "the text", Form.EML: pieces},
+        to,
+        NOW + DAY,
+        NOW,
+        message_domain="example.org",
+        expires_at=NOW + DAY,
+    )
+    first, second, _ = (d.id for d in store.outbox.claim(NOW, lease_s=60, limit=3))
+    store.outbox.sent(first, "250 taken", NOW)
+    store.outbox.retry(second, "busy", "450", NOW + DAY)
+    store.subscriptions.suppress("d@x.org", "left", NOW)
+    soft = Bounce(delivery_id=first, kind=BounceKind.SOFT, code=None, detail="", at=NOW)
+    store.bounces.record(soft, "a", lambda moments: None)
+    store.papers.ingest("arxiv", [fetched(4)], {"mark": "4"}, NOW)
+
+
+def exported(store: Store) -> Rows:
+    """Its ledger, as it comes out of a file."""
+    return [row_of(line_of(*row)) for row in store.ledger.rows()]
+
+
+def test_what_is_taken_in_is_what_was_given(store: Store, other: Store) -> None:
+    fill(other)
+    ledger = exported(other)
+    assert {name for name, _ in ledger} == {"ledger", *(table.name for table in NAMED_BY)}
+    assert store.ledger.take(ledger) == len(ledger) - 1
+    assert exported(store) == ledger
+
+
+def test_and_the_other_way_round(store: Store, other: Store) -> None:
+    fill(store)
+    ledger = exported(store)
+    assert other.ledger.take(ledger) == len(ledger) - 1
+    assert exported(other) == ledger
+    assert other.ledger.take(ledger) == 0
+
+
+def test_what_was_not_done_is_held_with_its_bodies(store: Store, other: Store) -> None:
+    fill(store)
+    before = {d.id: d for d in store.outbox.list()}
+    other.ledger.take(exported(store))
+    after = {d.id: d for d in other.outbox.list()}
+    assert {d.id: d.message_id for d in before.values()} == {
+        d.id: d.message_id for d in after.values()
+    }
+    assert sorted((d.state, d.last_error) for d in after.values()) == [
+        (S.HELD, "was retrying when it was exported: waits for you"),
+        (S.HELD, "was sending when it was exported: waits for you"),
+        (S.SENT, None),
+    ]
+    assert other.outbox.claim(NOW + DAY, lease_s=60, limit=9) == ()
+    assert other.editions.rendition(1, Form.EML) == (b"short", b"x" * 300, b"\x00\xff")
+    assert other.outbox.requeue(list(after), NOW, states=FOR_A_PERSON) == 2
+
+
+def test_the_store_goes_on_counting_where_the_other_one_stood(store: Store, other: Store) -> None:
+    fill(other)
+    other.editions.advance("systems", 3, 4, NOW)
+    store.ledger.take(exported(other))
+    assert log(store) == []  # all of it was read
+    assert store.sources.state("arxiv").memory == {"mark": "4"}
+    ingest(store, 5)
+    assert [row.seq for row in log(store)] == [5]
+    register(store, "another")
+    store.editions.record(
+        "another",
+        edition(digest="another"),
+        [],
+        {},
+        [(mail(), None)],
+        None,
+        NOW,
+        message_domain="x",
+    )
+    assert len(store.outbox.list()) == 4
+    assert store.editions.offered("systems", {(fetched(n).id, 1) for n in range(1, 6)}) == {
+        (fetched(1).id, 1),
+        (fetched(2).id, 1),
+    }
+
+
+def test_a_store_that_has_gone_on_is_left_as_it_is(store: Store, other: Store) -> None:
+    fill(other)
+    ledger = exported(other)
+    store.ledger.take(ledger)
+    store.editions.advance("systems", 3, 4, NOW)
+    store.subscriptions.remove("systems", mail(), NOW)
+    after = exported(store)
+    assert store.ledger.take(ledger) == 0
+    assert exported(store) == after
+
+
+def row_count(store: Store) -> int:
+    with store._database.read() as connection:
+        return sum(
+            connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in NAMED_BY
+        )
+
+
+@pytest.mark.parametrize(
+    ("number", "change", "message"),
+    [
+        (1, {"revision": "9999"}, "a ledger of revision '9999'"),
+        (1, {"head": None}, "no ledger: write one"),
+        (5, {"more": 1}, "not the columns of papers"),
+        (5, {"version": "one"}, "no row of papers"),
+        (5, {"title": None}, "no row of papers"),
+        (5, {"published": "2026-11-23T08:00:00"}, "no row of papers: .*without zone"),
+        (-1, {"deliveries": "many"}, "no row of volumes: deliveries is str"),
+        (-1, {"deliveries": True}, "no row of volumes: deliveries is bool"),
+    ],
+)
+def test_one_bad_row_and_nothing_is_taken_in(
+    store: Store, other: Store, number: int, change: dict[str, Any], message: str
+) -> None:
+    fill(other)
+    ledger = exported(other)
+    place = number - 1 if number > 0 else number
+    name, row = ledger[place]
+    ledger[place] = (name, row | change)
+    with pytest.raises(LedgerError, match=message) as caught:
+        store.ledger.take(ledger)
+    assert caught.value.number == (number if number > 0 else len(ledger))
+    assert row_count(store) == 0
+
+
+def test_rows_that_miss_what_they_belong_to_are_refused(store: Store, other: Store) -> None:
+    fill(other)
+    ledger = [row for row in exported(other) if row[0] != "editions"]
+    with pytest.raises(LedgerError, match="no row of edition_papers"):
+        store.ledger.take(ledger)
+    assert row_count(store) == 0
+    with pytest.raises(LedgerError, match="no table 'fragments' in a ledger"):
+        store.ledger.take([ledger[0], ("fragments", {})])
+    with pytest.raises(LedgerError, match="empty: no ledger"):
+        store.ledger.take([])
+
+
+def test_a_store_with_a_life_of_its_own_is_refused(store: Store, other: Store) -> None:
+    fill(other)
+    ingest(store, 9)
+    with pytest.raises(LedgerError, match="the store has papers of its own: import into a new"):
+        store.ledger.take(exported(other))
+    register(store, now=NOW + DAY)
+    with pytest.raises(LedgerError, match=r"digests 'systems .*' is another one in this store"):
+        store.ledger.take(exported(other))
+    assert row_count(store) == 4  # a paper and its announcement, a source, a digest
