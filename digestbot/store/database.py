@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -194,9 +194,12 @@ def _switch_to_wal(connection: Any) -> None:
     for _ in range(int(BUSY_S / SWITCH_S) + 1):
         if connection.execute("PRAGMA journal_mode").fetchone() != ("delete",):
             return
-        with suppress(sqlite3.OperationalError):
+        try:
             connection.execute("PRAGMA journal_mode = WAL")
             return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                return  # read-only, or full: whoever writes first is told
         time.sleep(SWITCH_S)
 
 
