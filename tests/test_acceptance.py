@@ -124,7 +124,7 @@ def test_a_week_of_arxiv_with_every_fault(
     assert code == 0
     assert second["editions"] == [
         {"digest": "systems", "edition": None, "papers": 0, "omitted": 0, "deliveries": 0,
-         "note": None, "error": None}
+         "held": None, "note": None, "error": None}
     ]  # fmt: skip
     assert second["deliveries"]["sent"] == 0
     assert (len(smtp.messages), len(slack.posted["#papers"])) == (1, threads)

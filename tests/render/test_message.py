@@ -171,7 +171,9 @@ def test_any_body_comes_back_and_every_line_is_short_ascii(text: str, html: str)
 
 
 def _readable(text: str) -> list[str]:
-    return text.encode("utf-8", "replace").decode().splitlines() or [""]
+    """The lines of *text*, whose last one has an end in every mail; a form feed is none."""
+    ended = text if text.endswith(("\n", "\r")) else f"{text}\n"
+    return ended.encode("utf-8", "replace").decode().splitlines()
 
 
 @pytest.mark.parametrize("line", ["From me", ".", "..", "--=_", "=", " trailing ", "\t"])
