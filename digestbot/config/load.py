@@ -30,6 +30,7 @@ from digestbot.config.schema import (
     DigestKeys,
     FileKeys,
     checked,
+    is_private,
     keys_of,
 )
 from digestbot.config.settings import Config, DigestConfig
@@ -272,7 +273,9 @@ class _Draft:
         port = self._smtp.port if self._smtp else None
         if port is not None and not 1 <= port <= 65535:
             self._flaw(("smtp", "port"), "smtp.port must be from 1 to 65535")
-        if bool(smtp.get("username")) != bool(smtp.get("password")):
+        if smtp.get("oauth") is not None:
+            self._check_oauth(smtp)
+        elif bool(smtp.get("username")) != bool(smtp.get("password")):
             lacking = "password" if smtp.get("username") else "username"
             self._flaw(("smtp",), f'missing key "{lacking}" in smtp for the login')
         elif smtp.get("username") and smtp.get("security") == "none" and not smtp.get("insecure"):
@@ -283,6 +286,26 @@ class _Draft:
         ca_file = smtp.get("ca_file")
         if isinstance(ca_file, str) and not _is_file(self._folder / ca_file):
             self._flaw(("smtp", "ca_file"), "smtp.ca_file: no such file")
+
+    def _check_oauth(self, smtp: dict[str, Any]) -> None:
+        """One way to a token, and nothing that would show it to others."""
+        steps: Steps = ("smtp", "oauth")
+        oauth = self._mapping(*steps)
+        ways = ("token", "token_command", "refresh_token")
+        if sum(bool(oauth.get(way)) for way in ways) != 1:
+            self._flaw(steps, f"smtp.oauth needs one of {', '.join(ways)}")
+        if oauth.get("refresh_token") and not oauth.get("client_id"):
+            self._flaw(steps, 'missing key "client_id" in smtp.oauth for the refresh_token')
+        if not smtp.get("username"):
+            self._flaw(("smtp",), 'missing key "username" in smtp for the login')
+        if smtp.get("password"):
+            self._flaw(("smtp",), "smtp has a password and oauth: one of them logs in")
+        if smtp.get("security") == "none":
+            message = "none would send the token in clear; use starttls or tls"
+            self._flaw(("smtp", "security"), f"smtp.security: {message}")
+        url = oauth.get("url")
+        if isinstance(url, str) and not is_private(url):
+            self._flaw((*steps, "url"), "smtp.oauth.url must be an https address")
 
     def _check_token(self) -> None:
         """A token that is not signed, or by a word that can be guessed, would invite forgeries."""

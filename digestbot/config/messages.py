@@ -13,7 +13,12 @@ from typing import Any
 
 from digestbot.config.where import Flaw, Steps, at, has, said, within
 
-SECRET_KEYS = frozenset({"password", "token", "webhook", "store"})
+SECRET_KEYS = frozenset(
+    {
+        *("password", "token", "webhook", "store", "secret", "key", "token_command"),
+        *("refresh_token", "client_secret"),
+    }
+)
 """Their values are never shown, wherever they were written; a store may hold a password."""
 
 _EXPECTED = (

@@ -30,6 +30,7 @@ from digestbot.config.messages import DiscreetError
 from digestbot.config.where import Steps
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.deliver.dkim import DkimSettings
+from digestbot.deliver.oauth import OauthSettings
 from digestbot.errors import InvalidFilter
 from digestbot.filters import Filter, check_filter
 from digestbot.model import AnnounceType, Theme
@@ -126,14 +127,19 @@ def _channel(value: object) -> object:
     raise ValueError(f'"{value[:80]}" is no channel such as "#papers" or C0123456789{hint}')
 
 
-def _webhook(secret: Secret) -> Secret:
+def is_private(url: str) -> bool:
+    """Whether nobody in between can read what is sent there: https, or this machine."""
     try:
-        parts = urlsplit(secret.reveal())
+        parts = urlsplit(url)
         host = parts.hostname
     except ValueError:
-        host = None
+        return False
     is_near = host in ("localhost", "127.0.0.1", "::1")
-    if not host or not (parts.scheme == "https" or (parts.scheme == "http" and is_near)):
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_near))
+
+
+def _webhook(secret: Secret) -> Secret:
+    if not is_private(secret.reveal()):
         raise DiscreetError("must be an https address")
     return secret
 
@@ -277,8 +283,11 @@ class FileKeys:
 # Checking
 
 
-_INNER: Mapping[type, type] = {DigestKeys: DeliverTo, SmtpSettings: DkimSettings}
-"""The dataclass that stands inside another one."""
+_INNER: Mapping[type, Mapping[str | int, type]] = {
+    DigestKeys: {"deliver": DeliverTo},
+    SmtpSettings: {"dkim": DkimSettings, "oauth": OauthSettings},
+}
+"""The dataclasses that stand inside others, by their keys."""
 
 
 def checked(kind: type[T], data: object) -> tuple[T | None, Sequence[Mapping[str, Any]]]:
@@ -298,7 +307,8 @@ def checked(kind: type[T], data: object) -> tuple[T | None, Sequence[Mapping[str
 
 def keys_of(kind: type, steps: Steps = ()) -> tuple[str, ...]:
     """The keys that a dataclass of keys or options has, or the dataclass in it at *steps*."""
-    return tuple(each.name for each in fields(_INNER.get(kind, kind) if steps else kind))
+    inner = _INNER.get(kind, {}).get(steps[0], kind) if steps else kind
+    return tuple(each.name for each in fields(inner))
 
 
 def parse_duration(value: object) -> timedelta | None:

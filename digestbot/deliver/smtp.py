@@ -21,6 +21,7 @@ import aiosmtplib
 
 from digestbot.addresses import check_address, check_mailbox
 from digestbot.deliver.dkim import DkimSettings, Signer, open_signer
+from digestbot.deliver.oauth import OauthSettings, TokenSource
 from digestbot.deliver.protocols import Checkpoint
 from digestbot.deliver.retry import UNKNOWN_CODE
 from digestbot.deliver.smtp_answers import POLICY, POLICY_MAX, Phase, broken, classify, refusal
@@ -64,6 +65,8 @@ class SmtpSettings:
     """Name to log in with; no login without it."""
     password: Secret | None = None
     """Its password; write `${SMTP_PASSWORD}` or `${file:PATH}`."""
+    oauth: OauthSettings | None = None
+    """Log in by XOAUTH2 instead of a password, as Google and Microsoft want it; only with TLS."""
     sender: str = "Digests <digests@localhost>"
     """The From of the digests, a name and an address."""
     envelope_from: str | None = None
@@ -218,6 +221,7 @@ class SmtpSender:
         self._messages_max = max(1, settings.messages_per_connection)
         self._pace = _Pace(settings.per_minute, sleep)
         self._signer: Signer | None = None
+        self._tokens = TokenSource(settings.oauth) if settings.oauth else None
         self._policy_refusals = 0
         self._queue: deque[_Errand] = deque()
         self._busy: Counter[str] = Counter()
@@ -423,6 +427,7 @@ class SmtpSender:
         """A connection that is secured as the settings demand, and logged in."""
         settings = self._settings
         _refuse_password_in_clear(settings)
+        access_token = await self._tokens.token() if self._tokens else None
         client = _Client(
             hostname=settings.host,
             port=settings.effective_port,
@@ -436,7 +441,10 @@ class SmtpSender:
             if settings.security == "starttls":
                 await _start_tls(client)
             await _step(Phase.HELLO, client.ehlo())
-            await _log_in(client, settings)
+            if access_token is None:
+                await _log_in(client, settings)
+            else:
+                await self._log_in_by_token(client, access_token)
         except BaseException:
             client.close()
             raise
@@ -450,6 +458,26 @@ class SmtpSender:
         link.take_over(client.transport)
         log.debug("connected")
         return link
+
+    async def _log_in_by_token(self, client: aiosmtplib.SMTP, access_token: Secret) -> None:
+        """
+        XOAUTH2: a refusal is a challenge with JSON, and comes only after an empty line.
+
+        Raises:
+            DeliveryError: See `classify`; never with the token, which servers may repeat.
+        """
+        if "xoauth2" not in client.server_auth_methods:
+            raise Misconfigured('the mail server offers no XOAUTH2; use "smtp.password" instead')
+        username, bare = self._settings.username or "", access_token.reveal()
+        try:
+            await client.auth_xoauth2(username, bare)
+        except aiosmtplib.SMTPResponseException as error:
+            if self._tokens:
+                self._tokens.forget()
+            said = f"user={username}\1auth=Bearer {bare}\1\1"
+            raise refusal(Phase.LOGIN, error.code, _without(error.message, said, bare)) from None
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise broken(Phase.LOGIN, error) from None
 
 
 def _is_goodbye(error: DeliveryError) -> bool:
@@ -484,6 +512,11 @@ async def _start_tls(client: aiosmtplib.SMTP) -> None:
 
 
 def _refuse_password_in_clear(settings: SmtpSettings) -> None:
+    if settings.oauth and settings.security == "none":
+        raise Misconfigured(
+            "a token without TLS could be used by anyone on the way;"
+            ' set "smtp.security" to starttls or tls'
+        )
     if settings.username and settings.security == "none" and not settings.insecure:
         raise Misconfigured(
             "a login without TLS would show the password to anyone on the way;"
@@ -506,16 +539,16 @@ async def _log_in(client: aiosmtplib.SMTP, settings: SmtpSettings) -> None:
     try:
         await login(settings.username, password)
     except aiosmtplib.SMTPResponseException as error:
-        text = _without_password(error.message, settings.username, password)
+        text = _without(error.message, f"\0{settings.username}\0{password}", password)
         # Not chained: the cause holds what the server may have echoed.
         raise refusal(Phase.LOGIN, error.code, text) from None
     except (aiosmtplib.SMTPException, OSError) as error:
         raise broken(Phase.LOGIN, error) from None
 
 
-def _without_password(text: str, username: str, password: str) -> str:
-    """Some servers repeat the line that they refuse."""
-    for raw in (f"\0{username}\0{password}", password):
+def _without(text: str, *secrets: str) -> str:
+    """*text* without the secrets: some servers repeat the line that they refuse."""
+    for raw in secrets:
         for shown in (b64encode(raw.encode()).decode(), raw):
             text = text.replace(shown, "***") if shown else text
     return text

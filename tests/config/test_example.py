@@ -14,6 +14,7 @@ from digestbot.config import load_config
 from digestbot.config.initial import Answers, initial_config
 from digestbot.config.schema import DeliverTo, DigestKeys, FileKeys
 from digestbot.deliver import SlackSettings, SmtpSettings
+from digestbot.deliver.oauth import OauthSettings
 from digestbot.model import DestinationKind
 from digestbot.sources import REGISTRY
 
@@ -50,6 +51,7 @@ def test_the_example_begins_with_the_least_that_works(tmp_path: Path) -> None:
         DeliverTo,
         SmtpSettings,
         SlackSettings,
+        OauthSettings,
         BouncesSettings,
         BrakeSettings,
         *REGISTRY.values(),

@@ -10,6 +10,7 @@ the message has been taken, `SILENCE` answers nothing until the client leaves.
 import asyncio
 import ssl
 import threading
+from base64 import b64decode
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
@@ -60,6 +61,7 @@ class SmtpServer:
         implicit_tls: TLS from the first byte, by this certificate.
         starttls: STARTTLS is offered, by this certificate.
         logins: Name → password; if there are any, mail without a login is refused.
+        tokens: Name → access token for XOAUTH2, which is offered if there are any; likewise.
         clear_logins: Offer them without TLS too.
         faults: In the order in which they shall happen, each once.
         size_limit: Announced with SIZE.
@@ -72,6 +74,7 @@ class SmtpServer:
         implicit_tls: ssl.SSLContext | None = None,
         starttls: ssl.SSLContext | None = None,
         logins: dict[str, str] | None = None,
+        tokens: dict[str, str] | None = None,
         clear_logins: bool = False,
         faults: Iterable[tuple[str, str]] = (),
         size_limit: int = 10_000_000,
@@ -87,6 +90,7 @@ class SmtpServer:
         self._implicit_tls = implicit_tls
         self._starttls = starttls
         self.logins = logins or {}
+        self.tokens = tokens or {}
         self._clear_logins = clear_logins
         self._size_limit = size_limit
         self._checked = checked
@@ -165,9 +169,14 @@ class SmtpServer:
             loop=self._loop,
             data_size_limit=self._size_limit,
             tls_context=self._starttls,
-            authenticator=self._authenticate if self.logins else None,
+            authenticator=self._authenticate if self.wants_login else None,
+            auth_exclude_mechanism=() if self.tokens else ("XOAUTH2",),
             auth_require_tls=not (self._clear_logins or self._implicit_tls),
         )
+
+    @property
+    def wants_login(self) -> bool:
+        return bool(self.logins or self.tokens)
 
     def _authenticate(
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: Any
@@ -190,6 +199,18 @@ class SmtpServer:
 class _Mailbox:
     def __init__(self, server: SmtpServer) -> None:
         self._server = server
+
+    async def auth_XOAUTH2(self, dialogue: "_Dialogue", args: list[str]) -> AuthResult:
+        """As Google says: what is wrong comes as a challenge, whose answer must be empty."""
+        given = b64decode(args[1]).decode()
+        for name, token in self._server.tokens.items():
+            if given == f"user={name}\1auth=Bearer {token}\1\1":
+                return AuthResult(success=True, auth_data=name)
+        reply = await dialogue.challenge_auth('{"status":"400","schemes":"Bearer"}')
+        assert reply == b""
+        self._server.commands.append("EMPTY")
+        said = f"535 5.7.8 not {given} ({args[1]})".replace("\1", " ")
+        return AuthResult(success=False, handled=False, message=said)
 
     async def handle_DATA(self, dialogue: "_Dialogue", session: Session, envelope: Envelope) -> str:
         reply = self._server.fault("DOT")
@@ -269,7 +290,7 @@ class _Dialogue(SMTP):
 
     async def smtp_MAIL(self, arg: str) -> None:
         assert self.session is not None
-        if self._server.logins and not self.session.authenticated:
+        if self._server.wants_login and not self.session.authenticated:
             await self.push("530 5.7.0 Authentication required")
             return
         await self._or_fault("MAIL", super().smtp_MAIL, arg)
