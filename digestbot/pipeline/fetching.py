@@ -17,6 +17,9 @@ from digestbot.store import Store
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
+WORTH_A_WORD_S = 15.0
+"""A wait that a person at a terminal should know of: the server asked for rest, or other processes
+and sources ask it."""
 LOOK_S = 1.0
 """Between two looks whether a server is free, at least."""
 RETRY_BUG = timedelta(hours=1)
@@ -100,15 +103,20 @@ class StorePacer:
         self._clock = clock
 
     async def take(self, group: str, interval_s: float, hold_s: float) -> None:
+        waited_s = 0.0
         while True:
             wait_s = await asyncio.to_thread(
                 self._store.sources.pace, group, interval_s, hold_s, self._clock()
             )
             if wait_s <= 0:
                 return
-            log.debug("waiting for the pace", extra={"group": group, "wait_s": round(wait_s, 1)})
             # Who holds it says that for as long as a request can last, and lets go much earlier.
-            await asyncio.sleep(min(wait_s, max(interval_s, LOOK_S)))
+            pause_s = min(wait_s, max(interval_s, LOOK_S))
+            is_long = waited_s < WORTH_A_WORD_S <= waited_s + pause_s
+            facts = {"server": group, "at_most_s": round(wait_s)}
+            log.log(logging.WARNING if is_long else logging.DEBUG, "waiting our turn", extra=facts)
+            await asyncio.sleep(pause_s)
+            waited_s += pause_s
 
     async def release(self, group: str, interval_s: float) -> None:
         await asyncio.to_thread(self._store.sources.release_pace, group, interval_s, self._clock())

@@ -1,12 +1,15 @@
 """What several passes share: the pace of a server."""
 
 import asyncio
+import logging
+from datetime import timedelta
 
 import pytest
 
 from digestbot.net import utc_now
 from digestbot.pipeline.fetching import StorePacer
 from digestbot.store import open_store
+from tests.factories import NOW
 
 
 def test_who_waits_for_a_server_goes_as_soon_as_it_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,7 +17,7 @@ def test_who_waits_for_a_server_goes_as_soon_as_it_is_free(monkeypatch: pytest.M
     monkeypatch.setattr("digestbot.pipeline.fetching.LOOK_S", 0.01)
     order: list[str] = []
     is_waiting = asyncio.Event()
-    monkeypatch.setattr("digestbot.pipeline.fetching.log.debug", lambda *_, **__: is_waiting.set())
+    monkeypatch.setattr("digestbot.pipeline.fetching.log.log", lambda *_, **__: is_waiting.set())
 
     async def use(name: str, pacer: StorePacer) -> None:
         await pacer.take("arxiv.org", 0, hold_s=3600)
@@ -30,3 +33,24 @@ def test_who_waits_for_a_server_goes_as_soon_as_it_is_free(monkeypatch: pytest.M
     with open_store("sqlite://") as store:
         asyncio.run(both(StorePacer(store, utc_now)))
     assert order == ["first", "second"]
+
+
+def test_a_long_wait_is_told_of_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server asked all of us for five minutes of rest."""
+    now = NOW
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += timedelta(seconds=seconds)
+
+    monkeypatch.setattr("digestbot.pipeline.fetching.asyncio.sleep", sleep)
+    with open_store("sqlite://") as store:
+        store.sources.pace("arxiv.org", 3, 240, now)
+        store.sources.release_pace("arxiv.org", 300, now)
+        asyncio.run(StorePacer(store, lambda: now).take("arxiv.org", 3, 240))
+    assert now == NOW + timedelta(seconds=300)
+    assert [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING] == [
+        "waiting our turn"
+    ]
