@@ -55,8 +55,9 @@ messages: $(VENV)/.installed-test ## gather the messages to be translated into t
 golden: $(VENV)/.installed-test ## write the golden files anew; review them as a diff
 	$(BIN)/python -m pytest tests/render --golden
 
-bench: $(VENV)/.installed-bench ## measure the filter engine and backtest; DIGESTBOT_CORPUS names the real papers
+bench: $(VENV)/.installed-bench ## measure the filter engine, backtest and mails; DIGESTBOT_CORPUS names the real papers
 	$(BIN)/python -m tests.bench.bench_filters $(BENCH_ARGS)
+	$(BIN)/python -m tests.bench.bench_render
 
 soak: $(VENV)/.installed-test ## what runs for long: a billion decisions of the engine, fifteen minutes of mutated filters
 	$(BIN)/python -m pytest -n $(WORKERS) -m soak $(PYTEST_ARGS)

@@ -12,6 +12,7 @@ from digestbot.render import (
     Templates,
     bodies,
     freeze,
+    letterhead,
     seal,
 )
 from digestbot.render.view import title_of
@@ -77,17 +78,23 @@ def frozen_message(
     config: Config, edition: Edition, subject: str, context: RenderContext
 ) -> Pieces:
     """The message of *edition* but for its bodies and for what is each delivery's own."""
-    unsubscribe = _own_unsubscribe(config, edition.digest)
-    title = title_of(edition)
-    facts = (subject, sender(config), title, edition.digest, unsubscribe)
-    return context.templates.once(
-        ("message", *facts),
-        lambda: freeze(
-            subject=subject,
-            sender=sender(config),
-            list_id=f"{title} <{edition.digest}.{message_domain(config)}>",
-            list_unsubscribe=(unsubscribe,),
-        ),
+    blank, domain = context.templates.parts.once(
+        ("message", id(config), edition.digest, context.unsubscribe),
+        lambda: (_letterhead(config, edition.digest, context), message_domain(config), config),
+    )[:2]
+    return freeze(
+        blank, subject=subject, list_id=f"{title_of(edition)} <{edition.digest}.{domain}>"
+    )
+
+
+def _letterhead(config: Config, digest: str, context: RenderContext) -> Pieces:
+    """What all mails of a digest have in their headers; one-click needs an https link."""
+    link = context.unsubscribe or ""
+    one_click = link.startswith("https:")
+    return letterhead(
+        sender=sender(config),
+        list_unsubscribe=(*([link] if one_click else ()), _own_unsubscribe(config, digest)),
+        one_click=one_click,
     )
 
 

@@ -17,6 +17,7 @@ from digestbot.render.message import (
     Attachment,
     compose,
     freeze,
+    letterhead,
     seal,
     sender_of,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "decoded",
     "filled",
     "freeze",
+    "letterhead",
     "load_templates",
     "merged",
     "render",

@@ -5,9 +5,6 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-ENTRIES_MAX = 8_192
-"""Kept at most: the papers of some days, as their readers are shown them."""
-
 
 class Kept:
     """
@@ -17,13 +14,17 @@ class Kept:
     goes. So nothing is counted or moved at a hit, which a million mails would feel.
     """
 
-    def __init__(self, entries: int = ENTRIES_MAX) -> None:
+    def __init__(self, entries: int) -> None:
         self._half = max(1, entries // 2)
         self._young: dict[object, Any] = {}
         self._old: dict[object, Any] = {}
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
+
+    def get(self, key: object) -> Any:
+        """What was asked for lately; None if it has to be asked for by `once`."""
+        return self._young.get(key)
 
     def once(self, key: object, make: Callable[[], T]) -> T:
         """What *make* gave for *key*, if it is still there; else what it gives now."""

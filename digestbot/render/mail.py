@@ -2,53 +2,67 @@
 An edition as mail: subject, HTML and its plain part, in pieces that are encoded once.
 
 A paper's pieces know nothing of the edition around them and are shared by all that show it alike;
-the frame around the papers is rendered once, too. Mailboxes clip long HTML (Gmail at 102,400
-bytes), and what is clipped takes the footer with it. So the lengths of the pieces are summed before
-they are put together: abstracts shorten first, then the last papers become one-line entries, then a
-number.
-Begin at `bodies`.
+the frame around the papers is rendered once, too, and the parts about the edition once for equal
+facts. Mailboxes clip long HTML (Gmail at 102,400 bytes), and what is clipped takes the footer with
+it. So the lengths of the pieces are summed before they are put together: abstracts shorten first,
+then the last papers become one-line entries, then a number. Begin at `bodies`.
+
+What a personal mail of known papers costs is measured by ``make bench``: 1/200 of two whole pages.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import field as dataclass_field
+from functools import partial
 
 from markupsafe import Markup, escape
 
 from digestbot.errors import RenderError
-from digestbot.model import REPLACEMENTS, Edition, EditionPaper, Pieces
+from digestbot.model import REPLACEMENTS, AnnounceType, Edition, EditionPaper, Pieces
 from digestbot.render.context import RenderContext
 from digestbot.render.pieces import decoded, encoded, field, filled, pieces_of, size
-from digestbot.render.safe import clip
+from digestbot.render.safe import clip, cut_at
+from digestbot.render.templates import Blank, Layout, blank, parted
 from digestbot.render.view import (
     ABSTRACTS,
+    REASON,
     Cut,
     Section,
     ShownEdition,
-    by_section,
     section_titles,
     show,
     show_paper,
+    title_of,
     words_of,
 )
 
 BODY_MAX = 80_000
 """Octets of a body as it is sent, in quoted-printable: below Gmail's limit however it counts."""
 SUBJECT_MAX = 150
+PREHEADER = 140
 SHORTENED = (700, 300, 120, 0)
 """Characters of an abstract where its theme's length does not fit, from readable to none."""
 TOKEN = "token"  # noqa: S105 - the name of a field
 """The field that each delivery fills with what tells its reader from all others."""
 
+_NEW = AnnounceType.NEW
+# A tuple: to look for an enum in a set takes ten times as long, and each paper is looked at.
+_FRESH = tuple(kind for kind in AnnounceType if kind not in REPLACEMENTS)
 _NOTHING = Cut(papers=0, lines=0)
+_PARTS = ("masthead", "missing", "quiet", "rest", "coverage", "reason", "unsubscribe", "thanks")
+"""Templates that know the edition."""
 _FIELDS = {
-    name: Markup(field(name))  # noqa: S704 - a constant
-    for name in (
-        *("title", "preheader", "masthead", "missing", "papers", "footer", "lines"),
-        *("coverage", "reason", "unsubscribe", "thanks"),
-    )
+    **{name: Markup(field(name)) for name in (*_PARTS, "papers", "footer", "lines", "number")},  # noqa: S704
+    "title": Markup(blank("subject")),  # noqa: S704
+    "preheader": Markup(blank("preheader")),  # noqa: S704
 }
-_NUMBER = Markup(field("number"))  # noqa: S704 - a constant
+"""Where the parts come to stand, for the templates around them."""
+_NUMBER_FIELD = b"\x00number"
+_NUMBER_MAX = len(encoded("99999."))
+_PAPERS_FIELD = b"\x00papers"
+
+_Made = tuple[int, Pieces]
+"""A paper's octets and pieces, the number still open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,281 +83,406 @@ def bodies(edition: Edition, context: RenderContext) -> Bodies:
     Raises:
         RenderError: A template is missing or fails, or has no room for any paper.
     """
-    shown = _shown(edition, context)
-    subject = _subject(shown, context)
-    papers = by_section(edition.papers)
-    text, html = (
-        _body(_Desk.of(context, form), shown, subject, papers) for form in ("txt", "html")
+    issue = _issue(edition, context)
+    return Bodies(
+        subject=issue.own["subject"],
+        text=_body(_desk(context, "txt"), issue),
+        html=_body(_desk(context, "html"), issue),
     )
-    return Bodies(subject=subject, text=text, html=html)
 
 
 def subject(edition: Edition, context: RenderContext) -> str:
     """``Systems for ML: 7 new papers, 23 Nov``: one line of at most 150 characters."""
-    return _subject(_shown(edition, context), context)
+    return _issue(edition, context).own["subject"]
 
 
 def html(edition: Edition, context: RenderContext) -> str:
     """The HTML body as text."""
-    return _text(edition, context, "html")
+    return decoded(_body(_desk(context, "html"), _issue(edition, context)))
 
 
 def text(edition: Edition, context: RenderContext) -> str:
     """The plain body as text, in lines of 72 columns, links apart."""
-    return _text(edition, context, "txt")
-
-
-def _text(edition: Edition, context: RenderContext, form: str) -> str:
-    shown = _shown(edition, context)
-    papers = by_section(edition.papers)
-    return decoded(_body(_Desk.of(context, form), shown, _subject(shown, context), papers))
-
-
-def _shown(edition: Edition, context: RenderContext) -> ShownEdition:
-    shown = show(edition, context, _NOTHING)
-    link = shown.unsubscribe
-    if link is not None:
-        for written in ("{token}", "%7Btoken%7D"):
-            link = link.replace(written, field(TOKEN))
-    return replace(shown, unshown=0, unsubscribe=link)
-
-
-def _subject(shown: ShownEdition, context: RenderContext) -> str:
-    facts = {"edition": shown, **words_of(context)}
-    return clip(context.templates.render("subject.txt.j2", facts, context.theme), SUBJECT_MAX)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Desk:
-    """The templates of one form, and what they have in common for all papers and readers."""
-
-    context: RenderContext
-    suffix: str
-    words: Mapping[str, object]
-    key: tuple[object, ...]
-    """All that a piece depends on beside its own facts."""
-
-    @classmethod
-    def of(cls, context: RenderContext, suffix: str) -> "_Desk":
-        key = (suffix, context.theme, context.language, context.timezone.key)
-        return cls(context=context, suffix=suffix, words=words_of(context), key=key)
-
-    def pieces(self, name: str, facts: Mapping[str, object]) -> Pieces:
-        """The template *name*, rendered and encoded now."""
-        file = f"mail/{name}.{self.suffix}.j2"
-        text = self.context.templates.render(file, {**self.words, **facts}, self.context.theme)
-        return pieces_of(text)
-
-    def frame(self, name: str) -> Pieces:
-        """A template that knows nothing but fields."""
-        return self.context.templates.once(
-            (*self.key, name), lambda: self.pieces(name, {**_FIELDS, "style": self._style()})
-        )
-
-    def about(self, name: str, shown: ShownEdition) -> Pieces:
-        """A template that knows the edition: kept for all editions with the facts that it reads."""
-        layout = self.context.templates.layout(f"mail/{name}.{self.suffix}.j2", self.context.theme)
-        if layout.reads is None:
-            return self.pieces(name, {"edition": shown})
-        read = tuple(getattr(shown, fact, None) for fact in layout.reads)
-        return self.context.templates.once(
-            (*self.key, name, read), lambda: self.pieces(name, {"edition": shown})
-        )
-
-    def text(self, text: str) -> Pieces:
-        """*text* as this form writes it."""
-        return pieces_of(str(escape(text)) if self.suffix == "html" else text)
-
-    def paper(self, entry: EditionPaper, heading: str) -> "_Paper":
-        """*entry*, perhaps as another reader's edition had it rendered."""
-        key = (*self.key, heading, entry.paper.id, entry.paper.version, entry.type, entry.matches)
-        kept = self.context.templates.once(key, lambda: _Paper(self, entry, heading))
-        # A source may have mended since what it says of a version.
-        return kept if kept.shows(entry) else _Paper(self, entry, heading)
-
-    def _style(self) -> Markup:
-        # The owner's own file, which may break the page as any template of his may.
-        return Markup(self.context.templates.styles.kept)  # noqa: S704
+    return decoded(_body(_desk(context, "txt"), _issue(edition, context)))
 
 
 class _Paper:
-    """A paper in all its lengths, each rendered when first asked for."""
+    """A paper in both forms and all lengths, each rendered when first asked for."""
 
-    __slots__ = ("_desk", "_full", "_heading", "_line", "entry")
+    __slots__ = ("_heading", "entry", "made", "short_title")
 
-    def __init__(self, desk: _Desk, entry: EditionPaper, heading: str) -> None:
+    def __init__(self, entry: EditionPaper, heading: str) -> None:
         self.entry = entry
-        self._desk = desk
+        self.short_title = clip(entry.paper.title, 90)
         self._heading = heading
-        self._full: dict[int, Pieces] = {}
-        self._line: Pieces | None = None
+        self.made: dict[tuple[str, str, int], _Made] = {}
+        """By form, template and length of the abstract."""
 
     def shows(self, entry: EditionPaper) -> bool:
         """Whether *entry* has the same texts."""
-        pairs = ((self.entry.paper, entry.paper), (self.entry.previous, entry.previous))
-        return all(mine is theirs or mine == theirs for mine, theirs in pairs)
+        return self.entry.paper == entry.paper and self.entry.previous == entry.previous
 
-    def full(self, abstract: int, number: Pieces) -> Pieces:
-        """With the first *abstract* characters of its abstract."""
-        made = self._full.get(abstract)
-        if made is None:
-            made = self._full[abstract] = self._pieces("paper", abstract)
-        return made if len(made) == 1 else filled(made, {"number": number})
-
-    def line(self, number: Pieces) -> Pieces:
-        """In one line."""
-        if self._line is None:
-            self._line = self._pieces("line", 0)
-        return filled(self._line, {"number": number})
-
-    def _pieces(self, name: str, abstract: int) -> Pieces:
-        shown = show_paper(self.entry, self._desk.context, number=0, abstract=abstract)
-        facts = {"paper": shown, "heading": self._heading, "number": _NUMBER}
-        return self._desk.pieces(name, facts)
+    def make(self, desk: "_Desk", key: tuple[str, str, int]) -> _Made:
+        """What is kept under *key*, rendered now."""
+        _, template, abstract = key
+        shown = show_paper(self.entry, desk.context, number=0, abstract=abstract)
+        facts = {"paper": shown, "heading": self._heading, "number": _FIELDS["number"]}
+        pieces = tuple(
+            _NUMBER_FIELD if each == _NUMBER_FIELD else each
+            for each in desk.pieces(template, facts)
+        )
+        octets = sum(_NUMBER_MAX if each == _NUMBER_FIELD else len(each) for each in pieces)
+        self.made[key] = (octets, pieces)
+        return octets, pieces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Group:
-    """Papers under one heading."""
+    """Papers under one heading, which is there if there is another group."""
 
-    head: Pieces
-    papers: tuple[_Paper, ...]
+    title: str | None
+    papers: Sequence[_Paper]
+
+
+OWN = frozenset({"title", "why"})
+"""Facts of `edition` that differ from reader to reader: no page is kept for one of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Fitting:
-    """What of the papers fits: so many in full and as many lines after them."""
+class _Page:
+    """All of a body but its papers, for editions that differ in their own facts only."""
 
-    full: Sequence[Pieces]
-    lines: Sequence[Pieces]
+    pieces: Pieces
+    """With the papers' place as a field, and nothing yet where an own fact is to be written."""
+    blanks: tuple[tuple[int, Blank], ...]
+    """Where that is, and what."""
+    size: int
+    """Octets of the pieces, the papers' place not counted."""
 
 
-def _body(desk: _Desk, shown: ShownEdition, title: str, papers: Sequence[EditionPaper]) -> Pieces:
-    """The page: the frame with all its fields filled in."""
-    groups = _groups(desk, papers)
-    footer = filled(
-        desk.frame("footer"),
-        {part: desk.about(part, shown) for part in ("coverage", "reason", "unsubscribe", "thanks")},
-    )
-    fields = {
-        "title": desk.text(title),
-        "preheader": desk.text(shown.preheader),
-        "masthead": desk.about("masthead", shown),
-        "missing": desk.about("missing", shown) if shown.missing else (),
-        "footer": footer,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shared:
+    """What editions have in common, and the pages that were made of it."""
+
+    shown: ShownEdition
+    """Without own facts and papers."""
+    pages: dict[tuple[object, ...], _Page] = dataclass_field(default_factory=dict)
+    subjects: dict[tuple[object, ...], tuple[str, ...]] = dataclass_field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Issue:
+    """An edition, ready to be laid out in both forms."""
+
+    shared: _Shared
+    own: Mapping[str, str]
+    """Its own facts, the subject and the preheader among them."""
+    groups: Sequence[_Group]
+    papers: int
+
+
+def _issue(edition: Edition, context: RenderContext) -> _Issue:
+    fresh: list[EditionPaper] = []
+    updated: list[EditionPaper] = []
+    for entry in edition.papers:
+        (fresh if entry.type in _FRESH else updated).append(entry)
+    shared = _shared(edition, context, len(fresh))
+    # A heading tells two parts from each other; one part alone is told by the count on top.
+    titles = section_titles(context.words) if fresh and updated else (None, None)
+    parts = zip(titles, (fresh, updated), strict=True)
+    groups = [_group(context, title, entries) for title, entries in parts if entries]
+    firsts = [paper.short_title for group in groups for paper in group.papers[:3]]
+    own = {
+        "title": title_of(edition),
+        "why": clip(context.filter_in_words, REASON) if context.filter_in_words else "",
+        "preheader": _cut("; ".join(firsts[:3]), PREHEADER) or shared.shown.totals,
     }
-    around = filled(desk.frame("frame"), {**fields, "papers": ()})
-    room = BODY_MAX - size(around)
-    rest = _rest(desk, shown)
-    if room < size(rest):
-        raise RenderError(
-            f"template mail/frame.{desk.suffix}.j2 makes {BODY_MAX - room + size(rest):,} bytes"
-            " even without papers"
-        )
-    fitting = _fit(desk, groups, room - size(rest))
-    if fitting is None:
-        fitting, rest = _fit_lines(desk, shown, groups, room)
-    inside = [piece for part in _arranged(desk, groups, fitting) for piece in part]
-    if not papers:
-        inside += desk.about("quiet", shown)
-    return filled(desk.frame("frame"), {**fields, "papers": (*inside, *rest)})
+    own["subject"] = clip(_desk(context, "txt").subject(shared, own), SUBJECT_MAX)
+    return _Issue(shared=shared, own=own, groups=groups, papers=len(edition.papers))
 
 
-def _groups(desk: _Desk, papers: Sequence[EditionPaper]) -> tuple[_Group, ...]:
-    fresh = [entry for entry in papers if entry.type not in REPLACEMENTS]
-    updated = papers[len(fresh) :]
-    if not fresh or not updated:
-        # A heading tells two parts from each other; one part alone is told by the count on top.
-        return (_group(desk, None, papers),) if papers else ()
-    new, renewed = section_titles(desk.context.words)
-    return _group(desk, new, fresh), _group(desk, renewed, updated)
+def _cut(text: str, length: int) -> str:
+    """`clip` for what is clean already."""
+    return text if len(text) <= length else text[: cut_at(text, length - 1)].rstrip() + "…"
 
 
-def _group(desk: _Desk, title: str | None, papers: Iterable[EditionPaper]) -> _Group:
-    section = Section(title=title, papers=(), lines=())
+def _shared(edition: Edition, context: RenderContext, fresh: int) -> _Shared:
+    """What `show` says of the edition, but for its papers and own facts."""
+    is_arxiv = any(entry.paper.id.startswith("arxiv:") for entry in edition.papers)
+    key = (
+        "shared",
+        *(edition.number, edition.created_at, edition.coverage, edition.considered),
+        *(edition.omitted, len(edition.papers), fresh, is_arxiv),
+        *(context.timezone.key, context.language, context.next_edition_at, context.unsubscribe),
+        *(context.public_url, context.edition_url, context.attach, context.theme),
+    )
+    return context.templates.parts.once(key, lambda: _newly_shared(edition, context))
+
+
+def _newly_shared(edition: Edition, context: RenderContext) -> _Shared:
+    shown = show(edition, context, _NOTHING)
+    link = shown.unsubscribe
+    if link is not None:
+        for spelled in ("{token}", "%7Btoken%7D"):
+            link = link.replace(spelled, field(TOKEN))
+    return _Shared(shown=replace(shown, title="", why=None, unshown=0, unsubscribe=link))
+
+
+def _group(context: RenderContext, title: str | None, entries: Iterable[EditionPaper]) -> _Group:
+    """*entries*, perhaps as another reader's edition had them rendered."""
     heading = "h3" if title else "h2"
-    head = desk.context.templates.once(
-        (*desk.key, "section", title), lambda: desk.pieces("section", {"section": section})
-    )
-    return _Group(
-        head=head if title else (), papers=tuple(desk.paper(entry, heading) for entry in papers)
-    )
+    # One text, whose hash is known after the first time: each paper asks for it.
+    how = f"{heading} {context.theme} {context.language} {context.timezone.key}"
+    kept = context.templates.papers
+    papers = []
+    for entry in entries:
+        paper = entry.paper
+        key = (paper.id, paper.version, entry.type is _NEW or entry.type, entry.matches, how)
+        found: _Paper = kept.get(key) or kept.once(key, partial(_Paper, entry, heading))
+        # A source may have mended since what it says of a version.
+        if found.entry.paper is not paper or found.entry.previous is not entry.previous:
+            found = found if found.shows(entry) else _Paper(entry, heading)
+        papers.append(found)
+    return _Group(title=title, papers=papers)
 
 
-def _rest(desk: _Desk, shown: ShownEdition, unshown: int = 0) -> Pieces:
-    if not unshown and not shown.omitted:
-        return ()
-    return desk.about("rest", replace(shown, unshown=unshown))
+class _Desk:
+    """The templates of one form, theme and language, and what they have made."""
 
+    def __init__(self, context: RenderContext, suffix: str) -> None:
+        self.context = context
+        """Whose templates, theme, language and zone are those of all who come to this desk."""
+        self.suffix = suffix
+        self.is_html = suffix == "html"
+        self.words = words_of(context)
+        self._made: dict[str, Pieces] = {}
+        layouts = [self._layout(name) for name in (*_PARTS, "subject")]
+        self._needed = {
+            fact
+            for fact in OWN
+            if any(each.reads is None or fact in each.reads - each.shows for each in layouts)
+        }
+        """Own facts that a template does not only show: no page is shared without them."""
 
-_NUMBERS = tuple((encoded(f"{number:>3}."),) for number in range(1, 101))
+    def pieces(self, name: str, facts: Mapping[str, object]) -> Pieces:
+        """The template *name*, rendered and encoded now."""
+        return pieces_of(self._render(name, facts))
 
+    def lines(self) -> Pieces:
+        """What stands around one-line entries."""
+        return self._once("lines", _FIELDS)
 
-def _numbered(groups: Sequence[_Group]) -> Iterator[tuple[_Paper, Pieces]]:
-    at = 0
-    for group in groups:
-        for paper in group.papers:
-            yield paper, _NUMBERS[at] if at < len(_NUMBERS) else (encoded(f"{at + 1:>3}."),)
-            at += 1
+    def head(self, group: _Group) -> Pieces:
+        """What stands above a group."""
+        if group.title is None:
+            return ()
+        section = Section(title=group.title, papers=(), lines=())
+        return self._once("section", {"section": section}, group.title)
 
-
-def _fit(desk: _Desk, groups: Sequence[_Group], room: int) -> _Fitting | None:
-    """All papers with abstracts as long as they can be, or without; None if there is no room."""
-    count = sum(len(group.papers) for group in groups)
-    heads = sum(size(group.head) for group in groups)
-    longest = ABSTRACTS[desk.context.theme]
-    for length in (longest, *(length for length in SHORTENED if length < longest)):
-        full = _while_room(
-            (paper.full(length, number) for paper, number in _numbered(groups)), room - heads
+    def subject(self, shared: _Shared, own: Mapping[str, str]) -> str:
+        """The subject as its template has it."""
+        key = self._shared_by(own)
+        parts = shared.subjects.get(key)
+        if parts is None:
+            parts = tuple(parted(self._about("subject", shared.shown, own)))
+            shared.subjects[key] = parts
+        return "".join(
+            Blank.of(part).written(own) if at % 2 else part for at, part in enumerate(parts)
         )
-        if len(full) == count:
-            return _Fitting(full=full, lines=())
-    heads += size(desk.frame("lines")) * len(groups)
-    lines = _while_room((paper.line(number) for paper, number in _numbered(groups)), room - heads)
-    if len(lines) < count:
+
+    def page(self, issue: _Issue, unshown: int = 0) -> tuple[list[bytes], int]:
+        """Everything but the papers, whose place is a field, and the octets it takes."""
+        key = (self.suffix, unshown, *self._shared_by(issue.own))
+        page = issue.shared.pages.get(key)
+        if page is None:
+            page = issue.shared.pages[key] = self._page(issue, unshown)
+        pieces = list(page.pieces)
+        octets = page.size
+        for at, each in page.blanks:
+            text = each.written(issue.own)
+            pieces[at] = piece = encoded(str(escape(text)) if self.is_html else text)
+            octets += len(piece)
+        return pieces, octets
+
+    def _shared_by(self, own: Mapping[str, str]) -> tuple[object, ...]:
+        """What of the own facts makes one page differ from another."""
+        if not self._needed:
+            return (own["title"] == "", own["why"] == "")
+        return tuple(own[fact] if fact in self._needed else bool(own[fact]) for fact in OWN)
+
+    def _page(self, issue: _Issue, unshown: int) -> _Page:
+        shown = replace(issue.shared.shown, unshown=unshown)
+        # The owner's own file, which may break the page as any template of his may.
+        style = Markup(self.context.templates.styles.kept)  # noqa: S704
+        text = self._render("frame", {**_FIELDS, "style": style})
+        text = text.replace(field("footer"), self._render("footer", _FIELDS))
+        there = {"missing": shown.missing, "quiet": not issue.papers}
+        there["rest"] = unshown or shown.omitted
+        text = text.replace(field("papers"), "".join(map(field, ("papers", "quiet", "rest"))))
+        for name in _PARTS:
+            part = self._about(name, shown, issue.own) if there.get(name, True) else ""
+            text = text.replace(field(name), part)
+        pieces: list[bytes] = []
+        blanks = []
+        for at, part in enumerate(parted(text)):
+            if at % 2:
+                blanks.append((len(pieces), Blank.of(part)))
+                pieces.append(b"")
+            else:
+                pieces += pieces_of(part)
+        octets = size(piece for piece in pieces if piece and piece != _PAPERS_FIELD)
+        return _Page(pieces=tuple(pieces), blanks=tuple(blanks), size=octets)
+
+    def _about(self, name: str, shown: ShownEdition, own: Mapping[str, str]) -> str:
+        """A template about the edition, with blanks for own facts that it only shows."""
+        shows = self._layout(name).shows
+        facts = {fact: blank(fact) if fact in shows and own[fact] else own[fact] for fact in OWN}
+        edition = replace(shown, title=facts["title"], why=facts["why"] or None)
+        return self._render(name, {"edition": edition})
+
+    def _once(self, name: str, facts: Mapping[str, object], variant: str = "") -> Pieces:
+        made = self._made.get(name + variant)
+        if made is None:
+            made = self._made[name + variant] = self.pieces(name, facts)
+        return made
+
+    def _render(self, name: str, facts: Mapping[str, object]) -> str:
+        return self._layout(name).render({**self.words, **facts})
+
+    def _layout(self, name: str) -> Layout:
+        file = f"{name}.txt.j2" if name == "subject" else f"mail/{name}.{self.suffix}.j2"
+        return self.context.templates.layout(file, self.context.theme)
+
+
+def _desk(context: RenderContext, suffix: str) -> _Desk:
+    key = ("desk", suffix, context.theme, context.language, context.timezone.key)
+    return context.templates.parts.once(key, lambda: _Desk(context, suffix))
+
+
+def _body(desk: _Desk, issue: _Issue) -> Pieces:
+    page, octets = desk.page(issue)
+    room = BODY_MAX - octets
+    if room < 0:
+        raise RenderError(
+            f"template mail/frame.{desk.suffix}.j2 makes {octets:,} bytes even without papers"
+        )
+    papers = _in_full(desk, issue, room)
+    if papers is None:
+        papers = _with_lines(desk, issue, room)
+    if papers is None:
+        papers, unshown = _in_lines(desk, issue, room)
+        page, _ = desk.page(issue, unshown)
+    if _PAPERS_FIELD in page:
+        at = page.index(_PAPERS_FIELD)
+        page[at : at + 1] = papers
+    return tuple(page)
+
+
+def _in_full(desk: _Desk, issue: _Issue, room: int) -> list[bytes] | None:
+    """All papers with abstracts as long as they can be, or without; None if there is no room."""
+    longest = ABSTRACTS[desk.context.theme]
+    for length in (longest, *SHORTENED):
+        arranged = _at_length(desk, issue, length, room) if length <= longest else None
+        if arranged is not None:
+            return arranged
+    return None
+
+
+def _at_length(desk: _Desk, issue: _Issue, abstract: int, room: int) -> list[bytes] | None:
+    """All papers with so much of each abstract; None if there is no room."""
+    # In one go, not by `_made` and `_arranged`: nearly all mails need no more than this.
+    key = (desk.suffix, "paper", abstract)
+    arranged: list[bytes] = []
+    number = 0
+    for group in issue.groups:
+        if group.title is not None:
+            head = desk.head(group)
+            arranged += head
+            room -= size(head)
+        for paper in group.papers:
+            octets, pieces = paper.made.get(key) or paper.make(desk, key)
+            room -= octets
+            if room < 0:
+                return None
+            number += 1
+            if len(pieces) == 1:
+                arranged += pieces
+            else:
+                _add(arranged, pieces, number)
+    return arranged
+
+
+def _with_lines(desk: _Desk, issue: _Issue, room: int) -> list[bytes] | None:
+    """The first papers without abstracts, the others in one line; None if there is no room."""
+    room -= size(desk.lines()) * len(issue.groups)
+    lines = _made(desk, issue, "line", 0, room)
+    if len(lines) < issue.papers:
         return None
+    room -= sum(size(desk.head(group)) for group in issue.groups)
+    room -= sum(octets for octets, _ in lines)
     # Each paper that is shown in full takes the place of its line.
-    left = room - heads - sum(map(size, lines))
-    full = []
-    for (paper, number), short in zip(_numbered(groups), lines, strict=True):
-        pieces = paper.full(0, number)
-        left -= size(pieces) - size(short)
-        if left < 0:
-            break
-        full.append(pieces)
-    return _Fitting(full=full, lines=lines[len(full) :])
-
-
-def _fit_lines(
-    desk: _Desk, shown: ShownEdition, groups: Sequence[_Group], room: int
-) -> tuple[_Fitting, Pieces]:
-    """As many papers in one line as there is room for, and the words about the others."""
-    count = sum(len(group.papers) for group in groups)
-    room -= sum(size(group.head) for group in groups) + size(desk.frame("lines")) * len(groups)
-    most = size(_rest(desk, shown, count))
-    lines = _while_room((paper.line(number) for paper, number in _numbered(groups)), room - most)
-    return _Fitting(full=(), lines=lines), _rest(desk, shown, count - len(lines))
-
-
-def _while_room(parts: Iterable[Pieces], room: int) -> list[Pieces]:
-    """The first of *parts* that take at most *room* octets together."""
-    taken = []
-    for part in parts:
-        room -= size(part)
+    full: list[_Made] = []
+    for made, (octets, _) in zip(_made(desk, issue, "paper", 0, BODY_MAX), lines, strict=False):
+        room -= made[0] - octets
         if room < 0:
             break
-        taken.append(part)
+        full.append(made)
+    return _arranged(desk, issue, full, lines[len(full) :])
+
+
+def _in_lines(desk: _Desk, issue: _Issue, room: int) -> tuple[list[bytes], int]:
+    """As many papers in one line as there is room for, and how many there is none for."""
+    room -= size(desk.lines()) * len(issue.groups)
+    # The words about the others take no more than those about all would.
+    room -= desk.page(issue, issue.papers)[1] - desk.page(issue)[1]
+    lines = _made(desk, issue, "line", 0, room)
+    return _arranged(desk, issue, (), lines), issue.papers - len(lines)
+
+
+def _made(desk: _Desk, issue: _Issue, template: str, abstract: int, room: int) -> list[_Made]:
+    """The first papers that take, with what stands above them, at most *room* octets."""
+    key = (desk.suffix, template, abstract)
+    taken: list[_Made] = []
+    for group in issue.groups:
+        room -= size(desk.head(group))
+    for group in issue.groups:
+        for paper in group.papers:
+            made = paper.made.get(key) or paper.make(desk, key)
+            room -= made[0]
+            if room < 0:
+                return taken
+            taken.append(made)
     return taken
 
 
-def _arranged(desk: _Desk, groups: Sequence[_Group], fitting: _Fitting) -> Iterator[Pieces]:
-    full, lines = iter(fitting.full), iter(fitting.lines)
-    for group in groups:
-        shown = tuple(islice(full, len(group.papers)))
-        short = tuple(islice(lines, len(group.papers) - len(shown)))
+_NUMBERS = tuple(encoded(f"{number:>3}.") for number in range(201))
+
+
+def _arranged(
+    desk: _Desk, issue: _Issue, full: Sequence[_Made], lines: Sequence[_Made]
+) -> list[bytes]:
+    """The papers in the order of the page, with their numbers and what stands around them."""
+    arranged: list[bytes] = []
+    begin = 0
+    for group in issue.groups:
+        end = begin + len(group.papers)
+        shown = full[begin:end]
+        short = lines[max(0, begin - len(full)) : max(0, end - len(full))]
         if not shown and not short:
-            return
-        yield group.head
-        yield from shown
+            break
+        arranged += desk.head(group)
+        for number, (_, pieces) in enumerate(shown, start=begin + 1):
+            _add(arranged, pieces, number)
         if short:
-            yield filled(desk.frame("lines"), {"lines": tuple(p for part in short for p in part)})
+            within: list[bytes] = []
+            for number, (_, pieces) in enumerate(short, start=begin + len(shown) + 1):
+                _add(within, pieces, number)
+            arranged += filled(desk.lines(), {"lines": tuple(within)})
+        begin = end
+    return arranged
+
+
+def _add(arranged: list[bytes], pieces: Pieces, number: int) -> None:
+    """Put the *pieces* of a paper at the end of *arranged*, with its number."""
+    own = _NUMBERS[number] if number < len(_NUMBERS) else encoded(f"{number:>3}.")
+    arranged += [own if piece is _NUMBER_FIELD else piece for piece in pieces]

@@ -19,8 +19,8 @@ FIELD_MAX = 400
 _FIELD = re.compile("\x00([a-z_]+)\x00")
 _OPEN = 0
 _LINE = 76
+_PLAIN = re.compile(r"(?!From )[!-\-/-<>-~](?:[ -<>-~]*[!-<>-~])?")
 _ODD = re.compile(rb"(?m)^(?:(?:\.|From )[^\n]*|[^\n]{77,})\n")
-_ODD_MARKS = (b"\n.", b"\nFrom ", b"=20\n", b"=09\n")
 
 
 def field(name: str) -> str:
@@ -42,14 +42,25 @@ def pieces_of(text: str, encode: Callable[[str], bytes] | None = None) -> Pieces
 
 def encoded(text: str) -> bytes:
     """*text* as one piece; a last line without an end gets a soft one, which decoding drops."""
+    # Most of what is written into a kept page is a few plain words.
+    if len(text) < _LINE and _PLAIN.fullmatch(text):
+        return text.encode("ascii") + b"=\r\n"
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = b2a_qp(text.encode("utf-8", "replace"))
-    is_odd = lines.startswith((b".", b"From ")) or any(mark in lines for mark in _ODD_MARKS)
+    is_long = False
     if lines[-1:] != b"\n":
-        is_odd = is_odd or len(lines) - lines.rfind(b"\n") > _LINE
+        is_long = len(lines) - lines.rfind(b"\n") > _LINE
         lines += b"=\n"
-    if is_odd:
+    # Not by a loop: this is done for each personal line of each mail.
+    if (
+        is_long
+        or lines.startswith((b".", b"From "))
+        or b"\n." in lines
+        or b"\nFrom " in lines
+        or b"=20\n" in lines
+        or b"=09\n" in lines
+    ):
         lines = _ODD.sub(_mended, lines)
     return lines.replace(b"\n", b"\r\n")
 
@@ -88,12 +99,13 @@ def decoded(pieces: Iterable[bytes]) -> str:
 
 def filled(pieces: Iterable[bytes], fields: Mapping[str, Pieces]) -> Pieces:
     """*pieces* with those fields filled in that have a value; the others stay open."""
-    done: list[bytes] = []
-    for piece in pieces:
-        if piece[0] != _OPEN:
-            done.append(piece)
-        else:
-            done += fields.get(piece[1:].decode("ascii"), (piece,))
+    done = list(pieces)
+    for name, value in fields.items():
+        opened = b"\x00" + name.encode("ascii")
+        # Found by the list itself: a mail has a hundred pieces and few fields.
+        while opened in done:
+            at = done.index(opened)
+            done[at : at + 1] = value
     return tuple(done)
 
 

@@ -10,7 +10,7 @@ name. Begin at `load_templates`.
 import re
 import textwrap
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -32,11 +32,14 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
 from digestbot.errors import RenderError
-from digestbot.render.kept import Kept, T
+from digestbot.render.kept import Kept
 from digestbot.render.styles import StyleSheet, read_styles
 
 COLUMNS = 72
 """The width of plain text, so that it can be quoted twice within 78 (RFC 5322 2.1.1)."""
+PAPERS_MAX = 16_384
+"""Kept at most: a day of arXiv with the marks of many readers, some 100 MB."""
+PARTS_MAX = 4_096
 STYLES = "mail/style.css"
 
 
@@ -46,9 +49,12 @@ class Layout:
 
     name: str
     template: Template
-    reads: tuple[str, ...] | None
+    reads: frozenset[str] | None
     """What it asks of `edition`, so that equal facts give an equal text; None if that cannot be
     told from its source."""
+    shows: frozenset[str] = frozenset()
+    """Those of them that it only shows, or asks whether they are there: with a `blank` in their
+    place the text is the same for all."""
 
     def render(self, facts: Mapping[str, object]) -> str:
         """
@@ -71,8 +77,10 @@ class Templates:
     text: Environment
     styles: StyleSheet
     layouts: dict[tuple[str, str], Layout] = field(default_factory=dict, repr=False)
-    kept: Kept = field(default_factory=Kept, repr=False)
-    """What these templates have made and will be asked for again."""
+    papers: Kept = field(default_factory=lambda: Kept(PAPERS_MAX), repr=False)
+    """The papers that these templates have rendered."""
+    parts: Kept = field(default_factory=lambda: Kept(PARTS_MAX), repr=False)
+    """What else of a mail they have made."""
 
     def layout(self, name: str, theme: str = "") -> Layout:
         """
@@ -90,18 +98,17 @@ class Templates:
         """What the template *name* makes of *facts*; see `layout` and `Layout.render`."""
         return self.layout(name, theme).render(facts)
 
-    def once(self, key: object, make: Callable[[], T]) -> T:
-        """What *make* gives for this *key*, made once and then kept while it is in use."""
-        return self.kept.once(key, make)
-
     def _load(self, name: str, theme: str) -> Layout:
         environment = self.html if name.endswith(".html.j2") else self.text
         try:
             template = environment.select_template([f"{theme}/{name}", name])
-            reads = _reads(environment, cast(str, template.name))
+            asked = _asked(environment, cast(str, template.name))
         except Exception as error:  # whatever a template of the owner's can do wrong
             raise _explained(name, error) from error
-        return Layout(name=name, template=template, reads=reads)
+        if asked is None:
+            return Layout(name=name, template=template, reads=None)
+        reads, used = asked
+        return Layout(name=name, template=template, reads=reads, shows=reads - used)
 
 
 def load_templates(owner_folder: Path | None = None) -> Templates:
@@ -166,8 +173,11 @@ def _prepared(environment: E) -> E:
     return environment
 
 
-def _reads(environment: Environment, name: str) -> tuple[str, ...] | None:
-    """What the template *name*, and those it extends or includes, ask of the value `edition`."""
+def _asked(environment: Environment, name: str) -> tuple[frozenset[str], frozenset[str]] | None:
+    """
+    What the template *name*, and those it extends or includes, ask of the value `edition`, and
+    what of it they need for more than to show it; None if that cannot be told.
+    """
     loader = environment.loader
     if loader is None:
         return None
@@ -175,16 +185,45 @@ def _reads(environment: Environment, name: str) -> tuple[str, ...] | None:
     asked = [node for node in tree.find_all(nodes.Getattr) if _is_edition(node.node)]
     if len(asked) != sum(_is_edition(node) for node in tree.find_all(nodes.Name)):
         return None
+    shown = {id(node) for node in _shown(tree)}
     reads = {node.attr for node in asked}
+    used = {node.attr for node in asked if id(node) not in shown}
     for other in (*tree.find_all(nodes.Extends), *tree.find_all(nodes.Include)):
         named: object = getattr(other, "template", None)
         if not isinstance(named, nodes.Const) or not isinstance(named.value, str):
             return None
-        theirs = _reads(environment, named.value)
+        theirs = _asked(environment, named.value)
         if theirs is None:
             return None
-        reads.update(theirs)
-    return tuple(sorted(reads))
+        reads |= theirs[0]
+        used |= theirs[1]
+    return frozenset(reads), frozenset(used)
+
+
+def _shown(tree: nodes.Template) -> Iterator[nodes.Node]:
+    """What stands by itself in *tree*: ``{{ x }}``, ``{% if x %}``, ``{{ ("X " ~ x) | fill }}``."""
+    for output in tree.find_all(nodes.Output):
+        for node in output.nodes:
+            yield from _put_together(node)
+    for branch in tree.find_all(nodes.If):
+        yield branch.test
+    for each in tree.find_all(nodes.Filter):
+        if each.name == "fill" and each.node is not None:
+            yield from _put_together(each.node)
+
+
+_MESSAGES = {"_", "gettext", "ngettext"}
+
+
+def _put_together(node: nodes.Node) -> Iterator[nodes.Node]:
+    """*node*, and what comes into its text as it is: ``x ~ y``, ``_("%(x)s", x=x)``."""
+    yield node
+    if isinstance(node, nodes.Concat):
+        for each in node.nodes:
+            yield from _put_together(each)
+    elif isinstance(node, nodes.Call) and getattr(node.node, "name", "") in _MESSAGES:
+        for fact in node.kwargs:
+            yield from _put_together(fact.value)
 
 
 def _is_edition(node: nodes.Node) -> bool:
@@ -200,24 +239,77 @@ def fill(text: str, indent: int = 0, first: str = "") -> str:
     """
     *text* in lines of at most 72 columns, each indented; *first* stands before the first.
 
-    A column is what a terminal gives a letter: two for a Chinese one, none for an accent.
+    A column is what a terminal gives a letter: two for a Chinese one, none for an accent. A text
+    with a blank in it is filled when that is written, see `Blank`.
     """
+    if "\x01" in text and _NAME.search(text):
+        return f"\x02{indent}\x03{first}\x03{text}\x02"
     width = COLUMNS - max(indent, len(first))
+    if len(text) <= width and not indent and not first and text.isascii() and "\n" not in text:
+        return " ".join(text.split())
     filled = [row for part in text.split("\n") for row in _wrapped(part.split(), width)]
+    if not indent and not first:
+        return "\n".join(filled)
     body = textwrap.indent("\n".join(filled), " " * indent)
     return first.ljust(indent) + body[indent:] if first else body
 
 
-def _wrapped(words: list[str], width: int) -> Iterator[str]:
-    row = ""
-    for part in (part for word in words for part in _broken(word, width)):
-        longer = f"{row} {part}" if row else part
-        if row and _width(longer) > width:
-            yield row
-            row = part
+def blank(name: str) -> str:
+    """What stands in a text where the fact *name* of each edition is written in."""
+    return f"\x01{name}\x01"
+
+
+def parted(text: str) -> list[str]:
+    """*text* before, at and after each of its blanks: those stand at the odd places."""
+    return _BLANK.split(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blank:
+    """A place where a fact is to be written, by itself or within a text that is to be filled."""
+
+    parts: tuple[str, ...]
+    """Texts and, at the odd places, names of facts."""
+    indent: int
+    first: str
+    is_filled: bool
+
+    @classmethod
+    def of(cls, part: str) -> "Blank":
+        """That of an odd place which `parted` gave."""
+        if part[0] == "\x01":
+            return cls(parts=("", part[1:-1], ""), indent=0, first="", is_filled=False)
+        indent, first, text = part[1:-1].split("\x03", 2)
+        parts = tuple(_NAME.split(text))
+        return cls(parts=parts, indent=int(indent), first=first, is_filled=True)
+
+    def written(self, facts: Mapping[str, str]) -> str:
+        """What comes to stand there."""
+        if len(self.parts) == 3:
+            text = self.parts[0] + facts[self.parts[1]] + self.parts[2]
         else:
-            row = longer
-    yield row
+            named = enumerate(self.parts)
+            text = "".join(facts[part] if at % 2 else part for at, part in named)
+        return fill(text, self.indent, self.first) if self.is_filled else text
+
+
+_NAME = re.compile("\x01([a-z_]+)\x01")
+_BLANK = re.compile("(\x01[a-z_]+\x01|\x02[^\x02]*\x02)")
+
+
+def _wrapped(words: list[str], width: int) -> Iterator[str]:
+    row: list[str] = []
+    left = width
+    for word in words:
+        columns = len(word) if word.isascii() else _width(word)
+        for part in (word,) if columns <= width else _broken(word, width):
+            columns = len(part) if part.isascii() else _width(part)
+            if row and columns >= left:
+                yield " ".join(row)
+                row, left = [], width
+            left -= columns + 1 if row else columns
+            row.append(part)
+    yield " ".join(row)
 
 
 def _broken(word: str, width: int) -> Iterator[str]:

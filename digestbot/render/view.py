@@ -142,7 +142,6 @@ class ShownEdition:
     """``23 Nov``."""
     count: str
     """``5 new and 2 updated papers``."""
-    preheader: str
     sections: tuple[Section, ...]
     unshown: int
     """Papers of this edition that were left out for the size of the mail."""
@@ -181,7 +180,6 @@ def show(edition: Edition, context: RenderContext, cut: Cut | None = None) -> Sh
         date=words.date(edition.created_at, zone),
         short_date=words.day(edition.created_at, zone),
         count=count_in_words(edition, words),
-        preheader=_preheader(edition, words),
         sections=tuple(_sections(ordered, papers, lines, abstract, context)),
         unshown=max(0, len(ordered) - lines),
         omitted=edition.omitted,
@@ -573,11 +571,6 @@ def _covers(edition: Edition, context: RenderContext) -> str:
 def _has_arxiv(edition: Edition) -> bool:
     from_arxiv = any(entry.paper.id.startswith("arxiv:") for entry in edition.papers)
     return from_arxiv or any("arxiv" in part.source.casefold() for part in edition.coverage)
-
-
-def _preheader(edition: Edition, words: Language) -> str:
-    titles = "; ".join(clip(entry.paper.title, 90) for entry in by_section(edition.papers)[:3])
-    return clip(titles, 140) or _totals(edition, words)
 
 
 def _unsubscribe(link: str | None) -> str | None:

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import replace
+from pathlib import Path
 from quopri import encodestring
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from digestbot.errors import RenderError
 from digestbot.model import AnnounceType, Author, Edition, Form, Match, Theme
-from digestbot.render import RenderContext, render
+from digestbot.render import RenderContext, bodies, load_templates, render
+from digestbot.render.kept import Kept
 from digestbot.render.mail import BODY_MAX
 from digestbot.render.templates import COLUMNS, fill
 from tests.factories import (
@@ -231,6 +233,40 @@ def test_a_title_of_nothing_visible_gives_way_to_the_name(context: RenderContext
     assert render(edition, Form.SUBJECT, context).startswith("systems: ")
 
 
+@given(editions=st.lists(EDITIONS, min_size=2, max_size=3))
+@settings(max_examples=20)
+def test_what_other_editions_have_left_behind_changes_nothing(
+    editions: list[Edition], context: RenderContext
+) -> None:
+    used = forgetful(context)
+    for at, edition in enumerate([*editions, *editions]):
+        words = f"{edition.title} {at % 2}"
+        fresh = replace(forgetful(context), filter_in_words=words)
+        assert bodies(edition, replace(used, filter_in_words=words)) == bodies(edition, fresh)
+
+
+def forgetful(context: RenderContext) -> RenderContext:
+    """The same, with nothing kept of what was rendered before."""
+    empty = replace(context.templates, papers=Kept(100), parts=Kept(100))
+    return replace(context, templates=empty)
+
+
+@pytest.mark.parametrize("shown", ["{{ edition.title | upper }}", "{{ edition.title }}"])
+def test_what_a_template_makes_of_a_title_is_made_of_each(
+    shown: str, tmp_path: Path, context: RenderContext
+) -> None:
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mail/masthead.txt.j2").write_text(
+        shown + '{% if edition.title == "one" %}!{% endif %}{{ edition.why | upper }}\n'
+    )
+    ours = replace(context, templates=load_templates(tmp_path))
+    for title in ("one", "two", "one"):
+        context = replace(ours, filter_in_words=f"{title} of all")
+        first = render(make_edition(title=title), Form.TEXT, context).split("\n")[0]
+        named = title.upper() if "upper" in shown else title
+        assert first == f"{named}{'!' if title == 'one' else ''}{title.upper()} OF ALL"
+
+
 LONG = (
     ("authors", make_paper(authors=tuple(Author(name=f"Author {n}") for n in range(3000)))),
     ("one long word", make_paper(title="w" * 10_000, abstract="w" * 10_000, comment="w" * 10_000)),
@@ -241,7 +277,7 @@ LONG = (
 )
 
 
-@pytest.mark.parametrize("number", [1, 30, 500])
+@pytest.mark.parametrize("number", [1, 30, 500, 3000])
 @pytest.mark.parametrize(("name", "paper"), LONG, ids=[name for name, _ in LONG])
 def test_bodies_never_get_too_long(
     number: int, name: str, paper: object, context: RenderContext

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 
 from digestbot.errors import InvalidAddress, InvalidValue
-from digestbot.render import compose
+from digestbot.render import Attachment, compose, freeze, letterhead, seal
+from digestbot.render.pieces import field, pieces_of
 from tests.factories import NOW
 from tests.render.editions import TEXTS
+from tests.wire import check_message
 
 UNSUBSCRIBE = "https://digests.example.org/u/" + "t" * 160
 MESSAGE_ID = "<abc@example.org>"
@@ -86,11 +88,51 @@ def test_without_one_click_there_is_no_post_header() -> None:
     assert "List-Unsubscribe" not in composed(one_click=False, list_unsubscribe=())
 
 
-def test_same_arguments_give_the_same_bytes_and_the_boundary_is_that_of_the_edition() -> None:
+def test_same_arguments_give_the_same_bytes() -> None:
     assert composed() == composed()
-    boundary = parsed(composed()).get_boundary()
-    assert boundary == parsed(composed(message_id="<other@example.org>")).get_boundary()
-    assert boundary != parsed(composed(subject="Another edition")).get_boundary()
+
+
+def test_a_body_that_looks_like_a_boundary_is_none() -> None:
+    text = "--=_alternative\n--=_alternative--\n--=_mixed\n"
+    assert body(parsed(composed(text=text)), "plain") == text
+
+
+def test_each_readers_token_is_in_the_links_and_the_bodies() -> None:
+    links = ("https://example.org/u/{token}", "mailto:u+{token}@example.org")
+    blank = letterhead(sender="d@example.org", list_unsubscribe=links, one_click=True)
+    frozen = freeze(blank, subject="S", list_id="<l.example.org>")
+    link = pieces_of(f"https://example.org/u/{field('token')}\n")
+    arguments: dict[str, Any] = {"recipient": "r@example.org", "message_id": MESSAGE_ID}
+    arguments |= {"date": NOW, "text": link, "html": link}
+    wire = seal(frozen, token="abc-123_X", **arguments)
+    assert b"<https://example.org/u/abc-123_X>,\r\n <mailto:u+abc-123_X@example.org>" in wire
+    for subtype in ("plain", "html"):
+        assert body(parsed(wire.decode()), subtype) == "https://example.org/u/abc-123_X\n"
+    with pytest.raises(InvalidValue, match="a field that nothing was given for"):
+        seal(frozen, **arguments)
+    for wrong in ("a b", "a\r\nBcc: x@example.org", "t" * 201):
+        with pytest.raises(InvalidValue, match="token"):
+            seal(frozen, token=wrong, **arguments)
+
+
+def test_attachments_come_back_as_they_were() -> None:
+    files = (
+        Attachment(name="d-1.bib", media_type="application/x-bibtex", content="@misc{é}".encode()),
+        Attachment(
+            name="d-1.ris", media_type="application/x-research-info-systems", content=b"\n."
+        ),
+    )
+    wire = composed(attachments=files)
+    message = parsed(wire)
+    assert message.get_content_type() == "multipart/mixed"
+    assert body(message, "plain") == "Grüße\n"
+    assert body(message, "html") == "<p>Grüße</p>\n"
+    found = [
+        (part.get_filename(), part.get_content_type(), part.get_content())
+        for part in message.iter_attachments()
+    ]
+    assert found == [(each.name, each.media_type, each.content) for each in files]
+    assert check_message(wire.encode()) == []
 
 
 def test_date_keeps_its_zone() -> None:

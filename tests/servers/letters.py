@@ -12,7 +12,7 @@ from digestbot.model import (
     Form,
     Letter,
 )
-from digestbot.render import freeze
+from digestbot.render import freeze, letterhead
 from digestbot.render.pieces import pieces_of
 
 
@@ -45,12 +45,10 @@ class Slept:
 
 def frozen_mail(*, subject: str, text: str, html: str) -> dict[Form, Body]:
     """The forms of an edition of "systems" that a mail is made of, as the store keeps them."""
-    frozen = freeze(
-        subject=subject,
-        sender="Digests <digests@example.org>",
-        list_id="Systems <systems.example.org>",
-        list_unsubscribe=("mailto:digests@example.org",),
+    blank = letterhead(
+        sender="Digests <digests@example.org>", list_unsubscribe=("mailto:digests@example.org",)
     )
+    frozen = freeze(blank, subject=subject, list_id="Systems <systems.example.org>")
     bodies = {Form.TEXT: pieces_of(text), Form.HTML: pieces_of(html)}
     return {Form.SUBJECT: subject, **bodies, Form.EML: frozen}
 
