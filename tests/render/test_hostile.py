@@ -101,3 +101,12 @@ def test_three_thousand_authors_do_no_harm(form: Form, context: RenderContext) -
 def test_a_word_without_end_is_cut(form: Form, context: RenderContext) -> None:
     paper = make_paper(title="x" * 10_000, abstract="y" * 10_000, comment="z" * 10_000)
     assert len(render(make_edition([paper]), form, context)) < 20_000
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form is not Form.JSON], ids=str)
+def test_marks_do_not_tower_over_other_papers(form: Form, context: RenderContext) -> None:
+    tower = "o" + "\u0301\u0489" * 200 + "rg"
+    paper = make_paper(title=tower, title_raw=tower, abstract=tower, authors=(Author(name=tower),))
+    body = render(make_edition([make_edition_paper(paper=paper, matches=())]), form, context)
+    assert not re.search("[\u0300-\u036f\u0483-\u0489]{5}", body)
+    assert "rg" in body
