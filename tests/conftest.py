@@ -9,26 +9,49 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from digestbot.store import Store, open_store
+from tests.planted import Watch, shows_a_secret, watch_errors
 
 LEFT_OUT = ("bench", "soak")
+WATCH = Watch()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith("DIGESTBOT_")]:
         if name != "DIGESTBOT_CORPUS":
             del os.environ[name]
+    watch_errors(WATCH)
     hypothesis.settings.register_profile("default", max_examples=25, deadline=None)
     # The same examples at every run: what was green stays green until somebody changes something.
     # New ones are looked for by `make soak`, which may fail for what was there before.
     hypothesis.settings.register_profile("ci", max_examples=300, deadline=None, derandomize=True)
     hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "default")
+
+
+@pytest.fixture(autouse=True)
+def no_secret_is_shown() -> Iterator[None]:
+    """That nothing is logged, and no error made, with a secret of the test in it."""
+    WATCH.begin()
+    yield
+    assert not WATCH.end()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """That nothing is printed with a secret of the test in it."""
+    report = yield
+    printed = f"{report.capstdout}{report.capstderr}"
+    if report.passed and shows_a_secret(printed):
+        report.outcome, report.longrepr = "failed", "a planted secret was printed"
+    return report
 
 
 def pytest_report_header() -> str | None:

@@ -15,13 +15,13 @@ class Holder:
 
 
 def test_prints_as_stars_everywhere() -> None:
-    secret = Secret("hunter2")
+    secret = Secret("pl4nted")
     shown = [repr(secret), str(secret), f"{secret}", "%s" % secret, repr(Holder(secret))]  # noqa: UP031
-    assert all("***" in text and "hunter2" not in text for text in shown)
+    assert all("***" in text and "pl4nted" not in text for text in shown)
 
 
 def test_reveals_only_when_asked() -> None:
-    assert Secret("hunter2").reveal() == "hunter2"
+    assert Secret("pl4nted").reveal() == "pl4nted"
 
 
 def test_equals_by_value_and_never_a_string() -> None:
@@ -38,11 +38,11 @@ def test_is_empty_when_its_text_is() -> None:
 
 def test_is_neither_json_nor_pickle() -> None:
     with pytest.raises(TypeError):
-        json.dumps(Secret("hunter2"))
+        json.dumps(Secret("pl4nted"))
     with pytest.raises(TypeError):
-        pickle.dumps(Secret("hunter2"))
+        pickle.dumps(Secret("pl4nted"))
     with pytest.raises(TypeError):
-        copy.copy(Secret("hunter2"))
+        copy.copy(Secret("pl4nted"))
 
 
 def test_the_config_reads_it_from_a_string_or_as_it_is() -> None:

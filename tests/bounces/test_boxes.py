@@ -12,6 +12,7 @@ import pytest
 from digestbot.bounces import BouncesSettings, Item, MaildirBox, open_box, read_files
 from digestbot.errors import MailboxError
 from digestbot.secret import Secret
+from tests.planted import shows_a_secret
 from tests.servers.imap import ImapServer
 from tests.servers.smtp import Certificates, make_certificates
 from tests.servers.web import WebServer
@@ -31,7 +32,7 @@ def settings(certificates: Certificates, tmp_path: Path) -> dict[str, Any]:
     return {
         "imap": "localhost",
         "username": "me",
-        "password": Secret("password"),
+        "password": Secret("pl4nted-password"),
         "ca_file": str(ca_file),
     }
 
@@ -88,8 +89,8 @@ def test_ours_go_to_another_folder(
 @pytest.mark.parametrize(
     ("changes", "refuses", "message"),
     [
-        ({"password": Secret('wr\\o"ng')}, {}, "localhost/INBOX: refuses the login; check"),
-        ({"password": Secret("pässword")}, {}, "localhost/INBOX: refuses the login; check"),
+        ({"password": Secret('pl4nted-wr\\o"ng')}, {}, "localhost/INBOX: refuses the login; check"),
+        ({"password": Secret("pl4nted-pässword")}, {}, "localhost/INBOX: refuses the login; check"),
         ({"folder": "Bounces"}, {}, "localhost/Bounces: [NONEXISTENT] no folder Bounces"),
         ({"move_to": "Gone"}, {}, "localhost/INBOX: [TRYCREATE] no folder Gone"),
         ({}, {"UID": "NO not now"}, "localhost/INBOX: not now"),
@@ -110,8 +111,7 @@ def test_what_an_account_refuses_is_said_without_the_password(
         with pytest.raises(MailboxError) as caught:
             look(BouncesSettings(port=server.port, **settings | changes))
     assert str(caught.value).startswith(f"me@{message}")
-    assert "wr" not in str(caught.value).replace("write", "")
-    assert caught.value.__cause__ is None or "wr" not in str(caught.value.__cause__)
+    assert not shows_a_secret(f"{caught.value} {caught.value.__cause__}")
 
 
 def test_a_certificate_of_nobody_is_not_trusted(

@@ -16,6 +16,7 @@ from digestbot.cli.fence import run_fenced
 from digestbot.cli.group import digestbot
 from digestbot.demo import SEED
 from tests.factories import NOW
+from tests.planted import shows_a_secret
 from tests.servers.arxiv import ArxivServer, FakePaper
 from tests.servers.smtp import SmtpServer
 
@@ -104,6 +105,7 @@ def bot(
         capsys.readouterr()
         code = run_fenced(digestbot, args, App(clock=lambda: at))
         captured = capsys.readouterr()
+        assert not shows_a_secret(captured.out + captured.err), args
         return Called(code=code, out=captured.out, err=captured.err)
 
     yield call

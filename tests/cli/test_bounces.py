@@ -18,7 +18,7 @@ from tests.servers.smtp import SmtpServer, make_certificates
 
 SAMPLES = Path(__file__).parents[1] / "bounces" / "samples"
 DAY = timedelta(days=1)
-TOKENS = 'envelope_from: "bounces+{token}@example.org", secret: sixteen-letters-or-more, '
+TOKENS = 'envelope_from: "bounces+{token}@example.org", secret: pl4nted-letters-or-more, '
 
 Returned = Callable[..., str]
 
@@ -181,7 +181,7 @@ def test_run_looks_into_the_account_and_goes_on_without_it(
     certificates = make_certificates()
     certificates.authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with ImapServer(certificates.server) as imap:
-        keys = f"imap: localhost, port: {imap.port}, username: me, password: password"
+        keys = f"imap: localhost, port: {imap.port}, username: me, password: pl4nted-password"
         write_config(arxiv, smtp, f"bounces: {{{keys}, ca_file: ca.pem}}")
         imap.put(sent("gmail").encode())
         assert json.loads(bot("run", "--json").out)["bounces"]["hard"] == 1
@@ -195,7 +195,7 @@ def test_run_looks_into_the_account_and_goes_on_without_it(
         status = bot("status")
         assert status.code == 1
         assert "bounces: me@localhost/INBOX: refuses the login" in status.out
-        imap.login = ("me", "password")
+        imap.login = ("me", "pl4nted-password")
         assert bot("bounces").code == 0
         assert bot("status").code == 0
 

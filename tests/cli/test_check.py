@@ -170,7 +170,7 @@ def test_a_wrong_password_a_dead_source_and_a_wrong_token_are_three_findings(bot
         configure(
             f"{web.url}/api/query",
             top=smtp_keys(smtp).replace("security: none", login)
-            + f'\nslack: {{token: xoxb-wrong, url: "{slack.url}"}}',
+            + f'\nslack: {{token: xoxb-pl4nted-wrong, url: "{slack.url}"}}',
             deliver='[{email: r@example.org}, {slack: "#papers"}]',
         )
         called = bot("check", "--connect")

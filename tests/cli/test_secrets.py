@@ -1,14 +1,17 @@
 """No secret of the config appears in what any command prints, whatever goes wrong."""
 
 import re
+import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from digestbot.deliver.verp import token
 from tests.cli.conftest import Bot, configure, smtp_keys
 from tests.factories import NOW
+from tests.planted import MARK, shows_a_secret
 from tests.servers.arxiv import ArxivServer
 from tests.servers.slack import SlackServer
 from tests.servers.smtp import SmtpServer
@@ -20,6 +23,10 @@ SECRETS = {
     "HOOK": "pl4nted-hook",
     "FEED_KEY": "pl4nted-key",
     "DATABASE_PASSWORD": "pl4nted-database",
+    "SIGNING_KEY": "pl4nted-signing-key",
+    "IMAP_PASSWORD": "pl4nted-imap",
+    "REFRESH_TOKEN": "pl4nted-refresh",
+    "CLIENT_SECRET": "pl4nted-client",
 }
 COMMANDS = (
     ("check",),
@@ -37,6 +44,11 @@ COMMANDS = (
     ("deliveries", "show", "2"),
     ("deliveries", "show", "3"),
     ("deliveries", "retry", "--all"),
+    ("deliveries", "release"),
+    ("deliveries", "export", "-"),
+    ("explain", "--sent-to", "r@example.org", "2611.00004"),
+    ("bounces",),
+    ("suppressions",),
     ("subscribers", "list"),
     ("subscribers", "export"),
     ("schema",),
@@ -58,11 +70,16 @@ def refusing(bot: Bot, arxiv: ArxivServer) -> Iterator[None]:
         SlackServer() as slack,
         WebServer.of(Reply(status=401, body=b"who are you?")) as web,
     ):
-        login = 'security: none, insecure: true, username: me, password: "${MAIL_PASSWORD}"'
+        login = (
+            'security: none, insecure: true, username: me, password: "${MAIL_PASSWORD}",'
+            ' envelope_from: "bounces+{token}@example.org", secret: "${SIGNING_KEY}"'
+        )
+        imap = f'imap: localhost, port: {dead_port()}, username: me, password: "${{IMAP_PASSWORD}}"'
         configure(
             arxiv.url,
             top=smtp_keys(smtp).replace("security: none", login)
-            + f'\nslack: {{token: "${{BOT_TOKEN}}", url: "{slack.url}"}}',
+            + f'\nslack: {{token: "${{BOT_TOKEN}}", url: "{slack.url}"}}'
+            + f"\nbounces: {{{imap}}}",
             deliver='[{email: r@example.org}, {slack: "#papers"},'
             f' {{webhook: "{slack.origin}/services/${{HOOK}}"}}]',
         )
@@ -72,8 +89,15 @@ def refusing(bot: Bot, arxiv: ArxivServer) -> Iterator[None]:
         yield
 
 
-def shows_a_secret(text: str) -> bool:
-    return any(secret in text for secret in SECRETS.values())
+def dead_port() -> int:
+    """A port of this machine where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def test_every_secret_bears_the_mark() -> None:
+    assert all(MARK in secret for secret in SECRETS.values())
 
 
 @pytest.mark.usefixtures("refusing")
@@ -83,6 +107,8 @@ def test_no_command_shows_one(bot: Bot, option: str, tmp_path: Path) -> None:
     for number, command in enumerate(COMMANDS):
         called = bot(*command, option, at=NOW + timedelta(hours=number))
         assert not shows_a_secret(called.out + called.err), command
+        tokens = [token(number, SECRETS["SIGNING_KEY"]) for number in range(1, 4)]
+        assert not any(each in called.out + called.err for each in tokens), command
         assert "a bug" not in called.err, command
         codes[command] = called.code
     assert codes["check", "--connect"] == codes["fetch",] == codes["run", "--now"] == 1
@@ -116,6 +142,23 @@ def test_no_mistake_in_the_config_shows_one(bot: Bot, old: str, new: str, option
     assert called.code == 2
     assert "not YAML" not in called.err
     assert not shows_a_secret(called.out + called.err)
+
+
+@pytest.mark.parametrize("option", ["-vv", "--json"])
+def test_no_login_by_token_shows_one(bot: Bot, arxiv: ArxivServer, option: str) -> None:
+    said = b'{"error": "invalid_grant", "error_description": "pl4nted-refresh"}'
+    with WebServer.of(Reply(status=400, body=said)) as web, SmtpServer() as smtp:
+        oauth = (
+            'security: starttls, username: me, oauth: {refresh_token: "${REFRESH_TOKEN}",'
+            f' client_id: me, client_secret: "${{CLIENT_SECRET}}", url: "{web.url}"}}'
+        )
+        top = smtp_keys(smtp).replace("security: none", oauth)
+        configure(arxiv.url, top=top, deliver="[{email: r@example.org}]")
+        for command in (("check", "--connect"), ("run", "--now"), ("deliveries", "show", "1")):
+            called = bot(*command, option)
+            assert not shows_a_secret(called.out + called.err)
+            assert "invalid_grant" in called.out + called.err
+        assert len(web.requests) == 2
 
 
 @pytest.mark.parametrize("command", ["check", "status", "run"])

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.cli.conftest import Bot, a_paper, configure, smtp_keys
+from tests.planted import shows_a_secret
 from tests.servers.arxiv import ArxivServer
 from tests.servers.slack import SlackServer
 from tests.servers.smtp import SILENCE, SmtpServer
@@ -51,8 +52,9 @@ class Serving:
     ) -> None:
         self._guard.cancel()
         self._process.kill()
-        self._process.communicate()
+        rest, more = self._process.communicate()
         self._guard.join()
+        assert not shows_a_secret("".join((*self.lines, rest, more)))
 
     def wait_for(self, words: str) -> None:
         """Read its log until a line has *words*."""
@@ -129,7 +131,7 @@ def test_it_ends_in_time_while_a_mail_server_is_silent(
 def test_it_ends_in_time_while_slack_is_silent(bot: Bot, arxiv: ArxivServer) -> None:
     """A thread waits for the answer, and threads cannot be cancelled."""
     with SlackServer(faults=[(503, "busy", {})]) as slack, silent_server() as (url, connected):
-        keys = 'slack: {{token: xoxb-right-token, url: "{}"}}'
+        keys = 'slack: {{token: xoxb-pl4nted-right, url: "{}"}}'
         top = keys.format(slack.url)
         queue_a_delivery(bot, arxiv.url, top=top, deliver='[{slack: "#papers"}]')
         configure(arxiv.url, top=keys.format(url), deliver='[{slack: "#papers"}]')

@@ -130,12 +130,12 @@ digests: {x: {}, y: {language: zh}}
 def test_no_secret_is_in_the_repr(tmp_path: Path) -> None:
     config = load(
         tmp_path,
-        "store: postgresql://me:planted@host/db\nsmtp: {username: me, password: planted}\n"
-        "slack: {token: planted}\n" + SOURCES + "digests:\n  d:\n    schedule: daily 09:00\n"
-        "    deliver: [{webhook: https://example.org/planted}]\n",
+        "store: postgresql://me:pl4nted@host/db\nsmtp: {username: me, password: pl4nted}\n"
+        "slack: {token: pl4nted}\n" + SOURCES + "digests:\n  d:\n    schedule: daily 09:00\n"
+        "    deliver: [{webhook: https://example.org/pl4nted}]\n",
     )
-    assert "planted" not in repr(config)
-    assert "planted" in config.store
+    assert "pl4nted" not in repr(config)
+    assert "pl4nted" in config.store
 
 
 @pytest.mark.parametrize(
@@ -294,13 +294,13 @@ def never_raises_anything_else(folder: Path, content: bytes) -> None:
     path = folder / "config.yaml"
     path.write_bytes(content)
     try:
-        load_config(path, {"X": "planted \0 value"})
+        load_config(path, {"X": "pl4nted \0 value"})
     except ConfigError as error:
         said = str(error)
     else:
         said = "nothing"
     assert said
-    assert "planted" not in said
+    assert "pl4nted" not in said
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

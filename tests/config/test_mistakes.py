@@ -13,7 +13,7 @@ from digestbot.config import load_config
 from digestbot.errors import ConfigError
 
 BAD = Path(__file__).parent / "bad"
-PLANTED = "hunter2-planted"
+PLANTED = "hunter2-pl4nted"
 ENVIRON = {"PLANTED": PLANTED, "EMPTY": "", "HOOK": f"ftp://{PLANTED}"}
 MINIMAL = """\
 sources:

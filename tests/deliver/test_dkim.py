@@ -160,8 +160,8 @@ def locked() -> str:
 @pytest.mark.parametrize(
     ("key", "wrong"),
     [
-        ("planted", "no private key in PEM"),
-        ("-----BEGIN PRIVATE KEY-----\nplanted\n-----END PRIVATE KEY-----\n", "no private key"),
+        ("pl4nted", "no private key in PEM"),
+        ("-----BEGIN PRIVATE KEY-----\npl4nted\n-----END PRIVATE KEY-----\n", "no private key"),
         (locked(), "without password"),
         (pem(ec.generate_private_key(ec.SECP256R1())), "must be an RSA or an Ed25519 key"),
     ],
@@ -170,7 +170,7 @@ def locked() -> str:
 def test_a_key_that_cannot_sign_is_told_and_not_shown(key: str, wrong: str) -> None:
     with pytest.raises(Misconfigured, match=wrong) as caught:
         open_signer(settings(key))
-    assert "planted" not in f"{caught.value!r} {caught.value.__cause__!r}"
+    assert "pl4nted" not in f"{caught.value!r} {caught.value.__cause__!r}"
 
 
 def test_a_short_rsa_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -212,7 +212,7 @@ def test_a_wrong_token_is_shown_nowhere(
     faults: list[Fault], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG), SlackServer(faults=faults) as server:
-        sender = SlackSender(settings(server, "xoxb-planted"), sleep=Slept())
+        sender = SlackSender(settings(server, "xoxb-pl4nted"), sleep=Slept())
         with pytest.raises(Misconfigured) as caught:
             asyncio.run(sender.send(letter(), Notes()))
     shown = f"{caught.value!r} {caught.value.__cause__!r} {caplog.text}"
@@ -247,7 +247,7 @@ def test_check_names_team_and_bot_and_posts_nothing() -> None:
 
 def test_check_raises_what_a_message_would() -> None:
     with SlackServer() as server, pytest.raises(Misconfigured, match="invalid_auth"):
-        asyncio.run(SlackSender(settings(server, "xoxb-wrong")).check())
+        asyncio.run(SlackSender(settings(server, "xoxb-pl4nted-wrong")).check())
 
 
 @pytest.mark.parametrize("token", [None, Secret("")])

@@ -93,7 +93,7 @@ def settings(
         port=server.port,
         security="tls" if is_implicit(step, fault) else "starttls",
         username="bot",
-        password=Secret("planted-s3cret"),
+        password=Secret("pl4nted-s3cret"),
         sender="Digests <digests@example.org>",
         ca_file=str(house / "ca.pem"),
         timeout=SILENCE if silent and step not in AFTER_DOT else PATIENCE,

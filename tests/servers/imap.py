@@ -38,7 +38,7 @@ class ImapServer:
         self,
         context: ssl.SSLContext,
         *,
-        login: tuple[str, str] = ("me", "password"),
+        login: tuple[str, str] = ("me", "pl4nted-password"),
         can_move: bool = True,
         refuses: dict[str, str] | None = None,
     ) -> None:

@@ -23,8 +23,8 @@ POST_AND_CUT = "<post and cut>"
 
 Fault = tuple[int, str, Mapping[str, str]] | str | None
 
-TOKEN = "xoxb-right-token"
-WEBHOOK_PATH = "/services/T/B/X"
+TOKEN = "xoxb-pl4nted-right"
+WEBHOOK_PATH = "/services/T/B/pl4nted"
 
 
 def layout_error(message: Mapping[str, Any]) -> str | None:
