@@ -17,6 +17,7 @@ from digestbot.filters.conditions import (
     quoted,
     text_of_value,
 )
+from digestbot.filters.patterns import MAX_PROGRAM, steps
 from digestbot.filters.query import parse_query
 from digestbot.filters.tree import (
     TEXT_FIELDS,
@@ -27,6 +28,7 @@ from digestbot.filters.tree import (
     Node,
     NoneOf,
     Path,
+    Regex,
     Words,
     atoms,
 )
@@ -111,6 +113,7 @@ class _Reader:
         self.problems: list[InvalidFilter] = []
         self._conditions = 0
         self._patterns = 0
+        self._steps = 0
         self._is_full = False
 
     def read_filter(self, data: object) -> Filter:
@@ -266,7 +269,10 @@ class _Reader:
                 return self._query(text, weight, path)
             if key == "regex":
                 self._count_pattern()
-            return ATOMS[key](text, key, weight, path)
+            atom = ATOMS[key](text, key, weight, path)
+            if isinstance(atom, Regex):
+                self._count_steps(atom)
+            return atom
         except (Mistake, InvalidValue) as mistake:
             return self.fail(str(mistake), path)
 
@@ -274,6 +280,11 @@ class _Reader:
         self._patterns += 1
         if self._patterns > MAX_PATTERNS:
             raise Mistake(f'more than {MAX_PATTERNS} expressions in one filter; join them with "|"')
+
+    def _count_steps(self, atom: Regex) -> None:
+        self._steps += steps(atom.term)
+        if self._steps > MAX_PROGRAM:
+            raise Mistake("the expressions of this filter are too large together; repeat less")
 
     def _query(self, text: str, weight: float, path: Path) -> Node:
         node = parse_query(text, weight, path)

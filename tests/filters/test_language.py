@@ -137,6 +137,15 @@ def test_huge_values_are_refused_like_others(data: Any, says: str) -> None:
         assert "\n" not in str(mistakes[0])
 
 
+def test_the_expressions_of_a_filter_are_not_too_large_together() -> None:
+    """One that repeats much costs a paper some milliseconds; a hundred would a second."""
+    large = "gpu.{0,100}energy"
+    assert check_filter({"regex": [large] * 5})[1] == ()
+    [mistake] = check_filter([{"regex": [large] * 5}, {"not": {"regex": large}}])[1]
+    assert mistake.path == (1, "not", "regex")
+    assert str(mistake) == "the expressions of this filter are too large together; repeat less"
+
+
 def test_no_filter_has_more_than_a_hundred_expressions() -> None:
     assert check_filter({"regex": [f"x{i}" for i in range(100)]})[1] == ()
     [mistake] = check_filter({"regex": [f"x{i}" for i in range(101)]})[1]
