@@ -7,6 +7,7 @@ faster. Imports NumPy, so the small commands must not import it. Begin at `Index
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ class Hits:
         announcements = self.batch.announcements
         starts = np.nonzero(np.diff(self.keys, prepend=self.keys[:1] - 1))[0].tolist()
         places = self.places.tolist()
-        for start, end in zip(starts, [*starts[1:], len(places)], strict=True):
+        for start, end in pairwise([*starts, len(places)]):
             found = tuple(announcements[place] for place in places[start:end])
             yield int(self.keys[start]), found
 

@@ -63,11 +63,13 @@ def read_log(store: Store, wanted: Iterable[tuple[DigestConfig, int]]) -> Mappin
         (digest, _Window(after, frozenset(digest.sources), frozenset(digest.types)))
         for digest, after in wanted
     ]
+    if not asked:
+        return {}
     windows = {window for _, window in asked}
     to_seq = store.papers.head()
     every = tuple(
         store.papers.announcements(
-            min((window.after for window in windows), default=to_seq),
+            min(window.after for window in windows),
             to_seq,
             sources={source for window in windows for source in window.sources},
             types={kind for window in windows for kind in window.types},

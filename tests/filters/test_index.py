@@ -145,6 +145,11 @@ def test_hits_are_given_by_key() -> None:
     assert len(found) == 4
 
 
+def test_no_hits_are_given_by_no_key() -> None:
+    found = index_of({1: parse_filter("wombat")}).match(Batch.of([titled("a paper")]))
+    assert (len(found), dict(found.by_key()), found.of(1)) == (0, {}, ())
+
+
 def test_a_term_does_not_reach_over_the_end_of_a_text() -> None:
     told = [titled("cold"), titled("start", abstract="cold"), titled("start")]
     index = index_of({1: parse_filter("cold start"), 2: parse_filter("cold sta*")})

@@ -45,7 +45,11 @@ def fill(store: Store) -> None:
 def test_together_they_read_what_each_reads_alone(
     sqlite_store: Store, configured: LoadConfig, cursors: list[int], block: int
 ) -> None:
+    def failed(message: str) -> None:
+        raise AssertionError(message)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judging.log, "exception", failed)
         patch.setattr(judging, "BLOCK", block)
         patch.setattr(judging, "FEW", 0)
         by_engine = readings(sqlite_store, configured, cursors)
