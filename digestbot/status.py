@@ -80,7 +80,7 @@ def _digest(store: Store, config: Config, name: str, now: datetime) -> DigestSta
         schedule=digest.schedule_text,
         state=state,
         next_due_at=state.next_due_at if state else now,
-        subscribers=len(store.subscriptions.confirmed(name)) or len(digest.destinations),
+        subscribers=store.subscriptions.count_confirmed(name) or len(digest.destinations),
         waiting=store.papers.count_announcements(cursor, sources=frozenset(digest.sources)),
     )
 

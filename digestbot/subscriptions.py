@@ -5,7 +5,7 @@ A subscription written under ``deliver:`` and one made here are the same thing u
 its origin differs, so that taking a line out of the config ends that one and no other.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -52,10 +52,7 @@ def add(store: Store, digest: str, address: str, *, name: str, now: datetime) ->
     """
     destination = email(address)
     if store.subscriptions.is_suppressed(destination.address):
-        raise UsageError(
-            f"{destination.address} is suppressed: it unsubscribed or bounced; "
-            "'digestbot subscribers add --lift' if its owner asked you to"
-        )
+        raise _suppressed(destination.address)
     return store.subscriptions.add(
         digest,
         destination,
@@ -63,6 +60,13 @@ def add(store: Store, digest: str, address: str, *, name: str, now: datetime) ->
         state=SubscriptionState.CONFIRMED,
         name=name,
         now=now,
+    )
+
+
+def _suppressed(address: str) -> UsageError:
+    return UsageError(
+        f"{address} is suppressed: it unsubscribed or bounced; "
+        "'digestbot subscribers add --lift' if its owner asked you to"
     )
 
 
@@ -90,46 +94,66 @@ def import_csv(
         UsageError: No CSV, or no head line with the columns that are needed.
     """
     rows = read_rows(text, {"email"} if digest else {"email", "digest"})
-    before = {_key(s): s.state for s in store.subscriptions.list(kind=DestinationKind.EMAIL)}
-    added, known, problems = 0, 0, []
+    before = {_key(s): s for s in store.subscriptions.list(kind=DestinationKind.EMAIL)}
+    suppressed = frozenset(s.address for s in store.subscriptions.suppressions())
+    readers, problems = dict[_Key, _Reader](), []
+    known = 0
     for line, row in rows:
         try:
-            key = _key(_add_row(store, row, digests, digest, before, now))
+            reader = _reader(row, digests, digest)
+            key = reader[0], reader[1].address.lower()
+            _check_may_be_added(reader, suppressed, before.get(key))
         except (InvalidAddress, UsageError) as error:
             problems.append(f"line {line}: {error}")
             continue
-        known, added = known + (key in before), added + (key not in before)
-        before[key] = SubscriptionState.CONFIRMED
+        known += key in before or key in readers
+        readers[key] = reader
+    store.subscriptions.add_all(
+        (r for key, r in readers.items() if _says_more(r, before.get(key))),
+        origin=Origin.COMMAND,
+        state=SubscriptionState.CONFIRMED,
+        now=now,
+    )
+    added = sum(key not in before for key in readers)
     return Imported(added=added, known=known, problems=tuple(problems))
 
 
 _Key = tuple[str, str]
+_Reader = tuple[str, Destination, str]
+"""Digest, mailbox, and what the owner calls the reader."""
 
 
 def _key(subscription: Subscription) -> _Key:
     return subscription.digest, subscription.destination.address.lower()
 
 
-def _add_row(
-    store: Store,
-    row: dict[str, str],
-    digests: Collection[str],
-    digest: str | None,
-    before: Mapping[_Key, SubscriptionState],
-    now: datetime,
-) -> Subscription:
+def _reader(row: dict[str, str], digests: Collection[str], digest: str | None) -> _Reader:
     name = digest or row["digest"].strip()
     if name not in digests:
         raise UsageError(f"no digest {name!r} in the config")
     state = row.get("state", "").strip() or SubscriptionState.CONFIRMED
     if state != SubscriptionState.CONFIRMED:
         raise UsageError(f"state is {state!r}: only confirmed readers are taken in")
-    address = email(row["email"].strip()).address
-    if before.get((name, address.lower())) is SubscriptionState.UNSUBSCRIBED:
+    return name, email(row["email"].strip()), row.get("name", "").strip()
+
+
+def _says_more(reader: _Reader, before: Subscription | None) -> bool:
+    if before is None or before.state is not SubscriptionState.CONFIRMED:
+        return True
+    return reader[2] not in ("", before.name)
+
+
+def _check_may_be_added(
+    reader: _Reader, suppressed: Collection[str], before: Subscription | None
+) -> None:
+    digest, mailbox, _ = reader
+    if before is not None and before.state is SubscriptionState.UNSUBSCRIBED:
         raise UsageError(
-            f"{address} has left {name}; 'digestbot subscribers add' if its owner asked you to"
+            f"{mailbox.address} has left {digest}; "
+            "'digestbot subscribers add' if its owner asked you to"
         )
-    return add(store, name, address, name=row.get("name", "").strip(), now=now)
+    if mailbox.address.lower() in suppressed:
+        raise _suppressed(mailbox.address)
 
 
 def export_csv(subscriptions: Collection[Subscription]) -> str:

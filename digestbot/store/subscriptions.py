@@ -6,11 +6,11 @@ person's word outlasts the config's: what was unsubscribed stays so whatever the
 the person, or the owner by command, subscribes again.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from digestbot.model import (
     Destination,
@@ -54,20 +54,40 @@ class Subscriptions:
             name: What the owner calls the reader.
             now: When.
         """
-        new = _new_row(digest, destination, origin, state, name, now)
+        row = _new_row(digest, destination, origin, state, name, now)
         with self._database.write() as connection:
-            connection.execute(
-                self._database.insert(subscriptions).values(new).on_conflict_do_nothing()
-            )
-            there = _find(connection, digest, destination)
-            after = after_add(there.state, state, origin)
-            values: dict[str, Any] = {"name": name or there.name}
-            if after is not there.state:
-                values |= {"state": after, "origin": origin, "changed_at": now}
-            connection.execute(
-                update(subscriptions).where(subscriptions.c.id == there.id).values(values)
-            )
-            return _to_subscription(_find(connection, digest, destination))
+            self._add(connection, row)
+            return _to_subscription(_find(connection, row))
+
+    def add_all(
+        self,
+        readers: Iterable[tuple[str, Destination, str]],
+        *,
+        origin: Origin,
+        state: SubscriptionState,
+        now: datetime,
+    ) -> None:
+        """Subscribe *readers* (digest, destination, name), some hundreds a transaction."""
+        rows = [
+            _new_row(digest, destination, origin, state, name, now)
+            for digest, destination, name in readers
+        ]
+        for some in chunks(rows):
+            with self._database.write() as connection:
+                for row in some:
+                    self._add(connection, row)
+
+    def _add(self, connection: Connection, row: Mapping[str, Any]) -> None:
+        new = self._database.insert(subscriptions).values(dict(row)).on_conflict_do_nothing()
+        if connection.execute(new).rowcount == 1:
+            return
+        there = _find(connection, row)
+        after = after_add(there.state, row["state"], row["origin"])
+        values: dict[str, Any] = {"name": row["name"] or there.name}
+        if after is not there.state:
+            values |= {"state": after, "origin": row["origin"], "changed_at": row["changed_at"]}
+        this = subscriptions.c.id == there.id
+        connection.execute(update(subscriptions).where(this).values(values))
 
     def sync_config(self, digest: str, destinations: Sequence[Destination], now: datetime) -> None:
         """
@@ -79,18 +99,17 @@ class Subscriptions:
         wanted: dict[tuple[DestinationKind, str], Destination] = {}
         for destination in destinations:
             wanted.setdefault(_key(destination), destination)
-        query = select(subscriptions).where(subscriptions.c.digest == digest)
+        # At every tick of the service, and nearly always there is nothing to do: nobody is locked.
+        with self._database.read() as connection:
+            missing, changed = _out_of_step(connection, digest, wanted)
+        if not missing and not changed:
+            return
         with self._database.write() as connection:
-            # Two processes that start together must not both add.
-            rows = connection.execute(query.with_for_update()).all()
-            there = {(row.kind, row.address_key): row for row in rows}
-            for key, destination in wanted.items():
-                if key not in there:
-                    self._add_from_config(connection, digest, destination, now)
-            for key, row in there.items():
-                after = after_sync(row.state, row.origin, is_named=key in wanted)
-                if after is not row.state:
-                    _set_state(connection, row.id, after, now)
+            missing, changed = _out_of_step(connection, digest, wanted, lock=True)
+            for destination in missing:
+                self._add_from_config(connection, digest, destination, now)
+            for key, after in changed.items():
+                _set_state(connection, key, after, now)
 
     def remove(self, digest: str | None, destination: Destination, now: datetime) -> int:
         """Unsubscribe from one digest, or from all if None; gives from how many."""
@@ -125,6 +144,15 @@ class Subscriptions:
     def confirmed(self, digest: str) -> tuple[Subscription, ...]:
         """Those that an edition of the digest goes to."""
         return self.list(digest, (_State.CONFIRMED,))
+
+    def count_confirmed(self, digest: str) -> int:
+        """How many an edition of the digest goes to."""
+        query = select(func.count()).select_from(subscriptions)
+        query = query.where(subscriptions.c.digest == digest)
+        with self._database.read() as connection:
+            return connection.execute(
+                query.where(subscriptions.c.state == _State.CONFIRMED)
+            ).scalar_one()
 
     def suppress(self, address: str, reason: str, now: datetime) -> None:
         """Never write to the address again; a second time changes the reason only."""
@@ -178,6 +206,35 @@ class Subscriptions:
         connection.execute(
             self._database.insert(subscriptions).values(row).on_conflict_do_nothing()
         )
+
+
+def _out_of_step(
+    connection: Connection,
+    digest: str,
+    wanted: Mapping[tuple[DestinationKind, str], Destination],
+    *,
+    lock: bool = False,
+) -> tuple[list[Destination], dict[int, SubscriptionState]]:
+    """
+    What is missing of *wanted*, and what must change: subscription → its new state.
+
+    Asks only for what the config has made or names, of a digest that a hundred thousand may get.
+    With *lock* no other transaction can change it meanwhile.
+    """
+    here = select(subscriptions).where(subscriptions.c.digest == digest)
+    queries = [here.where(subscriptions.c.origin == Origin.CONFIG)]
+    keys = sorted({key for _, key in wanted})
+    queries += [here.where(subscriptions.c.address_key.in_(some)) for some in chunks(keys)]
+    there: dict[tuple[DestinationKind, str], Row[Any]] = {}
+    for query in queries:
+        rows = connection.execute(query.with_for_update() if lock else query)
+        there |= {(row.kind, row.address_key): row for row in rows}
+    after = {
+        row.id: (row.state, after_sync(row.state, row.origin, is_named=key in wanted))
+        for key, row in there.items()
+    }
+    missing = [destination for key, destination in wanted.items() if key not in there]
+    return missing, {key: new for key, (old, new) in after.items() if new is not old}
 
 
 def end_subscriptions(
@@ -262,14 +319,10 @@ def _new_row(
     }
 
 
-def _find(connection: Connection, digest: str, destination: Destination) -> Row[Any]:
-    """The row, locked against other transactions."""
-    kind, key = _key(destination)
-    query = select(subscriptions).where(
-        subscriptions.c.digest == digest,
-        subscriptions.c.kind == kind,
-        subscriptions.c.address_key == key,
-    )
+def _find(connection: Connection, row: Mapping[str, Any]) -> Row[Any]:
+    """The row that *row* would be, locked against other transactions."""
+    names = ("digest", "kind", "address_key")
+    query = select(subscriptions).where(*(subscriptions.c[name] == row[name] for name in names))
     return connection.execute(query.with_for_update()).one()
 
 

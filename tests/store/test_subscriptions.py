@@ -144,6 +144,22 @@ def test_confirmed_are_those_and_no_others(store: Store) -> None:
     assert [s.state for s in store.subscriptions.confirmed("systems")] == [CONFIRMED]
 
 
+def test_many_are_added_at_once_as_if_one_by_one(store: Store) -> None:
+    mailboxes = [mail(f"U{n}@example.org") for n in range(600)]
+    store.subscriptions.add("d", mailboxes[0], origin=CONFIG, state=PENDING, now=NOW)
+    for _ in range(2):
+        store.subscriptions.add_all(
+            [("d", mailbox, "Ana") for mailbox in mailboxes],
+            origin=COMMAND,
+            state=CONFIRMED,
+            now=NOW,
+        )
+    found = store.subscriptions.confirmed("d")
+    assert [(s.destination, s.name) for s in found] == [(each, "Ana") for each in mailboxes]
+    assert {s.origin for s in found} == {COMMAND}
+    assert store.subscriptions.count_confirmed("d") == 600
+
+
 def test_lists_can_be_narrowed(store: Store) -> None:
     add(store, digest="a")
     add(store, FOLDER, digest="b", state=PENDING)
