@@ -55,7 +55,8 @@ messages: $(VENV)/.installed-test ## gather the messages to be translated into t
 golden: $(VENV)/.installed-test ## write the golden files anew; review them as a diff
 	$(BIN)/python -m pytest tests/render --golden
 
-bench: $(VENV)/.installed-bench ## measure the filter engine, backtest and mails; DIGESTBOT_CORPUS names the real papers
+bench: $(VENV)/.installed-bench $(VENV)/.postfix ## measure the filter engine, backtest, mails and delivery; DIGESTBOT_CORPUS names the real papers
+	$(BIN)/python -m tests.bench.bench_delivery $(BENCH_DELIVERY_ARGS)
 	$(BIN)/python -m tests.bench.bench_filters $(BENCH_ARGS)
 	$(BIN)/python -m tests.bench.bench_render
 
@@ -80,6 +81,10 @@ $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable '.[test,bench]'
 	@touch $@ $(VENV)/.installed $(VENV)/.installed-test
+
+$(VENV)/.postfix: tests/install-postfix.sh | $(VENV)/bin/python
+	sh tests/install-postfix.sh $(VENV)
+	@touch $@
 
 $(VENV)/.chromium: tests/install-chromium.sh | $(VENV)/bin/python
 	sh tests/install-chromium.sh $(VENV)

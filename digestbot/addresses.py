@@ -8,6 +8,7 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from digestbot.errors import InvalidAddress, InvalidValue
 
@@ -34,6 +35,7 @@ class Mailbox:
     address: str
 
 
+@lru_cache(maxsize=4096)
 def check_address(text: str) -> str:
     """
     The one address that *text* is, with its domain in lower-case ASCII.
@@ -58,6 +60,7 @@ def check_address(text: str) -> str:
     return checked
 
 
+@lru_cache(maxsize=64)
 def check_mailbox(text: str) -> Mailbox:
     """
     The mailbox that *text* names: ``reader@example.org`` or ``Digests <reader@example.org>``.

@@ -284,6 +284,9 @@ class SmtpSender:
         try:
             while errand is not None:
                 link = await self._carry(link, errand)
+                # Who waits for the outcome comes first: it is then written down before anything of
+                # the next message, so that a crash leaves one message of a connection in doubt.
+                await asyncio.sleep(0)
                 errand = errand.follower or self._take()
                 self._call_workers()
         finally:
@@ -291,8 +294,11 @@ class SmtpSender:
             self._workers = {
                 worker for worker in self._workers if worker is not asyncio.current_task()
             }
-        if link is not None:
-            self._idle.append(link)
+            if errand is not None and errand.follower is not None:  # cut between the two
+                errand.follower.outcome.cancel()
+                errand.follower.drop_link()
+            if link is not None and not link.is_lost:
+                self._idle.append(link)
 
     async def _carry(self, link: Link | None, errand: _Errand) -> Link | None:
         """
@@ -404,6 +410,8 @@ class SmtpSender:
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
+        for errand in self._queue:
+            errand.outcome.cancel()
         while self._idle:
             await self._idle.pop().quit()
 

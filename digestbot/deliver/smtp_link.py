@@ -290,6 +290,8 @@ class Link(asyncio.Protocol):
         Raises:
             DeliveryError: The link was lost before, or the time is over.
         """
+        if is_so():
+            return
         try:
             async with asyncio.timeout(timeout_s):
                 while not (is_so() or self.is_lost):

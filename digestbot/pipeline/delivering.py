@@ -8,16 +8,15 @@ it (committed). A crash between two of them leaves a state that tells the next r
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
 from typing import Protocol
 
-from digestbot.brakes import day_of
 from digestbot.config import Config
-from digestbot.deliver import Checkpoint, Sender, open_sender
+from digestbot.deliver import REGISTRY, Checkpoint, Sender, open_sender
 from digestbot.deliver.retry import Dead, Retry, StopAll, Unknown, decide
 from digestbot.errors import (
     DeliveryError,
@@ -28,9 +27,11 @@ from digestbot.errors import (
     StoreError,
     TransientFailure,
 )
-from digestbot.model import Delivery, DestinationKind
+from digestbot.model import Delivery, DeliveryState, DestinationKind
+from digestbot.pipeline.commits import Commits, Sleep
 from digestbot.pipeline.letters import Letters
-from digestbot.store import Cap, Store
+from digestbot.store import Mark, Store
+from digestbot.store.outbox import lease_lost
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +40,11 @@ LEASE_S = 120.0
 """A claim ends by itself so long after its holder died: it is renewed while the holder lives, since
 a server may take ten minutes to answer the final dot (RFC 5321 4.5.3.2.6)."""
 RENEW_S = 30.0
-CLAIM = 40
-"""Deliveries claimed at once: few enough to be sent within a lease by one slow server."""
-AT_ONCE = 8
-"""Deliveries under way at once; each sender bounds its own connections below that."""
+CLAIM = 200
+"""Deliveries claimed at once, whose editions are read together."""
+AT_ONCE = 128
+"""Deliveries of one kind under way at once, so that no connection ever waits for us; each sender
+bounds its own connections below that."""
 
 
 class DeliverProgress(Protocol):
@@ -80,18 +82,23 @@ async def deliver(
     random: Random,
     progress: DeliverProgress = _no_progress,
     stop: Callable[[], bool] = lambda: False,
+    sleep: Sleep = asyncio.sleep,
 ) -> Delivered:
     """
     Send every delivery that is due, until none is left or *stop* says so (asked between claims).
 
-    One destination that fails stops no other; a server that refuses us as such (a wrong password)
-    stops its own kind for this call.
+    One destination that fails stops no other, nor does a slow kind; a server that refuses us as
+    such (a wrong password) stops its own kind for this call. What was claimed and not begun is
+    given back at the end, whatever ends it.
+
+    Raises:
+        StoreError: The database was away for too long; what had been sent by then and could not be
+            written down is in doubt.
     """
-    run = _Run(store, config, clock, random, progress)
+    run = _Run(store, config, clock, random, progress, sleep)
     try:
         await asyncio.to_thread(store.outbox.recover, clock())
-        while not stop() and await run.claim_and_send():
-            pass
+        await run.send_all(stop)
     finally:
         await run.close()
     return run.result()
@@ -101,125 +108,146 @@ async def deliver(
 class _StoreCheckpoint(Checkpoint):
     """Where a sender says what is certain now; each word is committed before it goes on."""
 
-    store: Store
+    commits: Commits
     delivery: Delivery
     clock: Clock
 
     async def data_done(self) -> None:
-        await asyncio.to_thread(
-            self.store.outbox.data_done,
-            self.delivery.id,
-            self.clock(),
-            attempt=self.delivery.attempts,
-        )
+        await self._write(DeliveryState.DATA_DONE, self.clock())
 
     async def acknowledged(self, mark: str) -> None:
         lease_until = self.clock() + timedelta(seconds=LEASE_S)
-        await asyncio.to_thread(
-            self.store.outbox.acknowledge,
-            self.delivery.id,
-            mark,
-            lease_until,
-            attempt=self.delivery.attempts,
-        )
+        await self._write(DeliveryState.SENDING, lease_until, acknowledged=mark)
 
-
-def _cap(config: Config, now: datetime) -> Cap | None:
-    """How many deliveries one destination gets today."""
-    if not config.brakes.per_day:
-        return None
-    day = day_of(now, config.timezone)
-    return Cap(per_day=config.brakes.per_day, day=day.name, next_at=day.next_at)
+    async def _write(
+        self, to: DeliveryState, at: datetime, *, acknowledged: str | None = None
+    ) -> None:
+        delivery = self.delivery
+        mark = Mark(delivery.id, to, at, delivery.attempts, acknowledged=acknowledged)
+        if not await self.commits.write(mark):
+            raise lease_lost(delivery.id)
 
 
 class _Run:
     """One call of `deliver`: its senders, its counts, the kinds that it has given up."""
 
     def __init__(
-        self, store: Store, config: Config, clock: Clock, random: Random, progress: DeliverProgress
+        self,
+        store: Store,
+        config: Config,
+        clock: Clock,
+        random: Random,
+        progress: DeliverProgress,
+        sleep: Sleep,
     ) -> None:
         self._store = store
         self._config = config
         self._clock = clock
         self._random = random
         self._progress = progress
+        self._commits = Commits(store, sleep=sleep)
         self._letters = Letters(store, config.smtp)
         self._senders: dict[DestinationKind, Sender] = {}
         self._given_up: set[DestinationKind] = set()
+        self._held: dict[int, int] = {}
+        """What is claimed and has not ended: delivery → attempt."""
+        self._broken: StoreError | None = None
         self._counts: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
 
-    async def claim_and_send(self) -> bool:
-        """Whether there was anything to claim."""
-        kinds = frozenset(DestinationKind) - self._given_up
-        claimed = await asyncio.to_thread(self._claim, kinds)
-        gate = asyncio.Semaphore(AT_ONCE)
-        held = {delivery.id: delivery.attempts for delivery in claimed}
-
-        async def send(delivery: Delivery) -> None:
-            async with gate:
-                await self._deliver(delivery)
-                del held[delivery.id]
-
-        renewing = asyncio.create_task(self._renew(held))
+    async def send_all(self, stop: Callable[[], bool]) -> None:
+        """Each kind by itself, so that a slow one holds up no other."""
+        renewing = asyncio.create_task(self._renew())
         try:
-            await asyncio.gather(*(send(delivery) for delivery in claimed))
+            async with asyncio.TaskGroup() as kinds:
+                for kind in DestinationKind:
+                    kinds.create_task(self._send_kind(kind, stop))
         finally:
             renewing.cancel()
-        return bool(claimed)
+        if self._broken is not None:
+            raise self._broken
 
-    def _claim(self, kinds: Collection[DestinationKind]) -> tuple[Delivery, ...]:
-        """What is due; at the end, alone, what others have died of."""
-        now = self._clock()
-        claim = partial(
-            self._store.outbox.claim, now, lease_s=LEASE_S, kinds=kinds, cap=_cap(self._config, now)
-        )
-        return claim(limit=CLAIM) or claim(limit=1, suspects=True)
+    async def _send_kind(self, kind: DestinationKind, stop: Callable[[], bool]) -> None:
+        """
+        What is due of one kind, lot by lot, the next one claimed while the last is under way.
 
-    async def _renew(self, held: Mapping[int, int]) -> None:
-        """Keep the claims that are still worked on, until cancelled."""
+        What others have died of comes last and alone.
+        """
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        def is_over() -> bool:
+            return stop() or kind in self._given_up or self._broken is not None
+
+        async def send(delivery: Delivery) -> None:
+            try:
+                if not is_over():
+                    await self._deliver(delivery)
+            finally:
+                gate.release()
+
+        async with asyncio.TaskGroup() as sending:
+            while not is_over() and (claimed := await self._claim(kind, limit=CLAIM)):
+                for delivery in claimed:
+                    await gate.acquire()
+                    sending.create_task(send(delivery))
+        while not is_over() and (claimed := await self._claim(kind, limit=1, suspects=True)):
+            await self._deliver(claimed[0])
+
+    async def _claim(
+        self, kind: DestinationKind, *, limit: int, suspects: bool = False
+    ) -> tuple[Delivery, ...]:
+        """The next lot, what its letters need read ahead; none if the store is not there."""
+        claim = partial(self._store.outbox.claim, self._clock(), lease_s=LEASE_S, kinds={kind})
+        try:
+            claimed = await asyncio.to_thread(claim, limit=limit, suspects=suspects)
+            self._held |= {delivery.id: delivery.attempts for delivery in claimed}
+            await asyncio.to_thread(self._letters.read_ahead, claimed, REGISTRY[kind].forms)
+        except StoreError as error:
+            self._broken = self._broken or error
+            return ()
+        return claimed
+
+    async def _renew(self) -> None:
+        """Keep the claims that are still worked on, and take back those of others that died."""
         while True:
             await asyncio.sleep(RENEW_S)
-            lease_until = self._clock() + timedelta(seconds=LEASE_S)
+            now = self._clock()
+            lease_until = now + timedelta(seconds=LEASE_S)
             try:
-                await asyncio.to_thread(self._store.outbox.renew, dict(held), lease_until)
+                # In this order: after a clock was set forward, ours look as if they had ended.
+                await asyncio.to_thread(self._store.outbox.renew, dict(self._held), lease_until)
+                await asyncio.to_thread(self._store.outbox.recover, now)
             except StoreError as error:
                 log.warning("claims could not be renewed: %s", error)
 
     async def _deliver(self, delivery: Delivery) -> None:
-        """One delivery and its fence; a claim that is not worked on goes back as it was."""
-        if delivery.destination.kind in self._given_up:
-            held = {delivery.id: delivery.attempts}
-            await asyncio.to_thread(self._store.outbox.give_back, held, self._clock())
-            return
+        """One delivery and its fence."""
         try:
             await self._send(delivery)
         except DeliveryError as error:
             await self._settle(delivery, error)
         except LeaseLost:
             log.warning("a delivery took too long and is another's", extra={"id": delivery.id})
-        except StoreError:
-            raise
+        except StoreError as error:
+            self._broken = self._broken or error
+            return
         except DigestbotError as error:
             await self._settle(delivery, PermanentFailure(str(error)))
         except Exception as error:
             log.exception("a delivery failed in a way nobody foresaw", extra={"id": delivery.id})
             text = f"{type(error).__name__}: a bug, see the log"
             await self._settle(delivery, TransientFailure(text))
-        done = sum(self._counts.values())
-        self._progress(done=done, waiting=0)
+        del self._held[delivery.id]
+        self._progress(done=sum(self._counts.values()), waiting=0)
 
     async def _send(self, delivery: Delivery) -> None:
         sender = self._sender(delivery.destination.kind)
-        letter = await asyncio.to_thread(self._letters.letter, delivery, sender.forms)
-        checkpoint = _StoreCheckpoint(self._store, delivery, self._clock)
+        letter = self._letters.letter(delivery, sender.forms)
+        checkpoint = _StoreCheckpoint(self._commits, delivery, self._clock)
         receipt = await sender.send(letter, checkpoint)
-        await asyncio.to_thread(
-            self._store.outbox.sent,
-            delivery.id,
-            receipt.detail,
-            self._clock(),
-            attempt=delivery.attempts,
+        now = self._clock()
+        await self._commits.write(
+            Mark(delivery.id, DeliveryState.SENT, now, delivery.attempts, receipt=receipt.detail)
         )
         self._counts["sent"] += 1
 
@@ -250,30 +278,27 @@ class _Run:
             doubts=delivery.doubts,
         )
         self._errors[f"{delivery.destination.kind}: {error}"] += 1
-        await asyncio.to_thread(self._write_down, delivery, error, decision)
-
-    def _write_down(
-        self, delivery: Delivery, error: DeliveryError, decision: "Retry | Dead | Unknown | StopAll"
-    ) -> None:
-        outbox, held = self._store.outbox, delivery.attempts
-        match decision:
-            case Retry(at=at):
-                in_doubt = isinstance(error, OutcomeUnknown)
-                outbox.retry(
-                    delivery.id, str(error), error.code, at, attempt=held, in_doubt=in_doubt
-                )
-                self._counts["retrying"] += 1
-            case StopAll(at=at):
-                self._given_up.add(delivery.destination.kind)
-                outbox.retry(delivery.id, str(error), error.code, at, attempt=held)
-                self._counts["retrying"] += 1
-            case Dead():
-                outbox.dead(delivery.id, str(error), error.code, attempt=held)
-                self._counts["dead"] += 1
-                self._suppress_if_told(delivery, error)
-            case Unknown():
-                outbox.unknown(delivery.id, str(error), attempt=held)
-                self._counts["unknown"] += 1
+        mark = partial(Mark, delivery.id, attempt=delivery.attempts, error=str(error))
+        try:
+            match decision:
+                case Retry(at=at) | StopAll(at=at):
+                    if isinstance(decision, StopAll):
+                        self._given_up.add(delivery.destination.kind)
+                    in_doubt = isinstance(error, OutcomeUnknown)
+                    retrying = DeliveryState.RETRYING
+                    await self._commits.write(
+                        mark(retrying, at, code=error.code, in_doubt=in_doubt)
+                    )
+                    self._counts["retrying"] += 1
+                case Dead():
+                    await asyncio.to_thread(self._suppress_if_told, delivery, error)
+                    await self._commits.write(mark(DeliveryState.DEAD, None, code=error.code))
+                    self._counts["dead"] += 1
+                case Unknown():
+                    await self._commits.write(mark(DeliveryState.UNKNOWN, None))
+                    self._counts["unknown"] += 1
+        except StoreError as broken:
+            self._broken = self._broken or broken
 
     def _suppress_if_told(self, delivery: Delivery, error: DeliveryError) -> None:
         if isinstance(error, PermanentFailure) and error.suppress:
@@ -282,8 +307,20 @@ class _Run:
             )
 
     async def close(self) -> None:
+        """
+        End all senders, then give back what is still claimed.
+
+        In this order: once no link is open and nothing waits to be written down, what is still
+        ``sending`` has surely not been accepted.
+        """
         for sender in self._senders.values():
             await sender.close()
+        await self._commits.close()
+        if self._held:
+            try:
+                await asyncio.to_thread(self._store.outbox.give_back, self._held, self._clock())
+            except StoreError as error:
+                log.warning("claims could not be given back, they end by themselves: %s", error)
 
     def result(self) -> Delivered:
         return Delivered(

@@ -58,7 +58,20 @@ class Letters:
         self._store = store
         self._smtp = smtp or SmtpSettings()
         self._read: dict[tuple[int, Form], Body] = {}
+        self._ahead: dict[tuple[int, Form], Body] = {}
         self._lock = Lock()
+
+    def read_ahead(self, deliveries: Collection[Delivery], forms: Collection[Form]) -> None:
+        """Read at once what the letters of *deliveries* will need, and is not known yet."""
+        wanted = set(forms)
+        if Form.EML in wanted:
+            wanted |= {Form.TEXT, Form.HTML}
+        with self._lock:
+            known = {edition_id for edition_id, form in self._read if form in forms}
+        editions = {delivery.edition_id for delivery in deliveries} - known
+        found = self._store.editions.renditions(editions, wanted)
+        with self._lock:
+            self._ahead = found
 
     def letter(self, delivery: Delivery, forms: Collection[Form]) -> Letter:
         """
@@ -106,7 +119,10 @@ class Letters:
         return found
 
     def _from_store(self, delivery: Delivery, form: Form) -> Body:
-        body = self._store.editions.rendition(delivery.edition_id, form)
+        with self._lock:
+            body = self._ahead.pop((delivery.edition_id, form), None)
+        if body is None:
+            body = self._store.editions.rendition(delivery.edition_id, form)
         if body is None:
             raise PermanentFailure(f"{delivery.edition_name} has no {form} form in the store")
         if form is not Form.EML or isinstance(body, str):

@@ -176,8 +176,14 @@ class Editions:
 
     def rendition(self, edition_id: int, form: Form) -> Body | None:
         """One form of the edition as it was made; None if that form was not."""
+        return self.renditions({edition_id}, {form}).get((edition_id, form))
+
+    def renditions(
+        self, edition_ids: Collection[int], forms: Collection[Form]
+    ) -> dict[tuple[int, Form], Body]:
+        """Those forms of those editions as they were made, read together."""
         with self._database.read() as connection:
-            return renditions.read(connection, edition_id, form)
+            return renditions.read(connection, edition_ids, forms)
 
     def _advance_for(
         self,

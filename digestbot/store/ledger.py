@@ -164,7 +164,7 @@ class Ledger:
 
     def _take_rendition(self, connection: Connection, row: Row) -> bool:
         edition_id, form = int(row["edition_id"]), Form(row["form"])
-        if forms.read(connection, edition_id, form) is not None:
+        if forms.read(connection, {edition_id}, {form}):
             return False
         forms.keep(self._database, connection, edition_id, {form: _body(row)})
         return True
@@ -204,7 +204,7 @@ def _as_held(row: Row) -> Row:
 
 
 def _rendition(connection: Connection, edition_id: int, form: Form) -> Row:
-    body = forms.read(connection, edition_id, form)
+    body = forms.read(connection, {edition_id}, {form}).get((edition_id, form))
     row = {"edition_id": edition_id, "form": form, "body": None, "pieces": None}
     if isinstance(body, tuple):
         return row | {"pieces": [b64encode(piece).decode("ascii") for piece in body]}

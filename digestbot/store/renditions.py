@@ -5,12 +5,13 @@ A piece that many editions have, such as a paper, is stored once and named by it
 a personal edition costs some hundred octets and no copy of its papers. Begin at `keep`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from hashlib import blake2b
+from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Row, insert, select
 
-from digestbot.model import Body, Form, Pieces
+from digestbot.model import Body, Form
 from digestbot.store.database import Database, chunks
 from digestbot.store.tables import fragments, renditions
 
@@ -41,26 +42,34 @@ def keep(
         connection.execute(insert(renditions), rows)
 
 
-def read(connection: Connection, edition_id: int, form: Form) -> Body | None:
-    """The form as it was kept; None if it was not."""
-    query = select(renditions.c.body, renditions.c.pieces)
-    query = query.where(renditions.c.edition_id == edition_id, renditions.c.form == form)
-    row = connection.execute(query).first()
-    if row is None:
-        return None
-    if row.pieces is None:
-        text: str = row.body
-        return text
-    return _gathered(connection, tuple(_parts(row.pieces)))
+def read(
+    connection: Connection, edition_ids: Collection[int], forms: Collection[Form]
+) -> dict[tuple[int, Form], Body]:
+    """Those forms of those editions as they were kept, in few queries; without what was not."""
+    rows: list[Row[Any]] = []
+    for some in chunks(sorted(edition_ids)):
+        query = select(renditions).where(renditions.c.edition_id.in_(some))
+        rows += connection.execute(query.where(renditions.c.form.in_(sorted(forms))))
+    parts = {row: tuple(_parts(row.pieces)) for row in rows if row.pieces is not None}
+    keys = {part for those in parts.values() for is_key, part in those if is_key}
+    contents = _contents(connection, keys)
+    return {
+        (row.edition_id, row.form): tuple(
+            contents[part] if is_key else part for is_key, part in parts[row]
+        )
+        if row in parts
+        else row.body
+        for row in rows
+    }
 
 
-def _gathered(connection: Connection, parts: tuple[tuple[bool, bytes], ...]) -> Pieces:
+def _contents(connection: Connection, keys: Collection[bytes]) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
     query = select(fragments.c.key, fragments.c.content)
-    for some in chunks(sorted({part for is_key, part in parts if is_key})):
+    for some in chunks(sorted(keys)):
         rows = connection.execute(query.where(fragments.c.key.in_(some)))
         found |= {bytes(row.key): bytes(row.content) for row in rows}
-    return tuple(found[part] if is_key else part for is_key, part in parts)
+    return found
 
 
 def _key(piece: bytes) -> bytes:

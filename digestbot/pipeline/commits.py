@@ -1,0 +1,76 @@
+"""
+Group commit: the steps of many deliveries, each awaited, in few transactions.
+
+A commit waits for the disk, which takes the same time for one step and for a hundred. So whoever
+wants a step written down joins those that wait while the transaction before is committed.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from digestbot.errors import StoreUnavailable
+from digestbot.store import Mark, Store
+
+log = logging.getLogger(__name__)
+
+Sleep = Callable[[float], Awaitable[None]]
+
+PAUSES_S = (0.5, 1, 2, 4, 8, 8, 8, 8, 8, 8)
+"""Between two tries to write when the database is not there. Together less than a lease, and long
+enough for a restart of PostgreSQL: what a server has taken must not be forgotten for that."""
+
+
+class Commits:
+    """Writes down steps in the order in which they come; used within one event loop."""
+
+    def __init__(self, store: Store, *, sleep: Sleep = asyncio.sleep) -> None:
+        self._outbox = store.outbox
+        self._sleep = sleep
+        self._waiting: list[tuple[Mark, asyncio.Future[bool]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def write(self, mark: Mark) -> bool:
+        """
+        Whether *mark* could be made; it is committed when this returns.
+
+        Raises:
+            StoreError: It could not be written for longer than a restart of the database takes.
+        """
+        outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((mark, outcome))
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write_all())
+        return await outcome
+
+    async def close(self) -> None:
+        """Return when everything is written that was entered."""
+        while self._writer is not None:
+            await asyncio.wait([self._writer])
+
+    async def _write_all(self) -> None:
+        try:
+            while self._waiting:
+                entries, self._waiting = self._waiting, []
+                outcomes = [outcome for _, outcome in entries]
+                try:
+                    made = await self._commit([mark for mark, _ in entries])
+                except Exception as error:
+                    for outcome in outcomes:
+                        if not outcome.done():
+                            outcome.set_exception(error)
+                    continue
+                for outcome, yes in zip(outcomes, made, strict=True):
+                    if not outcome.done():
+                        outcome.set_result(yes)
+        finally:
+            self._writer = None
+
+    async def _commit(self, marks: list[Mark]) -> list[bool]:
+        for pause_s in PAUSES_S:
+            try:
+                return await asyncio.to_thread(self._outbox.mark, marks)
+            except StoreUnavailable as error:
+                log.warning("not written down, tried again in %s s: %s", pause_s, error)
+                await self._sleep(pause_s)
+        return await asyncio.to_thread(self._outbox.mark, marks)
