@@ -21,7 +21,7 @@ from digestbot.errors import RenderError
 from digestbot.model import REPLACEMENTS, AnnounceType, Edition, EditionPaper, Pieces
 from digestbot.render.context import RenderContext
 from digestbot.render.pieces import decoded, encoded, field, filled, pieces_of, size
-from digestbot.render.safe import clip, cut_at
+from digestbot.render.safe import clip, shortened
 from digestbot.render.templates import Blank, Layout, blank, parted
 from digestbot.render.view import (
     ABSTRACTS,
@@ -195,15 +195,10 @@ def _issue(edition: Edition, context: RenderContext) -> _Issue:
     own = {
         "title": title_of(edition),
         "why": clip(context.filter_in_words, REASON) if context.filter_in_words else "",
-        "preheader": _cut("; ".join(firsts[:3]), PREHEADER) or shared.shown.totals,
+        "preheader": shortened("; ".join(firsts[:3]), PREHEADER) or shared.shown.totals,
     }
     own["subject"] = clip(_desk(context, "txt").subject(shared, own), SUBJECT_MAX)
     return _Issue(shared=shared, own=own, groups=groups, papers=len(edition.papers))
-
-
-def _cut(text: str, length: int) -> str:
-    """`clip` for what is clean already."""
-    return text if len(text) <= length else text[: cut_at(text, length - 1)].rstrip() + "…"
 
 
 def _shared(edition: Edition, context: RenderContext, fresh: int) -> _Shared:

@@ -57,7 +57,11 @@ def line(text: str) -> str:
 def clip(text: str, length: int) -> str:
     """`line(text)` in at most *length* characters, cut at a word and ended with an ellipsis."""
     # What is far beyond the cut need not be cleaned: a word may have 10,000 letters.
-    shown = line(text[: 4 * length + 100])
+    return shortened(line(text[: 4 * length + 100]), length)
+
+
+def shortened(shown: str, length: int) -> str:
+    """What is clean already in at most *length* characters, ended with an ellipsis if it is cut."""
     if len(shown) <= length:
         return shown
     return shown[: cut_at(shown, length - 1)].rstrip(_BEFORE_CUT) + "…"
