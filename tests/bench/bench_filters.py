@@ -417,8 +417,8 @@ def measure_size(
         figures.most("resident once opened and matched", resident, 10, " MB")
     figures.most("open the saved index", median_of(TRIES, lambda: Index.open(path)), 0.5, " s")
     changing = Index.open(path)
-    change = median_of(TRIES, lambda: changing.put(5, workload.filter(6)))
-    figures.most("change one filter", change * 1000, 1, " ms")
+    change = median_of(TRIES, lambda: change_one(changing, workload))
+    figures.most("change one filter, and have it ready", change * 1000, 1, " ms")
     changed = changing.match(Batch.of(day))
     assert changed.of(5) == changed.of(6), "the changed filter is not visible"
     return whole
@@ -471,6 +471,12 @@ def batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[FetchedPaper]]:
             )
             for row in some
         ]
+
+
+def change_one(index: Index, workload: Workload) -> None:
+    """Put a filter, and make what the next match would make of it."""
+    index.put(5, workload.filter(6))
+    index._fresh_part()
 
 
 def compare(
