@@ -1,7 +1,7 @@
 """``digestbot fetch``: one pass over the sources."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import click
@@ -22,10 +22,9 @@ def command(app: App, sources: tuple[str, ...]) -> int:
     stored page by page; a source that fails keeps what it gave and is tried again.
     """
     config = app.config()
-    with app.store(config) as store, fetch_progress(app) as progress:
-        fetched = asyncio.run(
-            fetch(store, config, sources or None, clock=app.clock, progress=progress)
-        )
+    names = sources or tuple(config.sources)
+    with app.store(config) as store, fetch_progress(app, names) as progress:
+        fetched = asyncio.run(fetch(store, config, names, clock=app.clock, progress=progress))
     app.show(list(map(facts_of, fetched)), lambda: fetch_table(fetched, config))
     report_failures(app, fetched)
     return 0 if all(result.is_well for result in fetched) else 1
@@ -59,22 +58,24 @@ def report_failures(app: App, fetched: tuple[Fetched, ...]) -> None:
 
 
 @contextmanager
-def fetch_progress(app: App) -> "Iterator[FetchProgress]":
-    """A line a source on a terminal, nothing in a pipe; how much will come nobody knows before."""
+def fetch_progress(app: App, names: Iterable[str]) -> "Iterator[FetchProgress]":
+    """
+    A line a source on a terminal, nothing in a pipe; how much will come nobody knows before.
+
+    From the beginning: a server may take minutes for its first answer.
+    """
     if not app.wants_progress():
         yield lambda source, *, done, total, new: None
         return
-    from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
+    from rich.progress import Progress, SpinnerColumn, TextColumn
 
     words = "{task.description}: {task.completed:.0f} papers read, {task.fields[new]} new"
     with Progress(
         SpinnerColumn(), TextColumn(words), transient=True, console=app.console()
     ) as lines:
-        tasks: dict[str, TaskID] = {}
+        tasks = {name: lines.add_task(name, total=None, new=0) for name in names}
 
         def progress(source: str, *, done: int, total: int | None, new: int) -> None:
-            if source not in tasks:
-                tasks[source] = lines.add_task(source, total=None, new=0)
             lines.update(tasks[source], completed=done, new=new)
 
         yield progress

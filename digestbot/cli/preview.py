@@ -71,7 +71,7 @@ def _fetch_unseen(app: App, store: "Store", config: Config, digest: DigestConfig
     if not unseen:
         return True
     app.say(f"fetching {', '.join(unseen)} for the first time")
-    with fetch_progress(app) as progress:
+    with fetch_progress(app, unseen) as progress:
         fetched = asyncio.run(fetch(store, config, unseen, clock=app.clock, progress=progress))
     report_failures(app, fetched)
     return all(result.is_well for result in fetched)

@@ -78,7 +78,7 @@ def _fetch(
     now = app.clock()
     names = sources_of_run(store, config, digests, now, force=force)
     closed = {} if force else refusals(store, config, digests, now)
-    with fetch_progress(app) as progress:
+    with fetch_progress(app, names) as progress:
         fetched = asyncio.run(fetch(store, config, names, clock=app.clock, progress=progress))
     return (*fetched, *(_not_asked(state, config) for state in closed.values()))
 
