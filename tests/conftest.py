@@ -54,17 +54,25 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_report_header() -> str | None:
+def pytest_report_header() -> list[str]:
+    return [f"{mark}: {why}" for mark, why in _lacking().items()]
+
+
+def _lacking() -> dict[str, str]:
+    """The marks of tests that this machine cannot run, and why; where there is a corpus it must."""
     if "DIGESTBOT_CORPUS" in os.environ:
-        return None
-    return "corpus: tests with real papers and feeds are deselected; DIGESTBOT_CORPUS is not set"
+        return {}
+    lacking = {
+        "corpus": "tests with real papers and feeds are deselected; DIGESTBOT_CORPUS is not set"
+    }
+    if not (shutil.which("node") and shutil.which("npm")):
+        lacking["node"] = "tests of Gmail's and Outlook's CSS are deselected; there is no npm"
+    return lacking
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     asked = str(config.getoption("markexpr"))
-    left_out = [mark for mark in LEFT_OUT if mark not in asked]
-    if "DIGESTBOT_CORPUS" not in os.environ:
-        left_out.append("corpus")
+    left_out = [*(mark for mark in LEFT_OUT if mark not in asked), *_lacking()]
     gone = [item for item in items if any(item.get_closest_marker(mark) for mark in left_out)]
     if gone:
         config.hook.pytest_deselected(items=gone)

@@ -117,6 +117,7 @@ def drawn(rows: Rows, number: int) -> tuple[Edition, Theme]:
     return edition, rng.choice(list(Theme))
 
 
+@pytest.mark.node
 @pytest.mark.corpus
 def test_real_editions_are_sound_mails_that_gmail_and_outlook_can_show(
     rows: Rows, context: RenderContext
@@ -158,6 +159,7 @@ def width(row: str) -> int:
     return len(row) + wide - sum(bool(unicodedata.combining(letter)) for letter in row)
 
 
+@pytest.mark.node
 @pytest.mark.parametrize("edition", [full_edition, hostile_edition])
 @pytest.mark.parametrize("theme", Theme)
 def test_no_theme_needs_what_gmail_and_outlook_do_not_know(
@@ -168,6 +170,7 @@ def test_no_theme_needs_what_gmail_and_outlook_do_not_know(
     assert found == {feature: known_gaps()[feature] for feature in found}
 
 
+@pytest.mark.node
 def test_the_checker_of_clients_sees_what_they_do_not_know() -> None:
     page = '<!DOCTYPE html><html lang="en"><body><p style="display:grid"></p></body></html>'
     assert "outlook.windows" in unknown([read(page)])["display:grid"]
