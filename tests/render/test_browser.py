@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from digestbot.model import Form, Theme
+from digestbot.model import AnnounceType, Form, Theme
 from digestbot.render import RenderContext, render
-from tests.factories import make_edition, make_edition_paper, make_paper
+from tests.factories import make_coverage, make_edition, make_edition_paper, make_paper
 
 WIDTHS = (320, 600, 1200)
 FLAGS = (
@@ -71,18 +71,30 @@ def measured(chromium: str, page: str, folder: Path, *, dark: bool) -> list[dict
     return found
 
 
+LANGUAGES = {Theme.DEFAULT: "de", Theme.COMPACT: "zh", Theme.FULL: "en"}
+"""Of each theme one: German has the longest words, Chinese the fewest blanks."""
+
+
 @pytest.mark.parametrize("theme", Theme)
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_nothing_sticks_out(
     chromium: str, tmp_path: Path, context: RenderContext, dark: bool, theme: Theme
 ) -> None:
+    spoken = replace(context, theme=theme, language=LANGUAGES[theme])
     long = "Pneumonoultramicroscopicsilicovolcanoconiosis" * 8
     papers = (
         make_edition_paper(paper=make_paper()),
         make_edition_paper(paper=make_paper(title=long, abstract=f"{long} {long}", comment=long)),
         make_edition_paper(paper=make_paper(title="深度学习" * 60, abstract="数" * 2000)),
+        make_edition_paper(
+            paper=make_paper(version=2, comment=long),
+            previous=make_paper(title=long),
+            type=AnnounceType.REPLACE,
+        ),
     )
-    page = render(make_edition(papers=papers), Form.HTML, replace(context, theme=theme))
+    coverage = tuple(make_coverage(source=f"{long[:40]}{n}", status="late") for n in range(3))
+    edition = make_edition(papers=papers, omitted=12_345, coverage=coverage)
+    page = render(edition, Form.HTML, spoken)
     found = measured(chromium, page, tmp_path, dark=dark)
     assert [frame["width"] for frame in found] == list(WIDTHS)
     assert [frame["wide"] for frame in found] == [[], [], []]
