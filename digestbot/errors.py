@@ -134,6 +134,9 @@ class RenderError(DigestbotError):
 class DeliveryError(DigestbotError):
     """A destination did not take a delivery; *code* is the protocol's: ``451 4.7.1``."""
 
+    about_recipient = False
+    """Said to the recipient's address, before there was a message: it may be the address."""
+
     def __init__(self, message: str, *, code: str | None = None) -> None:
         self.code = code
         super().__init__(message)

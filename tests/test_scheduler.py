@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import mailbox
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -196,3 +197,27 @@ def test_an_error_ends_only_its_tick(
 
     asyncio.run(_fenced(fail)())
     assert [(r.levelno, r.getMessage()) for r in caplog.records] == [(logging.ERROR, words)]
+
+
+def test_bounces_are_looked_for_and_a_box_that_fails_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = (
+        'smtp: {envelope_from: "b+{token}@example.org", secret: pl4nted-sixteen-letters}\n'
+        "bounces: {maildir: box}\nsources:\n  daily"
+    )
+    config = write(tmp_path, url="http://127.0.0.1:9/", change={"sources:\n  daily": keys})
+    clock = Clock()
+    with open_store(config.store) as store:
+        bot = service(tmp_path, store, clock)
+        for _ in range(2):
+            asyncio.run(bot.look_for_bounces())
+        (told,) = (r for r in caplog.records if r.levelno == logging.WARNING)
+        assert "no Maildir: it has no folders new and cur" in told.getMessage()
+        assert config.bounces is not None
+        assert store.bounces.mailbox(config.bounces.place).last_error is not None
+        box = mailbox.Maildir(tmp_path / "box")
+        box.add(b"Subject: no bounce\n\n")
+        asyncio.run(bot.look_for_bounces())
+        assert [mail.get_subdir() for mail in box] == ["cur"]
+        assert store.bounces.mailbox(config.bounces.place).last_error is None

@@ -66,6 +66,12 @@ def classify(phase: Phase, code: int | None, enhanced: str | None, text: str) ->
     """
     if code is None or not 400 <= code <= 599:
         return _no_answer(phase, code, text)
+    error = _refused(phase, code, enhanced, text)
+    error.about_recipient = phase is Phase.RCPT
+    return error
+
+
+def _refused(phase: Phase, code: int, enhanced: str | None, text: str) -> DeliveryError:
     full_code = f"{code} {enhanced}" if enhanced else str(code)
     message = f"the mail server refused {phase}: {code} {one_line(text)}"
     if code < 500:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from digestbot.bounces import Box, open_box, read_report, verdict
+from digestbot.bounces import Box, open_box, read_report, verdict, weigh
 from digestbot.config import Config
 from digestbot.deliver.verp import delivery_of
-from digestbot.errors import MailboxError, StoreError
-from digestbot.model import Bounce, BounceKind
+from digestbot.errors import DeliveryError, MailboxError, PermanentFailure, StoreError
+from digestbot.model import Bounce, BounceKind, Delivery
 from digestbot.store import Store
 
 log = logging.getLogger(__name__)
@@ -121,6 +121,25 @@ class Reader:
             detail=report.detail,
             at=self._clock(),
         )
+
+
+def note_refusal(store: Store, delivery: Delivery, error: DeliveryError, now: datetime) -> None:
+    """
+    What the end of *delivery* says of the address: a server may refuse it to our face.
+
+    It is written down and counts like a bounce; refusals of the message do not.
+    """
+    is_dead = isinstance(error, PermanentFailure) and error.suppress
+    if not (is_dead or error.about_recipient):
+        return
+    status = (error.code or "").rpartition(" ")[2]
+    kind = BounceKind.HARD if is_dead else weigh("failed", status if "." in status else "5.0.0")
+    if kind is None:
+        return
+    bounce = Bounce(delivery_id=delivery.id, kind=kind, code=error.code, detail=str(error), at=now)
+    store.bounces.record(
+        bounce, f"attempt {delivery.attempts} of {delivery.id}", partial(verdict, kind, now=now)
+    )
 
 
 def read_bounces(store: Store, config: Config, *, clock: Callable[[], datetime]) -> Bounced:

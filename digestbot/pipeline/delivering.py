@@ -15,6 +15,7 @@ from functools import partial
 from random import Random
 from typing import Protocol
 
+from digestbot.brakes import day_of
 from digestbot.config import Config
 from digestbot.deliver import REGISTRY, Checkpoint, Sender, open_sender
 from digestbot.deliver.retry import Dead, Retry, StopAll, Unknown, decide
@@ -28,9 +29,10 @@ from digestbot.errors import (
     TransientFailure,
 )
 from digestbot.model import Delivery, DeliveryState, DestinationKind
+from digestbot.pipeline.bouncing import note_refusal
 from digestbot.pipeline.commits import Commits, Sleep
 from digestbot.pipeline.letters import Letters
-from digestbot.store import Mark, Store
+from digestbot.store import Cap, Mark, Store
 from digestbot.store.outbox import lease_lost
 
 log = logging.getLogger(__name__)
@@ -128,6 +130,14 @@ class _StoreCheckpoint(Checkpoint):
             raise lease_lost(delivery.id)
 
 
+def _cap(config: Config, now: datetime) -> Cap | None:
+    """How many deliveries one destination gets today."""
+    if not config.brakes.per_day:
+        return None
+    day = day_of(now, config.timezone)
+    return Cap(per_day=config.brakes.per_day, day=day.name, next_at=day.next_at)
+
+
 class _Run:
     """One call of `deliver`: its senders, its counts, the kinds that it has given up."""
 
@@ -197,7 +207,14 @@ class _Run:
         self, kind: DestinationKind, *, limit: int, suspects: bool = False
     ) -> tuple[Delivery, ...]:
         """The next lot, what its letters need read ahead; none if the store is not there."""
-        claim = partial(self._store.outbox.claim, self._clock(), lease_s=LEASE_S, kinds={kind})
+        now = self._clock()
+        claim = partial(
+            self._store.outbox.claim,
+            now,
+            lease_s=LEASE_S,
+            kinds={kind},
+            cap=_cap(self._config, now),
+        )
         try:
             claimed = await asyncio.to_thread(claim, limit=limit, suspects=suspects)
             self._held |= {delivery.id: delivery.attempts for delivery in claimed}
@@ -291,7 +308,9 @@ class _Run:
                     )
                     self._counts["retrying"] += 1
                 case Dead():
-                    await asyncio.to_thread(self._suppress_if_told, delivery, error)
+                    await asyncio.to_thread(
+                        note_refusal, self._store, delivery, error, self._clock()
+                    )
                     await self._commits.write(mark(DeliveryState.DEAD, None, code=error.code))
                     self._counts["dead"] += 1
                 case Unknown():
@@ -299,12 +318,6 @@ class _Run:
                     self._counts["unknown"] += 1
         except StoreError as broken:
             self._broken = self._broken or broken
-
-    def _suppress_if_told(self, delivery: Delivery, error: DeliveryError) -> None:
-        if isinstance(error, PermanentFailure) and error.suppress:
-            self._store.subscriptions.suppress(
-                delivery.destination.address, "bounced", self._clock()
-            )
 
     async def close(self) -> None:
         """

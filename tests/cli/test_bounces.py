@@ -216,3 +216,31 @@ def test_a_pipe_that_cannot_be_read_now_is_asked_again(bot: Bot, sent: Returned)
 def test_bad_usage(bot: Bot, sent: Returned, args: tuple[str, ...], message: str) -> None:
     called = bot("bounces", *args)
     assert (called.code, called.err) == (2, f"{message}\n")
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "reason"),
+    [
+        ("550 no such user", ("soft", "550"), "bounced again and again"),
+        ("552 5.2.2 mailbox full", ("soft", "552 5.2.2"), "bounced again and again"),
+        ("550 5.4.1 access denied", ("soft", "550 5.4.1"), "bounced again and again"),
+        ("552 5.3.4 too big for me", ("other", "552 5.3.4"), None),
+    ],
+)
+def test_what_a_server_says_to_our_face_counts_like_a_bounce(
+    bot: Bot,
+    arxiv: ArxivServer,
+    smtp: SmtpServer,
+    reply: str,
+    kind: tuple[str, str],
+    reason: str | None,
+) -> None:
+    write_config(arxiv, smtp)
+    smtp.refuse("a@example.org", reply)
+    for day in range(3):
+        assert suppressed(bot) == {}
+        at = NOW + day * DAY
+        arxiv.papers.append(a_paper(day + 10, "Serverless Daily", published=at, updated=at))
+        assert bot("run", "--now", at=at).code == 1
+        assert shown(bot) == [kind]
+    assert suppressed(bot) == ({"a@example.org": reason} if reason else {})
