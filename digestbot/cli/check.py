@@ -2,24 +2,25 @@
 
 import asyncio
 import json
-from collections.abc import Collection, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import click
 
 from digestbot.cli.app import App, count
-from digestbot.config import Config, DigestConfig, locate
+from digestbot.config import Config, DigestConfig, locator
 from digestbot.config.where import Flaw
 from digestbot.deliver import open_sender
-from digestbot.errors import ConfigError, DigestbotError, StoreError
+from digestbot.errors import ConfigError, DigestbotError, Problem, StoreError
 from digestbot.filters import evaluate
 from digestbot.lint import doubts
 from digestbot.model import AnnounceType, DestinationKind, Form
 from digestbot.net import Client, user_agent
-from digestbot.pipeline import next_edition
+from digestbot.pipeline import next_edition, read_ahead
 from digestbot.pipeline.addressing import render_context
 from digestbot.pipeline.fetching import StorePacer
 from digestbot.render import load_templates, render
@@ -97,16 +98,19 @@ def _lines(app: App, config: Config, findings: list[Finding]) -> Iterator[str]:
 
 def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
     templates = load_templates(config.templates)
-    pools = _Pools(store, app.clock())
+    now = app.clock()
+    doubting = _Doubting(store, config, now)
+    readings = read_ahead(store, config.digests.values(), now=now)
     for digest in config.digests.values():
         yield from _examples(store, digest)
-        yield from _doubts(pools, config, digest)
-        now = app.clock()
+        yield from doubting.about(digest)
         context = render_context(
             config, templates, digest, next_edition_at=digest.schedule.next_after(now)
         )
         try:
-            edition, _ = next_edition(store, digest, store.digests.find(digest.name), now=now)
+            state = store.digests.find(digest.name)
+            reading = readings[digest.name]
+            edition, _ = next_edition(store, digest, state, now=now, reading=reading)
             for form in FORMS:
                 render(edition, form, context)
         except StoreError:
@@ -119,20 +123,37 @@ def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
             yield Finding(what=digest.name, state="ok", words=words)
 
 
-class _Pools:
-    """The newest papers of some sources and types, which most digests of a config share."""
+class _Doubting:
+    """
+    What filters may not mean, by themselves and by the newest papers of their sources.
 
-    def __init__(self, store: "Store", now: datetime) -> None:
+    The config's file is read once, and once the papers of digests that share sources and types.
+    """
+
+    def __init__(self, store: "Store", config: Config, now: datetime) -> None:
         self._store = store
+        self._config = config
         self._now = now
-        self._known: dict[object, Batch | None] = {}
+        self._pools: dict[object, Batch | None] = {}
 
-    def of(self, digest: DigestConfig) -> "Batch | None":
+    def about(self, digest: DigestConfig) -> Iterator[Finding]:
+        """Each doubt about the digest's filter, with its place."""
+        found = doubts(digest.filter, self._pool(digest))
+        steps = ("digests", digest.name, "filter")
+        flaws = [Flaw(steps=(*steps, *doubt.path), message=doubt.message) for doubt in found]
+        for problem in self._locate(flaws) if flaws else ():
+            yield Finding(what=digest.name, state="warning", words=str(problem))
+
+    @cached_property
+    def _locate(self) -> Callable[[Iterable[Flaw]], Iterable[Problem]]:
+        return locator(self._config.path)
+
+    def _pool(self, digest: DigestConfig) -> "Batch | None":
         """None if there is nothing."""
         sources, types = frozenset(digest.sources), frozenset(digest.types)
-        if (sources, types) not in self._known:
-            self._known[sources, types] = self._read(sources, types)
-        return self._known[sources, types]
+        if (sources, types) not in self._pools:
+            self._pools[sources, types] = self._read(sources, types)
+        return self._pools[sources, types]
 
     def _read(self, sources: Collection[str], types: Collection[AnnounceType]) -> "Batch | None":
         papers = self._store.papers
@@ -143,15 +164,6 @@ class _Pools:
         from digestbot.filters.index import Batch
 
         return Batch.of(rows)
-
-
-def _doubts(pools: _Pools, config: Config, digest: DigestConfig) -> Iterator[Finding]:
-    """What the filter may not mean, by itself and by the newest papers of its sources."""
-    found = doubts(digest.filter, pools.of(digest))
-    steps = ("digests", digest.name, "filter")
-    flaws = [Flaw(steps=(*steps, *doubt.path), message=doubt.message) for doubt in found]
-    for problem in locate(config.path, flaws):
-        yield Finding(what=digest.name, state="warning", words=str(problem))
 
 
 def _examples(store: "Store", digest: DigestConfig) -> Iterator[Finding]:

@@ -4,8 +4,8 @@ The owner's config.yaml: found, read, checked, frozen.
 Begin at `load_config`. pydantic stays behind this door; what comes out are frozen values.
 """
 
-from digestbot.config.load import find_config, load_config, locate
+from digestbot.config.load import find_config, load_config, locator
 from digestbot.config.schema import json_schema
 from digestbot.config.settings import Config, DigestConfig
 
-__all__ = ["Config", "DigestConfig", "find_config", "json_schema", "load_config", "locate"]
+__all__ = ["Config", "DigestConfig", "find_config", "json_schema", "load_config", "locator"]

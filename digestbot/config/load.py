@@ -102,16 +102,22 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     return draft.config(path)
 
 
-def locate(path: Path, flaws: Iterable[Flaw]) -> list[Problem]:
+def locator(path: Path) -> Callable[[Iterable[Flaw]], list[Problem]]:
     """
-    *flaws*, found in a config that holds, with their places in the file, in file order.
+    Gives flaws, found in a config that holds, their places in the file, in file order.
+
+    The file is read once, for however many flaws: a thousand digests make it a long one.
 
     Raises:
         ConfigError: The file cannot be read any more.
     """
     file = _shown(path)
     root, _ = read_yaml(_text(path, file), file)
-    return sorted(problems(file, root, flaws), key=lambda p: (p.line, p.column, p.message))
+
+    def located(flaws: Iterable[Flaw]) -> list[Problem]:
+        return sorted(problems(file, root, flaws), key=lambda p: (p.line, p.column, p.message))
+
+    return located
 
 
 def _shown(path: Path) -> str:

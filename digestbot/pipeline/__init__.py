@@ -18,7 +18,7 @@ Begin at `pipeline.fetching`.
 
 from digestbot.pipeline.bouncing import Bounced, read_bounces
 from digestbot.pipeline.delivering import Delivered, DeliverProgress, deliver
-from digestbot.pipeline.editing import EditionMade, make_editions, next_edition
+from digestbot.pipeline.editing import EditionMade, make_editions, next_edition, read_ahead
 from digestbot.pipeline.fetching import Fetched, FetchProgress, fetch
 
 __all__ = [
@@ -32,5 +32,6 @@ __all__ = [
     "fetch",
     "make_editions",
     "next_edition",
+    "read_ahead",
     "read_bounces",
 ]

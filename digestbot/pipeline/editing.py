@@ -247,6 +247,7 @@ def next_edition(
     now: datetime,
     slot: str = "preview",
     since: datetime | None = None,
+    reading: Reading | None = None,
 ) -> tuple[Edition, Selection]:
     """
     What the digest's next edition would be at *now*; reads the store and changes nothing.
@@ -255,10 +256,21 @@ def next_edition(
         state: None for a digest that has had no edition yet.
         since: Look at all that was announced since then, sent before or not, instead of what
             the cursor has not passed.
+        reading: What `read_ahead` has read for it.
     """
     from_seq = _window_start(store, state, now, since)
-    reading = read_log(store, [(digest, from_seq)])[digest.name]
+    if reading is None or reading.from_seq != from_seq:
+        reading = read_log(store, [(digest, from_seq)])[digest.name]
     return _composed(store, digest, state, reading, now, slot, again=since is not None)
+
+
+def read_ahead(
+    store: Store, digests: Iterable[DigestConfig], *, now: datetime
+) -> Mapping[str, Reading]:
+    """What `next_edition` reads at *now* for each of the digests, out of one walk for all."""
+    states = {state.name: state for state in store.digests.states()}
+    starts = [(one, _window_start(store, states.get(one.name), now, None)) for one in digests]
+    return read_log(store, starts)
 
 
 def _composed(

@@ -189,3 +189,16 @@ def test_a_folder_that_cannot_be_written_to_is_found(bot: Bot, arxiv: ArxivServe
     called = bot("check", "--connect")
     assert called.code == 1
     assert "✗ folder: cannot write to the folder" in called.out
+
+
+def test_doubts_of_every_digest_stand_at_their_places(bot: Bot) -> None:
+    configure(
+        NOWHERE,
+        more="  one: {filter: [gpu, GPUs]}\n  two:\n    filter:\n      any: [energ*, energy]\n",
+    )
+    findings = json.loads(bot("check", "--json").out)
+    words = [finding["words"] for finding in findings if finding["state"] == "warning"]
+    assert words == [
+        'config.yaml:9:23: "GPUs" hits only where "gpu" does; one of them is enough',
+        'config.yaml:12:21: "energy" hits only where "energ*" does; one of them is enough',
+    ]
