@@ -6,7 +6,9 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,12 +20,13 @@ from digestbot.deliver import open_sender
 from digestbot.errors import ConfigError, DigestbotError, Problem, StoreError
 from digestbot.filters import evaluate
 from digestbot.lint import doubts
-from digestbot.model import AnnounceType, DestinationKind, Form
+from digestbot.model import AnnounceType, DestinationKind, Form, Theme
 from digestbot.net import Client, user_agent
 from digestbot.pipeline import next_edition, read_ahead
 from digestbot.pipeline.addressing import render_context
 from digestbot.pipeline.fetching import StorePacer
 from digestbot.render import load_templates, render
+from digestbot.render.templates import our_folder
 from digestbot.sources import Options
 from digestbot.store import open_store
 
@@ -76,7 +79,8 @@ def _offline(app: App, config: Config) -> list[Finding]:
     """The digests and the store; without a store the digests cannot be tried."""
     try:
         with app.store(config) as store:
-            findings = list(_digests(app, store, config))
+            findings = list(_strangers(config.templates)) if config.templates else []
+            findings += _digests(app, store, config)
             return [*findings, Finding(what="store", state="ok", words="open")]
     except StoreError as error:
         return [Finding(what="store", state="error", words=str(error))]
@@ -94,6 +98,23 @@ def _lines(app: App, config: Config, findings: list[Finding]) -> Iterator[str]:
     yield f"✓ {app.config_path()}: {digests}, {sources}"
     for finding in findings:
         yield f"{SIGNS[finding.state]} {finding.what}: {finding.words}"
+
+
+def _strangers(folder: Path) -> Iterator[Finding]:
+    """The owner's templates that nothing asks for: most likely their names are slips."""
+    ours = {path.relative_to(our_folder()).as_posix() for path in our_folder().rglob("*.*")}
+    known = ours | {f"{theme}/{name}" for theme in Theme for name in ours}
+    texts = {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8", errors="replace")
+        for path in sorted(folder.rglob("*.j2"))
+        if path.is_file()
+    }
+    for name in sorted(texts.keys() - known):
+        if not any(name in text for text in texts.values()):
+            near = get_close_matches(name, sorted(known), n=1)
+            hint = f'; did you mean "{near[0]}"?' if near else ""
+            words = f"{name} takes the place of none of ours, and none of yours names it{hint}"
+            yield Finding(what="templates", state="warning", words=words)
 
 
 def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:

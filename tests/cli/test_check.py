@@ -132,6 +132,25 @@ def test_connect_tries_every_server(bot: Bot, arxiv: ArxivServer, smtp: SmtpServ
     assert (smtp.messages, slack.posted) == ([], {})
 
 
+def test_a_template_that_nothing_asks_for_is_told_of(bot: Bot) -> None:
+    configure(NOWHERE, top="templates: mine")
+    for name, text in (
+        ("mail/masthead.html.j2", '{% include "mail/mine.html.j2" %}'),
+        ("mail/mine.html.j2", "<tr><td>Hello</td></tr>"),
+        ("compact/mail/paper.txt.j2", "{{ paper.title }}"),
+        ("mail/mastheat.txt.j2", "Hello"),
+    ):
+        path = Path("mine", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    called = bot("check")
+    assert called.code == 0
+    assert [line for line in called.out.splitlines() if line.startswith("!")] == [
+        "! templates: mail/mastheat.txt.j2 takes the place of none of ours, and none of yours names"
+        ' it; did you mean "mail/masthead.txt.j2"?'
+    ]
+
+
 def test_connect_keeps_the_pace_between_requests(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     path = Path("config.yaml")
