@@ -42,12 +42,17 @@ from digestbot.store.tables import (
     UtcDateTime,
     announcements,
     bounces,
+    days,
     deliveries,
     delivery_attempts,
     digests,
     edition_papers,
     editions,
+    fragments,
+    mailboxes,
+    pacing,
     papers,
+    passes,
     renditions,
     sources,
     subscriptions,
@@ -68,9 +73,12 @@ NAMED_BY: Final[Mapping[Table, tuple[str, ...]]] = {
     deliveries: ("edition_id", "kind", "address"),
     delivery_attempts: ("delivery_id", "attempt"),
     bounces: ("fingerprint",),
+    mailboxes: ("name",),
     volumes: ("day",),
 }
 """The tables in the order in which their rows refer to one another, and what makes two rows one."""
+STAYING: Final = frozenset({passes, pacing, fragments, days})
+"""Of one machine and its day; fragments go along in the bodies that are made of them."""
 
 _BY_NAME = {table.name: table for table in NAMED_BY}
 _DONE = (DeliveryState.SENT, DeliveryState.CANCELLED)

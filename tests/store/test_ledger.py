@@ -12,7 +12,8 @@ from digestbot.model import Bounce, BounceKind, Form, Origin
 from digestbot.model import DeliveryState as S
 from digestbot.model import SubscriptionState as State
 from digestbot.store import FOR_A_PERSON, Store, line_of, open_store, row_of
-from digestbot.store.ledger import NAMED_BY
+from digestbot.store.ledger import NAMED_BY, STAYING
+from digestbot.store.tables import metadata
 from tests.store.samples import DAY, NOW, edition, fetched, ingest, log, mail, register, shown
 
 Rows = list[tuple[str, dict[str, Any]]]
@@ -53,6 +54,7 @@ def fill(store: Store) -> None:
     store.subscriptions.suppress("d@x.org", "left", NOW)
     soft = Bounce(delivery_id=first, kind=BounceKind.SOFT, code=None, detail="", at=NOW)
     store.bounces.record(soft, "a", lambda moments: None)
+    store.bounces.set_mark("box", "7:12")
     store.papers.ingest("arxiv", [fetched(4)], {"mark": "4"}, NOW)
 
 
@@ -130,6 +132,11 @@ def test_a_store_that_has_gone_on_is_left_as_it_is(store: Store, other: Store) -
     after = exported(store)
     assert store.ledger.take(ledger) == 0
     assert exported(store) == after
+
+
+def test_every_table_goes_along_or_stays_on_purpose() -> None:
+    assert not STAYING & NAMED_BY.keys()
+    assert STAYING | NAMED_BY.keys() == set(metadata.tables.values())
 
 
 def row_count(store: Store) -> int:
