@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "text",
             "net",
             "replies",
+            "oauth",
             "sheets",
         ),
     ),

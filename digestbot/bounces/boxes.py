@@ -6,6 +6,7 @@ then it is marked as read, or moved; all others are left for a person. IMAP is s
 and every wait on it has an end. Blocks; call it from a thread. Begin at `open_box`.
 """
 
+import asyncio
 import contextlib
 import imaplib
 import mailbox
@@ -19,7 +20,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol
 
 from digestbot.bounces.reading import MAX_BYTES
-from digestbot.errors import MailboxError
+from digestbot.errors import DeliveryError, MailboxError
+from digestbot.oauth import OauthSettings, TokenSource, xoauth2
 from digestbot.replies import one_line
 from digestbot.secret import Secret
 
@@ -44,6 +46,9 @@ class BouncesSettings:
     """Name to log in with."""
     password: Secret | None = None
     """Its password; write `${IMAP_PASSWORD}` or `${file:PATH}`."""
+    oauth: OauthSettings | None = None
+    """Log in by XOAUTH2 instead of a password, as Google and Microsoft want it; see `smtp.oauth`.
+    Of Microsoft the scope is `https://outlook.office.com/IMAP.AccessAsUser.All offline_access`."""
     folder: str = "INBOX"
     """The folder of the account that they arrive in."""
     move_to: str | None = None
@@ -163,7 +168,7 @@ def _connected(settings: BouncesSettings) -> Iterator[Box]:
         MailboxError: With a reason in one line, never with the password or the server's echo of it.
     """
     name = settings.place
-    context = _tls_context(settings)
+    context, token = _tls_context(settings), _token(settings, name)
     try:
         link = imaplib.IMAP4_SSL(
             settings.imap or "",
@@ -177,7 +182,7 @@ def _connected(settings: BouncesSettings) -> Iterator[Box]:
     except (OSError, imaplib.IMAP4.error) as error:
         raise MailboxError(f"{name}: cannot be reached: {one_line(str(error))}") from error
     try:
-        _log_in(link, settings, name)
+        _log_in(link, settings, name, token)
         yield ImapBox(link, settings, name)
     except (OSError, imaplib.IMAP4.error) as error:
         raise MailboxError(f"{name}: {one_line(str(error))}") from error
@@ -198,15 +203,33 @@ def _tls_context(settings: BouncesSettings) -> ssl.SSLContext:
     return context
 
 
-def _log_in(link: imaplib.IMAP4_SSL, settings: BouncesSettings, name: str) -> None:
-    password = settings.password.reveal() if settings.password else ""
+def _token(settings: BouncesSettings, name: str) -> Secret | None:
+    """The access token, before anything is connected; None if a password logs in."""
+    if settings.oauth is None:
+        return None
     try:
-        link.login(settings.username or "", password)
+        return asyncio.run(TokenSource(settings.oauth).token())
+    except DeliveryError as error:
+        raise MailboxError(f"{name}: {error}") from error
+
+
+def _log_in(
+    link: imaplib.IMAP4_SSL, settings: BouncesSettings, name: str, token: Secret | None
+) -> None:
+    username = settings.username or ""
+    password = settings.password.reveal() if settings.password else ""
+    # A refusal comes as a challenge with the reason, which is answered with nothing.
+    answers = iter([xoauth2(username, token).encode()] if token else [])
+    try:
+        if token:
+            link.authenticate("XOAUTH2", lambda challenge: next(answers, b""))
+        else:
+            link.login(username, password)
     except imaplib.IMAP4.abort:
         raise
     except (imaplib.IMAP4.error, UnicodeError):
         # Not chained and not quoted: servers may repeat the line that they refuse.
-        advice = 'check "username" and "password" of "bounces"'
+        advice = f'check "username" and "{"oauth" if token else "password"}" of "bounces"'
         raise MailboxError(f"{name}: refuses the login; {advice}") from None
 
 

@@ -280,7 +280,10 @@ class _Draft:
         if port is not None and not 1 <= port <= 65535:
             self._flaw(("smtp", "port"), "smtp.port must be from 1 to 65535")
         if smtp.get("oauth") is not None:
-            self._check_oauth(smtp)
+            self._check_oauth("smtp", smtp)
+            if smtp.get("security") == "none":
+                message = "none would send the token in clear; use starttls or tls"
+                self._flaw(("smtp", "security"), f"smtp.security: {message}")
         elif bool(smtp.get("username")) != bool(smtp.get("password")):
             lacking = "password" if smtp.get("username") else "username"
             self._flaw(("smtp",), f'missing key "{lacking}" in smtp for the login')
@@ -293,25 +296,23 @@ class _Draft:
         if isinstance(ca_file, str) and not _is_file(self._folder / ca_file):
             self._flaw(("smtp", "ca_file"), "smtp.ca_file: no such file")
 
-    def _check_oauth(self, smtp: dict[str, Any]) -> None:
+    def _check_oauth(self, section: str, keys: dict[str, Any]) -> None:
         """One way to a token, and nothing that would show it to others."""
-        steps: Steps = ("smtp", "oauth")
+        steps: Steps = (section, "oauth")
         oauth = self._mapping(*steps)
         ways = ("token", "token_command", "refresh_token")
         if sum(bool(oauth.get(way)) for way in ways) != 1:
-            self._flaw(steps, f"smtp.oauth needs one of {', '.join(ways)}")
+            self._flaw(steps, f"{said(steps)} needs one of {', '.join(ways)}")
         if oauth.get("refresh_token") and not oauth.get("client_id"):
-            self._flaw(steps, 'missing key "client_id" in smtp.oauth for the refresh_token')
-        if not smtp.get("username"):
-            self._flaw(("smtp",), 'missing key "username" in smtp for the login')
-        if smtp.get("password"):
-            self._flaw(("smtp",), "smtp has a password and oauth: one of them logs in")
-        if smtp.get("security") == "none":
-            message = "none would send the token in clear; use starttls or tls"
-            self._flaw(("smtp", "security"), f"smtp.security: {message}")
+            message = f'missing key "client_id" in {said(steps)} for the refresh_token'
+            self._flaw(steps, message)
+        if not keys.get("username"):
+            self._flaw((section,), f'missing key "username" in {section} for the login')
+        if keys.get("password"):
+            self._flaw((section,), f"{section} has a password and oauth: one of them logs in")
         url = oauth.get("url")
         if isinstance(url, str) and not is_private(url):
-            self._flaw((*steps, "url"), "smtp.oauth.url must be an https address")
+            self._flaw((*steps, "url"), f"{said(steps)}.url must be an https address")
 
     def _check_token(self) -> None:
         """A token that is not signed, or by a word that can be guessed, would invite forgeries."""
@@ -332,7 +333,9 @@ class _Draft:
         bounces = self._mapping("bounces")
         if bool(bounces.get("imap")) == bool(bounces.get("maildir")):
             self._flaw(("bounces",), "bounces needs one mailbox: either imap or maildir")
-        for key in ("username", "password"):
+        if bounces.get("oauth") is not None:
+            self._check_oauth("bounces", bounces)
+        for key in () if bounces.get("oauth") is not None else ("username", "password"):
             if bounces.get("imap") and not bounces.get(key):
                 self._flaw(("bounces",), f'missing key "{key}" in bounces for the login')
         if TOKEN not in str(self._mapping("smtp").get("envelope_from", "")):

@@ -30,10 +30,10 @@ from digestbot.config.messages import DiscreetError
 from digestbot.config.where import Steps
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.deliver.dkim import DkimSettings
-from digestbot.deliver.oauth import OauthSettings
 from digestbot.errors import InvalidFilter
 from digestbot.filters import Filter, check_filter
 from digestbot.model import AnnounceType, Theme
+from digestbot.oauth import OauthSettings
 from digestbot.render.language import ENGLISH, languages
 from digestbot.schedule import parse_schedule
 from digestbot.secret import Secret
@@ -286,6 +286,7 @@ class FileKeys:
 _INNER: Mapping[type, Mapping[str | int, type]] = {
     DigestKeys: {"deliver": DeliverTo},
     SmtpSettings: {"dkim": DkimSettings, "oauth": OauthSettings},
+    BouncesSettings: {"oauth": OauthSettings},
 }
 """The dataclasses that stand inside others, by their keys."""
 

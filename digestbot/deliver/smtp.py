@@ -21,7 +21,6 @@ import aiosmtplib
 
 from digestbot.addresses import check_address, check_mailbox
 from digestbot.deliver.dkim import DkimSettings, Signer, open_signer
-from digestbot.deliver.oauth import OauthSettings, TokenSource
 from digestbot.deliver.protocols import Checkpoint
 from digestbot.deliver.retry import UNKNOWN_CODE
 from digestbot.deliver.smtp_answers import POLICY, POLICY_MAX, Phase, broken, classify, refusal
@@ -35,6 +34,7 @@ from digestbot.errors import (
     PermanentFailure,
 )
 from digestbot.model import Form, Letter, Receipt
+from digestbot.oauth import OauthSettings, TokenSource, xoauth2
 from digestbot.replies import one_line
 from digestbot.secret import Secret
 
@@ -482,8 +482,8 @@ class SmtpSender:
         except aiosmtplib.SMTPResponseException as error:
             if self._tokens:
                 self._tokens.forget()
-            said = f"user={username}\1auth=Bearer {bare}\1\1"
-            raise refusal(Phase.LOGIN, error.code, _without(error.message, said, bare)) from None
+            text = _without(error.message, xoauth2(username, access_token), bare)
+            raise refusal(Phase.LOGIN, error.code, text) from None
         except (aiosmtplib.SMTPException, OSError) as error:
             raise broken(Phase.LOGIN, error) from None
 

@@ -11,6 +11,7 @@ import pytest
 
 from digestbot.bounces import BouncesSettings, Item, MaildirBox, open_box, read_files
 from digestbot.errors import MailboxError
+from digestbot.oauth import OauthSettings
 from digestbot.secret import Secret
 from tests.planted import shows_a_secret
 from tests.servers.imap import ImapServer
@@ -128,6 +129,24 @@ def test_a_server_without_tls_is_told_nothing(settings: dict[str, Any]) -> None:
         port = int(web.url.rpartition(":")[2].strip("/"))
         with pytest.raises(MailboxError, match="cannot be reached"):
             look(BouncesSettings(port=port, timeout=timedelta(seconds=30), **settings))
+
+
+def test_a_token_logs_in_instead_of_a_password(
+    certificates: Certificates, settings: dict[str, Any]
+) -> None:
+    right = settings | {"password": None, "oauth": OauthSettings(token=Secret("pl4nted-password"))}
+    wrong = right | {"oauth": OauthSettings(token=Secret("pl4nted-old"))}
+    none = right | {"oauth": OauthSettings(token_command="false")}
+    with ImapServer(certificates.server) as server:
+        server.put(OURS)
+        assert look(BouncesSettings(port=server.port, **right))[0] == [OURS]
+        for options, words in (
+            (wrong, 'refuses the login; check "username" and "oauth" of "bounces"'),
+            (none, '"oauth.token_command" failed with exit code 1'),
+        ):
+            with pytest.raises(MailboxError) as caught:
+                look(BouncesSettings(port=server.port, **options))
+            assert str(caught.value) == f"me@localhost/INBOX: {words}"
 
 
 def test_a_server_that_says_nothing_is_left(settings: dict[str, Any]) -> None:

@@ -14,8 +14,8 @@ from digestbot.config import load_config
 from digestbot.config.initial import Answers, initial_config
 from digestbot.config.schema import DeliverTo, DigestKeys, FileKeys
 from digestbot.deliver import SlackSettings, SmtpSettings
-from digestbot.deliver.oauth import OauthSettings
 from digestbot.model import DestinationKind
+from digestbot.oauth import OauthSettings
 from digestbot.sources import REGISTRY
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"

@@ -8,6 +8,7 @@ import re
 import socketserver
 import ssl
 import threading
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -134,6 +135,8 @@ class _Dialogue:
         if word == "LOGIN":
             self._is_in = tuple(_words(rest)) == self._server.login
             return "OK in" if self._is_in else f"NO [AUTHENTICATIONFAILED] not {rest}"
+        if word == "AUTHENTICATE":
+            return self._authenticate(rest)
         if word == "LOGOUT":
             self._say("* BYE")
             return "OK bye"
@@ -144,6 +147,20 @@ class _Dialogue:
         if word == "UID":
             return self._by_uid(rest)
         return "BAD what"
+
+    def _authenticate(self, mechanism: str) -> str:
+        """XOAUTH2 without an initial response; the password is the token."""
+        if mechanism != "XOAUTH2":
+            return "NO what"
+        self._say("+ ")
+        name, token = self._server.login
+        given = b64decode(self._read_line().strip()).decode()
+        self._is_in = given == f"user={name}\1auth=Bearer {token}\1\1"
+        if self._is_in:
+            return "OK in"
+        self._say(f"+ {b64encode(b'{}').decode()}")
+        assert self._read_line() == b"\r\n"
+        return f"NO [AUTHENTICATIONFAILED] not {given}".replace("\1", " ")
 
     def _select(self, name: str) -> str:
         if name not in self._server.folders:

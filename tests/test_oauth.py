@@ -11,10 +11,10 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from digestbot.deliver.oauth import OauthSettings, TokenSource
 from digestbot.deliver.smtp import SmtpSender, SmtpSettings
 from digestbot.errors import DeliveryError, Misconfigured, TransientFailure
 from digestbot.model import DestinationKind
+from digestbot.oauth import OauthSettings, TokenSource
 from digestbot.secret import Secret
 from tests.deliver.test_smtp import EML
 from tests.servers.letters import Notes, make_letter
@@ -80,7 +80,7 @@ def test_a_token_near_its_end_is_not_used_again(life_s: object) -> None:
         (
             Reply(status=400, body=b'{"error": "invalid_grant", "error_description": "pl4nted"}'),
             Misconfigured,
-            'refuses: 400 invalid_grant; check "smtp.oauth"',
+            'refuses: 400 invalid_grant; check "oauth"',
         ),
         (Reply(status=401, body=b'{"error": "<pl4nted-access>"}'), Misconfigured, "refuses: 401;"),
         (Reply(status=302, headers={"Location": "http://127.0.0.1:9/"}), Misconfigured, "302"),
@@ -128,7 +128,7 @@ def test_a_command_is_asked_before_every_connection(tmp_path: Path) -> None:
 def test_a_command_that_fails_is_told_of(settings: OauthSettings, words: str) -> None:
     with pytest.raises(Misconfigured) as caught:
         tokens(settings)
-    assert str(caught.value).startswith(f'"smtp.oauth.token_command" {words}')
+    assert str(caught.value).startswith(f'"oauth.token_command" {words}')
 
 
 @pytest.fixture(scope="module")

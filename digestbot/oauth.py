@@ -1,5 +1,5 @@
 """
-Access tokens for logging in to a mail server by XOAUTH2: from the config, a command, or a provider.
+Access tokens for logging in to a mail server by XOAUTH2: of the config, a command, or a provider.
 
 A token lives for about an hour. It is asked for before a connection is opened, never for each
 message, and kept until a minute before its end. Begin at `TokenSource`.
@@ -29,7 +29,7 @@ _TOKEN = re.compile(r"[!-~]{1,20000}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OauthSettings:
-    """Logging in by XOAUTH2 instead of a password, the key ``smtp.oauth`` of the config."""
+    """Logging in by XOAUTH2 instead of a password, the keys ``oauth`` of the config."""
 
     __pydantic_config__: ClassVar[dict[str, object]] = {
         "extra": "forbid",
@@ -51,7 +51,7 @@ class OauthSettings:
     `https://login.microsoftonline.com/common/oauth2/v2.0/token`."""
     scope: str | None = None
     """What the token is for, if the provider wants to know; of Microsoft
-    `https://outlook.office.com/SMTP.Send offline_access`."""
+    `https://outlook.office.com/SMTP.Send offline_access` for sending."""
 
 
 class TokenSource:
@@ -109,6 +109,11 @@ class TokenSource:
         return Secret(token), float(life_s) if isinstance(life_s, (int, float)) else LIFE_S
 
 
+def xoauth2(username: str, token: Secret) -> str:
+    """What SASL is told (Google, "XOAUTH2 mechanism"), before it is put in base64."""
+    return f"user={username}\1auth=Bearer {token.reveal()}\1\1"
+
+
 def _revealed(secret: Secret | None) -> str | None:
     return secret.reveal() if secret else None
 
@@ -142,7 +147,7 @@ async def _post(url: str, fields: dict[str, str]) -> dict[str, Any]:
     why = f"{answer.status_code} {code if _WORD.fullmatch(code) else ''}".strip()
     if answer.status_code in {429} or answer.status_code >= 500:
         raise TransientFailure(f"the token's provider failed: {why}")
-    raise Misconfigured(f'the token\'s provider refuses: {why}; check "smtp.oauth"')
+    raise Misconfigured(f'the token\'s provider refuses: {why}; check "oauth"')
 
 
 async def _printed_by(command: str) -> Secret:
@@ -152,7 +157,7 @@ async def _printed_by(command: str) -> Secret:
     Raises:
         Misconfigured: It cannot be run, fails, hangs, or prints no token.
     """
-    refused = '"smtp.oauth.token_command"'
+    refused = '"oauth.token_command"'
     try:
         program, *arguments = shlex.split(command)
         process = await asyncio.create_subprocess_exec(
