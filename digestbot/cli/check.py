@@ -213,11 +213,20 @@ async def _connections(app: App, config: Config) -> list[Finding]:
         async with Client(
             user_agent=agent, pacer=StorePacer(store, app.clock), clock=app.clock
         ) as client:
+            # Those of one server wait for one another.
+            patience_s = PATIENCE_S * len(config.sources)
             tries = [
-                _tried(f"source {name}", _first_page(name, options, client, app.clock()))
+                _tried(
+                    f"source {name}",
+                    _first_page(name, options, client, app.clock()),
+                    patience_s=patience_s,
+                )
                 for name, options in config.sources.items()
             ]
-            tries += [_tried(kind, _sender_check(config, kind)) for kind in _kinds(config)]
+            tries += [
+                _tried(kind, _sender_check(config, kind), patience_s=PATIENCE_S)
+                for kind in _kinds(config)
+            ]
             return list(await asyncio.gather(*tries))
 
 
@@ -268,11 +277,11 @@ def _folders(config: Config) -> Iterator[str]:
                 yield destination.address
 
 
-async def _tried(what: str, attempt: Coroutine[None, None, str]) -> Finding:
+async def _tried(what: str, attempt: Coroutine[None, None, str], *, patience_s: float) -> Finding:
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(patience_s):
             return Finding(what=what, state="ok", words=await attempt)
     except TimeoutError:
-        return Finding(what=what, state="error", words=f"no good answer within {PATIENCE_S} s")
+        return Finding(what=what, state="error", words=f"no good answer within {patience_s} s")
     except DigestbotError as error:
         return Finding(what=what, state="error", words=str(error))
