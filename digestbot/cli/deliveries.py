@@ -1,14 +1,16 @@
 """``digestbot deliveries``: look at the outbox and mend it."""
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from digestbot.cli.app import App, check_known, local, read_text, table
+from digestbot.cli.app import App, check_known, local, table
 from digestbot.config import Config
 from digestbot.errors import DigestbotError, LedgerError, UsageError
 from digestbot.model import Delivery, DeliveryState
@@ -213,22 +215,32 @@ def import_ledger(app: App, file: Path) -> int:
     What was not done when it was exported is held: 'deliveries release' sends it from here.
     """
     config = app.config()
-    text = read_text(file)
     with app.store(config) as store:
         try:
-            added = store.ledger.take(_rows(file, text))
+            added = store.ledger.take(_rows(file))
         except LedgerError as error:
             raise UsageError(f"{file}:{error.number}: {error}") from error
     app.show({"added": added}, lambda: f"{added} rows taken in")
     return 0
 
 
-def _rows(file: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
-        try:
-            yield row_of(line)
-        except ValueError as error:
-            raise UsageError(f"{file}:{number}: no line of a ledger: {error}") from error
+def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """
+    The rows of a ledger's file, line by line: it may be larger than the memory.
+
+    Raises:
+        UsageError: It cannot be read, or a line is none of a ledger.
+    """
+    number = 0
+    try:
+        with nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8") as lines:
+            for line in lines:
+                number += 1
+                yield row_of(line)
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+    except ValueError as error:  # of UTF-8, of JSON
+        raise UsageError(f"{file}:{number}: no line of a ledger: {error}") from error
 
 
 @command.command("retry")
