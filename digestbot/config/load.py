@@ -431,6 +431,7 @@ class _Draft:
             theme=keys.theme,
             language=keys.language or top.language,
             exports=tuple(dict.fromkeys(Form(name) for name in keys.exports)),
+            attach=tuple(dict.fromkeys(Form(name) for name in keys.attach)),
             expires=keys.expires,
             destinations=tuple(dict.fromkeys(destinations)),
         )

@@ -242,6 +242,9 @@ class DigestKeys:
     """How much of each paper is shown: `default`, `compact` (titles) or `full` (long abstracts)."""
     exports: tuple[Literal["markdown", "bibtex", "ris", "atom"], ...] = ()
     """Also written into the digest's folders, as .md, .bib, .ris and .atom; none by default."""
+    attach: tuple[Literal["bibtex", "ris"], ...] = ()
+    """Lists of all papers of an edition that go with its mails, as .bib and .ris; none by
+    default."""
     language: Language | None = None
     """Of the digest's own words; that of the config by default."""
     deliver: tuple[DeliverTo, ...] = ()

@@ -40,6 +40,8 @@ class DigestConfig:
     """Of its own words, one of `digestbot.render.languages`."""
     exports: tuple[Form, ...]
     """Some of `digestbot.model.EXPORTS`, written into folders beside what always is."""
+    attach: tuple[Form, ...]
+    """Lists of all papers that go with each mail: BibTeX, RIS."""
     expires: timedelta
     """How long an edition is news."""
     destinations: tuple[Destination, ...]

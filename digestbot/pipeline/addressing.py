@@ -6,13 +6,15 @@ from urllib.parse import quote
 
 from digestbot.addresses import make_message_id
 from digestbot.config import Config, DigestConfig
-from digestbot.model import DestinationKind, Edition, Pieces
+from digestbot.model import DestinationKind, Edition, Form, Pieces
 from digestbot.render import (
+    Attachment,
     RenderContext,
     Templates,
     bodies,
     freeze,
     letterhead,
+    render,
     seal,
 )
 from digestbot.render.view import title_of
@@ -71,6 +73,7 @@ def render_context(
         filter_in_words=digest.filter.in_words(),
         theme=digest.theme,
         language=digest.language,
+        attach=digest.attach,
     )
 
 
@@ -83,7 +86,26 @@ def frozen_message(
         lambda: (_letterhead(config, edition.digest, context), message_domain(config), config),
     )[:2]
     return freeze(
-        blank, subject=subject, list_id=f"{title_of(edition)} <{edition.digest}.{domain}>"
+        blank,
+        subject=subject,
+        list_id=f"{title_of(edition)} <{edition.digest}.{domain}>",
+        attachments=[_attachment(edition, form, context) for form in context.attach],
+    )
+
+
+_LISTS = {
+    Form.BIBTEX: (".bib", "application/x-bibtex"),
+    Form.RIS: (".ris", "application/x-research-info-systems"),
+}
+
+
+def _attachment(edition: Edition, form: Form, context: RenderContext) -> Attachment:
+    """All papers of *edition*, those too that do not fit into the mail."""
+    ending, media_type = _LISTS[form]
+    return Attachment(
+        name=f"{edition.digest}-{edition.number}{ending}",
+        media_type=media_type,
+        content=render(edition, form, context).encode("utf-8", "replace"),
     )
 
 

@@ -92,3 +92,26 @@ def test_a_form_that_was_not_made_is_a_failure_that_says_so(
 ) -> None:
     with pytest.raises(PermanentFailure, match="d/1 has no markdown form in the store"):
         Letters(store).letter(deliveries[0], {Form.MARKDOWN})
+
+
+def test_lists_that_are_asked_for_have_all_papers_and_go_with_the_mails(
+    store: Store, tmp_path: Path
+) -> None:
+    keys = "    attach: [bibtex, ris]\n    limit: 300\n"
+    (tmp_path / "config.yaml").write_text(SMTP + HEAD + DIGEST + keys)
+    config = load_config(tmp_path / "config.yaml", {})
+    long = [paper(n, "Serverless " + "word " * 80, abstract="x" * 900) for n in range(1, 301)]
+    store.papers.ingest("a", long, {}, MONDAY)
+    (made,) = make_editions(store, config, load_templates(None), now=MONDAY)
+    assert made.error is None
+    letters = Letters(store)
+    first, second = (letters.letter(each, FORMS).message for each in store.outbox.list()[1:])
+    assert_sound(first)
+    files = {part.get_filename(): part for part in read(first).iter_attachments()}
+    assert list(files) == ["d-1.bib", "d-1.ris"]
+    assert files["d-1.bib"].get_content().count(b"@") == 300
+    assert files["d-1.ris"].get_content().count(b"TY  - ") == 300
+    body = read(first).get_body(("html",))
+    assert body is not None
+    assert "The attached list has them all." in " ".join(body.get_content().split())
+    assert first.partition(b"--=_mixed")[2] == second.partition(b"--=_mixed")[2]
