@@ -58,6 +58,11 @@ class App:
         self.set_up_logging()
         return load_config(self.config_path(), self.environ)
 
+    @property
+    def is_at_terminal(self) -> bool:
+        """Whether a person is there who can end what stays."""
+        return sys.stdin.isatty() and sys.stdout.isatty() and not self.as_json
+
     @contextmanager
     def store(self, config: "Config") -> "Iterator[Store]":
         """The config's store, opened, migrated, and closed at the end."""

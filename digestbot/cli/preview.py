@@ -1,6 +1,7 @@
 """``digestbot preview``: what the next edition would be."""
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,15 +12,17 @@ from digestbot.cli.app import App
 from digestbot.cli.fetch import fetch_progress, report_failures
 from digestbot.config import Config, DigestConfig
 from digestbot.config.schema import parse_duration
-from digestbot.errors import UsageError
+from digestbot.errors import DigestbotError, UsageError
 from digestbot.model import Edition, Form
 from digestbot.pipeline import fetch, next_edition
 from digestbot.pipeline.addressing import preview_message, render_context
 from digestbot.pipeline.editing import find_digest
 from digestbot.render import load_templates, render
+from digestbot.render.templates import our_folder
 from digestbot.store import PassStatus
 
 if TYPE_CHECKING:
+    from digestbot.cli.live import LivePage
     from digestbot.store import Store
 
 FORMS = ("html", "text", "slack", "eml", "json", "markdown", "bibtex", "ris", "atom")
@@ -30,7 +33,12 @@ FORMS = ("html", "text", "slack", "eml", "json", "markdown", "bibtex", "ris", "a
 @click.option("--since", metavar="SPAN", help="All announced in the last 7d, sent before or not.")
 @click.option("--format", "form", type=click.Choice(FORMS), help="text by default.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
-@click.option("--open", "open_it", is_flag=True, help="Open it in the browser (as HTML).")
+@click.option(
+    "--open",
+    "open_it",
+    is_flag=True,
+    help="Open it in the browser (as HTML), and anew while you edit.",
+)
 @click.pass_obj
 def command(
     app: App, digest: str, since: str | None, form: str | None, out: Path | None, open_it: bool
@@ -38,7 +46,8 @@ def command(
     """
     Show what the next edition of DIGEST would be; sends nothing, marks nothing.
 
-    Sources that have given nothing yet are fetched first.
+    Sources that have given nothing yet are fetched first. On a terminal, --open stays: whenever the
+    config or a template changes, the page in the browser follows, until Ctrl-C.
     """
     config = app.config()
     wanted = find_digest(config, digest)
@@ -53,6 +62,9 @@ def command(
     text = _rendered(config, wanted, edition, chosen, now)
     if not edition.papers:
         app.say(_why_empty(edition, since_at))
+    if open_it and out is None and app.is_at_terminal:
+        _stay(app, live_page(app, digest, chosen, reach))
+        return 0 if complete else 1
     _put(text, chosen, wanted.name, out, open_it)
     return 0 if complete else 1
 
@@ -86,6 +98,38 @@ def _rendered(
     if form is Form.EML:
         return preview_message(config, edition, context)
     return render(edition, form, context)
+
+
+def live_page(app: App, digest: str, form: Form, reach: timedelta | None) -> "LivePage":
+    """The page of what the next edition would be, by the config and templates of each moment."""
+    from digestbot.cli.live import LivePage
+
+    def render_now() -> str:
+        config, now = app.config(), app.clock()
+        wanted = find_digest(config, digest)
+        with app.store(config) as store:
+            since = now - reach if reach is not None else None
+            state = store.digests.find(wanted.name)
+            edition, _ = next_edition(store, wanted, state, now=now, since=since)
+        return _rendered(config, wanted, edition, form, now)
+
+    def watched() -> tuple[Path, ...]:
+        # The templates are named in the config, which may be broken just now.
+        try:
+            own = app.config().templates
+        except DigestbotError:
+            own = None
+        return (app.config_path(), our_folder(), *([own] if own else []))
+
+    return LivePage(render_now, watched)
+
+
+def _stay(app: App, page: "LivePage") -> None:
+    with page:
+        app.say(f"{page.url} follows your edits; Ctrl-C ends it")
+        click.launch(page.url)
+        with suppress(KeyboardInterrupt):
+            page.serve()
 
 
 def _why_empty(edition: Edition, since: datetime | None) -> str:
