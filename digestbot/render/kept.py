@@ -22,9 +22,10 @@ class Kept:
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
-    def get(self, key: object) -> Any:
-        """What was asked for lately; None if it has to be asked for by `once`."""
-        return self._young.get(key)
+    @property
+    def lately(self) -> Callable[[object], Any]:
+        """Gives what was asked for lately; None for what has to be asked for by `once`."""
+        return self._young.get
 
     def once(self, key: object, make: Callable[[], T]) -> T:
         """What *make* gave for *key*, if it is still there; else what it gives now."""

@@ -7,7 +7,7 @@ facts. Mailboxes clip long HTML (Gmail at 102,400 bytes), and what is clipped ta
 it. So the lengths of the pieces are summed before they are put together: abstracts shorten first,
 then the last papers become one-line entries, then a number. Begin at `bodies`.
 
-What a personal mail of known papers costs is measured by ``make bench``: 1/200 of two whole pages.
+What a personal mail of known papers costs beside two whole pages is measured by ``make bench``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +42,7 @@ SUBJECT_MAX = 150
 PREHEADER = 140
 SHORTENED = (700, 300, 120, 0)
 """Characters of an abstract where its theme's length does not fit, from readable to none."""
-TOKEN = "token"  # noqa: S105 - the name of a field
+TOKEN = "token_line"  # noqa: S105 - the name of a field
 """The field that each delivery fills with what tells its reader from all others."""
 
 _NEW = AnnounceType.NEW
@@ -83,44 +83,52 @@ def bodies(edition: Edition, context: RenderContext) -> Bodies:
     Raises:
         RenderError: A template is missing or fails, or has no room for any paper.
     """
-    issue = _issue(edition, context)
-    return Bodies(
-        subject=issue.own["subject"],
-        text=_body(_desk(context, "txt"), issue),
-        html=_body(_desk(context, "html"), issue),
-    )
+    text, html = _desks(context)
+    issue = _issue(edition, context, text)
+    return Bodies(subject=issue.own["subject"], text=_body(text, issue), html=_body(html, issue))
 
 
 def subject(edition: Edition, context: RenderContext) -> str:
     """``Systems for ML: 7 new papers, 23 Nov``: one line of at most 150 characters."""
-    return _issue(edition, context).own["subject"]
+    return _issue(edition, context, _desks(context)[0]).own["subject"]
 
 
 def html(edition: Edition, context: RenderContext) -> str:
     """The HTML body as text."""
-    return decoded(_body(_desk(context, "html"), _issue(edition, context)))
+    text, html = _desks(context)
+    return decoded(_body(html, _issue(edition, context, text)))
 
 
 def text(edition: Edition, context: RenderContext) -> str:
     """The plain body as text, in lines of 72 columns, links apart."""
-    return decoded(_body(_desk(context, "txt"), _issue(edition, context)))
+    text, _ = _desks(context)
+    return decoded(_body(text, _issue(edition, context, text)))
 
 
 class _Paper:
     """A paper in both forms and all lengths, each rendered when first asked for."""
 
-    __slots__ = ("_heading", "entry", "made", "short_title")
+    __slots__ = ("_heading", "entry", "html", "made", "short_title", "txt")
 
     def __init__(self, entry: EditionPaper, heading: str) -> None:
         self.entry = entry
         self.short_title = clip(entry.paper.title, 90)
         self._heading = heading
+        self.html: Pieces | None = None
+        self.txt: Pieces | None = None
+        """As nearly all mails have it: with an abstract as long as the theme's."""
         self.made: dict[tuple[str, str, int], _Made] = {}
         """By form, template and length of the abstract."""
 
     def shows(self, entry: EditionPaper) -> bool:
         """Whether *entry* has the same texts."""
         return self.entry.paper == entry.paper and self.entry.previous == entry.previous
+
+    def usual(self, desk: "_Desk") -> Pieces:
+        """What `html` or `txt` is to be, rendered now."""
+        _, pieces = self.make(desk, (desk.suffix, "paper", ABSTRACTS[desk.context.theme]))
+        setattr(self, desk.suffix, pieces)
+        return pieces
 
     def make(self, desk: "_Desk", key: tuple[str, str, int]) -> _Made:
         """What is kept under *key*, rendered now."""
@@ -154,8 +162,8 @@ class _Page:
 
     pieces: Pieces
     """With the papers' place as a field, and nothing yet where an own fact is to be written."""
-    blanks: tuple[tuple[int, Blank], ...]
-    """Where that is, and what."""
+    blanks: tuple[tuple[int, str, Blank], ...]
+    """Where that is, and what: the name of a fact, or what is to be filled with it."""
     size: int
     """Octets of the pieces, the papers' place not counted."""
 
@@ -167,7 +175,9 @@ class _Shared:
     shown: ShownEdition
     """Without own facts and papers."""
     pages: dict[tuple[object, ...], _Page] = dataclass_field(default_factory=dict)
-    subjects: dict[tuple[object, ...], tuple[str, ...]] = dataclass_field(default_factory=dict)
+    subjects: dict[tuple[object, ...], tuple[str | Blank, ...]] = dataclass_field(
+        default_factory=dict
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +191,8 @@ class _Issue:
     papers: int
 
 
-def _issue(edition: Edition, context: RenderContext) -> _Issue:
+def _issue(edition: Edition, context: RenderContext, desk: "_Desk") -> _Issue:
+    """*edition* in words; *desk* has the template of its subject."""
     fresh: list[EditionPaper] = []
     updated: list[EditionPaper] = []
     for entry in edition.papers:
@@ -197,7 +208,7 @@ def _issue(edition: Edition, context: RenderContext) -> _Issue:
         "why": clip(context.filter_in_words, REASON) if context.filter_in_words else "",
         "preheader": shortened("; ".join(firsts[:3]), PREHEADER) or shared.shown.totals,
     }
-    own["subject"] = clip(_desk(context, "txt").subject(shared, own), SUBJECT_MAX)
+    own["subject"] = clip(desk.subject(shared, own), SUBJECT_MAX)
     return _Issue(shared=shared, own=own, groups=groups, papers=len(edition.papers))
 
 
@@ -209,7 +220,7 @@ def _shared(edition: Edition, context: RenderContext, fresh: int) -> _Shared:
         *(edition.number, edition.created_at, edition.coverage, edition.considered),
         *(edition.omitted, len(edition.papers), fresh, is_arxiv),
         *(context.timezone.key, context.language, context.next_edition_at, context.unsubscribe),
-        *(context.public_url, context.edition_url, context.attach, context.theme),
+        *(context.public_url, context.edition_url, context.attach, context.theme.value),
     )
     return context.templates.parts.once(key, lambda: _newly_shared(edition, context))
 
@@ -229,11 +240,12 @@ def _group(context: RenderContext, title: str | None, entries: Iterable[EditionP
     # One text, whose hash is known after the first time: each paper asks for it.
     how = f"{heading} {context.theme} {context.language} {context.timezone.key}"
     kept = context.templates.papers
+    lately = kept.lately
     papers = []
     for entry in entries:
         paper = entry.paper
         key = (paper.id, paper.version, entry.type is _NEW or entry.type, entry.matches, how)
-        found: _Paper = kept.get(key) or kept.once(key, partial(_Paper, entry, heading))
+        found: _Paper = lately(key) or kept.once(key, partial(_Paper, entry, heading))
         # A source may have mended since what it says of a version.
         if found.entry.paper is not paper or found.entry.previous is not entry.previous:
             found = found if found.shows(entry) else _Paper(entry, heading)
@@ -279,11 +291,10 @@ class _Desk:
         key = self._shared_by(own)
         parts = shared.subjects.get(key)
         if parts is None:
-            parts = tuple(parted(self._about("subject", shared.shown, own)))
+            text = parted(self._about("subject", shared.shown, own))
+            parts = tuple(Blank.of(part) if at % 2 else part for at, part in enumerate(text))
             shared.subjects[key] = parts
-        return "".join(
-            Blank.of(part).written(own) if at % 2 else part for at, part in enumerate(parts)
-        )
+        return "".join([part if isinstance(part, str) else part.written(own) for part in parts])
 
     def page(self, issue: _Issue, unshown: int = 0) -> tuple[list[bytes], int]:
         """Everything but the papers, whose place is a field, and the octets it takes."""
@@ -293,8 +304,8 @@ class _Desk:
             page = issue.shared.pages[key] = self._page(issue, unshown)
         pieces = list(page.pieces)
         octets = page.size
-        for at, each in page.blanks:
-            text = each.written(issue.own)
+        for at, name, each in page.blanks:
+            text = issue.own[name] if name else each.written(issue.own)
             pieces[at] = piece = encoded(str(escape(text)) if self.is_html else text)
             octets += len(piece)
         return pieces, octets
@@ -321,7 +332,8 @@ class _Desk:
         blanks = []
         for at, part in enumerate(parted(text)):
             if at % 2:
-                blanks.append((len(pieces), Blank.of(part)))
+                each = Blank.of(part)
+                blanks.append((len(pieces), each.name, each))
                 pieces.append(b"")
             else:
                 pieces += pieces_of(part)
@@ -349,9 +361,12 @@ class _Desk:
         return self.context.templates.layout(file, self.context.theme)
 
 
-def _desk(context: RenderContext, suffix: str) -> _Desk:
-    key = ("desk", suffix, context.theme, context.language, context.timezone.key)
-    return context.templates.parts.once(key, lambda: _Desk(context, suffix))
+def _desks(context: RenderContext) -> tuple[_Desk, _Desk]:
+    """Those of the plain part and of HTML."""
+    key = ("desks", context.theme.value, context.language, context.timezone.key)
+    return context.templates.parts.once(
+        key, lambda: (_Desk(context, "txt"), _Desk(context, "html"))
+    )
 
 
 def _body(desk: _Desk, issue: _Issue) -> Pieces:
@@ -375,18 +390,21 @@ def _body(desk: _Desk, issue: _Issue) -> Pieces:
 
 def _in_full(desk: _Desk, issue: _Issue, room: int) -> list[bytes] | None:
     """All papers with abstracts as long as they can be, or without; None if there is no room."""
+    arranged = _as_usual(desk, issue, room)
+    if arranged is not None:
+        return arranged
     longest = ABSTRACTS[desk.context.theme]
-    for length in (longest, *SHORTENED):
-        arranged = _at_length(desk, issue, length, room) if length <= longest else None
-        if arranged is not None:
-            return arranged
+    for length in (length for length in SHORTENED if length < longest):
+        made = _made(desk, issue, "paper", length, room)
+        if len(made) == issue.papers:
+            return _arranged(desk, issue, made, ())
     return None
 
 
-def _at_length(desk: _Desk, issue: _Issue, abstract: int, room: int) -> list[bytes] | None:
-    """All papers with so much of each abstract; None if there is no room."""
-    # In one go, not by `_made` and `_arranged`: nearly all mails need no more than this.
-    key = (desk.suffix, "paper", abstract)
+def _as_usual(desk: _Desk, issue: _Issue, room: int) -> list[bytes] | None:
+    """All papers with abstracts as long as the theme's; None if there is no room."""
+    # In one go and with as few looks into memory as can be: what most mails need, and no more.
+    form = desk.suffix
     arranged: list[bytes] = []
     number = 0
     for group in issue.groups:
@@ -395,15 +413,16 @@ def _at_length(desk: _Desk, issue: _Issue, abstract: int, room: int) -> list[byt
             arranged += head
             room -= size(head)
         for paper in group.papers:
-            octets, pieces = paper.made.get(key) or paper.make(desk, key)
-            room -= octets
-            if room < 0:
-                return None
+            pieces: Pieces = getattr(paper, form) or paper.usual(desk)
             number += 1
             if len(pieces) == 1:
-                arranged += pieces
+                room -= len(pieces[0])
             else:
-                _add(arranged, pieces, number)
+                pieces = _numbered(pieces, number)
+                room -= sum(map(len, pieces))
+            arranged += pieces
+            if room < 0:
+                return None
     return arranged
 
 
@@ -467,17 +486,19 @@ def _arranged(
             break
         arranged += desk.head(group)
         for number, (_, pieces) in enumerate(shown, start=begin + 1):
-            _add(arranged, pieces, number)
+            arranged += _numbered(pieces, number)
         if short:
             within: list[bytes] = []
             for number, (_, pieces) in enumerate(short, start=begin + len(shown) + 1):
-                _add(within, pieces, number)
+                within += _numbered(pieces, number)
             arranged += filled(desk.lines(), {"lines": tuple(within)})
         begin = end
     return arranged
 
 
-def _add(arranged: list[bytes], pieces: Pieces, number: int) -> None:
-    """Put the *pieces* of a paper at the end of *arranged*, with its number."""
+def _numbered(pieces: Pieces, number: int) -> Pieces:
+    """The *pieces* of a paper with its number."""
     own = _NUMBERS[number] if number < len(_NUMBERS) else encoded(f"{number:>3}.")
-    arranged += [own if piece is _NUMBER_FIELD else piece for piece in pieces]
+    if len(pieces) == 2 and pieces[0] is _NUMBER_FIELD:
+        return own, pieces[1]
+    return tuple([own if piece is _NUMBER_FIELD else piece for piece in pieces])

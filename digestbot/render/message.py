@@ -11,7 +11,7 @@ import base64
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.header import Header
 from email.utils import formataddr
 
@@ -30,8 +30,10 @@ _MESSAGE_ID = re.compile(r"<[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,200}@[A-Za-z0-9.-]
 _LIST_ID = re.compile(r"(?P<name>[^<>]*)<(?P<id>[A-Za-z0-9._-]{1,250})>")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _FROM = re.compile(rb"From: (?:[^<>:]*<)?([^\s<>]+@[^\s<>]+)>?\r\n")
-_OPEN_TOKEN = b"\x00token"
-_OPEN_BODIES = (b"\x00text", b"\x00html")
+_TOKEN_FIELD = b"\x00token"
+_LINE_FIELD = b"\x00token_line"
+"""The same in a body, where it stands on a line by itself."""
+_BODY_FIELDS = (b"\x00text", b"\x00html")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 _URI = re.compile(r"(?:https?|mailto):[!-;=?-~]+")
 
@@ -77,7 +79,7 @@ def letterhead(
     )
     head = "".join(f"{name}: {value}\n" for name, value in headers)
     _check_lines(head)
-    return pieces_of(head + field("content"), _as_it_is)
+    return pieces_of(head, _as_it_is)
 
 
 def freeze(
@@ -85,7 +87,7 @@ def freeze(
 ) -> Pieces:
     """
     A message in pieces, as it is kept: all of it but ``date``, ``to``, ``message_id``, the bodies
-    ``text`` and ``html``, and ``token`` where a URI has it.
+    ``text`` and ``html``, and ``token``, or in a body ``token_line``, where a URI has it.
 
     Args:
         blank: What `letterhead` made.
@@ -94,12 +96,15 @@ def freeze(
     Raises:
         InvalidValue: A value that would break out of its header.
     """
-    own = {"subject": _unstructured("Subject", subject), "list_id": _list_id(list_id)}
-    if len(subject) > 60 or len(list_id) > 60:
-        _check_lines(own["subject"])
-        _check_lines(own["list_id"])
-    fields = {name: (_as_it_is(value),) for name, value in own.items()}
-    return filled(blank, {**fields, "content": _content(attachments)})
+    own = {
+        b"\x00subject": _unstructured("Subject", subject),
+        b"\x00list_id": _list_id(list_id),
+    }
+    if len(subject) + len(list_id) > 100:
+        for value in own.values():
+            _check_lines(value)
+    head = [_as_it_is(own[piece]) if piece in own else piece for piece in blank]
+    return (*head, *_content(attachments))
 
 
 def seal(
@@ -126,24 +131,23 @@ def seal(
         InvalidAddress: *recipient* is not exactly one address.
         InvalidValue: A value that would break out of its header, or a time without zone.
     """
-    token = _matching(_TOKEN, "token", token) if token else ""
-    # In a body the token stands on a line by itself.
-    line = encoded(token) if token else _OPEN_TOKEN
-    fields: dict[bytes, bytes] = {
-        b"\x00date": _date(date).encode("ascii"),
-        b"\x00to": check_address(recipient).encode("ascii"),
-        b"\x00message_id": _matching(_MESSAGE_ID, "Message-ID", message_id).encode("ascii"),
-        _OPEN_TOKEN: token.encode("ascii") or _OPEN_TOKEN,
+    own = {
+        "date": _date(date),
+        "to": check_address(recipient),
+        "message_id": _matching(_MESSAGE_ID, "Message-ID", message_id),
     }
+    fields = {b"\x00" + name.encode("ascii"): own[name].encode("ascii") for name in own}
+    if token:
+        fields[_TOKEN_FIELD] = _matching(_TOKEN, "token", token).encode("ascii")
+        fields[_LINE_FIELD] = encoded(token)
     pieces: list[bytes] = []
     for piece in frozen:
-        if piece in _OPEN_BODIES:
-            body = text if piece == b"\x00text" else html
-            pieces += [line if each == _OPEN_TOKEN else each for each in body]
+        if piece in _BODY_FIELDS:
+            pieces += text if piece == b"\x00text" else html
         else:
-            pieces.append(fields.get(piece, piece))
-    message = b"".join(pieces)
-    if b"\x00" in message:
+            pieces.append(piece)
+    message = b"".join([piece if piece[0] else fields.get(piece, piece) for piece in pieces])
+    if not token and b"\x00" in message:
         raise InvalidValue("a message has a field that nothing was given for")
     return message
 
@@ -322,7 +326,8 @@ def _date(date: datetime) -> str:
     if date.tzinfo is None:
         raise InvalidValue("the date of a message needs a zone")
     day = f"{_DAYS[date.weekday()]}, {date.day:02} {_MONTHS[date.month - 1]} {date.year:04}"
-    return f"{day} {date:%H:%M:%S %z}"
+    zone = "+0000" if date.tzinfo is UTC else f"{date:%z}"
+    return f"{day} {date.hour:02}:{date.minute:02}:{date.second:02} {zone}"
 
 
 _BODIES = pieces_of(

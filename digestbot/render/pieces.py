@@ -19,7 +19,6 @@ FIELD_MAX = 400
 _FIELD = re.compile("\x00([a-z_]+)\x00")
 _OPEN = 0
 _LINE = 76
-_PLAIN = re.compile(r"(?!From )[!-\-/-<>-~](?:[ -<>-~]*[!-<>-~])?")
 _ODD = re.compile(rb"(?m)^(?:(?:\.|From )[^\n]*|[^\n]{77,})\n")
 
 
@@ -43,7 +42,14 @@ def pieces_of(text: str, encode: Callable[[str], bytes] | None = None) -> Pieces
 def encoded(text: str) -> bytes:
     """*text* as one piece; a last line without an end gets a soft one, which decoding drops."""
     # Most of what is written into a kept page is a few plain words.
-    if len(text) < _LINE and _PLAIN.fullmatch(text):
+    if (
+        0 < len(text) < _LINE
+        and text.isascii()
+        and text.isprintable()
+        and "=" not in text
+        and text[0] not in ".F"
+        and text[-1] != " "
+    ):
         return text.encode("ascii") + b"=\r\n"
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")

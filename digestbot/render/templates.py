@@ -247,7 +247,8 @@ def fill(text: str, indent: int = 0, first: str = "") -> str:
     width = COLUMNS - max(indent, len(first))
     if len(text) <= width and not indent and not first and text.isascii() and "\n" not in text:
         return " ".join(text.split())
-    filled = [row for part in text.split("\n") for row in _wrapped(part.split(), width)]
+    lay_out = _wrapped_ascii if text.isascii() else _wrapped
+    filled = [row for part in text.split("\n") for row in lay_out(part.split(), width)]
     if not indent and not first:
         return "\n".join(filled)
     body = textwrap.indent("\n".join(filled), " " * indent)
@@ -283,6 +284,11 @@ class Blank:
         parts = tuple(_NAME.split(text))
         return cls(parts=parts, indent=int(indent), first=first, is_filled=True)
 
+    @property
+    def name(self) -> str:
+        """The fact that stands there by itself; none if it is filled."""
+        return "" if self.is_filled else self.parts[1]
+
     def written(self, facts: Mapping[str, str]) -> str:
         """What comes to stand there."""
         if len(self.parts) == 3:
@@ -295,6 +301,18 @@ class Blank:
 
 _NAME = re.compile("\x01([a-z_]+)\x01")
 _BLANK = re.compile("(\x01[a-z_]+\x01|\x02[^\x02]*\x02)")
+
+
+def _wrapped_ascii(words: list[str], width: int) -> Iterator[str]:
+    """What `_wrapped` does, where each letter has one column."""
+    text = " ".join(words)
+    at = 0
+    while len(text) - at > width:
+        blank = text.rfind(" ", at, at + width + 1)
+        end = blank if blank > at else at + width
+        yield text[at:end]
+        at = end + 1 if blank > at else end
+    yield text[at:]
 
 
 def _wrapped(words: list[str], width: int) -> Iterator[str]:
