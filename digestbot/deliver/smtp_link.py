@@ -204,6 +204,7 @@ class Link(asyncio.Protocol):
         """Say goodbye; all messages are accounted for, whatever the answer."""
         try:
             self._write(b"QUIT\r\n")
+            log.debug("goodbye")
             await self._reply(Phase.QUIT, min(GOODBYE_S, self._timeout_s))
         except DeliveryError:
             log.debug("no goodbye")

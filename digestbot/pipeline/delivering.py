@@ -42,8 +42,10 @@ LEASE_S = 120.0
 """A claim ends by itself so long after its holder died: it is renewed while the holder lives, since
 a server may take ten minutes to answer the final dot (RFC 5321 4.5.3.2.6)."""
 RENEW_S = 30.0
-CLAIM = 200
-"""Deliveries claimed at once, whose editions are read together."""
+LOTS = (200, 10, 1)
+"""Deliveries claimed at once, by how many of their holders have died: first so many that reading
+them together pays, then ever fewer, so that one that kills whoever sends it is soon alone with
+its deed, and the others of its lot are quit of it."""
 AT_ONCE = 128
 """Deliveries of one kind under way at once, so that no connection ever waits for us; each sender
 bounds its own connections below that."""
@@ -181,7 +183,7 @@ class _Run:
         """
         What is due of one kind, lot by lot, the next one claimed while the last is under way.
 
-        What others have died of comes last and alone.
+        What others have died of comes last, in small lots that wait for one another.
         """
         gate = asyncio.Semaphore(AT_ONCE)
 
@@ -196,16 +198,18 @@ class _Run:
                 gate.release()
 
         async with asyncio.TaskGroup() as sending:
-            while not is_over() and (claimed := await self._claim(kind, limit=CLAIM)):
+            while not is_over() and (claimed := await self._claim(kind)):
                 for delivery in claimed:
                     await gate.acquire()
                     sending.create_task(send(delivery))
-        while not is_over() and (claimed := await self._claim(kind, limit=1, suspects=True)):
-            await self._deliver(claimed[0])
+        for lost in range(1, len(LOTS)):
+            while not is_over() and (claimed := await self._claim(kind, lost=lost)):
+                async with asyncio.TaskGroup() as sending:
+                    for delivery in claimed:
+                        await gate.acquire()
+                        sending.create_task(send(delivery))
 
-    async def _claim(
-        self, kind: DestinationKind, *, limit: int, suspects: bool = False
-    ) -> tuple[Delivery, ...]:
+    async def _claim(self, kind: DestinationKind, *, lost: int = 0) -> tuple[Delivery, ...]:
         """The next lot, what its letters need read ahead; none if the store is not there."""
         now = self._clock()
         claim = partial(
@@ -216,7 +220,7 @@ class _Run:
             cap=_cap(self._config, now),
         )
         try:
-            claimed = await asyncio.to_thread(claim, limit=limit, suspects=suspects)
+            claimed = await asyncio.to_thread(claim, limit=LOTS[lost], lost=lost)
             self._held |= {delivery.id: delivery.attempts for delivery in claimed}
             await asyncio.to_thread(self._letters.read_ahead, claimed, REGISTRY[kind].forms)
         except StoreError as error:

@@ -88,8 +88,6 @@ FOR_A_PERSON: Final = frozenset({_S.QUARANTINED, _S.HELD})
 
 MAX_LOST: Final = 3
 """After so many holders that died while sending, the delivery is quarantined."""
-SUSPECT: Final = MAX_LOST - 1
-"""After so many it is under suspicion: sent alone, so that no other suffers from what it does."""
 FAR: Final = timedelta(days=2)
 """Further ahead than any wait that we write down: a moment beyond it is of a wrong clock."""
 
@@ -114,7 +112,7 @@ class Outbox:
         limit: int,
         kinds: Collection[DestinationKind] | None = None,
         edition_ids: Collection[int] | None = None,
-        suspects: bool = False,
+        lost: int = 0,
         cap: Cap | None = None,
     ) -> tuple[Delivery, ...]:
         """
@@ -131,7 +129,7 @@ class Outbox:
             limit: At most so many.
             kinds: Only these; None for all.
             edition_ids: Only of these editions; None for all.
-            suspects: Only those that `SUSPECT` holders died of, instead of all others.
+            lost: Only those that so many holders died of: none is mixed with what may be poison.
             cap: How many one destination gets a day, folders excepted; None for any number.
         """
         claimed: tuple[Delivery, ...] = ()
@@ -140,7 +138,7 @@ class Outbox:
                 if kinds is not None and kind not in kinds:
                     continue
                 while room := min(limit - len(claimed), CHUNK):
-                    query = due_ids(kind, now, room, edition_ids, suspects=suspects)
+                    query = due_ids(kind, now, room, edition_ids, lost=lost)
                     rows = _due(connection, query)
                     if not rows:
                         break
@@ -488,17 +486,17 @@ def due_ids(
     limit: int,
     edition_ids: Collection[int] | None,
     *,
-    suspects: bool,
+    lost: int,
 ) -> Select[Any]:
     """
-    The deliveries of one kind that are due, the longest waiting first; *suspects*, or the others.
+    The deliveries of one kind that are due and that *lost* holders died of, the longest waiting
+    first.
 
     One kind at a time and without a join, so that the index gives them in this very order: the
     claim costs the same with ten rows and with ten million. On PostgreSQL rows that another
     transaction is just claiming are passed over, not waited for; SQLite has one writer anyway.
     """
-    wanted = deliveries.c.lost >= SUSPECT if suspects else deliveries.c.lost < SUSPECT
-    query = select(deliveries.c.id).where(deliveries.c.kind == kind, wanted)
+    query = select(deliveries.c.id).where(deliveries.c.kind == kind, deliveries.c.lost == lost)
     query = query.where(deliveries.c.next_at <= now)
     if edition_ids is not None:
         query = query.where(deliveries.c.edition_id.in_(sorted(edition_ids)))

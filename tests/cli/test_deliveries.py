@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from digestbot.store import open_store
-from digestbot.store.outbox import MAX_LOST, SUSPECT
+from digestbot.store.outbox import MAX_LOST
 from tests.cli.conftest import Bot, configure, smtp_keys
 from tests.factories import NOW
 from tests.servers.arxiv import ArxivServer
@@ -137,7 +137,7 @@ def test_what_its_processes_died_of_waits_until_it_is_released(
     with open_store("sqlite:///digestbot.db") as store:
         at = NOW + timedelta(hours=1)
         for lost in range(MAX_LOST):
-            store.outbox.claim(at, lease_s=60, limit=2, suspects=lost == SUSPECT)
+            store.outbox.claim(at, lease_s=60, limit=2, lost=lost)
             at += timedelta(minutes=1)
             store.outbox.recover(at)
     assert set(states(bot).values()) == {"quarantined"}

@@ -65,6 +65,7 @@ class SmtpServer:
         clear_logins: Offer them without TLS too.
         faults: In the order in which they shall happen, each once.
         size_limit: Announced with SIZE.
+        pipelining: Offered; the server reads command by command either way.
         checked: What was taken must be sound mail (`tests.wire`); asked at the end.
     """
 
@@ -79,6 +80,7 @@ class SmtpServer:
         faults: Iterable[tuple[str, str]] = (),
         size_limit: int = 10_000_000,
         checked: bool = True,
+        pipelining: bool = False,
     ) -> None:
         self.messages: list[Taken] = []
         self.commands: list[str] = []
@@ -94,6 +96,7 @@ class SmtpServer:
         self._clear_logins = clear_logins
         self._size_limit = size_limit
         self._checked = checked
+        self.pipelining = pipelining
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -199,6 +202,18 @@ class SmtpServer:
 class _Mailbox:
     def __init__(self, server: SmtpServer) -> None:
         self._server = server
+
+    async def handle_EHLO(
+        self,
+        dialogue: "_Dialogue",
+        session: Session,
+        envelope: Envelope,
+        hostname: str,
+        responses: list[str],
+    ) -> list[str]:
+        session.host_name = hostname
+        offered = ["250-PIPELINING"] if self._server.pipelining else []
+        return [*responses[:1], *offered, *responses[1:]]
 
     async def auth_XOAUTH2(self, dialogue: "_Dialogue", args: list[str]) -> AuthResult:
         """As Google says: what is wrong comes as a challenge, whose answer must be empty."""

@@ -1,7 +1,7 @@
 """The outbox: claims, transitions, recovery."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +16,6 @@ from digestbot.store.outbox import (
     FROM,
     LEASED,
     MAX_LOST,
-    SUSPECT,
     WAITING,
     after_lost_lease,
 )
@@ -307,7 +306,7 @@ def test_who_lost_the_delivery_changes_nothing_of_the_next_one_s(store: Store) -
     (key,) = queue(store)
     (slow,) = claim(store, lease_s=60)
     store.outbox.recover(NOW + MINUTE)
-    claim(store, now=NOW + MINUTE)
+    claim(store, now=NOW + MINUTE, lost=1)
     before = got(store, key)
     with pytest.raises(LeaseLost):
         store.outbox.data_done(key, NOW + MINUTE, attempt=slow.attempts)
@@ -358,30 +357,23 @@ def test_what_becomes_of_a_lost_lease(
     assert after_lost_lease(before, lost, doubts) is after
 
 
-def test_what_two_holders_died_of_is_claimed_apart(store: Store) -> None:
+def test_what_holders_died_of_is_claimed_apart(store: Store) -> None:
     guilty, innocent = queue(store, *mails(2))
     now = NOW
-    for _ in range(SUSPECT):
-        claim(store, lease_s=60, now=now, limit=1)
+    for lost in range(2):
+        assert [d.id for d in claim(store, lease_s=60, now=now, limit=1, lost=lost)] == [guilty]
         now += MINUTE
         store.outbox.recover(now)
-        force_due(store, guilty, NOW)
     assert [d.id for d in claim(store, now=now)] == [innocent]
-    assert [d.id for d in claim(store, now=now, suspects=True)] == [guilty]
-
-
-def force_due(store: Store, delivery_id: int, at: datetime) -> None:
-    """Before all others."""
-    with store._database.write() as connection:
-        change = update(deliveries).where(deliveries.c.id == delivery_id)
-        connection.execute(change.values(next_at=at))
+    assert claim(store, now=now, lost=1) == ()
+    assert [d.id for d in claim(store, now=now, lost=2)] == [guilty]
 
 
 def test_who_gets_as_far_as_the_dot_is_no_suspect(store: Store) -> None:
     (key,) = queue(store, SLACK)
     now = NOW
-    for _ in range(2 * MAX_LOST):
-        claim(store, lease_s=60, now=now)
+    for n in range(2 * MAX_LOST):
+        claim(store, lease_s=60, now=now, lost=min(n, 1))
         store.outbox.data_done(key, now)
         store.outbox.acknowledge(key, "1.0", now + MINUTE)
         now += MINUTE
@@ -396,7 +388,7 @@ def test_a_clock_that_was_ahead_and_is_set_back_holds_nothing_up(store: Store, d
     claim(store, now=ahead, lease_s=60, limit=2)
     store.outbox.retry(waiting, "greylisted", "450", ahead + MINUTE)
     assert store.outbox.recover(NOW) == Recovered(retrying=1, unknown=0, quarantined=0)
-    assert len(claim(store, now=NOW)) == 3
+    assert [len(claim(store, now=NOW, lost=lost)) for lost in (0, 1)] == [2, 1]
     assert state(store, held) is S.SENDING
 
 
@@ -455,7 +447,7 @@ def test_a_delivery_that_kills_whoever_sends_it_is_quarantined(store: Store) -> 
     (key,) = queue(store)
     now = NOW
     for lost in range(MAX_LOST):
-        assert claim(store, lease_s=60, now=now, suspects=lost == SUSPECT)
+        assert claim(store, lease_s=60, now=now, lost=lost)
         now += MINUTE
         store.outbox.recover(now)
     assert state(store, key) is S.QUARANTINED

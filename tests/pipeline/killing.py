@@ -1,0 +1,130 @@
+"""
+Runs of the delivering stage that die where they are told to: ``python -m tests.pipeline.killing``.
+
+A process that has everything imported forks a child for each line that it reads, so that a run
+costs no start of Python. The child does what `deliver` does, and kills itself with SIGKILL when it
+comes to a named point for the *n*-th time. The points are the lines that the product logs on its
+way, and the beginnings, commits and ends of the store's transactions; the product knows of none.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from sqlalchemy import event
+
+from digestbot.config import Config, load_config
+from digestbot.pipeline import deliver
+from digestbot.pipeline.letters import Letters
+from digestbot.store import Store, open_store
+from digestbot.store.outbox import Outbox
+from tests.store.samples import NOW
+
+TRANSACTIONS = ("recover", "claim", "mark_data_done", "mark_sent")
+IN_TRANSACTION = ("called", "begun", "committing", "done")
+ON_THE_WIRE = (
+    "connected",
+    "answered MAIL",
+    "answered RCPT",
+    "answered DATA",
+    "text written",
+    "data done",
+    "dot written",
+    "answered DOT",
+    "goodbye",
+)
+OF_LETTERS = ("read_ahead", "letter")
+POINTS = (
+    *(f"{name} {when}" for name in TRANSACTIONS for when in IN_TRANSACTION),
+    *(f"{name} {when}" for name in OF_LETTERS for when in ("called", "done")),
+    *ON_THE_WIRE,
+)
+"""Where a run can be killed; the last one comes when all is sent."""
+
+
+class Killer(logging.Handler):
+    """Kills this process at the *nth* time that it comes to *point*."""
+
+    def __init__(self, point: str, nth: int) -> None:
+        super().__init__()
+        self._point = point
+        self._nth = nth
+        self._seen: Counter[str] = Counter()
+        self._transaction = ""
+
+    def at(self, point: str) -> None:
+        self._seen[point] += 1
+        if point == self._point and self._seen[point] >= self._nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.at(" ".join(filter(None, (record.msg, getattr(record, "phase", "")))))
+
+    def watch(self, store: Store) -> None:
+        """Come to the points of the store, too."""
+        for name in ("recover", "claim", "mark"):
+            self._wrap(Outbox, name)
+        for name in OF_LETTERS:
+            self._wrap(Letters, name)
+        engine = store._database._engine
+        event.listen(engine, "begin", lambda _: self.at(f"{self._transaction} begun"))
+        event.listen(engine, "commit", lambda _: self.at(f"{self._transaction} committing"))
+
+    def _wrap(self, room: type, name: str) -> None:
+        real: Callable[..., Any] = getattr(room, name)
+
+        def watched(this: Any, *args: Any, **options: Any) -> Any:
+            point = f"mark_{args[0][0].to}" if name == "mark" else name
+            before, self._transaction = self._transaction, point
+            self.at(f"{point} called")
+            result = real(this, *args, **options)
+            self.at(f"{point} done")
+            self._transaction = before
+            return result
+
+        setattr(room, name, watched)
+
+
+def run(url: str, config: Config, point: str, nth: int, minutes: int) -> None:
+    """One run of the stage, so many minutes after it was all queued."""
+    killer = Killer(point, nth)
+    log = logging.getLogger("digestbot")
+    log.setLevel(logging.DEBUG)
+    log.propagate = False
+    log.addHandler(killer)
+    now = NOW + timedelta(minutes=minutes)
+    with open_store(url) as store:
+        killer.watch(store)
+        asyncio.run(deliver(store, config, clock=lambda: now, random=Random(nth)))
+
+
+def main() -> None:
+    """For each line ``url config point nth minutes``, parted by tabs: how that run ended."""
+    read = cache(lambda path: load_config(Path(path), {}))
+    for line in sys.stdin:
+        url, config, point, nth, minutes = line.rstrip("\n").split("\t")
+        read(config)  # here and not in each child
+        child = os.fork()
+        if not child:
+            try:
+                run(url, read(config), point, int(nth), int(minutes))
+            except BaseException as error:
+                sys.stderr.write(f"{type(error).__name__}: {error}\n")
+                os._exit(1)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""
+The kill loop: 500 deliveries, the process killed at every named point and anywhere else, restarted
+until all is sent. Nothing is lost, and each kill repeats one message of a connection at most.
+"""
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email import message_from_bytes
+from pathlib import Path
+from random import Random
+
+import pytest
+from sqlalchemy import func, select
+
+from digestbot.model import DeliveryState as S
+from digestbot.store import Store, open_store
+from digestbot.store.outbox import LEASED, WAITING
+from digestbot.store.tables import deliveries, delivery_attempts
+from tests.pipeline.killing import ON_THE_WIRE, POINTS
+from tests.servers.letters import frozen_mail
+from tests.servers.smtp import SmtpServer
+from tests.store.samples import NOW, edition, mail, register
+
+ROOT = Path(__file__).parents[2]
+DELIVERIES = 500
+CONNECTIONS = 3
+KILLS = 60
+"""On each of the two databases, as many as fit into the suite; `make soak` does 2,000 in all."""
+SOAK_KILLS = 1000
+MINUTES = 3
+"""Between two runs: more than a lease."""
+ANYWHERE = (*POINTS[:-1], *("answered DOT", "dot written", "data done") * 3)
+"""Points to die at by lot, where it hurts more often than elsewhere; not the very end."""
+CONFIG = """\
+sources:
+  arxiv: {{kind: arxiv, categories: [cs.DC]}}
+smtp:
+  host: 127.0.0.1
+  port: {port}
+  security: none
+  sender: "Digests <digests@example.org>"
+  max_connections: {connections}
+  domain_connections: {connections}
+digests:
+  systems:
+    schedule: daily 09:00
+    sources: [arxiv]
+    filter: {{any: [serverless]}}
+    deliver: [{{email: [reader@example.org]}}]
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs:
+    """The process that forks runs of the stage."""
+
+    process: subprocess.Popen[str]
+    url: str
+    config: Path
+
+    def run(self, point: str, nth: int, number: int) -> int:
+        """The exit code of run *number*, which dies when it comes to *point* for the nth time."""
+        assert self.process.stdin
+        assert self.process.stdout
+        words = (self.url, str(self.config), point, str(nth), str(number * MINUTES))
+        self.process.stdin.write("\t".join(words) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+
+@contextmanager
+def runs(url: str, config: Path) -> Iterator[Runs]:
+    command = [sys.executable, "-m", "tests.pipeline.killing"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe) as process:
+        yield Runs(process=process, url=url, config=config)
+
+
+def fill(store: Store, number: int) -> None:
+    """One more edition for so many readers."""
+    made = edition(number=number, slot=str(number))
+    readers = [(mail(f"reader{n}@example.org"), None) for n in range(DELIVERIES)]
+    bodies = frozen_mail(subject="One paper", text="Serverless\n", html="<p>Serverless</p>\n")
+    key = store.editions.record(
+        made.digest, made, (), bodies, readers, None, NOW, message_domain="example.org"
+    )
+    assert key is not None
+
+
+def violations(store: Store) -> list[str]:
+    """What must hold of an outbox at any moment, whoever died in the middle, and does not."""
+    here = deliveries.c
+    wrong = {
+        "sent without a receipt": (here.state == S.SENT) & here.receipt.is_(None),
+        "sent without a moment": (here.state == S.SENT) & here.sent_at.is_(None),
+        "sent and still due or held": (here.state == S.SENT)
+        & (here.next_at.is_not(None) | here.lease_until.is_not(None)),
+        "held by nobody": here.state.in_(LEASED) & here.lease_until.is_(None),
+        "waits for ever": here.state.in_(WAITING) & here.next_at.is_(None),
+        "more doubts than attempts": here.doubts > here.attempts,
+        "repeated more than once by itself": here.doubts > 2,
+    }
+    with store._database.read() as connection:
+        count = select(func.count()).select_from(deliveries)
+        found = [
+            f"{number} {what}"
+            for what, condition in wrong.items()
+            if (number := connection.execute(count.where(condition)).scalar_one())
+        ]
+        ended = select(func.count()).where(delivery_attempts.c.outcome == S.SENDING)
+        if connection.execute(ended).scalar_one():
+            found.append("an attempt that has ended and is under way")
+    return found
+
+
+def drained(store: Store) -> bool:
+    counts = store.outbox.counts()
+    return sum(counts.values()) == counts[S.SENT]
+
+
+def help_a_little(store: Store) -> int:
+    """What a person does: look at what is unknown or quarantined, and let it go again."""
+    stuck = store.outbox.list(states={S.UNKNOWN, S.QUARANTINED}, limit=DELIVERIES)
+    return store.outbox.requeue([d.id for d in stuck], NOW)
+
+
+@pytest.mark.parametrize("kills", [KILLS, pytest.param(SOAK_KILLS, marks=pytest.mark.soak)])
+def test_a_run_that_is_killed_anywhere_loses_nothing_and_repeats_little(
+    store_url: str, tmp_path: Path, kills: int, record_property: Callable[[str, object], None]
+) -> None:
+    dice = Random(kills)
+    planned = [(point, 1 + (point in ON_THE_WIRE[1:])) for point in POINTS[:-1]]
+    planned += [(dice.choice(ANYWHERE), dice.randrange(1, 5)) for _ in range(kills - len(POINTS))]
+    planned += [(POINTS[-1], 1)]
+    config = tmp_path / "config.yaml"
+    with (
+        SmtpServer(pipelining=True) as smtp,
+        open_store(store_url) as store,
+        runs(store_url, config) as stage,
+    ):
+        config.write_text(CONFIG.format(port=smtp.port, connections=CONNECTIONS))
+        register(store)
+        died, editions, number = Counter[str](), 0, 0
+        while died.total() < kills:
+            if drained(store):
+                editions += 1
+                fill(store, editions)
+            help_a_little(store)
+            point, nth = planned.pop(0) if planned else (dice.choice(ANYWHERE), 1)
+            code = stage.run(point, nth, number := number + 1)
+            assert code in {0, -9}, point
+            died[point] += code == -9
+            assert violations(store) == []
+        for later in range(1, 50):
+            help_a_little(store)
+            assert stage.run("", 0, number + later) == 0
+            assert violations(store) == []
+            if drained(store):
+                break
+        assert drained(store)
+        assert [point for point in POINTS if not died[point]] == []
+        expected = {d.message_id for d in store.outbox.list(limit=editions * DELIVERIES)}
+        assert len(expected) == editions * DELIVERIES
+    bytes_of: dict[str, bytes] = {}
+    copies: Counter[str] = Counter()
+    for taken in smtp.messages:
+        message_id = str(message_from_bytes(taken.content)["Message-ID"])
+        copies[message_id] += 1
+        assert bytes_of.setdefault(message_id, taken.content) == taken.content
+    assert set(copies) == expected
+    repeats = copies.total() - len(copies)
+    record_property("repeats", repeats)
+    assert repeats <= died.total() * CONNECTIONS
