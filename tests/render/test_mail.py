@@ -1,8 +1,12 @@
 """The mail's three forms: what they show, that they are sound, and that they never get too long."""
 
+import random
 import re
 import unicodedata
 from dataclasses import replace
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default
 from pathlib import Path
 from quopri import encodestring
 
@@ -12,9 +16,20 @@ from hypothesis import strategies as st
 
 from digestbot.errors import RenderError
 from digestbot.model import AnnounceType, Author, Edition, Form, Match, Theme
-from digestbot.render import RenderContext, bodies, load_templates, render
+from digestbot.render import (
+    RenderContext,
+    bodies,
+    decoded,
+    filled,
+    freeze,
+    letterhead,
+    load_templates,
+    render,
+    seal,
+)
 from digestbot.render.kept import Kept
-from digestbot.render.mail import BODY_MAX
+from digestbot.render.mail import BODY_MAX, TOKEN
+from digestbot.render.pieces import encoded, size
 from digestbot.render.templates import COLUMNS, fill
 from tests.factories import (
     make_coverage,
@@ -23,8 +38,16 @@ from tests.factories import (
     make_match,
     make_paper,
 )
-from tests.render.editions import EDITIONS, HOSTILE, edition_of, full_edition, hostile_edition
+from tests.render.editions import (
+    EDITIONS,
+    HOSTILE,
+    drawn_edition,
+    edition_of,
+    full_edition,
+    hostile_edition,
+)
 from tests.render.pages import check_page, read
+from tests.wire import check_message
 
 
 def test_html_shows_every_fact(context: RenderContext) -> None:
@@ -265,6 +288,40 @@ def test_what_a_template_makes_of_a_title_is_made_of_each(
         first = render(make_edition(title=title), Form.TEXT, context).split("\n")[0]
         named = title.upper() if "upper" in shown else title
         assert first == f"{named}{'!' if title == 'one' else ''}{title.upper()} OF ALL"
+
+
+@pytest.mark.parametrize("copies", [1, 100])
+@pytest.mark.parametrize("seed", range(8))
+def test_any_edition_gives_a_sound_message_within_its_budgets(
+    seed: int, copies: int, context: RenderContext
+) -> None:
+    edition = drawn_edition(random.Random(seed))
+    edition = replace(edition, papers=edition.papers * copies)
+    mail = bodies(edition, replace(context, unsubscribe="https://example.org/u/{token}"))
+    token = "t" * 200
+    assert size(mail.text) <= BODY_MAX
+    assert size(mail.html) <= BODY_MAX
+    blank = letterhead(sender="d@example.org", list_unsubscribe=("mailto:u+{token}@example.org",))
+    message = seal(
+        freeze(blank, subject=mail.subject, list_id="<l.example.org>"),
+        recipient="r@example.org",
+        message_id="<1@example.org>",
+        date=edition.created_at,
+        text=mail.text,
+        html=mail.html,
+        token=token,
+    )
+    assert check_message(message) == []
+    assert b"\r\n." not in message
+    read = BytesParser(EmailMessage, policy=default).parsebytes(message)
+    assert isinstance(read, EmailMessage)
+    filled_in = {TOKEN: (encoded(token),)}
+    for subtype, pieces in (("plain", mail.text), ("html", mail.html)):
+        part = read.get_body((subtype,))
+        assert part is not None
+        assert len(str(part.get_payload())) <= BODY_MAX
+        assert part.get_content().replace("\r\n", "\n") == decoded(filled(pieces, filled_in))
+        assert f"https://example.org/u/{token}" in part.get_content()
 
 
 LONG = (
