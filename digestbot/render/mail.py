@@ -214,11 +214,14 @@ def _issue(edition: Edition, context: RenderContext, desk: "_Desk") -> _Issue:
 
 def _shared(edition: Edition, context: RenderContext, fresh: int) -> _Shared:
     """What `show` says of the edition, but for its papers and own facts."""
-    is_arxiv = any(entry.paper.id.startswith("arxiv:") for entry in edition.papers)
+    papers = edition.papers
+    # The first one nearly always tells, without asking all.
+    is_arxiv = bool(papers) and papers[0].paper.id.startswith("arxiv:")
+    is_arxiv = is_arxiv or any(entry.paper.id.startswith("arxiv:") for entry in papers)
     key = (
         "shared",
         *(edition.number, edition.created_at, edition.coverage, edition.considered),
-        *(edition.omitted, len(edition.papers), fresh, is_arxiv),
+        *(edition.omitted, len(papers), fresh, is_arxiv),
         *(context.timezone.key, context.language, context.next_edition_at, context.unsubscribe),
         *(context.public_url, context.edition_url, context.attach, context.theme.value),
     )

@@ -131,12 +131,11 @@ def seal(
         InvalidAddress: *recipient* is not exactly one address.
         InvalidValue: A value that would break out of its header, or a time without zone.
     """
-    own = {
-        "date": _date(date),
-        "to": check_address(recipient),
-        "message_id": _matching(_MESSAGE_ID, "Message-ID", message_id),
+    fields = {
+        b"\x00date": _date(date).encode("ascii"),
+        b"\x00to": check_address(recipient).encode("ascii"),
+        b"\x00message_id": _matching(_MESSAGE_ID, "Message-ID", message_id).encode("ascii"),
     }
-    fields = {b"\x00" + name.encode("ascii"): own[name].encode("ascii") for name in own}
     if token:
         fields[_TOKEN_FIELD] = _matching(_TOKEN, "token", token).encode("ascii")
         fields[_LINE_FIELD] = encoded(token)

@@ -86,6 +86,21 @@ def test_a_papers_template_knows_nothing_of_the_edition(
 
 
 @pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("{{ number }} {{ paper.title_text }}\n", "  2. B"),
+        ("{{ paper.title_text }} ({{ number }})\n", "B (  2.)"),
+    ],
+)
+def test_the_number_of_a_paper_comes_to_stand_where_the_owner_wants_it(
+    source: str, line: str, tmp_path: Path, context: RenderContext
+) -> None:
+    ours = owned(tmp_path, context, "mail/paper.txt.j2", source)
+    edition = make_edition([make_paper(title=title) for title in "AB"])
+    assert line in render(edition, Form.TEXT, ours).split("\n")
+
+
+@pytest.mark.parametrize(
     ("source", "reads"),
     [
         ("{{ edition.title }}{% if edition.why %}x{% endif %}", ("title", "why")),
