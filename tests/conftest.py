@@ -6,6 +6,7 @@ the first test asks for it, and each test has a schema of its own.
 """
 
 import itertools
+import logging
 import os
 import shutil
 import tempfile
@@ -77,6 +78,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if gone:
         config.hook.pytest_deselected(items=gone)
         items[:] = [item for item in items if item not in gone]
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """A command that ran in this process sends its logs to a stream that ends with its test."""
+    loggers = [logging.getLogger(name) for name in (None, "digestbot")]
+    before = [(list(logger.handlers), logger.level) for logger in loggers]
+    yield
+    for logger, (handlers, level) in zip(loggers, before, strict=True):
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """A bot in its own folder: write a config, call commands, see what they print."""
 
 import io
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -92,13 +91,9 @@ class Bot(Protocol):
 
 
 @pytest.fixture
-def bot(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Bot]:
+def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bot:
     """The program, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
 
     def call(*args: str, at: datetime = NOW, stdin: str = "") -> Called:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8"))
@@ -108,9 +103,7 @@ def bot(
         assert not shows_a_secret(captured.out + captured.err), args
         return Called(code=code, out=captured.out, err=captured.err)
 
-    yield call
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    return call
 
 
 @pytest.fixture
