@@ -215,11 +215,11 @@ def _begin_sqlite(connection: Connection) -> None:
     driver.execute("PRAGMA busy_timeout = 0")
     try:
         _take_write_lock(driver)
+        # Once more in the words of SQLAlchemy, which names the database in the error.
+        if not driver.in_transaction:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
     finally:
         driver.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
-    # Once more in the words of SQLAlchemy if it fails, which names the database in the error.
-    if not driver.in_transaction:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _take_write_lock(driver: Any) -> None:
