@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from digestbot.filters.arrays import Array
     from digestbot.filters.index import Batch
 
+MANY = 50
+"""
+Conditions from which on it is asked first which of them hit what matches; others add nothing alone.
+
+A filter of 1,900 terms over 1,000 papers takes 1.5 s so, and 8 without.
+"""
+
 Bits = int
 """A set of papers: bit i is the i-th announcement."""
 
@@ -145,16 +152,21 @@ def judge(filter_: Filter, batch: "Batch") -> Judgement:
     By the engine: a month of arXiv takes it some tenths of a second, and the evaluator a minute.
     """
     every = tuple(dict.fromkeys(atom for atom, _ in atoms(filter_.root)))
-    matched, *bits = _asked([filter_, *(Filter(root=atom) for atom in every)], batch)
-    found = dict(zip(every, bits, strict=True))
+    conditions = [filter_, *(Filter(root=atom) for atom in every)]
     wanted = dict.fromkeys(filter_.atoms(), 0)
-    # The others change nothing about what matches; of a thousand terms that is most.
-    likely = [atom for atom in wanted if found[atom] & matched]
-    without = _asked(
-        [replace(filter_, root=_without(filter_.root, atom)) for atom in likely], batch
+    likely = list(wanted)
+    if len(wanted) > MANY:
+        matched, *bits = _asked(conditions, batch)
+        hit = {atom for atom, its in zip(every, bits, strict=True) if its & matched}
+        likely = [atom for atom in wanted if atom in hit]
+    rests = [replace(filter_, root=_without(filter_.root, atom)) for atom in likely]
+    matched, *bits = _asked([*conditions, *rests], batch)
+    found, without = bits[: len(every)], bits[len(every) :]
+    return Judgement(
+        matched=matched,
+        found=dict(zip(every, found, strict=True)),
+        alone=wanted | {a: matched & ~rest for a, rest in zip(likely, without, strict=True)},
     )
-    alone = {atom: matched & ~rest for atom, rest in zip(likely, without, strict=True)}
-    return Judgement(matched=matched, found=found, alone=wanted | alone)
 
 
 def _asked(filters: Sequence[Filter], batch: "Batch") -> list[Bits]:

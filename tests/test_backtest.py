@@ -34,10 +34,14 @@ TREES = st.recursive(
 )
 
 
-@given(tree=TREES, min_score=st.none() | st.floats(0, 6))
-def test_the_judgement_is_that_of_the_evaluator(tree: object, min_score: float | None) -> None:
+@given(tree=TREES, min_score=st.none() | st.floats(0, 6), many=st.sampled_from((0, 50)))
+def test_the_judgement_is_that_of_the_evaluator(
+    tree: object, min_score: float | None, many: int
+) -> None:
     filter_ = parse_filter({"all": [tree], "min_score": min_score})
-    judged = judge(filter_, Batch.of(PAPERS))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("digestbot.backtest.MANY", many)
+        judged = judge(filter_, Batch.of(PAPERS))
     matched = matching(filter_)
     assert set(places(judged.matched)) == matched
     for atom, bits in judged.found.items():
