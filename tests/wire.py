@@ -1,15 +1,19 @@
 """
-What every mail must be on the wire, whoever made it: RFC 5322, 2045 to 2047, 2369, 8058.
+What every mail must be on the wire, whoever made it: RFC 5322, 2045 to 2047, 2369, 6376, 8058.
 
 The SMTP servers of the tests ask `assert_sound` about all that they have taken, so that every test
 that sends a mail checks it.
 """
 
 import re
-from email.message import EmailMessage
+from collections.abc import Mapping
+from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from email.policy import default
 from email.utils import getaddresses
+from types import MappingProxyType
+
+import dkim
 
 LINE_MAX = 998
 """Octets without CRLF (RFC 5322 2.1.1)."""
@@ -21,22 +25,30 @@ AT_MOST_ONCE = (
     *("Sender", "Reply-To", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post"),
     *("Auto-Submitted", "Precedence", "Content-Transfer-Encoding", "DKIM-Signature"),
 )
+OF_A_PART = ("Content-Type", "Content-Transfer-Encoding", "Content-Disposition", "Content-ID")
+Dns = Mapping[str, str]
+"""TXT records by name, such as ``digests._domainkey.example.org``."""
+NO_DNS: Dns = MappingProxyType({})
 _URIS = re.compile(rb"<(?:https?|mailto):[!-;=?-~]+>(?:,(?:\r\n)? <(?:https?|mailto):[!-;=?-~]+>)*")
 _MESSAGE_ID = re.compile(rb"<[^\s<>@]+@[A-Za-z0-9.-]+>")
 
 
-def assert_sound(message: bytes) -> None:
+def assert_sound(message: bytes, dns: Dns = NO_DNS) -> None:
     """
     Raises:
         AssertionError: With all that is wrong, and the head of the message.
     """
-    wrong = check_message(message)
+    wrong = check_message(message, dns)
     assert not wrong, f"{wrong}\n{message[:2000].decode('utf-8', 'replace')}"
 
 
-def check_message(message: bytes) -> list[str]:
-    """What is wrong with *message*, as it came after undoing the dots of SMTP; empty if nothing."""
-    return [*_octets(message), *_headers(message), *_parts(message)]
+def check_message(message: bytes, dns: Dns = NO_DNS) -> list[str]:
+    """
+    What is wrong with *message*, as it came after undoing the dots of SMTP; empty if nothing.
+
+    If there is any *dns*, the message must be signed; a signature must have its key there.
+    """
+    return [*_octets(message), *_headers(message), *_parts(message), *_signature(message, dns)]
 
 
 def _octets(message: bytes) -> list[str]:
@@ -55,8 +67,8 @@ def _octets(message: bytes) -> list[str]:
 
 def _headers(message: bytes) -> list[str]:
     parsed = _parsed(message)
-    wrong = [f"{n} of {name}" for name in ONCE if (n := len(parsed.get_all(name, []))) != 1]
-    wrong += [f"{n} of {name}" for name in AT_MOST_ONCE if (n := len(parsed.get_all(name, []))) > 1]
+    wrong = [f"{n} of {name}" for name in ONCE if (n := _count(parsed, name)) != 1]
+    wrong += [f"{n} of {name}" for name in AT_MOST_ONCE if (n := _count(parsed, name)) > 1]
     for name, value in parsed.items():
         wrong += [f"{name}: {type(defect).__name__}" for defect in value.defects]
     if len(getaddresses([str(parsed["To"])])) != 1:
@@ -86,12 +98,16 @@ def _list_headers(message: bytes) -> list[str]:
 def _parts(message: bytes) -> list[str]:
     wrong = []
     for part in _parsed(message).walk():
+        is_leaf = part.get_content_maintype() != "multipart"
+        content = part.get_content() if is_leaf else None  # which finds more defects
         wrong += [f"{part.get_content_type()}: {type(each).__name__}" for each in part.defects]
-        if part.get_content_maintype() == "multipart":
+        wrong += [f"{n} of {name} in a part" for name in OF_A_PART if (n := _count(part, name)) > 1]
+        for name, value in part.items():
+            wrong += [f"{name} of a part: {type(each).__name__}" for each in value.defects]
+        if content is None:
             continue
         if str(part["Content-Transfer-Encoding"] or "7bit").lower() in {"8bit", "binary"}:
             wrong.append(f"{part.get_content_type()} is not 7-bit")
-        content = part.get_content()
         if part.get_content_type() == "text/html":
             size = len(str(part.get_payload()).replace("\r\n", "\n").replace("\n", "\r\n"))
             if size > HTML_MAX:
@@ -99,6 +115,19 @@ def _parts(message: bytes) -> list[str]:
         if not content.strip():
             wrong.append(f"{part.get_content_type()} is empty")
     return wrong
+
+
+def _signature(message: bytes, dns: Dns) -> list[str]:
+    if _raw(message, "DKIM-Signature") is None:
+        return ["no DKIM-Signature"] if dns else []
+    verifies = dkim.verify(
+        message, dnsfunc=lambda name, **_: dns.get(name.decode().rstrip("."), "").encode()
+    )
+    return [] if verifies else ["DKIM does not verify"]
+
+
+def _count(part: Message, name: str) -> int:
+    return len(part.get_all(name, []))
 
 
 def _raw(message: bytes, name: str) -> bytes | None:

@@ -3,7 +3,6 @@
 import re
 import sys
 from base64 import b64encode
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import dkim
@@ -18,10 +17,9 @@ from digestbot.deliver.dkim import OVERSIGNED, SIGNED, DkimSettings, open_signer
 from digestbot.errors import Misconfigured, MissingExtra
 from digestbot.render import compose
 from digestbot.secret import Secret
-from tests.wire import check_message
+from tests.wire import Dns, check_message
 
 Key = rsa.RSAPrivateKey | Ed25519PrivateKey | ec.EllipticCurvePrivateKey
-Dns = Callable[..., bytes]
 KEYS: dict[str, rsa.RSAPrivateKey | Ed25519PrivateKey] = {
     "rsa-sha256": rsa.generate_private_key(public_exponent=65537, key_size=2048),
     "ed25519-sha256": Ed25519PrivateKey.generate(),
@@ -33,8 +31,8 @@ def pem(key: Key) -> str:
     return key.private_bytes(ser.Encoding.PEM, form, clear).decode()
 
 
-def dns(key: rsa.RSAPrivateKey | Ed25519PrivateKey) -> Dns:
-    """The TXT record of the public key, at its name and nowhere else."""
+def records(key: rsa.RSAPrivateKey | Ed25519PrivateKey) -> Dns:
+    """The TXT record of the public key, at its name."""
     if isinstance(key, Ed25519PrivateKey):
         kind = "ed25519"
         public = key.public_key().public_bytes(ser.Encoding.Raw, ser.PublicFormat.Raw)
@@ -42,8 +40,8 @@ def dns(key: rsa.RSAPrivateKey | Ed25519PrivateKey) -> Dns:
         kind = "rsa"
         form = ser.PublicFormat.SubjectPublicKeyInfo
         public = key.public_key().public_bytes(ser.Encoding.DER, form)
-    record = f"v=DKIM1; k={kind}; p={b64encode(public).decode()}".encode()
-    return lambda name, **_: record if name == b"digests._domainkey.example.org." else b""
+    record = f"v=DKIM1; k={kind}; p={b64encode(public).decode()}"
+    return {"digests._domainkey.example.org": record}
 
 
 def settings(key: str, **more: str) -> DkimSettings:
@@ -71,7 +69,9 @@ def signed(algorithm: str, message: bytes) -> bytes:
 
 
 def verifies(algorithm: str, message: bytes) -> bool:
-    return bool(dkim.verify(message, dnsfunc=dns(KEYS[algorithm])))
+    (record,) = records(KEYS[algorithm]).values()
+    where = b"digests._domainkey.example.org."
+    return bool(dkim.verify(message, dnsfunc=lambda n, **_: record.encode() if n == where else b""))
 
 
 @pytest.fixture(params=sorted(KEYS))
@@ -83,7 +83,7 @@ def test_another_verifier_agrees(algorithm: str) -> None:
     message = signed(algorithm, eml())
     assert f"a={algorithm};".encode() in message
     assert verifies(algorithm, message)
-    assert check_message(message) == []
+    assert check_message(message, records(KEYS[algorithm])) == []
     assert message.endswith(eml())
 
 

@@ -1,8 +1,13 @@
 """Letters for tests of destinations, and the checkpoint that writes down what it is told."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from cryptography.hazmat.primitives import serialization as ser
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from digestbot.deliver.dkim import DkimSettings
 from digestbot.model import (
     Body,
     Delivery,
@@ -14,6 +19,8 @@ from digestbot.model import (
 )
 from digestbot.render import freeze, letterhead
 from digestbot.render.pieces import pieces_of
+from digestbot.secret import Secret
+from tests.wire import Dns
 
 
 class Notes:
@@ -41,6 +48,17 @@ class Slept:
 
     async def __call__(self, seconds: float) -> None:
         self.seconds.append(seconds)
+
+
+def make_dkim() -> tuple[DkimSettings, Dns]:
+    """Settings with a new key for example.org, and the DNS that has its public half."""
+    private = Ed25519PrivateKey.generate()
+    form, clear = ser.PrivateFormat.PKCS8, ser.NoEncryption()
+    pem = private.private_bytes(ser.Encoding.PEM, form, clear).decode()
+    public = private.public_key().public_bytes(ser.Encoding.Raw, ser.PublicFormat.Raw)
+    record = f"v=DKIM1; k=ed25519; p={b64encode(public).decode()}"
+    settings = DkimSettings(domain="example.org", selector="digests", key=Secret(pem))
+    return settings, {"digests._domainkey.example.org": record}
 
 
 def frozen_mail(*, subject: str, text: str, html: str) -> dict[Form, Body]:

@@ -19,7 +19,7 @@ from typing import Any, AnyStr, Self
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from tests.wire import assert_sound
+from tests.wire import NO_DNS, Dns, assert_sound
 
 CUT = "<cut>"
 TAKE_AND_CUT = "<take and cut>"
@@ -67,6 +67,7 @@ class SmtpServer:
         size_limit: Announced with SIZE.
         pipelining: Offered; the server reads command by command either way.
         checked: What was taken must be sound mail (`tests.wire`); asked at the end.
+        dns: With the key by which each message must be signed, if any.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class SmtpServer:
         size_limit: int = 10_000_000,
         checked: bool = True,
         pipelining: bool = False,
+        dns: Dns = NO_DNS,
     ) -> None:
         self.messages: list[Taken] = []
         self.commands: list[str] = []
@@ -97,6 +99,7 @@ class SmtpServer:
         self._size_limit = size_limit
         self._checked = checked
         self.pipelining = pipelining
+        self._dns = dns
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -136,7 +139,7 @@ class SmtpServer:
         self._thread.join(10)
         assert not self._thread.is_alive()
         for taken in self.messages if self._checked and kind is None else ():
-            assert_sound(taken.content)
+            assert_sound(taken.content, self._dns)
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
