@@ -50,6 +50,7 @@ class Editions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._fragments = renditions.Fragments()
 
     def record(
         self,
@@ -183,7 +184,7 @@ class Editions:
     ) -> dict[tuple[int, Form], Body]:
         """Those forms of those editions as they were made, read together."""
         with self._database.read() as connection:
-            return renditions.read(connection, edition_ids, forms)
+            return renditions.read(connection, edition_ids, forms, self._fragments)
 
     def _advance_for(
         self,

@@ -3,10 +3,11 @@
 from random import Random
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from digestbot.model import Body, Form
 from digestbot.store import Store
+from digestbot.store import renditions as module
 from digestbot.store.renditions import INLINE_MAX
 from digestbot.store.tables import fragments, renditions
 from tests.factories import NOW
@@ -60,3 +61,23 @@ def test_a_piece_of_many_editions_is_stored_once(store: Store) -> None:
         query = select(func.max(func.length(renditions.c.pieces)))
         longest: int = connection.execute(query).scalar_one()
     assert longest < 400, "a personal edition costs its keys, not its papers"
+
+
+def test_what_was_read_lately_is_not_read_again(store: Store) -> None:
+    first = kept(store, "one", {Form.HTML: PAPERS[:5]})
+    second = kept(store, "other", {Form.HTML: PAPERS[2:5]})
+    assert store.editions.rendition(first, Form.HTML) == PAPERS[:5]
+    with store._database.write() as connection:
+        connection.execute(delete(fragments))
+    assert store.editions.rendition(second, Form.HTML) == PAPERS[2:5]
+
+
+def test_what_is_kept_in_memory_has_a_bound(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEPT_MAX", 10_000)
+    key = kept(store, "one", {Form.HTML: PAPERS})
+    for _ in range(3):
+        assert store.editions.rendition(key, Form.HTML) == PAPERS
+        assert len(store.editions._fragments._kept) <= len(PAPERS)
+    other = kept(store, "other", {Form.HTML: (b"y" * 300,)})
+    assert store.editions.rendition(other, Form.HTML) == (b"y" * 300,)
+    assert len(store.editions._fragments._kept) == 1
