@@ -140,6 +140,11 @@ def _cap(config: Config, now: datetime) -> Cap | None:
     return Cap(per_day=config.brakes.per_day, day=day.name, next_at=day.next_at)
 
 
+def _cap_day(config: Config) -> Callable[[datetime], str] | None:
+    """The day for which a claim counts."""
+    return (lambda at: day_of(at, config.timezone).name) if config.brakes.per_day else None
+
+
 class _Run:
     """One call of `deliver`: its senders, its counts, the kinds that it has given up."""
 
@@ -334,8 +339,9 @@ class _Run:
             await sender.close()
         await self._commits.close()
         if self._held:
+            give_back = partial(self._store.outbox.give_back, self._held, self._clock())
             try:
-                await asyncio.to_thread(self._store.outbox.give_back, self._held, self._clock())
+                await asyncio.to_thread(give_back, cap_day=_cap_day(self._config))
             except StoreError as error:
                 log.warning("claims could not be given back, they end by themselves: %s", error)
 

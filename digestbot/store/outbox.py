@@ -18,8 +18,8 @@ where sending on would do harm, by `LeaseLost`. Those of a holder are `Mark` val
 `Outbox.mark` commits any number in one transaction.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -148,13 +148,20 @@ class Outbox:
                     claimed += _hold(connection, good, now, now + timedelta(seconds=lease_s))
         return claimed
 
-    def give_back(self, held: Mapping[int, int], now: datetime) -> int:
+    def give_back(
+        self,
+        held: Mapping[int, int],
+        now: datetime,
+        *,
+        cap_day: Callable[[datetime], str] | None = None,
+    ) -> int:
         """
         Give claims back, nothing tried: due at *now*, the attempt not counted; gives how many.
 
         Args:
             held: Delivery → the attempt under which it was claimed.
             now: When they are due.
+            cap_day: The day of a claim, if it was made under a cap: their places of it are free.
         """
         with self._database.write() as connection:
             rows = [row for row in _held(connection, held) if row.state is _S.SENDING]
@@ -169,6 +176,8 @@ class Outbox:
                 for row in rows
             ]
             _update(connection, values)
+            if cap_day is not None:
+                _free_places(connection, [row for row in rows if row.attempts == 1], cap_day)
         return len(rows)
 
     def renew(self, held: Mapping[int, int], lease_until: datetime) -> int:
@@ -297,7 +306,7 @@ class Outbox:
         """
         Those of *rows* that their destination may have today; the others wait for the next day.
 
-        A delivery counts on the day of its first attempt. Each count is one statement that leaves
+        A delivery counts on the day of its first attempt. The first statement of each count leaves
         the row locked, so that two claims at once do not both take the last place.
         """
         first: defaultdict[str, list[Row[Any]]] = defaultdict(list)
@@ -314,12 +323,14 @@ class Outbox:
                 index_elements=["kind", "address"], set_={"day": cap.day, "deliveries": again}
             )
             total = connection.execute(upsert.returning(days.c.deliveries)).scalar_one()
-            beyond += waiting[max(0, cap.per_day - (total - added)) :]
+            late = waiting[max(0, cap.per_day - (total - added)) :]
+            _change_count(connection, **counts, by=-len(late))
+            beyond += late
         words = f"the destination had its {cap.per_day} of {cap.day}: waits for the next day"
         waits = {"next_at": cap.next_at, "last_error": words}
         _update(connection, ({"key": row.id, **waits} for row in beyond))
-        late = {row.id for row in beyond}
-        return [row for row in rows if row.id not in late]
+        ids = {row.id for row in beyond}
+        return [row for row in rows if row.id not in ids]
 
     def recover(self, now: datetime) -> Recovered:
         """
@@ -556,6 +567,31 @@ def _suppression_reasons(connection: Connection, addresses: Sequence[str]) -> di
     query = select(suppressions.c.address, suppressions.c.reason)
     rows = connection.execute(query.where(suppressions.c.address.in_(wanted)))
     return {row.address: row.reason for row in rows}
+
+
+def _free_places(
+    connection: Connection, rows: Sequence[Row[Any]], cap_day: Callable[[datetime], str]
+) -> None:
+    """The claims *rows* count no more on the days on which they were made."""
+    begun = {row.id: row.begun_at for row in rows}
+    places: Counter[tuple[DestinationKind, str, str]] = Counter()
+    for some in chunks(sorted(begun)):
+        query = select(deliveries.c.id, deliveries.c.kind, deliveries.c.address)
+        for row in connection.execute(query.where(deliveries.c.id.in_(some))):
+            places[row.kind, row.address.lower(), cap_day(begun[row.id])] += 1
+    # In the order in which a claim of one kind locks them.
+    for (kind, address, day), number in sorted(places.items()):
+        _change_count(connection, kind, address, day, by=-number)
+
+
+def _change_count(
+    connection: Connection, kind: DestinationKind, address: str, day: str, *, by: int
+) -> None:
+    """One destination has had so many more or fewer on *day*, if that is still its last one."""
+    if by:
+        counted = (days.c.kind == kind, days.c.address == address, days.c.day == day)
+        change = update(days).where(*counted).values(deliveries=days.c.deliveries + by)
+        connection.execute(change)
 
 
 def _cancel(connection: Connection, delivery_id: int, reason: str) -> None:

@@ -1,13 +1,15 @@
 """Faults of the house while mails go out: two runs on one store."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from digestbot.config import Config, load_config
+from digestbot.model import DeliveryState
 from digestbot.pipeline import deliver
 from digestbot.store import Store, open_store
 from tests.pipeline.test_killing import CONFIG
@@ -63,3 +65,18 @@ def test_two_runs_on_one_store_send_each_mail_once(
 
     assert asyncio.run(both()) == READERS
     assert len({m.recipients for m in smtp.messages}) == len(smtp.messages) == READERS
+
+
+def test_a_run_that_is_stopped_takes_nobodys_place_of_the_day(
+    filled: Store, config: Config, smtp: SmtpServer
+) -> None:
+    once_a_day = replace(config, brakes=replace(config.brakes, per_day=1))
+    stops = iter([False])  # not before the claim, but before anything of it is begun
+
+    async def run(stop: Callable[[], bool]) -> int:
+        done = await deliver(filled, once_a_day, clock=lambda: NOW, random=Random(1), stop=stop)
+        return done.sent
+
+    assert asyncio.run(run(lambda: next(stops, True))) == 0
+    assert filled.outbox.counts()[DeliveryState.QUEUED] == READERS
+    assert asyncio.run(run(lambda: False)) == READERS

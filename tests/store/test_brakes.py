@@ -121,3 +121,40 @@ def test_a_second_attempt_is_not_counted(store: Store) -> None:
     for _ in range(3):
         assert claimed(store, cap=cap) == ["reader@example.org"]
         store.outbox.retry(delivery.id, "busy", "450", NOW)
+
+
+def day_of(at: datetime) -> str:
+    return at.date().isoformat()
+
+
+def test_what_is_given_back_frees_its_place_of_the_day(store: Store) -> None:
+    cap = Cap(per_day=2, day="2026-11-23", next_at=NOW + DAY)
+    ids = [make(store, f"d{n}", mail("R@x.org"))[0].id for n in range(3)]
+    assert len(claimed(store, cap=cap)) == 2
+    assert store.outbox.give_back({ids[0]: 1, ids[1]: 1}, NOW, cap_day=day_of) == 2
+    again = store.outbox.claim(NOW, lease_s=60, limit=100, cap=cap)
+    assert [d.id for d in again] == ids[:2]
+    store.outbox.retry(ids[0], "busy", "450", NOW)
+    assert claimed(store, cap=cap) == ["R@x.org"]
+    assert store.outbox.give_back({ids[0]: 2}, NOW, cap_day=day_of) == 1
+    make(store, "more", mail("R@x.org"))
+    assert claimed(store, cap=cap) == ["R@x.org"]  # its first attempt was counted, and once
+
+
+def test_what_is_given_back_after_midnight_frees_no_place_of_the_new_day(store: Store) -> None:
+    (late,) = make(store, "late")
+    today = Cap(per_day=1, day="2026-11-23", next_at=NOW + DAY)
+    tomorrow = Cap(per_day=1, day="2026-11-24", next_at=NOW + 2 * DAY)
+    assert claimed(store, cap=today) == ["reader@example.org"]
+    make(store, "d")
+    assert claimed(store, NOW + DAY, cap=tomorrow) == ["reader@example.org"]
+    assert store.outbox.give_back({late.id: 1}, NOW + DAY, cap_day=day_of) == 1
+    assert claimed(store, NOW + DAY, cap=tomorrow) == []
+
+
+def test_what_waits_for_tomorrow_takes_no_place_of_today(store: Store) -> None:
+    ids = [make(store, f"d{n}")[0].id for n in range(4)]
+    cap = Cap(per_day=1, day="2026-11-23", next_at=NOW + DAY)
+    assert len(claimed(store, cap=cap)) == 1
+    assert store.outbox.give_back({ids[0]: 1}, NOW, cap_day=day_of) == 1
+    assert len(claimed(store, cap=cap)) == 1
