@@ -274,8 +274,9 @@ class _Draft:
         self._check_mailbox("sender", check_mailbox)
         self._check_mailbox("envelope_from", check_template)
         self._check_token()
-        if self._smtp and self._smtp.per_minute < 0:
-            self._flaw(("smtp", "per_minute"), "smtp.per_minute must be 0 or more")
+        for key in ("per_minute", "domain_per_minute"):
+            if self._smtp and getattr(self._smtp, key) < 0:
+                self._flaw(("smtp", key), f"smtp.{key} must be 0 or more")
         port = self._smtp.port if self._smtp else None
         if port is not None and not 1 <= port <= 65535:
             self._flaw(("smtp", "port"), "smtp.port must be from 1 to 65535")

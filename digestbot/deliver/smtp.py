@@ -95,6 +95,8 @@ class SmtpSettings:
     """Connections at a time for recipients of one domain."""
     per_minute: int = 0
     """Messages a minute, evenly spread; 0 for as fast as the server takes them."""
+    domain_per_minute: int = 0
+    """Messages a minute for recipients of one domain, likewise; other domains go on meanwhile."""
 
     @property
     def effective_port(self) -> int:
@@ -183,11 +185,16 @@ class _Errand:
             self.outcome.set_result(answer)
 
 
+def _interval_s(per_minute: int) -> float:
+    """Seconds from one message to the next; 0 if nobody needs to wait."""
+    return 60 / per_minute if per_minute > 0 else 0.0
+
+
 class _Pace:
     """Lets one message begin after the other, evenly spread over the minute."""
 
     def __init__(self, per_minute: int, sleep: Sleep) -> None:
-        self._interval_s = 60 / per_minute if per_minute > 0 else 0.0
+        self._interval_s = _interval_s(per_minute)
         self._sleep = sleep
         self._next_at = 0.0
 
@@ -211,7 +218,7 @@ class SmtpSender:
     Sends each letter to its one recipient, over a few connections that stay open between letters.
 
     Letters wait in a queue. Each connection has a task that takes the next one whose domain is not
-    busy enough, and begins it while the server still thinks about the one before.
+    busy enough and does not rest, and begins it while the server still thinks about the one before.
     """
 
     forms: ClassVar[frozenset[Form]] = frozenset({Form.EML})
@@ -226,6 +233,10 @@ class SmtpSender:
         self._queue: deque[_Errand] = deque()
         self._busy: Counter[str] = Counter()
         """Errands under way, by the recipient's domain."""
+        self._rest_s = _interval_s(settings.domain_per_minute)
+        self._sleep = sleep
+        self._resting: dict[str, asyncio.Task[None]] = {}
+        """Domains that have just been written to, until the next message may begin."""
         self._workers: set[asyncio.Task[None]] = set()
         self._idle: list[Link] = []
 
@@ -257,9 +268,15 @@ class SmtpSender:
             self._workers.add(asyncio.create_task(self._work()))
 
     def _ready(self, freed: str | None = None) -> Iterator[_Errand]:
-        """The errands that nobody has begun and whose domain has a connection left, or *freed*."""
+        """
+        The errands that nobody has begun and whose domain may have one more.
+
+        It does not rest, and has a connection left or is *freed*.
+        """
         allowed = max(1, self._settings.domain_connections)
         for errand in self._queue:
+            if errand.domain in self._resting:
+                continue
             if self._busy[errand.domain] - (errand.domain == freed) < allowed:
                 yield errand
 
@@ -274,8 +291,21 @@ class SmtpSender:
             self._queue.remove(errand)
             if not errand.outcome.done():
                 self._busy[errand.domain] += 1
+                if self._rest_s:
+                    rest = asyncio.create_task(self._rest(errand.domain))
+                    self._resting[errand.domain] = rest
                 return errand
         return None
+
+    async def _rest(self, domain: str) -> None:
+        """
+        Nothing more for *domain* for a while.
+
+        No connection waits for it: one is called again for what has been queued since.
+        """
+        await self._sleep(self._rest_s)
+        del self._resting[domain]
+        self._call_workers()
 
     async def _work(self) -> None:
         """Carry errand after errand over one connection until none is waiting."""
@@ -406,10 +436,10 @@ class SmtpSender:
 
     async def close(self) -> None:
         """Cut what is under way and quit the idle connections, whatever the server says to that."""
-        workers = tuple(self._workers)
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+        tasks = *self._resting.values(), *self._workers
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for errand in self._queue:
             errand.outcome.cancel()
         while self._idle:

@@ -622,3 +622,69 @@ def test_messages_are_spread_evenly_over_the_minute() -> None:
     with SmtpServer() as server:
         asyncio.run(send_many(settings(server, per_minute=30)))
     assert [round(seconds / 2) for seconds in slept.seconds] == [0, 1, 2, 3]
+
+
+class Waits:
+    """A sleep that lasts until somebody wakes all sleepers for good."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.over = asyncio.Event()
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+        await self.over.wait()
+
+
+@pytest.mark.parametrize("pipelining", [False, True])
+def test_a_domain_that_waits_for_its_pace_holds_up_no_other(pipelining: bool) -> None:
+    async def send_many(how: SmtpSettings) -> None:
+        waits = Waits()
+        sender = SmtpSender(how, sleep=waits)
+        addresses = ("a@a.example", "b@a.example", "c@A.example", "d@b.example", "e@c.example")
+        a, b, c, d, e = (
+            asyncio.create_task(sender.send(letter(address), Notes())) for address in addresses
+        )
+        await asyncio.gather(a, d, e)
+        assert (b.done(), c.done()) == (False, False)
+        assert waits.seconds == [10.0] * 3
+        waits.over.set()
+        await asyncio.gather(b, c)
+        assert waits.seconds == [10.0] * 5
+        await sender.close()
+
+    with SmtpServer(pipelining=pipelining) as server:
+        asyncio.run(send_many(settings(server, domain_per_minute=6, max_connections=1)))
+    assert "".join(taken.recipients[0][0] for taken in server.messages) == "adebc"
+    assert server.connections == 1
+
+
+def test_a_message_of_a_domain_that_has_rested_goes_at_once() -> None:
+    slept = Slept()
+
+    async def send_some(how: SmtpSettings) -> None:
+        sender = SmtpSender(how, sleep=slept)
+        for _ in range(3):
+            await sender.send(letter(), Notes())
+        await sender.close()
+
+    with SmtpServer() as server:
+        asyncio.run(send_some(settings(server, domain_per_minute=30)))
+    assert slept.seconds == [2.0] * 3
+    assert len(server.messages) == 3
+
+
+def test_what_waits_for_its_pace_ends_with_its_sender() -> None:
+    async def send_and_close(how: SmtpSettings) -> None:
+        sender = SmtpSender(how, sleep=Waits())
+        await sender.send(letter(), Notes())
+        late = asyncio.create_task(sender.send(letter(), Notes()))
+        await asyncio.sleep(0)
+        await sender.close()
+        with pytest.raises(asyncio.CancelledError):
+            await late
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    with SmtpServer() as server:
+        asyncio.run(send_and_close(settings(server, domain_per_minute=1)))
+    assert len(server.messages) == 1
