@@ -58,7 +58,7 @@ def test_the_limits_have_their_defaults() -> None:
     section = PAGE.partition("## How fast")[2]
     found = dict(re.findall(r"^\| `(\w+)` \| (\d+)", section, re.MULTILINE))
     defaults = {each.name: str(each.default) for each in fields(smtp.SmtpSettings)}
-    assert len(found) == 4
+    assert len(found) == 5
     assert {name: defaults[name] for name in found} == found
 
 
