@@ -104,7 +104,8 @@ def freeze(
         for value in own.values():
             _check_lines(value)
     head = [_as_it_is(own[piece]) if piece in own else piece for piece in blank]
-    return (*head, *_content(attachments))
+    # A piece is never empty, though a subject may be.
+    return (*filter(None, head), *_content(attachments))
 
 
 def seal(
