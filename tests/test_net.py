@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import trustme
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digestbot.net import (
@@ -232,6 +232,7 @@ def test_bodies_are_unpacked(body: bytes, encoding: str) -> None:
         assert got(server.url).body == (b"hello" if body else b"")
 
 
+@settings(max_examples=80)  # each starts a server
 @given(body=st.binary(max_size=5000), cut=st.integers(min_value=1, max_value=5000))
 def test_gzip_of_any_bytes_in_any_members_comes_back(body: bytes, cut: int) -> None:
     members = gzip.compress(body[:cut]) + gzip.compress(body[cut:])
