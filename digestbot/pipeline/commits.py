@@ -8,8 +8,11 @@ wants a step written down joins those that wait while the transaction before is 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
 
-from digestbot.errors import StoreUnavailable
+from digestbot.errors import StoreError, StoreUnavailable
+from digestbot.model import DeliveryState
 from digestbot.store import Mark, Store
 
 log = logging.getLogger(__name__)
@@ -17,8 +20,27 @@ log = logging.getLogger(__name__)
 Sleep = Callable[[float], Awaitable[None]]
 
 PAUSES_S = (0.5, 1, 2, 4, 8, 8, 8, 8, 8, 8)
-"""Between two tries to write when the database is not there. Together less than a lease, and long
-enough for a restart of PostgreSQL: what a server has taken must not be forgotten for that."""
+"""Between two tries when the database is not there, is locked or full. Together less than a lease,
+and long enough for a restart of PostgreSQL: what a server has taken must not be forgotten for
+that."""
+
+T = TypeVar("T")
+
+
+async def patiently(act: Callable[[], T], sleep: Sleep) -> T:
+    """
+    What *act* gives, in a thread, as soon as the database lets it.
+
+    Raises:
+        StoreUnavailable: It was away for longer than all of `PAUSES_S`.
+    """
+    for pause_s in PAUSES_S:
+        try:
+            return await asyncio.to_thread(act)
+        except StoreUnavailable as error:
+            log.warning("the store is tried again in %s s: %s", pause_s, error)
+            await sleep(pause_s)
+    return await asyncio.to_thread(act)
 
 
 class Commits:
@@ -29,14 +51,21 @@ class Commits:
         self._sleep = sleep
         self._waiting: list[tuple[Mark, asyncio.Future[bool]]] = []
         self._writer: asyncio.Task[None] | None = None
+        self._given_up: StoreError | None = None
 
     async def write(self, mark: Mark) -> bool:
         """
         Whether *mark* could be made; it is committed when this returns.
 
+        When the database was away for too long, nothing more may be begun: each of a hundred
+        messages that wait for their turn would wait for it as long again. What has ended is still
+        tried once.
+
         Raises:
             StoreError: It could not be written for longer than a restart of the database takes.
         """
+        if self._given_up is not None and mark.to is DeliveryState.DATA_DONE:
+            raise self._given_up
         outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((mark, outcome))
         if self._writer is None:
@@ -67,10 +96,11 @@ class Commits:
             self._writer = None
 
     async def _commit(self, marks: list[Mark]) -> list[bool]:
-        for pause_s in PAUSES_S:
-            try:
-                return await asyncio.to_thread(self._outbox.mark, marks)
-            except StoreUnavailable as error:
-                log.warning("not written down, tried again in %s s: %s", pause_s, error)
-                await self._sleep(pause_s)
-        return await asyncio.to_thread(self._outbox.mark, marks)
+        act = partial(self._outbox.mark, marks)
+        if self._given_up is not None:
+            return await asyncio.to_thread(act)
+        try:
+            return await patiently(act, self._sleep)
+        except StoreError as error:
+            self._given_up = error
+            raise

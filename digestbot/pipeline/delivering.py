@@ -30,7 +30,7 @@ from digestbot.errors import (
 )
 from digestbot.model import Delivery, DeliveryState, DestinationKind
 from digestbot.pipeline.bouncing import note_refusal
-from digestbot.pipeline.commits import Commits, Sleep
+from digestbot.pipeline.commits import Commits, Sleep, patiently
 from digestbot.pipeline.letters import Letters
 from digestbot.store import Cap, Mark, Store
 from digestbot.store.outbox import lease_lost
@@ -101,7 +101,7 @@ async def deliver(
     """
     run = _Run(store, config, clock, random, progress, sleep)
     try:
-        await asyncio.to_thread(store.outbox.recover, clock())
+        await patiently(lambda: store.outbox.recover(clock()), sleep)
         await run.send_all(stop)
     finally:
         await run.close()
@@ -160,6 +160,7 @@ class _Run:
         self._store = store
         self._config = config
         self._clock = clock
+        self._sleep = sleep
         self._random = random
         self._progress = progress
         self._commits = Commits(store, sleep=sleep)
@@ -225,9 +226,10 @@ class _Run:
             cap=_cap(self._config, now),
         )
         try:
-            claimed = await asyncio.to_thread(claim, limit=LOTS[lost], lost=lost)
+            claimed = await patiently(partial(claim, limit=LOTS[lost], lost=lost), self._sleep)
             self._held |= {delivery.id: delivery.attempts for delivery in claimed}
-            await asyncio.to_thread(self._letters.read_ahead, claimed, REGISTRY[kind].forms)
+            forms = REGISTRY[kind].forms
+            await patiently(partial(self._letters.read_ahead, claimed, forms), self._sleep)
         except StoreError as error:
             self._broken = self._broken or error
             return ()

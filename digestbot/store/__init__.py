@@ -16,14 +16,14 @@ at a clock.
 Text: what a database cannot hold (NUL, lone surrogates) is stored as U+FFFD.
 
 Errors: `StoreUnavailable` for all that the world does to a database (gone, locked for longer than
-30 seconds, disk full), one line, without the password; what was being written is undone.
+*busy_s*, disk full), one line, without the password; what was being written is undone.
 """
 
 from types import TracebackType
 from typing import Self
 
 from digestbot.store.bounces import Bounces
-from digestbot.store.database import Database, read_url
+from digestbot.store.database import BUSY_S, Database, read_url
 from digestbot.store.digests import Digests
 from digestbot.store.editions import Editions, Envelope
 from digestbot.store.ledger import Ledger, line_of, row_of
@@ -97,13 +97,14 @@ class Store:
         self.close()
 
 
-def open_store(url: str, *, create: bool = True) -> Store:
+def open_store(url: str, *, create: bool = True, busy_s: float = BUSY_S) -> Store:
     """
     The store at *url*, its tables made or brought up to date if need be.
 
     Args:
         url: ``sqlite:///path``, ``sqlite://`` for one in memory, or ``postgresql://user@host/name``.
         create: Whether a database that is not there or empty is to be filled with tables.
+        busy_s: How long a statement waits for another process's lock before it gives up.
 
     Raises:
         StoreUnavailable: It cannot be reached, or it is empty and *create* is false.
@@ -111,7 +112,7 @@ def open_store(url: str, *, create: bool = True) -> Store:
         ForeignStore: It holds something else.
         MissingExtra: PostgreSQL's driver is not installed.
     """
-    database = Database(read_url(url))
+    database = Database(read_url(url), busy_s=busy_s)
     try:
         bring_to_head(database, create=create)
     except BaseException:

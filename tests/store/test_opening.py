@@ -231,15 +231,12 @@ def test_many_processes_may_open_an_empty_database_at_once(store_url: str) -> No
         ]
 
 
-def test_who_would_change_the_tables_waits_for_whoever_is_at_it(
-    store_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("digestbot.store.database.BUSY_S", 0.05)
+def test_who_would_change_the_tables_waits_for_whoever_is_at_it(store_url: str) -> None:
     database = Database(read_url(store_url))
     with database.write() as connection:
         database.take_lock(connection, MIGRATE_LOCK)
         with pytest.raises(StoreUnavailable, match="lock"):
-            open_store(store_url)
+            open_store(store_url, busy_s=0.05)
     open_store(store_url).close()
     database.close()
 
@@ -265,12 +262,9 @@ def test_every_statement_of_the_schema_can_be_written_for_both_databases(store_u
         assert all(str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes)
 
 
-def test_a_locked_database_is_unavailable_and_nothing_is_half_done(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("digestbot.store.database.BUSY_S", 0.05)
+def test_a_locked_database_is_unavailable_and_nothing_is_half_done(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
-    with open_store(f"sqlite:///{path}") as store:
+    with open_store(f"sqlite:///{path}", busy_s=0.05) as store:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match=r"store\.db: database is locked"):

@@ -129,11 +129,8 @@ def test_a_cursor_never_jumps_over_a_late_commit(store: Store, store_url: str) -
     assert seen == list(range(1, cursor + 1))
 
 
-def test_an_ingest_waits_until_the_one_before_it_is_committed(
-    store: Store, store_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("digestbot.store.database.BUSY_S", 0.05)
-    with open_store(store_url) as impatient:
+def test_an_ingest_waits_until_the_one_before_it_is_committed(store: Store, store_url: str) -> None:
+    with open_store(store_url, busy_s=0.05) as impatient:
         with store._database.write() as connection:
             store._database.take_lock(connection, INGEST_LOCK)
             with pytest.raises(StoreUnavailable, match="lock"):
