@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from digestbot.config import Config
-from digestbot.model import Delivery, DeliveryState
+from digestbot.model import Delivery, DeliveryState, Destination, DestinationKind
 from digestbot.store import DigestState, SourceState, Store
 
 UNDER_WAY = (DeliveryState.SENDING, DeliveryState.DATA_DONE)
@@ -17,6 +17,8 @@ FAILED = (
 )
 TOLD = (*FAILED, DeliveryState.HELD)
 SHOWN_FAILURES = 10
+SHOWN_ERRORS = 3
+"""Of each state, the newest ones that differ."""
 OVERDUE = timedelta(days=2)
 """A digest that is due for longer is one that nobody makes: even a daily job comes round sooner."""
 
@@ -99,9 +101,20 @@ def _deliveries(number: int) -> str:
     return "1 delivery" if number == 1 else f"{number} deliveries"
 
 
-def _newest_error(state: DeliveryState, failures: tuple[Delivery, ...]) -> str:
-    errors = (f"{f.destination.kind}: {f.last_error}" for f in failures if f.state is state)
-    return f", {error}" if (error := next(errors, None)) else ""
+def _failed(state: DeliveryState, number: int, failures: tuple[Delivery, ...]) -> list[str]:
+    """How many are in *state*, and the newest errors: a dead channel must not hide another one."""
+    errors = [f"{_place(f.destination)}: {f.last_error}" for f in failures if f.state is state]
+    counted = _deliveries(number)
+    subjects = (counted, *("also",) * (SHOWN_ERRORS - 1))
+    told = zip(subjects, dict.fromkeys(errors), strict=False)
+    return [f"{subject} {state}, {error}" for subject, error in told] or [f"{counted} {state}"]
+
+
+def _place(destination: Destination) -> str:
+    """Its kind, and its name if that is neither a person's nor a secret."""
+    if destination.kind is DestinationKind.SLACK:
+        return f"{destination.kind} {destination.address}"
+    return str(destination.kind)
 
 
 def _problems(
@@ -126,11 +139,9 @@ def _problems(
         if d.next_due_at is not None and now - d.next_due_at > OVERDUE
     ]
     lines += [f"digest {d.name}: nobody gets it" for d in digests if not d.subscribers]
-    lines += [
-        f"{_deliveries(deliveries[state])} {state}{_newest_error(state, failures)}"
-        for state in FAILED
-        if deliveries[state]
-    ]
+    for state in FAILED:
+        if number := deliveries[state]:
+            lines += _failed(state, number, failures)
     if held := deliveries[DeliveryState.HELD]:
         lines.append(
             f"{held} deliveries held: 'digestbot deliveries list --state held' tells why, "

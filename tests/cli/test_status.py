@@ -6,6 +6,7 @@ from datetime import timedelta
 from tests.cli.conftest import PAPERS, Bot, configure, smtp_keys
 from tests.factories import NOW
 from tests.servers.arxiv import ArxivServer
+from tests.servers.slack import TOKEN, WEBHOOK_PATH, SlackServer
 from tests.servers.smtp import SmtpServer
 from tests.servers.web import Reply, WebServer
 
@@ -66,6 +67,25 @@ def test_a_delivery_that_fails_is_a_problem_until_it_is_sent(
     assert "example.org" not in json.dumps(facts)
     bot("run", at=NOW + timedelta(hours=1))
     assert bot("status", at=NOW + timedelta(hours=1)).code == 0
+
+
+def test_a_channel_that_is_gone_stops_itself_only_and_is_a_problem(
+    bot: Bot, arxiv: ArxivServer
+) -> None:
+    with SlackServer() as slack:
+        top = f'slack: {{token: {TOKEN}, url: "{slack.url}"}}'
+        deliver = (
+            f'[{{slack: "#gone"}}, {{slack: "#papers"}}, {{webhook: "{slack.webhook}"}},'
+            f' {{webhook: "{slack.origin}/services/T/B/pl4nted-gone"}}]'
+        )
+        configure(arxiv.url, top=top, deliver=deliver)
+        bot("run")
+        assert slack.posted["#papers"]
+        assert slack.posted[WEBHOOK_PATH]
+    called = bot("status")
+    assert called.code == 1
+    assert "\n  2 deliveries dead, webhook: the webhook refused: 404 no_service\n" in called.out
+    assert "\n  also dead, slack #gone: Slack: channel_not_found; invite the app" in called.out
 
 
 def test_a_bot_that_nobody_runs_is_a_problem(bot: Bot, arxiv: ArxivServer) -> None:
