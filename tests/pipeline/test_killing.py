@@ -3,6 +3,7 @@ The kill loop: 500 deliveries, the process killed at every named point and anywh
 until all is sent. Nothing is lost, and each kill repeats one message of a connection at most.
 """
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -17,11 +18,13 @@ import pytest
 from sqlalchemy import func, select
 
 from digestbot.model import DeliveryState as S
+from digestbot.model import Destination, DestinationKind, Form
 from digestbot.store import Store, open_store
 from digestbot.store.outbox import LEASED, WAITING
 from digestbot.store.tables import deliveries, delivery_attempts
 from tests.pipeline.killing import ON_THE_WIRE, POINTS
 from tests.servers.letters import frozen_mail
+from tests.servers.slack import TOKEN, SlackServer
 from tests.servers.smtp import SmtpServer, Taken
 from tests.store.samples import NOW, edition, mail, register
 
@@ -52,6 +55,20 @@ digests:
     filter: {{any: [serverless]}}
     deliver: [{{email: [reader@example.org]}}]
 """
+
+
+SLACK_CONFIG = """\
+sources:
+  arxiv: {{kind: arxiv, categories: [cs.DC]}}
+slack: {{token: {token}, url: "{url}", interval: 0s}}
+digests:
+  systems:
+    schedule: daily 09:00
+    sources: [arxiv]
+    filter: {{any: [serverless]}}
+    deliver: [{{slack: "#papers"}}]
+"""
+TEXTS = ("parent", "one", "two", "three")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,3 +195,49 @@ def test_a_run_that_is_killed_anywhere_loses_nothing_and_repeats_little(
         repeated = repeats(store, smtp.messages)
     record_property("repeats", repeated)
     assert repeated <= died.total() * CONNECTIONS
+
+
+def fill_slack(store: Store, number: int) -> int:
+    """One more edition of several messages to a channel; its delivery."""
+    made = edition(number=number, slot=str(number))
+    messages = [{"text": f"{text} {number}"} for text in TEXTS]
+    channel = Destination(kind=DestinationKind.SLACK, address="#papers")
+    bodies = {Form.SLACK: json.dumps(messages)}
+    store.editions.record(
+        made.digest, made, (), bodies, [(channel, None)], None, NOW, message_domain="example.org"
+    )
+    return store.outbox.list()[0].id
+
+
+# Where a run dies, and what of the thread is then in the channel twice.
+SLACK_KILLS = (
+    ("mark_data_done done", 1, None),
+    ("mark_data_done called", 2, None),
+    ("mark_data_done done", 3, None),
+    ("mark_sending called", 1, "parent"),
+    ("mark_sending called", 3, "two"),
+    ("mark_sending done", 1, None),
+    ("mark_sending done", 2, None),
+    ("mark_sending done", 4, None),
+    ("mark_sent called", 1, None),
+)
+
+
+def test_a_thread_goes_on_after_the_last_message_that_slack_took(
+    store_url: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.yaml"
+    with SlackServer() as slack, open_store(store_url) as store, runs(store_url, config) as stage:
+        config.write_text(SLACK_CONFIG.format(token=TOKEN, url=slack.url))
+        register(store)
+        for number, (point, nth, repeated) in enumerate(SLACK_KILLS, start=1):
+            key = fill_slack(store, number)
+            slack.posted.clear()
+            assert stage.run(point, nth, 3 * number) == -9, point
+            assert violations(store) == []
+            assert stage.run("", 0, 3 * number + 1) == 0
+            delivery = store.outbox.get(key)
+            assert delivery is not None
+            assert delivery.state is S.SENT, point
+            expected = [each for text in TEXTS for each in [text] * (1 + (text == repeated))]
+            assert slack.texts("#papers") == [f"{text} {number}" for text in expected], point
