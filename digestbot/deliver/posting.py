@@ -11,7 +11,8 @@ import json
 import logging
 import ssl
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from http.client import HTTPException, HTTPMessage
 from typing import IO, Any
 from urllib.error import URLError
@@ -41,8 +42,13 @@ ANSWER_MAX = 1_000_000
 """Bytes of an answer that are read; Slack repeats the message in it."""
 RETRY_AFTER_MAX_S = 86_400.0
 SHOWN_MAX = 200
-BROKEN_LAYOUT = {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"}
+BROKEN_LAYOUT = {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"}
 """Slack cannot show our blocks: our bug, but the same in plain text may do."""
+NO_WORD_FROM_BEHIND = {502, 504}
+"""Statuses of a gateway that did not hear what became of the post (RFC 9110 15.6.3, 15.6.5)."""
+POSTS_AT_ONCE = 128
+"""Threads of a sender, one for each channel: those that a silent Slack holds are neither another
+channel's nor the store's, as asyncio's own would be, of which a small machine has six."""
 
 
 def messages_of(letter: Letter) -> list[Message]:
@@ -70,10 +76,28 @@ class Pace:
         self._sleep = sleep
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._posted: set[str] = set()
+        self._limits: dict[str, tuple[float, TransientFailure]] = {}
+        """Until when, and with which words, Slack wants nothing more for a place."""
 
-    def turn(self, place: str) -> asyncio.Lock:
-        """Held for a whole letter, so that two digests do not mix in one channel."""
-        return self._turns[place]
+    @asynccontextmanager
+    async def turn(self, place: str) -> AsyncIterator[None]:
+        """
+        Held for a whole letter, so that two digests do not mix in one channel.
+
+        Raises:
+            TransientFailure: One before was told to come back later (Retry-After), and so is this.
+        """
+        time = asyncio.get_running_loop().time
+        async with self._turns[place]:
+            until, told = self._limits.get(place, (0.0, None))
+            if told is not None and until > time():
+                raise TransientFailure(str(told), code=told.code, retry_after_s=until - time())
+            try:
+                yield
+            except TransientFailure as error:
+                if error.retry_after_s is not None:
+                    self._limits[place] = time() + error.retry_after_s, error
+                raise
 
     async def pause(self, place: str) -> None:
         """Slack takes about one message a second in one channel."""

@@ -7,8 +7,10 @@ Begin at `SlackSender.send`; `classify` is the table of what each answer means.
 import asyncio
 import logging
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from math import ceil
 from typing import Any, ClassVar
 from urllib.request import Request
@@ -20,6 +22,8 @@ from slack_sdk.web import SlackResponse
 from digestbot.deliver.posting import (
     BROKEN_LAYOUT,
     NETWORK_ERRORS,
+    NO_WORD_FROM_BEHIND,
+    POSTS_AT_ONCE,
     QUIET,
     Message,
     Pace,
@@ -79,7 +83,6 @@ _NEVER = {
     "channel_not_found",
     "is_archived",
     "ekm_access_denied",
-    "msg_too_long",
     "no_text",
     "thread_not_found",
     "cannot_reply_to_message",
@@ -98,7 +101,7 @@ def classify(
     The error that an answer of chat.postMessage other than ``ok`` amounts to.
 
     An error that we do not know is tried again: Slack said that it posted nothing, and its list
-    grows. ``fatal_error`` is the one that may have posted.
+    grows. ``fatal_error`` may have posted, and so may a gateway that heard nothing.
 
     Args:
         status: Of HTTP; mostly 200, for errors too.
@@ -119,6 +122,8 @@ def classify(
         return PermanentFailure(f"Slack: {word}{_ADVICE.get(error, '')}", code=word)
     if error == "fatal_error":
         return OutcomeUnknown("Slack: fatal_error, it may have been posted", code=UNKNOWN_CODE)
+    if status in NO_WORD_FROM_BEHIND:
+        return OutcomeUnknown(f"Slack: {status}, it may have been posted", code=UNKNOWN_CODE)
     return TransientFailure(f"Slack: {word or status}", code=word or str(status))
 
 
@@ -144,6 +149,7 @@ class SlackSender:
             raise Misconfigured('Slack needs a bot token: set "slack.token" in the config')
         self._url = settings.url
         self._pace = Pace(settings.interval.total_seconds(), sleep)
+        self._threads = ThreadPoolExecutor(POSTS_AT_ONCE, "slack")
         self._client = _Client(
             token=settings.token.reveal(),
             base_url=settings.url,
@@ -177,7 +183,8 @@ class SlackSender:
         return f"{self._url}: {shown(str(answer.get('team')))} as {shown(str(answer.get('user')))}"
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """No connection is held open; threads that wait for an answer end by themselves."""
+        self._threads.shutdown(wait=False)
 
     async def _post(self, channel: str, message: Message, thread: str | None) -> str:
         """The ``ts`` of *message*, posted without its blocks if Slack cannot show them."""
@@ -199,8 +206,9 @@ class SlackSender:
         return _ts(answer)
 
     async def _call(self, method: str, arguments: Mapping[str, object]) -> SlackResponse:
+        call = partial(self._client.api_call, method, json=dict(arguments))
         try:
-            return await asyncio.to_thread(self._client.api_call, method, json=dict(arguments))
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
         except SlackApiError as error:
             # Not chained: the SDK's text repeats the whole answer.
             raise _refusal(error.response) from None

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 from urllib.request import Request
 
@@ -17,6 +18,8 @@ from slack_sdk.webhook import WebhookClient, WebhookResponse
 from digestbot.deliver.posting import (
     BROKEN_LAYOUT,
     NETWORK_ERRORS,
+    NO_WORD_FROM_BEHIND,
+    POSTS_AT_ONCE,
     QUIET,
     Message,
     Pace,
@@ -63,6 +66,9 @@ def classify(status: int, body: str, *, retry_after: str | None = None) -> Deliv
     if status == _RATE_LIMITED:
         wait_s = retry_after_s(retry_after) or _RATE_LIMIT_S
         return TransientFailure("the webhook is rate limited", code=code, retry_after_s=wait_s)
+    if status in NO_WORD_FROM_BEHIND:
+        text = f"the webhook failed, it may have posted: {status} {word}"
+        return OutcomeUnknown(text, code=UNKNOWN_CODE)
     if status >= 500:
         return TransientFailure(f"the webhook failed: {status} {word}", code=code)
     return PermanentFailure(f"the webhook refused: {status} {word}", code=code)
@@ -77,6 +83,7 @@ class WebhookSender:
         """*urls* are the webhooks by fingerprint; *sleep* waits between two messages."""
         self._urls = dict(urls)
         self._pace = Pace(INTERVAL_S, sleep)
+        self._threads = ThreadPoolExecutor(POSTS_AT_ONCE, "webhook")
 
     async def send(self, letter: Letter, checkpoint: Checkpoint) -> Receipt:
         """
@@ -93,7 +100,7 @@ class WebhookSender:
             for number, message in enumerate(messages[taken:], start=taken + 1):
                 await self._pace.pause(place)
                 await checkpoint.data_done()
-                await _post(client, message)
+                await self._post(client, message)
                 await checkpoint.acknowledged(str(number))
         return Receipt(detail=f"{len(messages)} messages")
 
@@ -105,7 +112,8 @@ class WebhookSender:
         return f"{count} webhook{'s' if count != 1 else ''}: not tried, that would post a message"
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """No connection is held open; threads that wait for an answer end by themselves."""
+        self._threads.shutdown(wait=False)
 
     def _client(self, place: str) -> WebhookClient:
         """
@@ -119,28 +127,27 @@ class WebhookSender:
             raise PermanentFailure(f"the webhook {place} is no https URL")
         return _Client(url.reveal(), timeout=TIMEOUT_S, retry_handlers=[], logger=QUIET)
 
+    async def _post(self, client: WebhookClient, message: Message) -> None:
+        """Post *message*, without its blocks if Slack cannot show them."""
+        try:
+            await self._post_as_it_is(client, message)
+        except PermanentFailure as error:
+            word = (error.code or "").partition(" ")[2]
+            if word not in BROKEN_LAYOUT or "blocks" not in message:
+                raise
+            log.warning("slack refused our blocks, text only", extra={"error": word})
+            await self._post_as_it_is(client, {"text": message["text"]})
 
-async def _post(client: WebhookClient, message: Message) -> None:
-    """Post *message*, without its blocks if Slack cannot show them."""
-    try:
-        await _post_as_it_is(client, message)
-    except PermanentFailure as error:
-        word = (error.code or "").partition(" ")[2]
-        if word not in BROKEN_LAYOUT or "blocks" not in message:
-            raise
-        log.warning("slack refused our blocks, text only", extra={"error": word})
-        await _post_as_it_is(client, {"text": message["text"]})
-
-
-async def _post_as_it_is(client: WebhookClient, message: Message) -> None:
-    body = {**message, "unfurl_links": False, "unfurl_media": False}
-    try:
-        answer = await asyncio.to_thread(client.send_dict, body)
-    except NETWORK_ERRORS as error:
-        # Not chained: an error of urllib may bear the URL.
-        raise unanswered(error, "the webhook") from None
-    if answer.status_code != 200 or answer.body.strip() != "ok":
-        raise _refusal(answer)
+    async def _post_as_it_is(self, client: WebhookClient, message: Message) -> None:
+        body = {**message, "unfurl_links": False, "unfurl_media": False}
+        loop = asyncio.get_running_loop()
+        try:
+            answer = await loop.run_in_executor(self._threads, client.send_dict, body)
+        except NETWORK_ERRORS as error:
+            # Not chained: an error of urllib may bear the URL.
+            raise unanswered(error, "the webhook") from None
+        if answer.status_code != 200 or answer.body.strip() != "ok":
+            raise _refusal(answer)
 
 
 def _refusal(answer: WebhookResponse) -> DeliveryError:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import threading
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from digestbot.errors import (
     PermanentFailure,
     TransientFailure,
 )
-from digestbot.model import DestinationKind, Form, Letter
+from digestbot.model import DestinationKind, Form, Letter, Receipt
 from digestbot.secret import Secret
 from tests.servers.letters import Notes, Slept, make_letter
 from tests.servers.slack import CUT, POST_AND_CUT, TOKEN, Fault, SlackServer
@@ -106,6 +107,38 @@ def test_two_digests_do_not_mix_in_one_channel() -> None:
     assert server.texts("#papers") == ["parent", "one", "two", "three"] * 2
 
 
+def test_channels_do_not_wait_for_one_another() -> None:
+    """Not even for a thread, of which asyncio has 32 at most."""
+    names = [f"#c{number}" for number in range(40)]
+
+    async def send_all() -> None:
+        sender = SlackSender(settings(server), sleep=Slept())
+        letters = [letter(MESSAGES[:1], channel=name) for name in names]
+        await asyncio.gather(*(sender.send(each, Notes()) for each in letters))
+        await sender.close()
+
+    with SlackServer(channels=names, meeting=threading.Barrier(len(names), timeout=60)) as server:
+        asyncio.run(send_all())
+    assert {name: server.texts(name) for name in names} == {name: ["parent"] for name in names}
+
+
+def test_the_other_digests_of_a_channel_obey_its_rate_limit_too() -> None:
+    async def send_three() -> list[BaseException | Receipt]:
+        sender = SlackSender(settings(server), sleep=Slept())
+        both = [sender.send(letter(), Notes()) for _ in range(2)]
+        outcomes = await asyncio.gather(*both, return_exceptions=True)
+        return [*outcomes, await sender.send(letter(channel="#other"), Notes())]
+
+    limit = (429, '{"ok":false,"error":"ratelimited"}', {"Retry-After": "3600"})
+    with SlackServer(channels=["#papers", "#other"], faults=[limit]) as server:
+        first, second, _ = asyncio.run(send_three())
+    assert isinstance(first, TransientFailure)
+    assert isinstance(second, TransientFailure)
+    assert first.retry_after_s == 3600
+    assert 0 < (second.retry_after_s or 0) <= 3600
+    assert [message["channel"] for _, _, message in server.requests] == ["#papers", *["#other"] * 4]
+
+
 @pytest.mark.parametrize("crash_after", [1, 2, 3])
 def test_after_a_crash_in_the_middle_only_the_rest_is_posted(crash_after: int) -> None:
     class Crash(Exception):
@@ -137,7 +170,7 @@ def test_what_was_wholly_acknowledged_is_posted_no_more() -> None:
     assert detail == "ts 1.1, 4 messages"
 
 
-@pytest.mark.parametrize("error", ["invalid_blocks", "msg_blocks_too_long"])
+@pytest.mark.parametrize("error", ["invalid_blocks", "msg_blocks_too_long", "msg_too_long"])
 def test_blocks_that_slack_refuses_go_as_text(error: str, caplog: pytest.LogCaptureFixture) -> None:
     with SlackServer(faults=[ok_false(error)]) as server:
         send(server, letter(MESSAGES[:1]), notes=Notes())
@@ -298,12 +331,19 @@ def test_each_word_of_slack_has_one_meaning(word: str, kind: type[DeliveryError]
         (429, "-5", 30.0),
         (429, "99999999999", 86_400.0),
         (503, None, None),
+        (500, None, None),
     ],
 )
 def test_reads_retry_after(status: int, retry_after: str | None, wait_s: float | None) -> None:
     error = classify(status, "", retry_after=retry_after)
     assert isinstance(error, TransientFailure)
     assert error.retry_after_s == wait_s
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_a_gateway_that_heard_nothing_leaves_the_outcome_unknown(status: int) -> None:
+    with SlackServer(faults=[(status, "<html>bad gateway</html>", {})]) as server:
+        assert isinstance(failure(server), OutcomeUnknown)
 
 
 def test_names_the_scope_that_is_missing() -> None:

@@ -151,6 +151,8 @@ def test_check_refuses_what_is_no_url() -> None:
         (429, "", TransientFailure),
         (500, "rollup_error", TransientFailure),
         (503, "<html>", TransientFailure),
+        (502, "<html>", OutcomeUnknown),
+        (504, "", OutcomeUnknown),
         (301, "", PermanentFailure),  # redirects are not followed
         (200, "<html>hotel</html>", OutcomeUnknown),
         (204, "", OutcomeUnknown),

@@ -51,14 +51,20 @@ class SlackServer:
     """Slack on a loopback port, within ``with``; it knows the channels that it is told of."""
 
     def __init__(
-        self, *, faults: Iterable[Fault] = (), channels: Iterable[str] = ("#papers",)
+        self,
+        *,
+        faults: Iterable[Fault] = (),
+        channels: Iterable[str] = ("#papers",),
+        meeting: threading.Barrier | None = None,
     ) -> None:
+        """Requests wait for each other at *meeting* before they are answered, if there is one."""
         self.faults: list[Fault] = list(faults)
         self.posted: defaultdict[str, list[Posted]] = defaultdict(list)
         """By channel; the webhook's under its path."""
         self.requests: list[tuple[str, str, Mapping[str, Any]]] = []
         """Verb, path and JSON of every request, refused ones too."""
         self.channels = set(channels)
+        self._meeting = meeting
         self._lock = threading.Lock()
         self._http = _Http(("127.0.0.1", 0), _Answerer)
         self._http.slack = self
@@ -100,6 +106,8 @@ class SlackServer:
         self, verb: str, path: str, token: str, message: Mapping[str, Any]
     ) -> tuple[int, str, Mapping[str, str]] | None:
         """Status, body and headers; None cuts the connection."""
+        if self._meeting is not None:
+            self._meeting.wait()
         with self._lock:
             self.requests.append((verb, path, message))
             fault = self.faults.pop(0) if self.faults else None
@@ -159,6 +167,7 @@ class SlackServer:
 
 
 class _Http(ThreadingHTTPServer):
+    request_queue_size = 128
     slack: SlackServer
 
 
