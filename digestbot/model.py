@@ -389,7 +389,12 @@ class Letter:
     delivery: Delivery
     bodies: Mapping[Form, str] = field(repr=False)
     message: bytes = field(default=b"", repr=False)
-    """The whole message (RFC 5322) as it goes over the wire, where `Form.EML` is wanted."""
+    """
+    The whole message (RFC 5322) as it goes over the wire, where `Form.EML` is wanted.
+
+    Every line ends in CRLF and none begins with a dot, by the way it is encoded: so the doubling of
+    dots (RFC 5321 4.5.2) changes nothing, and no server can read a second message out of it.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

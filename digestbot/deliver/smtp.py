@@ -24,7 +24,7 @@ from digestbot.deliver.dkim import DkimSettings, Signer, open_signer
 from digestbot.deliver.protocols import Checkpoint
 from digestbot.deliver.retry import UNKNOWN_CODE
 from digestbot.deliver.smtp_answers import POLICY, POLICY_MAX, Phase, broken, classify, refusal
-from digestbot.deliver.smtp_link import Envelope, Link, stuffed
+from digestbot.deliver.smtp_link import Envelope, Link
 from digestbot.deliver.verp import TOKEN, bounce_address, token
 from digestbot.errors import (
     DeliveryError,
@@ -249,10 +249,8 @@ class SmtpSender:
         """
         recipient = _recipient(letter)
         sender = self._settings.bounce_address(letter.delivery.id)
-        message = await self._signed(letter.message)
-        envelope = Envelope(
-            sender=sender, recipient=recipient, text=stuffed(message), size=len(message)
-        )
+        text = await self._signed(letter.message)
+        envelope = Envelope(sender=sender, recipient=recipient, text=text)
         outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         errand = _Errand(envelope, checkpoint, outcome)
         outcome.add_done_callback(errand.leave)

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from operator import methodcaller
 from typing import Protocol
 
 from digestbot.deliver.protocols import Checkpoint
@@ -40,9 +39,7 @@ class Envelope:
     sender: str
     recipient: str
     text: bytes
-    """With dots stuffed and CRLF at the end, without the final dot: see `stuffed`."""
-    size: int
-    """Octets of the message itself (RFC 1870)."""
+    """The message, see `Letter.message`, without the final dot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +220,7 @@ class Link(asyncio.Protocol):
         self._wake()
 
     def _commands(self, envelope: Envelope) -> list[tuple[Phase, bytes]]:
-        options = self._size_option(envelope.size)
+        options = self._size_option(len(envelope.text))
         commands = [
             (Phase.MAIL, f"MAIL FROM:<{envelope.sender}>{options}\r\n".encode("ascii")),
             (Phase.RCPT, f"RCPT TO:<{envelope.recipient}>\r\n".encode("ascii")),
@@ -350,24 +347,3 @@ def _is_yes(phase: Phase, reply: Reply) -> bool:
     if reply.code is None:
         return False
     return reply.code == _GO_ON if phase is Phase.DATA else 200 <= reply.code <= 299
-
-
-def stuffed(message: bytes) -> bytes:
-    """
-    *message* with CRLF after each line and a dot doubled at a line's beginning (RFC 5321 4.5.2).
-
-    No bare CR or LF is left: servers that take one for a line's end could be made to read a
-    second message out of the first.
-    """
-    lines = message.split(b"\n")
-    if lines.pop() or message.count(b"\r") != len(lines) or not all(map(_ends_in_cr, lines)):
-        lines = [line + b"\r" for line in message.splitlines()]
-    elif not any(map(_begins_with_dot, lines)):
-        return message
-    return b"".join((b"." if _begins_with_dot(line) else b"") + line + b"\n" for line in lines)
-
-
-# Both in C: this is done for each line of each mail, and searching a mail for two octets in a row
-# takes three times as long.
-_ends_in_cr = methodcaller("endswith", b"\r")
-_begins_with_dot = methodcaller("startswith", b".")

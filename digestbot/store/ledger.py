@@ -11,6 +11,7 @@ Begin at `Ledger.rows`, which gives what `Ledger.take` takes.
 """
 
 import json
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -219,10 +220,21 @@ def _rendition(connection: Connection, edition_id: int, form: Form) -> Row:
     return row | {"body": body}
 
 
+# What is sent is not looked through again (`Letter.message`), so here nothing gets in.
+_ENDS_A_MAIL = re.compile(rb"(?m)^\.|\r(?!\n)|(?<!\r)\n")
+
+
 def _body(row: Row) -> Body:
+    """
+    Raises:
+        LedgerError: A piece that no mail of ours has, and that could end one before its end.
+    """
     if row["pieces"] is None:
         return str(row["body"])
-    return tuple(b64decode(piece, validate=True) for piece in row["pieces"])
+    pieces = tuple(b64decode(piece, validate=True) for piece in row["pieces"])
+    if any(map(_ENDS_A_MAIL.search, pieces)):
+        raise LedgerError("a mail with a bare line break, or a dot at a line's beginning")
+    return pieces
 
 
 def _to_json(value: Any) -> Any:

@@ -131,18 +131,6 @@ def test_the_envelope_may_name_another_sender() -> None:
     assert server.messages[0].sender == "bounces@example.org"
 
 
-@pytest.mark.parametrize(
-    "eml", ["a\nb\r\n", "a\rb\r\n", "a\r\n.\nMAIL FROM:<x@y.z>\r\n", "a\n.\r\nb"]
-)
-def test_no_bare_line_end_reaches_the_wire(eml: str) -> None:
-    with SmtpServer(checked=False) as server:
-        assert send(settings(server), letter(eml=eml)) == ["250 2.0.0 taken"]
-    content = server.messages[0].content
-    assert b"\n" not in content.replace(b"\r\n", b"")
-    assert b"\r" not in content.replace(b"\r\n", b"")
-    assert len(server.messages) == 1
-
-
 def test_says_data_done_after_the_servers_go_ahead_and_before_the_dot() -> None:
     with SmtpServer() as server:
         seen: list[list[str]] = []

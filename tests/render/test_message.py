@@ -210,6 +210,7 @@ def test_any_body_comes_back_and_every_line_is_short_ascii(text: str, html: str)
     assert all(len(row) <= 200 for row in wire.split("\r\n") if not row.startswith("List"))
     assert "\n" not in wire.replace("\r\n", "")
     assert "\r" not in wire.replace("\r\n", "")
+    assert "\n." not in wire, "SMTP sends it as it is, without doubling dots"
 
 
 def _readable(text: str) -> list[str]:

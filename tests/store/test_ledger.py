@@ -1,5 +1,6 @@
 """The ledger goes from any store to any other: all keys stay, and nothing is taken in twice."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -195,3 +196,16 @@ def test_a_store_with_a_life_of_its_own_is_refused(store: Store, other: Store) -
     with pytest.raises(LedgerError, match=r"digests 'systems .*' is another one in this store"):
         store.ledger.take(exported(other))
     assert row_count(store) == 4  # a paper and its announcement, a source, a digest
+
+
+@pytest.mark.parametrize("piece", [b"a\r\n.\r\nMAIL", b".\r\n", b"a\nb\r\n", b"a\rb\r\n"])
+def test_a_mail_that_would_end_before_its_end_is_not_taken_in(
+    store: Store, other: Store, piece: bytes
+) -> None:
+    fill(other)
+    ledger = exported(other)
+    at = next(n for n, (_, row) in enumerate(ledger) if row.get("pieces"))
+    ledger[at][1]["pieces"][0] = b64encode(piece).decode()
+    with pytest.raises(LedgerError, match="a dot at a line's beginning"):
+        store.ledger.take(ledger)
+    assert store.editions.list() == ()
