@@ -94,9 +94,12 @@ def test_waits_between_two_messages_to_one_channel() -> None:
     assert slept.seconds == [1.0] * 4
 
 
-def test_two_digests_do_not_mix_in_one_channel() -> None:
+def test_two_digests_do_not_mix_in_one_channel_and_share_its_second() -> None:
+    slept: list[float] = []
+
     async def send_both() -> None:
         async def yielding(seconds: float) -> None:
+            slept.append(seconds)
             await asyncio.sleep(0)
 
         sender = SlackSender(settings(server), sleep=yielding)
@@ -105,6 +108,7 @@ def test_two_digests_do_not_mix_in_one_channel() -> None:
     with SlackServer() as server:
         asyncio.run(send_both())
     assert server.texts("#papers") == ["parent", "one", "two", "three"] * 2
+    assert slept == [1.0] * 7
 
 
 def test_channels_do_not_wait_for_one_another() -> None:
@@ -196,8 +200,10 @@ def test_text_that_slack_refuses_as_well_is_given_up() -> None:
     assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize("fault", [CUT, POST_AND_CUT])
-def test_a_link_cut_during_a_post_leaves_the_outcome_unknown(fault: str) -> None:
+@pytest.mark.parametrize("fault", [CUT, POST_AND_CUT, ok_false("fatal_error")])
+def test_a_post_without_an_answer_or_with_a_doubtful_one_may_have_been_taken(
+    fault: Fault,
+) -> None:
     notes = Notes()
     with SlackServer(faults=[None, fault]) as server:
         error = failure(server, notes=notes)
