@@ -5,7 +5,7 @@ A piece that many editions have, such as a paper, is stored once and named by it
 a personal edition costs some hundred octets and no copy of its papers. Begin at `keep`.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b
 from threading import Lock
 from typing import Any
@@ -82,17 +82,20 @@ def read(
     for some in chunks(sorted(edition_ids)):
         query = select(renditions).where(renditions.c.edition_id.in_(some))
         rows += connection.execute(query.where(renditions.c.form.in_(sorted(forms))))
-    parts = {row: tuple(_parts(row.pieces)) for row in rows if row.pieces is not None}
-    keys = {part for those in parts.values() for is_key, part in those if is_key}
+    bodies: dict[tuple[int, Form], Body] = {}
+    named: dict[tuple[int, Form], tuple[list[bytes], list[int]]] = {}
+    for row in rows:
+        if row.pieces is None:
+            bodies[row.edition_id, row.form] = row.body
+        else:
+            named[row.edition_id, row.form] = _parts(row.pieces)
+    keys = {pieces[place] for pieces, places in named.values() for place in places}
     contents = (kept or Fragments()).of(connection, keys)
-    return {
-        (row.edition_id, row.form): tuple(
-            contents[part] if is_key else part for is_key, part in parts[row]
-        )
-        if row in parts
-        else row.body
-        for row in rows
-    }
+    for edition_and_form, (pieces, places) in named.items():
+        for place in places:
+            pieces[place] = contents[pieces[place]]
+        bodies[edition_and_form] = tuple(pieces)
+    return bodies
 
 
 def _contents(connection: Connection, keys: Collection[bytes]) -> dict[bytes, bytes]:
@@ -116,11 +119,17 @@ def _listed(pieces: Iterable[bytes]) -> bytes:
     )
 
 
-def _parts(listed: bytes) -> Iterator[tuple[bool, bytes]]:
-    """Whether it is a key, and the key or the piece."""
+def _parts(listed: bytes) -> tuple[list[bytes], list[int]]:
+    """The pieces, with keys instead of those that stand elsewhere; the places of the keys."""
+    pieces: list[bytes] = []
+    keys: list[int] = []
     at = 0
     while at < len(listed):
-        is_key = listed[at] == 0
-        end = at + 1 + (KEY if is_key else listed[at])
-        yield is_key, listed[at + 1 : end]
-        at = end
+        length = listed[at]
+        if not length:
+            keys.append(len(pieces))
+            length = KEY
+        at += 1
+        pieces.append(listed[at : at + length])
+        at += length
+    return pieces, keys
