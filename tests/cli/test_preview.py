@@ -18,6 +18,7 @@ from tests.factories import NOW
 from tests.servers.arxiv import ArxivServer
 from tests.servers.smtp import SmtpServer
 from tests.servers.web import Reply, WebServer
+from tests.wire import assert_sound
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 ARXIV = "{http://arxiv.org/schemas/atom}"
@@ -51,7 +52,7 @@ def test_the_mail_is_a_whole_message_to_the_sender(
     configure(arxiv.url, top=smtp_keys(smtp), deliver="[{email: r@example.org}]")
     bot("preview", "systems", "--format", "eml", "--out", "mail.eml")
     content = Path("mail.eml").read_bytes()
-    assert content.count(b"\n") == content.count(b"\r\n")
+    assert_sound(content)
     message = email.message_from_bytes(content, policy=email.policy.default)
     assert (message["From"], message["To"]) == ("Bot <bot@example.org>", "bot@example.org")
     assert message.get_body(("html",)) is not None

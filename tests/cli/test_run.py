@@ -19,6 +19,7 @@ from tests.factories import NOW
 from tests.servers.arxiv import ArxivServer
 from tests.servers.smtp import CUT, SmtpServer
 from tests.servers.web import Reply, WebServer
+from tests.wire import assert_sound
 
 OTHER = """\
   other:
@@ -61,6 +62,8 @@ def test_a_folder_gets_the_exports_that_its_digest_asks_for(bot: Bot, arxiv: Arx
     }
     usual = {".eml", ".html", ".txt", ".json"}
     assert endings == {"other": usual | {".ris", ".bib"}, "systems": usual}
+    for path in Path("out").glob("*.eml"):
+        assert_sound(path.read_bytes())
 
 
 def test_when_nothing_is_due_it_says_so(bot: Bot, arxiv: ArxivServer) -> None:
