@@ -132,7 +132,8 @@ class Outbox:
             lost: Only those that so many holders died of: none is mixed with what may be poison.
             cap: How many one destination gets a day, folders excepted; None for any number.
         """
-        claimed: tuple[Delivery, ...] = ()
+        claimed: list[Row[Any]] = []
+        lease_until = now + timedelta(seconds=lease_s)
         with self._database.write() as connection:
             for kind in DestinationKind:
                 if kinds is not None and kind not in kinds:
@@ -145,8 +146,10 @@ class Outbox:
                     good = _hold_back_old(connection, _cancel_unwanted(connection, rows), now)
                     if cap is not None and kind is not DestinationKind.FOLDER:
                         good = self._within_cap(connection, good, cap)
-                    claimed += _hold(connection, good, now, now + timedelta(seconds=lease_s))
-        return claimed
+                    _hold(connection, good, now, lease_until)
+                    claimed += good
+        # Only now: whoever else wants to write need not wait for it.
+        return tuple(_to_claimed(row, lease_until) for row in claimed)
 
     def give_back(
         self,
@@ -601,10 +604,10 @@ def _cancel(connection: Connection, delivery_id: int, reason: str) -> None:
 
 def _hold(
     connection: Connection, rows: Sequence[Row[Any]], now: datetime, lease_until: datetime
-) -> tuple[Delivery, ...]:
+) -> None:
     """Mark *rows* as being sent, by the caller."""
     if not rows:
-        return ()
+        return
     change = update(deliveries).where(deliveries.c.id.in_([row.id for row in rows]))
     change = change.values(
         state=_S.SENDING,
@@ -614,15 +617,16 @@ def _hold(
         next_at=None,
     )
     connection.execute(change)
-    return tuple(
-        replace(
-            _to_delivery(row),
-            state=_S.SENDING,
-            attempts=row.attempts + 1,
-            next_at=None,
-            lease_until=lease_until,
-        )
-        for row in rows
+
+
+def _to_claimed(row: Row[Any], lease_until: datetime) -> Delivery:
+    """The delivery as `_hold` has left it, of the row before."""
+    return replace(
+        _to_delivery(row),
+        state=_S.SENDING,
+        attempts=row.attempts + 1,
+        next_at=None,
+        lease_until=lease_until,
     )
 
 
