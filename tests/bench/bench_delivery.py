@@ -42,7 +42,7 @@ PAPERS = 500
 """That the digests choose theirs from, as on one day."""
 PAPERS_EACH = 9
 CONNECTIONS = 40
-"""Into smtp-sink; smtp-source is no faster with more of them or with fewer."""
+"""Into smtp-sink, for both: so many steps of ours share a commit."""
 SLOW_CONNECTIONS = 10
 REPLY_S = 0.01
 WORDS = [
