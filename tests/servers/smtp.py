@@ -66,7 +66,6 @@ class SmtpServer:
         faults: In the order in which they shall happen, each once.
         size_limit: Announced with SIZE.
         pipelining: Offered; the server reads command by command either way.
-        checked: What was taken must be sound mail (`tests.wire`); asked at the end.
         dns: With the key by which each message must be signed, if any.
     """
 
@@ -80,7 +79,6 @@ class SmtpServer:
         clear_logins: bool = False,
         faults: Iterable[tuple[str, str]] = (),
         size_limit: int = 10_000_000,
-        checked: bool = True,
         pipelining: bool = False,
         dns: Dns = NO_DNS,
     ) -> None:
@@ -97,7 +95,6 @@ class SmtpServer:
         self.tokens = tokens or {}
         self._clear_logins = clear_logins
         self._size_limit = size_limit
-        self._checked = checked
         self.pipelining = pipelining
         self._dns = dns
         self._loop = asyncio.new_event_loop()
@@ -138,7 +135,7 @@ class SmtpServer:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
         assert not self._thread.is_alive()
-        for taken in self.messages if self._checked and kind is None else ():
+        for taken in self.messages if kind is None else ():
             assert_sound(taken.content, self._dns)
 
     def _serve(self) -> None:
