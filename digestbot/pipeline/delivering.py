@@ -42,6 +42,9 @@ LEASE_S = 120.0
 """A claim ends by itself so long after its holder died: it is renewed while the holder lives, since
 a server may take ten minutes to answer the final dot (RFC 5321 4.5.3.2.6)."""
 RENEW_S = 30.0
+SILENCE_S = 60
+"""What is in doubt is sent once more if its holder, whose lease has ended by our clock, has not
+renewed it for so long: perhaps he lives, and our clock is ahead, or was just set forward."""
 LOTS = (200, 10, 1)
 """Deliveries claimed at once, by how many of their holders have died: first so many that reading
 them together pays, then ever fewer, so that one that kills whoever sends it is soon alone with
@@ -101,11 +104,25 @@ async def deliver(
     """
     run = _Run(store, config, clock, random, progress, sleep)
     try:
-        await patiently(lambda: store.outbox.recover(clock()), sleep)
+        in_doubt = await patiently(lambda: store.outbox.in_doubt(clock()), sleep)
+        await patiently(lambda: store.outbox.recover(clock(), silent={}), sleep)
         await run.send_all(stop)
+        if in_doubt and await _silence(stop, sleep):
+            await patiently(lambda: store.outbox.recover(clock(), silent=in_doubt), sleep)
+            await run.send_all(stop)
     finally:
         await run.close()
     return run.result()
+
+
+async def _silence(stop: Callable[[], bool], sleep: Sleep) -> bool:
+    """Wait for `SILENCE_S`; False if *stop* says so before."""
+    log.warning("a process may have died while its server answered: waiting whether it lives")
+    for _ in range(SILENCE_S):
+        if stop():
+            return False
+        await sleep(1)
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +261,7 @@ class _Run:
             try:
                 # In this order: after a clock was set forward, ours look as if they had ended.
                 await asyncio.to_thread(self._store.outbox.renew, dict(self._held), lease_until)
-                await asyncio.to_thread(self._store.outbox.recover, now)
+                await asyncio.to_thread(self._store.outbox.recover, now, silent={})
             except StoreError as error:
                 log.warning("claims could not be renewed: %s", error)
 

@@ -26,6 +26,7 @@ from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Row,
     Select,
@@ -335,20 +336,43 @@ class Outbox:
         ids = {row.id for row in beyond}
         return [row for row in rows if row.id not in ids]
 
-    def recover(self, now: datetime) -> Recovered:
+    def in_doubt(self, now: datetime) -> Mapping[int, datetime]:
+        """
+        What a server may have taken whose holder seems to have died: delivery → end of its lease.
+
+        For `recover`, a while later: by a clock that is ahead, the living seem to be dead, too.
+        """
+        rows = (deliveries.c.id, deliveries.c.lease_until)
+        query = select(*rows).where(deliveries.c.state == _S.DATA_DONE)
+        with self._database.read() as connection:
+            return {
+                row.id: row.lease_until
+                for ended in _ended(now)
+                for row in connection.execute(query.where(ended))
+            }
+
+    def recover(self, now: datetime, *, silent: Mapping[int, datetime] | None = None) -> Recovered:
         """
         Take back what is held by processes that died: their leases have ended.
 
         What was still being sent is due at once. What was in doubt is sent once more, with the same
         Message-ID, and is ``unknown`` if that is left in doubt too (RFC 1047 has no better). What a
         clock that was ahead has put off until a moment beyond all waits is due at once, too.
+
+        Args:
+            now: When leases have ended.
+            silent: Of what is in doubt only these, if they have still that lease; None for all. Who
+                is still sending and lives is stopped by its next step and repeats nothing.
         """
-        lease, next_at = deliveries.c.lease_until, deliveries.c.next_at
+        next_at = deliveries.c.next_at
         with self._database.write() as connection:
             lost = [
                 row
-                for ended in (lease <= now, lease > now + FAR)
+                for ended in _ended(now)
                 for row in connection.execute(_locked(ended)).all()
+                if silent is None
+                or row.state is not _S.DATA_DONE
+                or silent.get(row.id) == row.lease_until
             ]
             outcomes = [after_lost_lease(row.state, row.lost, row.doubts) for row in lost]
             _take_back(connection, lost, outcomes, now)
@@ -641,6 +665,12 @@ _OF_A_MARK = (
     deliveries.c.lost,
     deliveries.c.doubts,
 )
+
+
+def _ended(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Of leases: over, or of a clock that was far ahead; apart, so that both use the index."""
+    lease = deliveries.c.lease_until
+    return lease <= now, lease > now + FAR
 
 
 def _locked(condition: Any) -> Select[Any]:

@@ -23,7 +23,9 @@ from digestbot.errors import StoreUnavailable
 from digestbot.model import DeliveryState
 from digestbot.pipeline import Delivered, deliver
 from digestbot.pipeline.commits import Sleep
+from digestbot.pipeline.delivering import LEASE_S, RENEW_S, SILENCE_S
 from digestbot.store import Store, open_store
+from tests.pipeline.killing import at_once
 from tests.pipeline.test_killing import (
     CONFIG,
     MINUTES,
@@ -68,10 +70,6 @@ def filled(url: str) -> Iterator[Store]:
         register(store)
         fill(store, 1, readers=READERS)
         yield store
-
-
-async def at_once(pause_s: float) -> None:
-    """A pause that nobody has to wait for."""
 
 
 def run(store: Store, config: Config, *, number: int = 0, sleep: Sleep = at_once) -> Delivered:
@@ -147,7 +145,6 @@ def test_a_lock_that_stays_is_told_and_the_next_run_goes_on(
         unlock()
         assert violations(store) == []
         run(store, config, number=1)
-        run(store, config, number=2)
         assert drained(store)
         assert repeats(store, smtp.messages) <= CONNECTIONS
 
@@ -178,8 +175,8 @@ def test_a_full_disk_is_told_at_whatever_write_and_loses_nothing(
             except StoreUnavailable as error:
                 told.append(str(error))
             assert violations(store) == []
-        help_a_little(store)
-        for later in range(2):
+        for later in range(5):
+            help_a_little(store)
             run(store, config, number=ROOMS + later)
         assert drained(store)
         (words,) = set(told)
@@ -215,6 +212,28 @@ def test_a_restart_of_postgresql_is_waited_for(
         assert run(store, config, sleep=until_it_is_back).sent == READERS
         assert len(pauses) >= 3
         assert repeats(store, smtp.messages) == 0
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_a_clock_that_is_ahead_repeats_nothing_of_who_lives(
+    store_url: str, config: Config, smtp: SmtpServer, lives: bool
+) -> None:
+    """A process waits for the server's last word; by the clock of another its lease has ended."""
+    slept: list[float] = []
+
+    async def sleep(pause_s: float) -> None:
+        slept.append(pause_s)
+        if lives and sum(slept) % RENEW_S == 0:
+            lease_until = NOW + timedelta(seconds=LEASE_S + sum(slept))
+            assert store.outbox.renew({held.id: held.attempts}, lease_until) == 1
+
+    with filled(store_url) as store, open_store(store_url) as second:
+        (held,) = store.outbox.claim(NOW, lease_s=LEASE_S, limit=1)
+        store.outbox.data_done(held.id, NOW)
+        assert run(second, config, number=20, sleep=sleep).sent == READERS - lives
+        assert sum(slept) == SILENCE_S
+        assert len(smtp.messages) == READERS - lives
+        assert store.outbox.sent(held.id, "250 ok", NOW, attempt=held.attempts) is lives
 
 
 def test_two_runs_on_one_store_send_each_mail_once(

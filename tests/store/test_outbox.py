@@ -443,6 +443,21 @@ def test_a_delivery_in_doubt_is_sent_once_more_under_the_same_message_id(store: 
     assert got(store, key).last_error == "its process ended before the server answered"
 
 
+def test_what_is_in_doubt_is_taken_back_from_the_silent_only(store: Store) -> None:
+    keys = queue(store, *mails(3))
+    claim(store, lease_s=60)
+    for key in keys[:2]:
+        store.outbox.data_done(key, NOW)
+    later = NOW + DAY
+    in_doubt = store.outbox.in_doubt(later)
+    assert in_doubt == dict.fromkeys(keys[:2], NOW + MINUTE)
+    assert store.outbox.in_doubt(NOW) == {}
+    assert store.outbox.renew({keys[0]: 1}, NOW + 2 * MINUTE) == 1
+    assert store.outbox.recover(later, silent={}).retrying == 1
+    assert store.outbox.recover(later, silent=in_doubt).retrying == 1
+    assert [state(store, key) for key in keys] == [S.DATA_DONE, S.RETRYING, S.RETRYING]
+
+
 def test_a_delivery_that_kills_whoever_sends_it_is_quarantined(store: Store) -> None:
     (key,) = queue(store)
     now = NOW

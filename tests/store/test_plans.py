@@ -91,6 +91,7 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "claim of a kind": lambda s: s.outbox.claim(
         NOW, lease_s=60, limit=100, kinds={DestinationKind.EMAIL}
     ),
+    "in doubt": lambda s: s.outbox.in_doubt(NOW + DAY),
     "recover": lambda s: s.outbox.recover(NOW + DAY),
     "data done": lambda s: s.outbox.data_done(1, NOW),
     "sent": lambda s: s.outbox.sent(1, "250", NOW),
