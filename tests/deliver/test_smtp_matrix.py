@@ -36,7 +36,7 @@ from tests.store.samples import NOW, edition, mail, register
 TABLE = Path(__file__).with_name("smtp_matrix.csv")
 PATIENCE = timedelta(seconds=30)
 """Far beyond what a loaded machine takes for an answer: no other fault may end as a time-out."""
-SILENCE = timedelta(seconds=2.5)
+SILENCE = timedelta(seconds=4)
 """How long a client bears silence here."""
 LATER = timedelta(minutes=16)
 """After it, a first retry is due, and what waited for the owner too."""
@@ -96,13 +96,14 @@ def settings(
         password=Secret("pl4nted-s3cret"),
         sender="Digests <digests@example.org>",
         ca_file=str(house / "ca.pem"),
-        timeout=SILENCE if silent and step not in AFTER_DOT else PATIENCE,
-        final_timeout=SILENCE if silent else PATIENCE,
+        timeout=SILENCE if silent and step not in LATE else PATIENCE,
+        final_timeout=SILENCE if silent and step != "QUIT" else PATIENCE,
     )
 
 
-AFTER_DOT = {"DOT", "TAKEN"}
-"""Where silence is an answer to the final dot that does not come."""
+LATE = {"TEXT", "DOT", "TAKEN", "QUIT"}
+"""Where silence is an answer to the final dot, or to QUIT, that does not come: all before it may
+take its time."""
 
 
 def is_implicit(step: str, fault: str) -> bool:
@@ -319,7 +320,8 @@ def test_a_text_that_has_not_left_us_is_not_in_doubt(
 
     async def send() -> None:
         async with ScriptedSmtp(certificates.server, step="TEXT", fault=fault) as server:
-            sender = SmtpSender(settings(house, server, "TEXT", fault))
+            how = replace(settings(house, server, "TEXT", fault), timeout=SILENCE)
+            sender = SmtpSender(how)
             letter = make_letter(
                 DestinationKind.EMAIL, "reader@example.org", {}, message=huge.encode()
             )
