@@ -93,20 +93,6 @@ def arxiv_pdf_url(paper_id: str, version: int | None = None) -> str:
     return _page("pdf", paper_id, version)
 
 
-def sort_key(paper_id: str) -> tuple[int, int, int, str]:
-    """
-    Orders the ids of arXiv by year, month and number; all others stand before them, by their text.
-
-    As text 9107 would come after 0704, and old ids by their archive.
-    """
-    scheme, _, rest = paper_id.partition(":")
-    match = (_NEW.fullmatch(rest) or _OLD.fullmatch(rest)) if scheme == "arxiv" else None
-    if not match:
-        return 0, 0, 0, paper_id
-    century = 1900 if match.re is _OLD and int(match["yy"]) >= 91 else 2000
-    return century + int(match["yy"]), int(match["mm"]), int(match["number"]), paper_id
-
-
 def _bounded(text: str) -> str:
     if len(text) > LONGEST:
         raise InvalidPaperId(f'"{_shown(text)}" is longer than any paper id')

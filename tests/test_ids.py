@@ -11,7 +11,6 @@ from digestbot.ids import (
     arxiv_url,
     normalise_doi,
     parse_paper_id,
-    sort_key,
 )
 
 
@@ -111,22 +110,6 @@ def test_pages_of_a_paper() -> None:
     assert arxiv_pdf_url("arxiv:2603.20941", 2) == "https://arxiv.org/pdf/2603.20941v2"
     with pytest.raises(InvalidPaperId, match="no paper of arXiv"):
         arxiv_url("doi:10.1000/xyz")
-
-
-def test_ids_sort_by_time_across_both_schemes() -> None:
-    in_time = [
-        "doi:10.1000/xyz",
-        "arxiv:hep-th/9107001",
-        "arxiv:cs/9912001",
-        "arxiv:math/0001001",
-        "arxiv:cs/0703999",
-        "arxiv:0704.0001",
-        "arxiv:1412.9999",
-        "arxiv:1501.00001",
-        "arxiv:2603.20941",
-    ]
-    in_disorder = in_time[::-1]
-    assert sorted(in_disorder, key=sort_key) == in_time
 
 
 @given(st.text(max_size=60))
