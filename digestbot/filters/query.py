@@ -89,7 +89,7 @@ def _decoded(text: str) -> str:
     bare = (found[1] if found else text).strip()
     if re.search(r"\s", bare) or not (found or _ENCODED.search(bare)):
         return bare
-    return unquote_plus(bare)
+    return unquote_plus(bare).strip()
 
 
 def _translated(text: str, weight: float, path: Path) -> Node:

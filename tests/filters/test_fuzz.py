@@ -15,7 +15,7 @@ from textwrap import indent
 
 import pytest
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import YAMLError, YAMLWarning
 
 from digestbot.config import load_config
 from digestbot.errors import ConfigError
@@ -62,7 +62,7 @@ def mutated(seeds: list[str], rng: random.Random) -> str:
 def yaml_data(seeds: list[str], rng: random.Random) -> Iterator[object]:
     """What YAML makes of a mutated text; nothing if it is no YAML."""
     # What is no YAML is the loader's business; the config's own tests are about it.
-    with suppress(YAMLError, ValueError, TypeError, AttributeError):
+    with suppress(YAMLError, YAMLWarning, ValueError, TypeError, AttributeError):
         yield YAML(typ="safe").load(mutated(seeds, rng))
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from digestbot.errors import InvalidFilter
 from digestbot.filters import check_filter, evaluate, explain, in_words, parse_filter
 from digestbot.filters.query import parse_query
 from digestbot.filters.tree import Node, Path
@@ -183,3 +184,9 @@ def test_operators_are_read_from_left_to_right(
         other = matches(term, **paper)
         holds = (holds or other) if operator == "OR" else holds and other is (operator == "AND")
     assert matches(query, **paper) is holds
+
+
+@pytest.mark.parametrize("text", ["search_query=+", "search_query=", "%20", " "])
+def test_a_query_that_is_blank_once_decoded_is_empty(text: str) -> None:
+    with pytest.raises(InvalidFilter, match="the query is empty"):
+        parse_filter({"query": text})
