@@ -33,7 +33,6 @@ from digestbot.pipeline.bouncing import note_refusal
 from digestbot.pipeline.commits import Commits, Sleep, patiently
 from digestbot.pipeline.letters import Letters
 from digestbot.store import Cap, Mark, Store
-from digestbot.store.outbox import lease_lost
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +145,7 @@ class _StoreCheckpoint(Checkpoint):
         delivery = self.delivery
         mark = Mark(delivery.id, to, at, delivery.attempts, acknowledged=acknowledged)
         if not await self.commits.write(mark):
-            raise lease_lost(delivery.id)
+            raise LeaseLost(f"delivery {delivery.id} was held for too long")
 
 
 def _cap(config: Config, now: datetime) -> Cap | None:

@@ -13,9 +13,8 @@ The outbox: every delivery, its state, and who holds it until when.
 What was claimed and not begun is given back. ``sending`` can end like ``data_done``; what waits can
 be cancelled, or held for a person, by `Editions.record` or by the claim. A holder that dies leaves
 a lease that ends: `Outbox.recover` then tells "surely not delivered" from "perhaps". Each
-transition is one method that asks for the state it comes from and refuses any other, by False or,
-where sending on would do harm, by `LeaseLost`. Those of a holder are `Mark` values, of which
-`Outbox.mark` commits any number in one transaction.
+transition asks for the state it comes from and refuses any other, by False. Those of a holder are
+`Mark` values, of which `Outbox.mark` commits any number in one transaction.
 """
 
 from collections import Counter, defaultdict
@@ -41,7 +40,6 @@ from sqlalchemy import (
 )
 
 from digestbot.addresses import make_message_id
-from digestbot.errors import LeaseLost
 from digestbot.model import (
     Delivery,
     DeliveryState,
@@ -210,67 +208,10 @@ class Outbox:
                 made += _mark(connection, some)
         return made
 
-    def data_done(self, delivery_id: int, now: datetime, *, attempt: int | None = None) -> None:
-        """
-        The server may accept from now on.
-
-        Raises:
-            LeaseLost: The lease has ended, or the delivery is another's: it must not be sent.
-        """
-        if not self._make(Mark(delivery_id, _S.DATA_DONE, now, attempt)):
-            raise lease_lost(delivery_id)
-
-    def acknowledge(
-        self, delivery_id: int, mark: str, lease_until: datetime, *, attempt: int | None = None
-    ) -> None:
-        """
-        One of several messages was taken, known as *mark*: nothing is in doubt just now.
-
-        Raises:
-            LeaseLost: The delivery is another's by now: no more of it must be sent.
-        """
-        step = Mark(delivery_id, _S.SENDING, lease_until, attempt, acknowledged=mark)
-        if not self._make(step):
-            raise lease_lost(delivery_id)
-
-    def sent(
-        self, delivery_id: int, receipt: str, now: datetime, *, attempt: int | None = None
-    ) -> bool:
-        """Taken by the server, whose words are *receipt*."""
-        return self._make(Mark(delivery_id, _S.SENT, now, attempt, receipt=receipt))
-
-    def retry(
-        self,
-        delivery_id: int,
-        error: str,
-        code: str | None,
-        next_at: datetime,
-        *,
-        attempt: int | None = None,
-        in_doubt: bool = False,
-    ) -> bool:
-        """Not taken, or perhaps taken if *in_doubt*; due again at *next_at*."""
-        words = {"error": error, "code": code}
-        return self._make(
-            Mark(delivery_id, _S.RETRYING, next_at, attempt, in_doubt=in_doubt, **words)
-        )
-
-    def dead(
-        self, delivery_id: int, error: str, code: str | None, *, attempt: int | None = None
-    ) -> bool:
-        """Not taken, and never to be tried again by itself."""
-        return self._make(Mark(delivery_id, _S.DEAD, None, attempt, error=error, code=code))
-
-    def unknown(self, delivery_id: int, error: str, *, attempt: int | None = None) -> bool:
-        """Perhaps taken; not to be tried again by itself."""
-        return self._make(Mark(delivery_id, _S.UNKNOWN, None, attempt, error=error))
-
     def cancel(self, delivery_id: int, reason: str) -> bool:
         """Not to be sent any more; False if it is on its way or was sent."""
-        return self._make(Mark(delivery_id, _S.CANCELLED, None, error=reason))
-
-    def _make(self, mark: Mark) -> bool:
-        return self.mark([mark])[0]
+        (made,) = self.mark([Mark(delivery_id, _S.CANCELLED, None, error=reason)])
+        return made
 
     def requeue(
         self,
@@ -479,11 +420,6 @@ def after_lost_lease(state: DeliveryState, lost: int, doubts: int) -> DeliverySt
     if state is _S.DATA_DONE:
         return _S.UNKNOWN if doubts else _S.RETRYING
     return _S.QUARANTINED if lost + 1 >= MAX_LOST else _S.RETRYING
-
-
-def lease_lost(delivery_id: int) -> LeaseLost:
-    """The error of a mark that must not fail and did."""
-    return LeaseLost(f"delivery {delivery_id}: its lease has ended; another process may hold it")
 
 
 def message_id(

@@ -36,6 +36,7 @@ from tests.pipeline.test_killing import (
     violations,
 )
 from tests.servers.smtp import SmtpServer
+from tests.store import marks
 from tests.store.samples import NOW, register
 
 if TYPE_CHECKING:
@@ -231,11 +232,11 @@ def test_a_clock_that_is_ahead_repeats_nothing_of_who_lives(
 
     with filled(store_url) as store, open_store(store_url) as second:
         (held,) = store.outbox.claim(NOW, lease_s=LEASE_S, limit=1)
-        store.outbox.data_done(held.id, NOW)
+        marks.data_done(store, held.id, NOW)
         assert run(second, config, number=20, sleep=sleep).sent == READERS - lives
         assert sum(slept) == SILENCE_S
         assert len(smtp.messages) == READERS - lives
-        assert store.outbox.sent(held.id, "250 ok", NOW, attempt=held.attempts) is lives
+        assert marks.sent(store, held.id, "250 ok", NOW, attempt=held.attempts) is lives
 
 
 def test_two_runs_on_one_store_send_each_mail_once(

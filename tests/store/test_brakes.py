@@ -9,6 +9,7 @@ import pytest
 from digestbot.model import Delivery, Destination, DestinationKind, Form
 from digestbot.model import DeliveryState as S
 from digestbot.store import FOR_A_PERSON, Cap, Store
+from tests.store import marks
 from tests.store.samples import DAY, MINUTE, NOW, edition, mail, register
 
 FOLDER = Destination(kind=DestinationKind.FOLDER, address="/out")
@@ -91,7 +92,7 @@ def test_what_is_too_old_is_held_and_sent_when_it_is_released(
     assert folder.id != old.id
     store.outbox.requeue([old.id], at, states=FOR_A_PERSON)
     assert claimed(store, at) == ["reader@example.org"]
-    store.outbox.retry(old.id, "busy", "450", at)
+    marks.retry(store, old.id, "busy", "450", at)
     assert claimed(store, at + DAY) == ["reader@example.org"]
 
 
@@ -120,7 +121,7 @@ def test_a_second_attempt_is_not_counted(store: Store) -> None:
     (delivery,) = make(store, "d")
     for _ in range(3):
         assert claimed(store, cap=cap) == ["reader@example.org"]
-        store.outbox.retry(delivery.id, "busy", "450", NOW)
+        marks.retry(store, delivery.id, "busy", "450", NOW)
 
 
 def day_of(at: datetime) -> str:
@@ -134,7 +135,7 @@ def test_what_is_given_back_frees_its_place_of_the_day(store: Store) -> None:
     assert store.outbox.give_back({ids[0]: 1, ids[1]: 1}, NOW, cap_day=day_of) == 2
     again = store.outbox.claim(NOW, lease_s=60, limit=100, cap=cap)
     assert [d.id for d in again] == ids[:2]
-    store.outbox.retry(ids[0], "busy", "450", NOW)
+    marks.retry(store, ids[0], "busy", "450", NOW)
     assert claimed(store, cap=cap) == ["R@x.org"]
     assert store.outbox.give_back({ids[0]: 2}, NOW, cap_day=day_of) == 1
     make(store, "more", mail("R@x.org"))

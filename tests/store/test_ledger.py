@@ -15,6 +15,7 @@ from digestbot.model import SubscriptionState as State
 from digestbot.store import FOR_A_PERSON, Store, line_of, open_store, row_of
 from digestbot.store.ledger import NAMED_BY, STAYING
 from digestbot.store.tables import metadata
+from tests.store import marks
 from tests.store.samples import DAY, NOW, edition, fetched, ingest, log, mail, register, shown
 
 Rows = list[tuple[str, dict[str, Any]]]
@@ -50,8 +51,8 @@ def fill(store: Store) -> None:
         expires_at=NOW + DAY,
     )
     first, second, _ = (d.id for d in store.outbox.claim(NOW, lease_s=60, limit=3))
-    store.outbox.sent(first, "250 taken", NOW)
-    store.outbox.retry(second, "busy", "450", NOW + DAY)
+    marks.sent(store, first, "250 taken", NOW)
+    marks.retry(store, second, "busy", "450", NOW + DAY)
     store.subscriptions.suppress("d@x.org", "left", NOW)
     soft = Bounce(delivery_id=first, kind=BounceKind.SOFT, code=None, detail="", at=NOW)
     store.bounces.record(soft, "a", lambda moments: None)

@@ -18,6 +18,7 @@ from digestbot.model import (
     SubscriptionState,
 )
 from digestbot.store import Store, open_store
+from tests.store import marks
 from tests.store.samples import DAY, NOW, edition, fetched, ingest, log, mail, queue, record, shown
 
 Statement = tuple[str, Any]
@@ -93,8 +94,8 @@ CALLS: dict[str, Callable[[Store], object]] = {
     ),
     "in doubt": lambda s: s.outbox.in_doubt(NOW + DAY),
     "recover": lambda s: s.outbox.recover(NOW + DAY),
-    "data done": lambda s: s.outbox.data_done(1, NOW),
-    "sent": lambda s: s.outbox.sent(1, "250", NOW),
+    "data done": lambda s: marks.data_done(s, 1, NOW),
+    "sent": lambda s: marks.sent(s, 1, "250", NOW),
     "requeue": lambda s: s.outbox.requeue([1, 2], NOW),
     "newest deliveries": lambda s: s.outbox.list(limit=10),
     "subscribe": lambda s: s.subscriptions.add(

@@ -1,0 +1,56 @@
+"""
+The steps of a delivery's holder, each as one mark, as the third stage makes them.
+
+Each gives whether it could be made.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from digestbot.model import DeliveryState
+from digestbot.store import Mark, Store
+
+
+def _make(store: Store, *fields: Any, **named: Any) -> bool:
+    (made,) = store.outbox.mark([Mark(*fields, **named)])
+    return made
+
+
+def data_done(store: Store, key: int, now: datetime, *, attempt: int | None = None) -> bool:
+    return _make(store, key, DeliveryState.DATA_DONE, now, attempt)
+
+
+def acknowledge(
+    store: Store, key: int, mark: str, lease_until: datetime, *, attempt: int | None = None
+) -> bool:
+    return _make(store, key, DeliveryState.SENDING, lease_until, attempt, acknowledged=mark)
+
+
+def sent(
+    store: Store, key: int, receipt: str, now: datetime, *, attempt: int | None = None
+) -> bool:
+    return _make(store, key, DeliveryState.SENT, now, attempt, receipt=receipt)
+
+
+def retry(
+    store: Store,
+    key: int,
+    error: str,
+    code: str | None,
+    next_at: datetime,
+    *,
+    attempt: int | None = None,
+    in_doubt: bool = False,
+) -> bool:
+    words = {"error": error, "code": code, "in_doubt": in_doubt}
+    return _make(store, key, DeliveryState.RETRYING, next_at, attempt, **words)
+
+
+def dead(
+    store: Store, key: int, error: str, code: str | None, *, attempt: int | None = None
+) -> bool:
+    return _make(store, key, DeliveryState.DEAD, None, attempt, error=error, code=code)
+
+
+def unknown(store: Store, key: int, error: str, *, attempt: int | None = None) -> bool:
+    return _make(store, key, DeliveryState.UNKNOWN, None, attempt, error=error)
