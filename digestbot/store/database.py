@@ -8,17 +8,22 @@ database's own words stands here, each in a function with its reason.
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
     Connection,
     Engine,
     ExceptionContext,
     Table,
+    Update,
+    bindparam,
+    column,
     create_engine,
     event,
     func,
@@ -28,6 +33,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.pool import QueuePool
+from sqlalchemy.types import TypeEngine
 
 from digestbot.errors import ForeignStore, MissingExtra, StoreUnavailable
 
@@ -138,6 +144,30 @@ class Database:
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """An INSERT that knows ON CONFLICT: the same words, but two classes in SQLAlchemy."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    def each(self, **types: TypeEngine[Any]) -> Mapping[str, ColumnElement[Any]]:
+        """
+        What stands in a statement for the values of its rows, see `execute_each`.
+
+        On SQLite it runs for each row. PostgreSQL gets all rows at once, as an array for each
+        column: at each run it reads the CHECKs and indexes of a table anew, which takes longer than
+        to change a row.
+        """
+        if self.is_sqlite:
+            return {name: bindparam(name, type_=kind) for name, kind in types.items()}
+        arrays = (bindparam(name, type_=ARRAY(kind)) for name, kind in types.items())
+        columns = (column(name, kind) for name, kind in types.items())
+        rows = func.unnest(*arrays).table_valued(*columns, name="each_row").render_derived()
+        return {name: rows.c[name] for name in types}
+
+    def execute_each(
+        self, connection: Connection, statement: Update, rows: Sequence[Mapping[str, Any]]
+    ) -> int:
+        """Run *statement*, made with `each`, for *rows*, one or more; gives how many it changed."""
+        if self.is_sqlite:
+            return connection.execute(statement, rows).rowcount
+        arrays = {name: [row[name] for row in rows] for name in rows[0]}
+        return connection.execute(statement, arrays).rowcount
 
     def take_lock(self, connection: Connection, lock: int) -> None:
         """

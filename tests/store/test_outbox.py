@@ -1,7 +1,9 @@
 """The outbox: claims, transitions, recovery."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,11 +13,13 @@ from digestbot.model import Delivery, DeliveryState, Destination, DestinationKin
 from digestbot.model import SubscriptionState as Subscribed
 from digestbot.store import Mark, Recovered, Store
 from digestbot.store.outbox import (
+    FAILED,
     FOR_A_PERSON,
     FROM,
     LEASED,
     MAX_LOST,
     WAITING,
+    _mark,
     after_lost_lease,
 )
 from digestbot.store.tables import deliveries, delivery_attempts
@@ -167,9 +171,9 @@ def test_a_claim_that_is_given_back_is_as_if_it_had_not_been(store: Store) -> No
 Step = Callable[[Store, int], bool]
 
 STEPS: dict[str, tuple[DeliveryState, Step]] = {
-    "data_done": (S.DATA_DONE, lambda s, key: marks.data_done(s, key, NOW)),
+    "data_done": (S.DATA_DONE, lambda s, key: marks.data_done(s, key, NOW, attempt=1)),
     "acknowledge": (S.SENDING, lambda s, key: marks.acknowledge(s, key, "1.0", NOW + DAY)),
-    "sent": (S.SENT, lambda s, key: marks.sent(s, key, "250 ok", NOW)),
+    "sent": (S.SENT, lambda s, key: marks.sent(s, key, "250 ok", NOW, attempt=1)),
     "retry": (S.RETRYING, lambda s, key: marks.retry(s, key, "busy", "450", NOW)),
     "dead": (S.DEAD, lambda s, key: marks.dead(s, key, "no such user", "550 5.1.1")),
     "unknown": (S.UNKNOWN, lambda s, key: marks.unknown(s, key, "the link broke")),
@@ -311,6 +315,59 @@ def test_who_lost_the_delivery_changes_nothing_of_the_next_one_s(store: Store) -
     assert not store.outbox.give_back({key: slow.attempts}, NOW)
     assert got(store, key) == before
     assert marks.sent(store, key, "250", NOW, attempt=before.attempts)
+
+
+def some_mark(dice: Random, key: int, *, well: bool) -> Mark:
+    """A step of a holder, as it goes with nearly all of a thousand if *well*."""
+    failed = [S.SENDING, S.RETRYING, S.DEAD, S.UNKNOWN, S.CANCELLED]
+    to = dice.choice([S.DATA_DONE, S.SENT, *(() if well else failed)])
+    return Mark(
+        key,
+        to,
+        NOW + (0 if well else dice.choice([0, 0, 2])) * DAY,
+        1 if well else dice.choice([1, 1, 2, None]),
+        receipt="250 ok",
+        error="busy" if to in FAILED else None,
+        code="450" if to in FAILED else None,
+        acknowledged="1.0" if to is S.SENDING else None,
+        in_doubt=dice.random() < 0.5,
+    )
+
+
+def rows_of(store: Store, keys: Sequence[int]) -> list[dict[str, Any]]:
+    """All that stands in the deliveries, but for what tells them apart."""
+    query = select(deliveries).where(deliveries.c.id.in_(keys)).order_by(deliveries.c.id)
+    with store._database.read() as connection:
+        return [
+            {name: row[name] for name in row if name not in {"id", "address"}}
+            for row in connection.execute(query).mappings()
+        ]
+
+
+def test_marks_are_made_together_as_one_by_one(store: Store) -> None:
+    """The twins' marks are made by the way that looks at each delivery first."""
+    dice = Random(4)
+    keys = queue(store, *mails(12))
+    ours, twins = keys[:6], keys[6:]
+    all_made = 0
+    for _ in range(150):
+        well = dice.random() < 0.3
+        chosen = dice.choices(range(6), k=dice.randrange(1, 8))
+        for at in range(6):
+            before = dice.choice(sorted(LEASED) if well else sorted(S))
+            for key in (ours[at], twins[at]):
+                force(store, key, before)
+        steps = [(at, some_mark(dice, 0, well=well)) for at in chosen]
+        made = store.outbox.mark([replace(mark, delivery_id=ours[at]) for at, mark in steps])
+        one_by_one = [
+            made
+            for at, mark in steps
+            for made in store.outbox._marked([replace(mark, delivery_id=twins[at])], _mark)
+        ]
+        assert made == one_by_one
+        assert rows_of(store, ours) == rows_of(store, twins)
+        all_made += all(made)
+    assert 20 < all_made < 130
 
 
 def test_requeued_deliveries_are_due_again(store: Store) -> None:
