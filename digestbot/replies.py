@@ -24,6 +24,8 @@ def enhanced_code(text: str) -> str | None:
 
 def one_line(text: str) -> str:
     """*text* on one line, without mail addresses and control characters, at most `SHOWN_MAX`."""
-    visible = "".join(letter if letter.isprintable() else " " for letter in text)
+    visible = text
+    if not text.isprintable():
+        visible = "".join(letter if letter.isprintable() else " " for letter in text)
     line = " ".join(_ADDRESS.sub("<address>", visible).split())
     return line if len(line) <= SHOWN_MAX else line[: SHOWN_MAX - 1] + "…"

@@ -156,16 +156,14 @@ class _Errand:
     """One letter on its way, and who waits for the outcome."""
 
     envelope: Envelope
+    domain: str
+    """Of the recipient."""
     checkpoint: Checkpoint
     outcome: "asyncio.Future[str]"
     link: Link | None = None
     """Over which it goes."""
     follower: "_Errand | None" = None
     """Whose commands went out behind its final dot."""
-
-    @property
-    def domain(self) -> str:
-        return self.envelope.recipient.rpartition("@")[2]
 
     def drop_link(self) -> None:
         if self.link is not None:
@@ -252,7 +250,7 @@ class SmtpSender:
         text = await self._signed(letter.message)
         envelope = Envelope(sender=sender, recipient=recipient, text=text)
         outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        errand = _Errand(envelope, checkpoint, outcome)
+        errand = _Errand(envelope, recipient.rpartition("@")[2], checkpoint, outcome)
         outcome.add_done_callback(errand.leave)
         self._queue.append(errand)
         self._call_workers()

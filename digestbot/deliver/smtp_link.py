@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from digestbot.deliver.protocols import Checkpoint
 from digestbot.deliver.smtp_answers import Phase, classify
@@ -42,8 +42,7 @@ class Envelope:
     """The message, see `Letter.message`, without the final dot."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What the server said to one command."""
 
     code: int | None
@@ -86,7 +85,7 @@ class Link(asyncio.Protocol):
         self._timeout_s = limits.timeout.total_seconds()
         self._final_timeout_s = limits.final_timeout.total_seconds()
         self._transport: asyncio.Transport
-        self._buffer = bytearray()
+        self._buffer = b""
         self._lines: list[str] = []
         self._replies: deque[Reply] = deque()
         self._why_lost = "connection lost"
@@ -291,16 +290,20 @@ class Link(asyncio.Protocol):
         """
         if is_so():
             return
+        loop = asyncio.get_running_loop()
+        end = loop.call_later(timeout_s, self._give_up)
         try:
-            async with asyncio.timeout(timeout_s):
-                while not (is_so() or self.is_lost):
-                    self._change = asyncio.get_running_loop().create_future()
-                    await self._change
-        except TimeoutError:
-            self._why_lost = "timed out"
-            self.abort()
+            while not (is_so() or self.is_lost):
+                self._change = loop.create_future()
+                await self._change
+        finally:
+            end.cancel()
         if not is_so():
             raise classify(phase, None, None, self._why_lost)
+
+    def _give_up(self) -> None:
+        self._why_lost = "timed out"
+        self.abort()
 
     def _wake(self) -> None:
         if self._change is not None and not self._change.done():
@@ -309,11 +312,9 @@ class Link(asyncio.Protocol):
     # What the loop calls
 
     def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while (end := self._buffer.find(b"\n")) >= 0:
-            line = bytes(self._buffer[:end]).rstrip(b"\r")
-            del self._buffer[: end + 1]
-            self._read(line)
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            self._read(line.rstrip(b"\r"))
         if len(self._buffer) > _REPLY_MAX or sum(map(len, self._lines)) > _REPLY_MAX:
             self._why_lost = "an answer without end"
             self.abort()
