@@ -4,7 +4,6 @@ Mail addresses: exactly one mailbox, fit for an SMTP command and a header (RFC 5
 And the Message-IDs, which look alike. Knows nothing of sending. Begin at `check_address`.
 """
 
-import base64
 import hashlib
 import re
 from dataclasses import dataclass
@@ -91,9 +90,8 @@ def make_message_id(*parts: str, domain: str) -> str:
     if not _RIGHT_SIDE.fullmatch(domain):
         raise InvalidValue(f'"{_shown(domain)}" cannot be the right side of a Message-ID')
     told_apart = "\0".join(f"{len(part)}:{part}" for part in parts)
-    digest = hashlib.sha256(told_apart.encode("utf-8", "surrogatepass")).digest()
-    left = base64.b32encode(digest[:20]).decode("ascii").lower()
-    return f"<{left}@{domain}>"
+    digest = hashlib.sha256(told_apart.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"<{digest[:40]}@{domain}>"
 
 
 def _check_local(local: str, address: str) -> None:

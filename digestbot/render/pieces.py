@@ -120,18 +120,11 @@ def size(pieces: Iterable[bytes]) -> int:
     return sum(len(piece) if piece[0] != _OPEN else FIELD_MAX for piece in pieces)
 
 
-def merged(pieces: Iterable[bytes]) -> Pieces:
+def merged(pieces: Pieces) -> Pieces:
     """*pieces* with those joined that stand side by side, so that only open fields part them."""
     done: list[bytes] = []
-    run: list[bytes] = []
-    for piece in pieces:
-        if piece[0] != _OPEN:
-            run.append(piece)
-            continue
-        if run:
-            done.append(b"".join(run))
-            run = []
-        done.append(piece)
-    if run:
-        done.append(b"".join(run))
-    return tuple(done)
+    begin = 0
+    for at in [at for at, piece in enumerate(pieces) if piece[0] == _OPEN]:
+        done += b"".join(pieces[begin:at]), pieces[at]
+        begin = at + 1
+    return tuple(filter(None, (*done, b"".join(pieces[begin:]))))

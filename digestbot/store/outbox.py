@@ -19,7 +19,6 @@ transition asks for the state it comes from and refuses any other, by False. Tho
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
@@ -34,6 +33,8 @@ from sqlalchemy import (
     case,
     func,
     insert,
+    literal_column,
+    null,
     select,
     text,
     update,
@@ -466,11 +467,16 @@ def message_id(
     return make_message_id(edition_name, moment, str(destination), domain=domain)
 
 
+_IDS = bindparam("ids", expanding=True)
+_NOT_LOADED: Final = {"begun_at", "receipt", "lost"}
+
+
+@cache
 def _loaded() -> Select[Any]:
     """Deliveries with the names of their edition and digest and the state of the subscription."""
     return (
         select(
-            deliveries,
+            *(column for column in deliveries.c if column.name not in _NOT_LOADED),
             editions.c.number,
             editions.c.message_domain,
             editions.c.created_at.label("edition_at"),
@@ -512,8 +518,9 @@ def _due(connection: Connection, due: Select[Any]) -> Sequence[Row[Any]]:
     ids = connection.execute(due).scalars().all()
     if not ids:
         return ()
-    query = _loaded().where(deliveries.c.id.in_(ids))
-    return connection.execute(query.order_by(deliveries.c.next_at, deliveries.c.id)).all()
+    query = _loaded().where(deliveries.c.id.in_(_IDS))
+    query = query.order_by(deliveries.c.next_at, deliveries.c.id)
+    return connection.execute(query, {"ids": ids}).all()
 
 
 def _cancel_unwanted(connection: Connection, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
@@ -558,7 +565,8 @@ def _is_old(row: Row[Any], now: datetime) -> bool:
 def _suppression_reasons(connection: Connection, addresses: Sequence[str]) -> dict[str, str]:
     wanted = sorted({address.lower() for address in addresses})
     query = select(suppressions.c.address, suppressions.c.reason)
-    rows = connection.execute(query.where(suppressions.c.address.in_(wanted)))
+    query = query.where(suppressions.c.address.in_(bindparam("wanted", expanding=True)))
+    rows = connection.execute(query, {"wanted": wanted})
     return {row.address: row.reason for row in rows}
 
 
@@ -598,7 +606,7 @@ def _hold(
     """Mark *rows* as being sent, by the caller."""
     if not rows:
         return
-    change = update(deliveries).where(deliveries.c.id.in_([row.id for row in rows]))
+    change = update(deliveries).where(deliveries.c.id.in_(_IDS))
     change = change.values(
         state=_S.SENDING,
         attempts=deliveries.c.attempts + 1,
@@ -606,18 +614,13 @@ def _hold(
         lease_until=lease_until,
         next_at=None,
     )
-    connection.execute(change)
+    connection.execute(change, {"ids": [row.id for row in rows]})
 
 
 def _to_claimed(row: Row[Any], lease_until: datetime) -> Delivery:
     """The delivery as `_hold` has left it, of the row before."""
-    return replace(
-        _to_delivery(row),
-        state=_S.SENDING,
-        attempts=row.attempts + 1,
-        next_at=None,
-        lease_until=lease_until,
-    )
+    now = {"state": _S.SENDING, "attempts": row.attempts + 1}
+    return _to_delivery(row, **now, next_at=None, lease_until=lease_until)
 
 
 _LET_GO: Final = {"begun_at": None, "lease_until": None}
@@ -663,10 +666,7 @@ def _rows(connection: Connection, ids: Sequence[int], query: Select[Any]) -> dic
 
 # Built once: a transaction of ten steps spends more time on making its statements than on all else.
 _BY_ID = (
-    select(*_OF_A_MARK)
-    .where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(deliveries.c.id)
-    .with_for_update()
+    select(*_OF_A_MARK).where(deliveries.c.id.in_(_IDS)).order_by(deliveries.c.id).with_for_update()
 )
 
 
@@ -685,14 +685,19 @@ def _foreseen(database: Database) -> Mapping[DeliveryState, Update]:
         columns.attempts == given["attempt"],
         columns.lease_until.is_not(None),
     )
-    ended = dict.fromkeys(("last_error", "last_code", "next_at", *_LET_GO))
-    sent = {"state": _S.SENT, "sent_at": given["at"], "receipt": given["words"]}
+    ended = dict.fromkeys(("last_error", "last_code", "next_at", *_LET_GO), null())
+    sent = {"state": _as_it_is(_S.SENT), "sent_at": given["at"], "receipt": given["words"]}
     return {
         _S.DATA_DONE: held.where(columns.lease_until > given["at"]).values(
-            state=_S.DATA_DONE, lost=0
+            state=_as_it_is(_S.DATA_DONE), lost=literal_column("0")
         ),
         _S.SENT: held.values(sent | ended),
     }
+
+
+def _as_it_is(state: DeliveryState) -> ColumnElement[str]:
+    """*state* in the statement itself: a value is prepared anew for each of its rows."""
+    return literal_column(f"'{state}'")
 
 
 @cache
@@ -824,24 +829,26 @@ def _end_attempts(connection: Connection, rows: Sequence[dict[str, Any]]) -> Non
         connection.execute(insert(delivery_attempts), rows)
 
 
-def _to_delivery(row: Row[Any]) -> Delivery:
+def _to_delivery(row: Row[Any], **changed: Any) -> Delivery:
+    """The delivery of one row of `_loaded`, but for what has *changed* since."""
     name = f"{row.digest}/{row.number}"
     destination = Destination(kind=row.kind, address=row.address)
-    return Delivery(
-        id=row.id,
-        edition_id=row.edition_id,
-        edition_name=name,
-        digest=row.digest,
-        destination=destination,
-        state=row.state,
-        message_id=message_id(name, row.edition_at, destination, row.message_domain),
-        attempts=row.attempts,
-        created_at=row.created_at,
-        next_at=row.next_at,
-        lease_until=row.lease_until,
-        sent_at=row.sent_at,
-        last_error=row.last_error,
-        last_code=row.last_code,
-        doubts=row.doubts,
-        acknowledged=tuple(row.acknowledged),
-    )
+    fields = {
+        "id": row.id,
+        "edition_id": row.edition_id,
+        "edition_name": name,
+        "digest": row.digest,
+        "destination": destination,
+        "state": row.state,
+        "message_id": message_id(name, row.edition_at, destination, row.message_domain),
+        "attempts": row.attempts,
+        "created_at": row.created_at,
+        "next_at": row.next_at,
+        "lease_until": row.lease_until,
+        "sent_at": row.sent_at,
+        "last_error": row.last_error,
+        "last_code": row.last_code,
+        "doubts": row.doubts,
+        "acknowledged": tuple(row.acknowledged),
+    }
+    return Delivery(**fields | changed)

@@ -123,13 +123,12 @@ def _parts(listed: bytes) -> tuple[list[bytes], list[int]]:
     """The pieces, with keys instead of those that stand elsewhere; the places of the keys."""
     pieces: list[bytes] = []
     keys: list[int] = []
-    at = 0
-    while at < len(listed):
+    at, end = 0, len(listed)
+    while at < end:
         length = listed[at]
         if not length:
             keys.append(len(pieces))
             length = KEY
-        at += 1
-        pieces.append(listed[at : at + length])
-        at += length
+        begin, at = at + 1, at + 1 + length
+        pieces.append(listed[begin:at])
     return pieces, keys

@@ -143,17 +143,17 @@ class ShortUtcDateTime(UtcDateTime):
         return dialect.type_descriptor(BigInteger() if is_sqlite else self.impl_instance)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        moment = super().process_bind_param(value, dialect)
-        if moment is None or dialect.name != "sqlite":
-            return moment
-        return (moment - _EPOCH) // _MICROSECOND
+        if value is None or value.tzinfo is None or dialect.name != "sqlite":
+            return super().process_bind_param(value, dialect)
+        return (value - _EPOCH) // _MICROSECOND
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        moment = _EPOCH + value * _MICROSECOND if isinstance(value, int) else value
-        return super().process_result_value(moment, dialect)
+        if isinstance(value, int):
+            return _EPOCH + value * _MICROSECOND
+        return super().process_result_value(value, dialect)
 
 
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # as SQLite is told moments: in UTC, without saying so
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 

@@ -26,7 +26,7 @@ TEXTS = LETTERS.map(lambda text: text.replace("\r", "").replace("\x00", ""))
 def test_joined_pieces_decode_to_the_joined_texts(texts: list[str]) -> None:
     pieces = [encoded(text) for text in texts]
     assert decoded(pieces) == "".join(texts)
-    assert decoded(merged(pieces)) == "".join(texts)
+    assert decoded(merged(tuple(pieces))) == "".join(texts)
 
 
 @given(TEXTS.filter(bool))
