@@ -24,6 +24,7 @@ from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
     Row,
@@ -467,7 +468,7 @@ def message_id(
     return make_message_id(edition_name, moment, str(destination), domain=domain)
 
 
-_IDS = bindparam("ids", expanding=True)
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _NOT_LOADED: Final = {"begun_at", "receipt", "lost"}
 
 
