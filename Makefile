@@ -47,10 +47,10 @@ messages: $(VENV)/.installed-test ## gather the messages to be translated into t
 	$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --omit-header --no-location \
 		--sort-output --output-file build/digestbot.pot .
 	$(BIN)/pybabel --quiet update --domain digestbot --input-file build/digestbot.pot \
-		--output-dir digestbot/render/locales --no-fuzzy-matching --ignore-obsolete --width 100
+		--output-dir digestbot/locales --no-fuzzy-matching --ignore-obsolete --width 100
 	@# What Babel writes into the head says nothing, or another thing each day.
 	sed -i -e '/^"[A-Za-z-]*\(Date\|By\|To\|Translator\|Team\): /d' \
-		-e 's/^"Project-Id-Version:  /"Project-Id-Version: /' digestbot/render/locales/*/*/*.po
+		-e 's/^"Project-Id-Version:  /"Project-Id-Version: /' digestbot/locales/*/*/*.po
 
 golden: $(VENV)/.installed-test ## write the golden files anew; review them as a diff
 	$(BIN)/python -m pytest tests/render --golden

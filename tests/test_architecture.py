@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "replies",
             "oauth",
             "sheets",
+            "languages",
         ),
     ),
     (

@@ -44,7 +44,7 @@ def test_the_wheel_holds_what_is_no_code(unpacked: Path) -> None:
     assert {path.name for path in (ROOT / "templates").iterdir()} == {
         path.name for path in (package / "templates").iterdir()
     }
-    catalogue = "render/locales/de/LC_MESSAGES/digestbot.po"
+    catalogue = "locales/de/LC_MESSAGES/digestbot.po"
     for name in ("config.example.yaml", "py.typed", "seed/arxiv-cs.DC-start180.xml", catalogue):
         assert (package / name).is_file(), name
     assert list((package / "store" / "migrations" / "versions").glob("r*.py"))

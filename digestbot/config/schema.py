@@ -32,9 +32,9 @@ from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.deliver.dkim import DkimSettings
 from digestbot.errors import InvalidFilter
 from digestbot.filters import Filter, check_filter
+from digestbot.languages import ENGLISH, languages
 from digestbot.model import AnnounceType, Theme
 from digestbot.oauth import OauthSettings
-from digestbot.render.language import ENGLISH, languages
 from digestbot.schedule import parse_schedule
 from digestbot.secret import Secret
 from digestbot.sources import REGISTRY

@@ -37,7 +37,7 @@ class DigestConfig:
     when_empty: Literal["skip", "send"]
     theme: Theme
     language: str
-    """Of its own words, one of `digestbot.render.languages`."""
+    """Of its own words, one of `digestbot.languages.languages`."""
     exports: tuple[Form, ...]
     """Some of `digestbot.model.EXPORTS`, written into folders beside what always is."""
     attach: tuple[Form, ...]

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from digestbot.languages import ENGLISH
 from digestbot.model import Form, Theme
-from digestbot.render.language import ENGLISH, Language, language
+from digestbot.render.language import Language, language
 from digestbot.render.templates import Templates
 
 

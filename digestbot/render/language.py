@@ -1,9 +1,8 @@
 """
 The words of an edition in its reader's language: messages, plurals, dates, numbers.
 
-English stands in the code and the templates, the other languages in catalogues of gettext,
-``locales/*/LC_MESSAGES/digestbot.po``. They are read as they are, when first asked for: there is
-nothing to compile, and nothing that can be older than its source. Begin at `language`.
+The catalogues (`digestbot.languages`) are read as they are, when first asked for: there is nothing
+to compile, and nothing that can be older than its source. Begin at `language`.
 """
 
 from collections.abc import Iterable
@@ -12,16 +11,13 @@ from datetime import datetime
 from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_datetime
 from babel.numbers import format_decimal
 
-ENGLISH = "en"
-DOMAIN = "digestbot"
-LOCALES = Path(__file__).parent / "locales"
+from digestbot.languages import DOMAIN, ENGLISH, catalogue_of, languages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +76,6 @@ class Language:
         return _formatted(pattern, when, zone, named, self.tag)
 
 
-def languages() -> tuple[str, ...]:
-    """The languages there are, by the names that a config has for them."""
-    return (ENGLISH, *sorted(path.name for path in LOCALES.iterdir() if (path / _FILE).is_file()))
-
-
-_FILE = Path("LC_MESSAGES") / f"{DOMAIN}.po"
-
-
 @cache
 def language(name: str) -> Language:
     """
@@ -102,7 +90,7 @@ def language(name: str) -> Language:
     from babel.messages.mofile import write_mo
     from babel.messages.pofile import read_po
 
-    with (LOCALES / name / _FILE).open("rb") as file:
+    with catalogue_of(name).open("rb") as file:
         read = read_po(file, domain=DOMAIN)
     compiled = BytesIO()
     write_mo(compiled, read)

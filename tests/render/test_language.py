@@ -17,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
+from digestbot.languages import catalogue_of, languages
 from digestbot.model import AnnounceType, Edition, Form
 from digestbot.render import RenderContext, render
-from digestbot.render.language import LOCALES, language, languages
+from digestbot.render.language import language
 from tests.factories import make_edition, make_edition_paper, make_paper
 from tests.render.editions import drawn_editions, full_edition
 from tests.render.pages import check_page
@@ -44,7 +45,7 @@ def in_code() -> set[Key]:
 
 
 def catalogue(name: str) -> Catalog:
-    with (LOCALES / name / "LC_MESSAGES" / "digestbot.po").open("rb") as file:
+    with catalogue_of(name).open("rb") as file:
         return read_po(file, abort_invalid=True)
 
 

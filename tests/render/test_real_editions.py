@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from digestbot.filters import evaluate, parse_filter
+from digestbot.languages import languages
 from digestbot.model import (
     Announcement,
     AnnounceType,
@@ -33,7 +34,6 @@ from digestbot.model import (
     Theme,
 )
 from digestbot.render import RenderContext, render
-from digestbot.render.language import languages
 from digestbot.render.templates import COLUMNS
 from digestbot.store import open_store
 from tests.factories import NOW, make_coverage, make_edition
