@@ -292,6 +292,11 @@ def suggest(spec: str) -> str | None:
     return by_name[near[0]] if near else None
 
 
+def meant(code: str) -> str:
+    """``; did you mean "cs.DS" (Data Structures and Algorithms)?``"""
+    return f'; did you mean "{code}" ({name_of(code)})?'
+
+
 def name_of(code: str) -> str:
     """The English name of a category or archive; what is unknown is its own name."""
     known = _categories().get(code)

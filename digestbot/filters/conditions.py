@@ -28,7 +28,7 @@ from digestbot.filters.tree import (
 )
 from digestbot.ids import normalise_doi, parse_paper_id
 from digestbot.model import AnnounceType
-from digestbot.taxonomy import expand, named, suggest
+from digestbot.taxonomy import expand, meant, named, suggest
 from digestbot.text import plain, words
 
 MAX_TERM = 500
@@ -135,7 +135,7 @@ def _codes(text: str) -> frozenset[str]:
     near = suggest(text) if len(text) <= MAX_SLIP else None
     looks_like_code = "*" in text or _LOOKS_LIKE_CODE.fullmatch(text)
     if not text or looks_like_code or (near and " " not in text and text.lower() not in _FOREIGN):
-        hint = f'; did you mean "{near}"?' if near else ""
+        hint = meant(near) if near else ""
         raise Mistake(f"unknown category {quoted(text)}{hint}")
     return frozenset({text.casefold()})
 

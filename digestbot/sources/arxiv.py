@@ -127,7 +127,7 @@ def _check_category(category: str) -> None:
     if taxonomy.expand(category):
         return
     nearest = taxonomy.suggest(category)
-    hint = f'; did you mean "{nearest}"?' if nearest else ""
+    hint = taxonomy.meant(nearest) if nearest else ""
     raise ValueError(f'arXiv has no category "{category}"{hint}')
 
 

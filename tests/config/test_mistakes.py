@@ -133,4 +133,5 @@ def test_what_is_wrong_beside_a_value_from_outside_is_still_told(tmp_path: Path)
         "digests: {d: {schedule: daily 09:00}}\n"
     )
     told = mistakes(path, {"URL": "http://127.0.0.1:8000/api"})
-    assert told == ['2:33: sources.a: arXiv has no category "cs.DX"; did you mean "cs.DS"?']
+    near = '"cs.DS" (Data Structures and Algorithms)'
+    assert told == [f'2:33: sources.a: arXiv has no category "cs.DX"; did you mean {near}?']

@@ -68,7 +68,11 @@ def test_a_filter_says_itself_in_words(data: object, words: str) -> None:
         ({"regex": "\ud800"}, ("regex",), "half of a character"),
         ({"exact": " "}, ("exact",), "exact is empty"),
         ({"author": "--"}, ("author",), '"--" is no name'),
-        ({"category": "cs.DX"}, ("category",), 'did you mean "cs.DS"?'),
+        (
+            {"category": "cs.DX"},
+            ("category",),
+            'did you mean "cs.DS" (Data Structures',
+        ),
         ({"category": ["cs.DC", "xx.*"]}, ("category", 1), 'unknown category "xx.*"'),
         ({"primary": "sc.DC"}, ("primary",), 'unknown category "sc.DC"'),
         ({"category": ""}, ("category",), "unknown category"),
