@@ -171,8 +171,11 @@ def test_a_maildir_tells_what_was_looked_at(tmp_path: Path) -> None:
 
 
 def test_a_mail_that_somebody_else_took_is_no_error(tmp_path: Path) -> None:
-    mailbox.Maildir(tmp_path / "box")
+    box = mailbox.Maildir(tmp_path / "box")
+    box.add(OURS)
+    before = sorted(tmp_path.rglob("*"))
     MaildirBox(tmp_path / "box").settle(Item(key="gone", raw=b"", mark=""), is_ours=True)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_folder_that_is_no_maildir_is_refused(tmp_path: Path) -> None:
