@@ -136,7 +136,7 @@ def _unstructured(message: Message) -> Iterator[_Failure]:
 
     try:
         temporary, permanent = all_failures(message)
-    except Exception:  # of its eighteen detectors some fail on odd headers, and it says so in the log
+    except Exception:  # of its eighteen detectors some fail on odd headers, which it logs itself
         return
     words = _own_words(message)
     code = _code_in(words)
