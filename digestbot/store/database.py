@@ -8,22 +8,17 @@ database's own words stands here, each in a function with its reason.
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
-    ARRAY,
-    ColumnElement,
     Connection,
     Engine,
     ExceptionContext,
     Table,
-    Update,
-    bindparam,
-    column,
     create_engine,
     event,
     func,
@@ -36,6 +31,7 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeEngine
 
 from digestbot.errors import ForeignStore, MissingExtra, StoreUnavailable
+from digestbot.store.rows import GivenRows
 
 BUSY_S: Final = 30
 """How long a statement waits for another process's lock before it gives up, if nobody says more."""
@@ -145,29 +141,9 @@ class Database:
         """An INSERT that knows ON CONFLICT: the same words, but two classes in SQLAlchemy."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
-    def each(self, **types: TypeEngine[Any]) -> Mapping[str, ColumnElement[Any]]:
-        """
-        What stands in a statement for the values of its rows, see `execute_each`.
-
-        On SQLite it runs for each row. PostgreSQL gets all rows at once, as an array for each
-        column: at each run it reads the CHECKs and indexes of a table anew, which takes longer than
-        to change a row.
-        """
-        if self.is_sqlite:
-            return {name: bindparam(name, type_=kind) for name, kind in types.items()}
-        arrays = (bindparam(name, type_=ARRAY(kind)) for name, kind in types.items())
-        columns = (column(name, kind) for name, kind in types.items())
-        rows = func.unnest(*arrays).table_valued(*columns, name="each_row").render_derived()
-        return {name: rows.c[name] for name in types}
-
-    def execute_each(
-        self, connection: Connection, statement: Update, rows: Sequence[Mapping[str, Any]]
-    ) -> int:
-        """Run *statement*, made with `each`, for *rows*, one or more; gives how many it changed."""
-        if self.is_sqlite:
-            return connection.execute(statement, rows).rowcount
-        arrays = {name: [row[name] for row in rows] for name in rows[0]}
-        return connection.execute(statement, arrays).rowcount
+    def given_rows(self, **types: TypeEngine[Any]) -> GivenRows:
+        """Rows of these columns, to be given to one statement."""
+        return GivenRows(self._engine.dialect, **types)
 
     def take_lock(self, connection: Connection, lock: int) -> None:
         """

@@ -34,8 +34,6 @@ from sqlalchemy import (
     case,
     func,
     insert,
-    literal_column,
-    null,
     select,
     text,
     update,
@@ -104,7 +102,13 @@ class Outbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._foreseen = _foreseen(database)
+        self._given = database.given_rows(
+            key=deliveries.c.id.type,
+            attempt=deliveries.c.attempts.type,
+            at=deliveries.c.sent_at.type,
+            words=deliveries.c.receipt.type,
+        )
+        self._foreseen = _foreseen(self._given.columns)
 
     def claim(
         self,
@@ -231,9 +235,15 @@ class Outbox:
         """
         made = {mark.delivery_id: True for mark in marks}
         for to, step in self._foreseen.items():
-            rows = [_row(mark) for mark in marks if mark.to is to and mark.attempt is not None]
-            if rows and self._database.execute_each(connection, step, rows) != len(rows):
-                raise _NotAsForeseen
+            rows = [
+                (mark.delivery_id, mark.attempt, mark.at, mark.receipt)
+                for mark in marks
+                if mark.to is to and mark.attempt is not None
+            ]
+            if rows:
+                result = connection.execute(step, self._given.parameters(rows))
+                if result.rowcount != len(rows):
+                    raise _NotAsForeseen
         others = [mark for mark in marks if mark.to not in self._foreseen or mark.attempt is None]
         if others:
             keys = (mark.delivery_id for mark in others)
@@ -671,34 +681,22 @@ _BY_ID = (
 )
 
 
-def _foreseen(database: Database) -> Mapping[DeliveryState, Update]:
+def _foreseen(given: Mapping[str, ColumnElement[Any]]) -> Mapping[DeliveryState, Update]:
     """The two steps that every mail takes, each refused by what it finds in the delivery."""
     columns = deliveries.c
-    given = database.each(
-        key=columns.id.type,
-        attempt=columns.attempts.type,
-        at=columns.sent_at.type,
-        words=columns.receipt.type,
-    )
     # Whoever has a lease is in LEASED, by a CHECK of the table.
     held = update(deliveries).where(
         columns.id == given["key"],
         columns.attempts == given["attempt"],
         columns.lease_until.is_not(None),
     )
-    ended = dict.fromkeys(("last_error", "last_code", "next_at", *_LET_GO), null())
-    sent = {"state": _as_it_is(_S.SENT), "sent_at": given["at"], "receipt": given["words"]}
+    ended = dict.fromkeys(("last_error", "last_code", "next_at", *_LET_GO))
+    sent = {"state": _S.SENT, "sent_at": given["at"], "receipt": given["words"]}
+    in_time = held.where(columns.lease_until > given["at"])
     return {
-        _S.DATA_DONE: held.where(columns.lease_until > given["at"]).values(
-            state=_as_it_is(_S.DATA_DONE), lost=literal_column("0")
-        ),
+        _S.DATA_DONE: in_time.values(state=_S.DATA_DONE, lost=0),
         _S.SENT: held.values(sent | ended),
     }
-
-
-def _as_it_is(state: DeliveryState) -> ColumnElement[str]:
-    """*state* in the statement itself: a value is prepared anew for each of its rows."""
-    return literal_column(f"'{state}'")
 
 
 @cache
@@ -729,16 +727,6 @@ def _without_repeats(marks: Sequence[Mark]) -> Iterator[list[Mark]]:
 
 class _NotAsForeseen(Exception):
     """A mark that could not be made, so that each has to be looked at by itself."""
-
-
-def _row(mark: Mark) -> dict[str, Any]:
-    """What `_foreseen` is given of *mark*."""
-    return {
-        "key": mark.delivery_id,
-        "attempt": mark.attempt,
-        "at": mark.at,
-        "words": mark.receipt,
-    }
 
 
 def _mark(connection: Connection, marks: Sequence[Mark]) -> list[bool]:

@@ -326,7 +326,7 @@ def some_mark(dice: Random, key: int, *, well: bool) -> Mark:
         to,
         NOW + (0 if well else dice.choice([0, 0, 2])) * DAY,
         1 if well else dice.choice([1, 1, 2, None]),
-        receipt="250 ok",
+        receipt=dice.choice(["250 ok", "", 'a "quote" \\', "☃ 😀", "\udcff and \x00"]),
         error="busy" if to in FAILED else None,
         code="450" if to in FAILED else None,
         acknowledged="1.0" if to is S.SENDING else None,

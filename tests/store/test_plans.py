@@ -94,8 +94,8 @@ CALLS: dict[str, Callable[[Store], object]] = {
     ),
     "in doubt": lambda s: s.outbox.in_doubt(NOW + DAY),
     "recover": lambda s: s.outbox.recover(NOW + DAY),
-    "data done": lambda s: marks.data_done(s, 1, NOW),
-    "sent": lambda s: marks.sent(s, 1, "250", NOW),
+    "data done": lambda s: marks.data_done(s, 1, NOW, attempt=1),
+    "sent": lambda s: marks.sent(s, 1, "250", NOW, attempt=1),
     "requeue": lambda s: s.outbox.requeue([1, 2], NOW),
     "newest deliveries": lambda s: s.outbox.list(limit=10),
     "subscribe": lambda s: s.subscriptions.add(
@@ -122,7 +122,8 @@ def test_no_table_is_read_from_end_to_end(filled: Store, name: str) -> None:
     assert sent
     for statement in sent:
         steps = plan(filled, statement)
-        scans = [step for step in steps if step.startswith("SCAN")]
+        # A virtual table is what the statement was given.
+        scans = [s for s in steps if s.startswith("SCAN") and "VIRTUAL TABLE" not in s]
         assert set(scans) <= {IN_ORDER_OF_THE_KEY.get(name)}, (statement, steps)
 
 
