@@ -71,7 +71,8 @@ class Letters:
         editions = {delivery.edition_id for delivery in deliveries} - known
         found = self._store.editions.renditions(editions, wanted)
         with self._lock:
-            self._ahead = found
+            # Beside what other kinds have read ahead; it goes as it is used.
+            self._ahead |= found
 
     def letter(self, delivery: Delivery, forms: Collection[Form]) -> Letter:
         """

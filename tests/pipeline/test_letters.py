@@ -66,6 +66,17 @@ def test_readers_of_one_edition_differ_in_address_and_message_id_only(
     ) == (two.message)
 
 
+def test_what_one_kind_has_read_ahead_another_does_not_forget(
+    store: Store, deliveries: tuple[Delivery, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = Letters(store)
+    letters.read_ahead(deliveries[:1], {Form.EML})
+    letters.read_ahead((), {Form.SLACK})
+    wanted = Letters(store).letter(deliveries[0], {Form.EML})
+    monkeypatch.setattr(store.editions, "rendition", lambda *_: pytest.fail("read once more"))
+    assert letters.letter(deliveries[0], {Form.EML}) == wanted
+
+
 def test_the_message_says_what_the_forms_say(
     store: Store, deliveries: tuple[Delivery, ...]
 ) -> None:
