@@ -34,6 +34,7 @@ from sqlalchemy import (
     case,
     func,
     insert,
+    null,
     select,
     text,
     update,
@@ -64,6 +65,8 @@ _S = DeliveryState
 
 LEASED: Final = frozenset({_S.SENDING, _S.DATA_DONE})
 WAITING: Final = frozenset({_S.QUEUED, _S.RETRYING})
+_FORESEEN: Final = frozenset({_S.DATA_DONE, _S.SENT})
+"""The steps of every mail with which all goes well."""
 FAILED: Final = frozenset({_S.RETRYING, _S.DEAD, _S.UNKNOWN})
 """How an attempt of a living holder may end that has not succeeded."""
 
@@ -104,6 +107,7 @@ class Outbox:
         self._database = database
         self._given = database.given_rows(
             key=deliveries.c.id.type,
+            to=deliveries.c.state.type,
             attempt=deliveries.c.attempts.type,
             at=deliveries.c.sent_at.type,
             words=deliveries.c.receipt.type,
@@ -233,22 +237,20 @@ class Outbox:
         Raises:
             _NotAsForeseen: One of them could not be made; the transaction is to be undone.
         """
-        made = {mark.delivery_id: True for mark in marks}
-        for to, step in self._foreseen.items():
-            rows = [
-                (mark.delivery_id, mark.attempt, mark.at, mark.receipt)
-                for mark in marks
-                if mark.to is to and mark.attempt is not None
-            ]
-            if rows:
-                result = connection.execute(step, self._given.parameters(rows))
-                if result.rowcount != len(rows):
-                    raise _NotAsForeseen
-        others = [mark for mark in marks if mark.to not in self._foreseen or mark.attempt is None]
-        if others:
-            keys = (mark.delivery_id for mark in others)
-            made |= zip(keys, _mark(connection, others), strict=True)
-        return list(made.values())
+        others = [mark for mark in marks if mark.to not in _FORESEEN or mark.attempt is None]
+        apart = {mark.delivery_id for mark in others}
+        rows = [
+            (mark.delivery_id, mark.to, mark.attempt, mark.at, mark.receipt)
+            for mark in marks
+            if mark.delivery_id not in apart
+        ]
+        if rows:
+            result = connection.execute(self._foreseen, self._given.parameters(rows))
+            if result.rowcount != len(rows):
+                raise _NotAsForeseen
+        made = _mark(connection, others) if others else []
+        unmade = {mark.delivery_id for mark, yes in zip(others, made, strict=True) if not yes}
+        return [mark.delivery_id not in unmade for mark in marks]
 
     def cancel(self, delivery_id: int, reason: str) -> bool:
         """Not to be sent any more; False if it is on its way or was sent."""
@@ -681,22 +683,23 @@ _BY_ID = (
 )
 
 
-def _foreseen(given: Mapping[str, ColumnElement[Any]]) -> Mapping[DeliveryState, Update]:
-    """The two steps that every mail takes, each refused by what it finds in the delivery."""
+def _foreseen(given: Mapping[str, ColumnElement[Any]]) -> Update:
+    """The steps of `_FORESEEN`, each refused by what it finds in the delivery."""
     columns = deliveries.c
-    # Whoever has a lease is in LEASED, by a CHECK of the table.
+    is_sent = given["to"] == _S.SENT
     held = update(deliveries).where(
         columns.id == given["key"],
         columns.attempts == given["attempt"],
-        columns.lease_until.is_not(None),
+        # Whoever has a lease is in LEASED, by a CHECK of the table.
+        case((is_sent, columns.lease_until.is_not(None)), else_=columns.lease_until > given["at"]),
     )
-    ended = dict.fromkeys(("last_error", "last_code", "next_at", *_LET_GO))
-    sent = {"state": _S.SENT, "sent_at": given["at"], "receipt": given["words"]}
-    in_time = held.where(columns.lease_until > given["at"])
-    return {
-        _S.DATA_DONE: in_time.values(state=_S.DATA_DONE, lost=0),
-        _S.SENT: held.values(sent | ended),
-    }
+    ended = dict.fromkeys(("last_error", "last_code", "next_at", *_LET_GO), null())
+    sent = {"sent_at": given["at"], "receipt": given["words"], **ended}
+    return held.values(
+        state=given["to"],
+        lost=case((is_sent, columns.lost), else_=0),
+        **{name: case((is_sent, value), else_=columns[name]) for name, value in sent.items()},
+    )
 
 
 @cache
