@@ -335,9 +335,8 @@ class _Run:
                     )
                     self._counts["retrying"] += 1
                 case Dead():
-                    await asyncio.to_thread(
-                        note_refusal, self._store, delivery, error, self._clock()
-                    )
+                    note = partial(note_refusal, self._store, delivery, error, self._clock())
+                    await patiently(note, self._sleep)
                     await self._commits.write(mark(DeliveryState.DEAD, None, code=error.code))
                     self._counts["dead"] += 1
                 case Unknown():

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -274,3 +275,19 @@ def test_a_locked_database_is_unavailable_and_nothing_is_half_done(tmp_path: Pat
         assert store.papers.head() == 0
         ingest(store, 1)
         assert store.papers.head() == 1
+
+
+@pytest.mark.parametrize("idle_s", [0, 1000])
+def test_a_connection_that_postgresql_has_cut_is_replaced(
+    postgres_schema_url: str, monkeypatch: pytest.MonkeyPatch, idle_s: float
+) -> None:
+    """At once if it was idle; else, as in the midst of work, after an error that says so."""
+    monkeypatch.setattr("digestbot.store.database.IDLE_S", idle_s)
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
+    with open_store(postgres_schema_url) as store, psycopg.connect(postgres_schema_url) as other:
+        before = store.outbox.counts()
+        other.execute(cut, ["digestbot"])
+        if idle_s:
+            with pytest.raises(StoreUnavailable, match="terminat"):
+                store.outbox.counts()
+        assert store.outbox.counts() == before
