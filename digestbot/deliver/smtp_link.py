@@ -27,6 +27,8 @@ _BLOCK = 65_536
 """Octets; RFC 5321 4.5.3.2.5 gives each block a time-out of its own."""
 _REPLY_MAX = 32_768
 """Octets of one reply; no honest one comes near."""
+_REPLIES_MAX = 16
+"""Replies that nobody has taken yet: a group and what may stand before it have five."""
 _LINE = re.compile(rb"(\d{3})(?:([ -])(.*))?", re.DOTALL)
 _GO_ON = 354
 _CLOSING = 421
@@ -87,6 +89,8 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._buffer = b""
         self._lines: list[str] = []
+        self._size = 0
+        """Octets of the reply of which these are the lines so far."""
         self._replies: deque[Reply] = deque()
         self._why_lost = "connection lost"
         self._is_full = False
@@ -315,7 +319,8 @@ class Link(asyncio.Protocol):
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         for line in lines:
             self._read(line.rstrip(b"\r"))
-        if len(self._buffer) > _REPLY_MAX or sum(map(len, self._lines)) > _REPLY_MAX:
+        is_long = len(self._buffer) + self._size > _REPLY_MAX
+        if is_long or len(self._replies) > _REPLIES_MAX:
             self._why_lost = "an answer without end"
             self.abort()
         self._wake()
@@ -325,10 +330,11 @@ class Link(asyncio.Protocol):
         found = _LINE.fullmatch(line)
         text = (found[3] or b"" if found else line).decode("utf-8", "surrogateescape").strip()
         self._lines.append(text)
+        self._size += len(line) + 1
         if found and found[2] == b"-":
             return
         self._replies.append(Reply(int(found[1]) if found else None, "\n".join(self._lines)))
-        self._lines = []
+        self._lines, self._size = [], 0
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:

@@ -13,6 +13,7 @@ import pytest
 
 from digestbot.deliver.dkim import DkimSettings
 from digestbot.deliver.smtp import SmtpSender, SmtpSettings
+from digestbot.deliver.smtp_link import Link
 from digestbot.deliver.verp import delivery_of
 from digestbot.errors import (
     DeliveryError,
@@ -676,3 +677,41 @@ def test_what_waits_for_its_pace_ends_with_its_sender() -> None:
     with SmtpServer() as server:
         asyncio.run(send_and_close(settings(server, domain_per_minute=1)))
     assert len(server.messages) == 1
+
+
+class Flooded(asyncio.Transport):
+    """A connection on which the other side talks without end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_aborted = False
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+@pytest.mark.parametrize("chunk", [1, 70_000])
+@pytest.mark.parametrize(
+    ("flood", "goes_on"),
+    [
+        (b"x" * 40_000, b"x" * 30_000),
+        (b"250-\r\n" * 7_000, b"250-\r\n" * 5_000),
+        (b"250-many words\r\n" * 3_000, b"250-many words\r\n" * 2_000),
+        (b"250 fine\r\n" * 20, b"250 fine\r\n" * 5),
+    ],
+    ids=["no line", "empty lines", "lines", "answers"],
+)
+def test_an_answer_without_end_costs_the_link(flood: bytes, goes_on: bytes, chunk: int) -> None:
+    for octets, is_lost in ((goes_on, False), (flood, True)):
+        transport = Flooded()
+        link = Link(SmtpSettings(), pipelines=True, size_limit=None)
+        link.take_over(transport)
+        for start in range(0, len(octets), chunk):
+            link.data_received(octets[start : start + chunk])
+        assert (link.is_lost, transport.is_aborted) == (is_lost, is_lost)
