@@ -96,7 +96,15 @@ class Commits:
             self._writer = None
 
     async def _commit(self, marks: list[Mark]) -> list[bool]:
-        act = partial(self._outbox.mark, marks)
+        return await self.patiently(partial(self._outbox.mark, marks))
+
+    async def patiently(self, act: Callable[[], T]) -> T:
+        """
+        What *act* gives, see `patiently`; tried only once when the database was given up before.
+
+        Raises:
+            StoreError: The database was away for too long.
+        """
         if self._given_up is not None:
             return await asyncio.to_thread(act)
         try:

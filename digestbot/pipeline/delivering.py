@@ -336,7 +336,7 @@ class _Run:
                     self._counts["retrying"] += 1
                 case Dead():
                     note = partial(note_refusal, self._store, delivery, error, self._clock())
-                    await patiently(note, self._sleep)
+                    await self._commits.patiently(note)
                     await self._commits.write(mark(DeliveryState.DEAD, None, code=error.code))
                     self._counts["dead"] += 1
                 case Unknown():
@@ -358,7 +358,7 @@ class _Run:
         if self._held:
             give_back = partial(self._store.outbox.give_back, self._held, self._clock())
             try:
-                await asyncio.to_thread(give_back, cap_day=_cap_day(self._config))
+                await self._commits.patiently(partial(give_back, cap_day=_cap_day(self._config)))
             except StoreError as error:
                 log.warning("claims could not be given back, they end by themselves: %s", error)
 

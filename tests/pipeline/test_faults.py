@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from sqlalchemy import select
 
 from digestbot.config import Config, load_config
 from digestbot.errors import StoreUnavailable
@@ -26,6 +27,7 @@ from digestbot.pipeline import Delivered, deliver
 from digestbot.pipeline.commits import Sleep
 from digestbot.pipeline.delivering import LEASE_S, RENEW_S, SILENCE_S
 from digestbot.store import Store, open_store
+from digestbot.store.tables import suppressions
 from tests.pipeline.killing import at_once
 from tests.pipeline.test_killing import (
     CONFIG,
@@ -247,6 +249,38 @@ def test_a_clock_that_is_ahead_repeats_nothing_of_who_lives(
         assert sum(slept) == SILENCE_S
         assert len(smtp.messages) == READERS - lives
         assert marks.sent(store, held.id, "250 ok", NOW, attempt=held.attempts) is lives
+
+
+def test_who_has_lost_the_lease_stops_before_the_dot(
+    store_url: str, config: Config, smtp: SmtpServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A process whose clock is ahead takes back what we are just sending."""
+    later = NOW + timedelta(seconds=LEASE_S)
+    with filled(store_url) as store, open_store(store_url) as second:
+        at("text written", lambda: second.outbox.recover(later, silent={}))
+        assert run(store, config).sent < READERS
+        assert "took too long and is another's" in caplog.text
+        run(store, config, number=1)
+        assert len(smtp.messages) == READERS
+        assert repeats(store, smtp.messages) == 0
+
+
+def test_a_refusal_is_noted_when_the_database_is_free_again(
+    postgres_schema_url: str, config: Config, smtp: SmtpServer
+) -> None:
+    pauses: list[float] = []
+    smtp.faults.append(("RCPT", "550 5.1.1 no such user"))
+    with filled(postgres_schema_url) as store, psycopg.connect(postgres_schema_url) as other:
+
+        async def until_it_is_free(pause_s: float) -> None:
+            pauses.append(pause_s)
+            other.rollback()
+
+        other.execute("LOCK TABLE bounces")
+        done = run(store, config, sleep=until_it_is_free)
+        assert (done.sent, done.dead, len(pauses)) == (READERS - 1, 1, 1)
+        with store._database.read() as connection:
+            assert len(connection.execute(select(suppressions)).all()) == 1
 
 
 def test_two_runs_on_one_store_send_each_mail_once(
