@@ -2,7 +2,7 @@
 One engine and its manners: how a transaction begins, where the two databases differ, what breaks.
 
 `Database.read` and `Database.write` are the only ways to a connection. All that must be said in one
-database's own words stands here, each in a function with its reason.
+database's own words stands here and in `rows`, each in a function with its reason.
 """
 
 import math
@@ -50,8 +50,9 @@ SWITCH_S: Final = 0.05
 """Between two tries to switch a new SQLite file to WAL."""
 
 IDLE_S: Final = 1.0
-"""After so long without use a connection to PostgreSQL may have died with a restart of it, and is
-asked. One that dies sooner is an error, which `pipeline.commits.patiently` answers."""
+"""After so long without use a connection to PostgreSQL is asked whether it lives: it may have died
+with a restart. One that dies sooner is an error, and whoever has it tries again, as with one that
+dies in the midst of a statement."""
 
 CHUNK: Final = 500
 """Values per statement: far below SQLite's limit of 32,766 variables."""

@@ -98,9 +98,8 @@ class Outbox:
     """
     The part of the store that deliveries go through.
 
-    The methods that end an attempt take the *attempt* that the caller holds (`Delivery.attempts`
-    as claimed). A holder whose lease ended while it was busy then cannot change what another one
-    has claimed since.
+    A holder's marks bear the attempt under which it has claimed (`Delivery.attempts`). So one whose
+    lease ended while it was busy cannot change what another one has claimed since.
     """
 
     def __init__(self, database: Database) -> None:
@@ -196,9 +195,10 @@ class Outbox:
 
     def renew(self, held: Mapping[int, int], lease_until: datetime) -> int:
         """
-        Hold on to claims that are still being worked on; gives how many are still the caller's.
+        Hold on to claims that are still being worked on; gives how many were renewed.
 
-        One that is just being marked is left out: its holder lives, and waits for nobody's lock.
+        A row that is locked is left for the next time: marks lock theirs in another order, and two
+        that wait for each other would be cut off by the database.
 
         Args:
             held: Delivery → the attempt under which it was claimed.
@@ -761,7 +761,10 @@ def _values(mark: Mark, row: Row[Any]) -> dict[str, Any]:
         case _S.DATA_DONE:
             return values | {"lost": 0}
         case _S.SENDING:
-            marks = [*row.acknowledged, mark.acknowledged]
+            # Made once more when the answer to its commit was lost: it must not count twice, or
+            # the message behind it would be taken for sent.
+            is_new = mark.acknowledged not in row.acknowledged
+            marks = [*row.acknowledged, mark.acknowledged] if is_new else row.acknowledged
             return values | {"acknowledged": marks, "lease_until": mark.at}
         case _S.SENT:
             values |= {"sent_at": mark.at, "receipt": mark.receipt}

@@ -1,8 +1,11 @@
 """Small things that the store's tests put in, each field open to be overridden."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from sqlalchemy import Connection, event
 
 from digestbot.model import (
     Announcement,
@@ -16,6 +19,8 @@ from digestbot.model import (
 )
 from digestbot.store import Store
 from tests.factories import make_coverage, make_match
+
+Statement = tuple[str, Any]
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -120,3 +125,20 @@ def queue(store: Store, *destinations: Destination, **options: Any) -> tuple[int
     register(store, name)
     record(store, edition(digest=name), to=destinations or (mail(),), **options)
     return tuple(sorted(d.id for d in store.outbox.list(digest=name, limit=10_000)))
+
+
+@contextmanager
+def statements(store: Store) -> Iterator[list[Statement]]:
+    """All statements that are sent to the database within the block."""
+    sent: list[Statement] = []
+
+    def note(connection: Connection, cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+            sent.append((statement, values))
+
+    engine = store._database._engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(engine, "before_cursor_execute", note)

@@ -11,7 +11,7 @@ from sqlalchemy import delete, select, update
 
 from digestbot.model import Delivery, DeliveryState, Destination, DestinationKind, Origin
 from digestbot.model import SubscriptionState as Subscribed
-from digestbot.store import Mark, Recovered, Store
+from digestbot.store import Mark, Recovered, Store, open_store
 from digestbot.store.outbox import (
     FAILED,
     FOR_A_PERSON,
@@ -24,7 +24,7 @@ from digestbot.store.outbox import (
 )
 from digestbot.store.tables import deliveries, delivery_attempts
 from tests.store import marks
-from tests.store.samples import DAY, MINUTE, NOW, mail, queue, register
+from tests.store.samples import DAY, MINUTE, NOW, mail, queue, register, statements
 
 S = DeliveryState
 SLACK = Destination(kind=DestinationKind.SLACK, address="#papers")
@@ -368,6 +368,50 @@ def test_marks_are_made_together_as_one_by_one(store: Store) -> None:
         assert rows_of(store, ours) == rows_of(store, twins)
         all_made += all(made)
     assert 20 < all_made < 130
+
+
+def test_an_acknowledgement_counts_once_however_often_it_is_written(store: Store) -> None:
+    """After a commit whose answer was lost it is written once more."""
+    (key,) = queue(store, SLACK)
+    claim(store)
+    for mark in ("1.0", "1.0", "2.0", "1.0"):
+        assert marks.acknowledge(store, key, mark, NOW + DAY, attempt=1)
+    assert got(store, key).acknowledged == ("1.0", "2.0")
+
+
+def test_some_marks_of_many_are_refused(store: Store) -> None:
+    keys = queue(store, *mails(4))
+    claim(store, limit=3)
+    made = store.outbox.mark(
+        [
+            Mark(keys[0], S.SENT, NOW, 1, receipt="250"),
+            Mark(keys[1], S.RETRYING, NOW, 1, error="busy"),
+            Mark(keys[2], S.CANCELLED, None, error="no"),
+            Mark(keys[3], S.DATA_DONE, NOW, 0),
+        ]
+    )
+    assert made == [True, True, False, False]
+    assert [state(store, key) for key in keys] == [S.SENT, S.RETRYING, S.SENDING, S.QUEUED]
+
+
+def test_the_steps_of_many_mails_are_one_statement(store: Store) -> None:
+    keys = queue(store, *mails(20))
+    claim(store)
+    steps = [Mark(key, S.DATA_DONE, NOW, 1) for key in keys[:10]]
+    steps += [Mark(key, S.SENT, NOW, 1, receipt="250") for key in keys[10:]]
+    with statements(store) as sent:
+        assert all(store.outbox.mark(steps))
+    assert [statement.split()[0] for statement, _ in sent] == ["UPDATE"]
+
+
+def test_a_claim_whose_row_is_locked_is_renewed_the_next_time(postgres_schema_url: str) -> None:
+    with open_store(postgres_schema_url) as store, open_store(postgres_schema_url) as other:
+        first, *_ = queue(store, *mails(3))
+        held = {delivery.id: delivery.attempts for delivery in claim(store)}
+        with other._database.write() as connection:
+            connection.execute(select(deliveries).where(deliveries.c.id == first).with_for_update())
+            assert store.outbox.renew(held, NOW + DAY) == 2
+        assert store.outbox.renew(held, NOW + DAY) == 3
 
 
 def test_requeued_deliveries_are_due_again(store: Store) -> None:

@@ -1,12 +1,9 @@
 """How the queries that a large store lives by find their rows, as SQLite plans them."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
 
 from digestbot.model import (
     AnnounceType,
@@ -19,9 +16,20 @@ from digestbot.model import (
 )
 from digestbot.store import Store, open_store
 from tests.store import marks
-from tests.store.samples import DAY, NOW, edition, fetched, ingest, log, mail, queue, record, shown
-
-Statement = tuple[str, Any]
+from tests.store.samples import (
+    DAY,
+    NOW,
+    Statement,
+    edition,
+    fetched,
+    ingest,
+    log,
+    mail,
+    queue,
+    record,
+    shown,
+    statements,
+)
 
 
 @pytest.fixture
@@ -39,23 +47,6 @@ def filled(tmp_path: Path) -> Iterator[Store]:
         store.sources.pace("arxiv.org", 3, 60, NOW)
         assert claimed == 1
         yield store
-
-
-@contextmanager
-def statements(store: Store) -> Iterator[list[Statement]]:
-    """All statements that are sent to the database within the block."""
-    sent: list[Statement] = []
-
-    def note(connection: Connection, cursor: Any, statement: str, values: Any, *_: Any) -> None:
-        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
-            sent.append((statement, values))
-
-    engine = store._database._engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 def plan(store: Store, statement: Statement) -> list[str]:
