@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from digestbot.deliver.protocols import Checkpoint
 from digestbot.deliver.smtp_answers import Phase, classify
@@ -44,7 +44,8 @@ class Envelope:
     """The message, see `Letter.message`, without the final dot."""
 
 
-class Reply(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Reply:
     """What the server said to one command."""
 
     code: int | None

@@ -21,6 +21,7 @@ from digestbot.store.outbox import (
     WAITING,
     _mark,
     after_lost_lease,
+    message_id,
 )
 from digestbot.store.tables import deliveries, delivery_attempts
 from tests.store import marks
@@ -520,6 +521,12 @@ def test_a_delivery_whose_holder_died_while_sending_is_due_at_once(store: Store)
     assert (again.state, again.next_at, again.lease_until) == (S.RETRYING, later, None)
     assert again.last_error == "its process ended while sending"
     assert store.outbox.attempts(key)[0].outcome is S.RETRYING
+
+
+def test_the_message_id_never_changes() -> None:
+    """A repeat after an upgrade must be known for one: whoever changes this makes duplicates."""
+    made = message_id("systems/12", NOW, mail(), "example.org")
+    assert made == "<ccaa94f2a1ea9b2d24ade2fefdc710d2cdd7d8fb@example.org>"
 
 
 def test_a_delivery_in_doubt_is_sent_once_more_under_the_same_message_id(store: Store) -> None:
