@@ -60,7 +60,7 @@ bench: $(VENV)/.installed-bench $(VENV)/.postfix ## measure the filter engine, b
 	$(BIN)/python -m tests.bench.bench_filters $(BENCH_ARGS)
 	$(BIN)/python -m tests.bench.bench_render
 
-soak: $(VENV)/.installed-test ## what runs for long: a billion decisions of the engine, fifteen minutes of mutated filters
+soak: $(VENV)/.installed-test ## what runs for long: a billion decisions of the engine, mutated filters, two thousand kills
 	$(BIN)/python -m pytest -n $(WORKERS) -m soak $(PYTEST_ARGS)
 
 clean: ## remove what was made
