@@ -20,7 +20,7 @@ transition asks for the state it comes from and refuses any other, by False. Tho
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -49,6 +49,7 @@ from digestbot.model import (
     SubscriptionState,
 )
 from digestbot.store.database import CHUNK, Database, chunks
+from digestbot.store.rows import GivenRows
 from digestbot.store.tables import (
     NOT_SENT,
     days,
@@ -104,14 +105,21 @@ class Outbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._given = database.given_rows(
+
+    @cached_property
+    def _given(self) -> GivenRows:
+        """What `_foreseen` is told of each mark; made when needed: most commands write none."""
+        return self._database.given_rows(
             key=deliveries.c.id.type,
             to=deliveries.c.state.type,
             attempt=deliveries.c.attempts.type,
             at=deliveries.c.sent_at.type,
             words=deliveries.c.receipt.type,
         )
-        self._foreseen = _foreseen(self._given.columns)
+
+    @cached_property
+    def _foreseen(self) -> Update:
+        return _foreseen(self._given.columns)
 
     def claim(
         self,
@@ -237,17 +245,16 @@ class Outbox:
         Raises:
             _NotAsForeseen: One of them could not be made; the transaction is to be undone.
         """
-        others = [mark for mark in marks if mark.to not in _FORESEEN or mark.attempt is None]
-        apart = {mark.delivery_id for mark in others}
         rows = [
             (mark.delivery_id, mark.to, mark.attempt, mark.at, mark.receipt)
             for mark in marks
-            if mark.delivery_id not in apart
+            if _is_foreseen(mark)
         ]
         if rows:
             result = connection.execute(self._foreseen, self._given.parameters(rows))
             if result.rowcount != len(rows):
                 raise _NotAsForeseen
+        others = [mark for mark in marks if not _is_foreseen(mark)]
         made = _mark(connection, others) if others else []
         unmade = {mark.delivery_id for mark, yes in zip(others, made, strict=True) if not yes}
         return [mark.delivery_id not in unmade for mark in marks]
@@ -681,6 +688,10 @@ def _rows(connection: Connection, ids: Sequence[int], query: Select[Any]) -> dic
 _BY_ID = (
     select(*_OF_A_MARK).where(deliveries.c.id.in_(_IDS)).order_by(deliveries.c.id).with_for_update()
 )
+
+
+def _is_foreseen(mark: Mark) -> bool:
+    return mark.to in _FORESEEN and mark.attempt is not None
 
 
 def _foreseen(given: Mapping[str, ColumnElement[Any]]) -> Update:
