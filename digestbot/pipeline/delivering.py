@@ -8,7 +8,7 @@ it (committed). A crash between two of them leaves a state that tells the next r
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -26,9 +26,10 @@ from digestbot.errors import (
     OutcomeUnknown,
     PermanentFailure,
     StoreError,
+    StoreUnavailable,
     TransientFailure,
 )
-from digestbot.model import Delivery, DeliveryState, DestinationKind
+from digestbot.model import Delivery, DeliveryState, DestinationKind, Form, Letter
 from digestbot.pipeline.bouncing import note_refusal
 from digestbot.pipeline.commits import Commits, Sleep, patiently
 from digestbot.pipeline.letters import Letters
@@ -286,7 +287,7 @@ class _Run:
 
     async def _send(self, delivery: Delivery) -> None:
         sender = self._sender(delivery.destination.kind)
-        letter = self._letters.letter(delivery, sender.forms)
+        letter = await self._letter(delivery, sender.forms)
         checkpoint = _StoreCheckpoint(self._commits, delivery, self._clock)
         receipt = await sender.send(letter, checkpoint)
         now = self._clock()
@@ -294,6 +295,14 @@ class _Run:
             Mark(delivery.id, DeliveryState.SENT, now, delivery.attempts, receipt=receipt.detail)
         )
         self._counts["sent"] += 1
+
+    async def _letter(self, delivery: Delivery, forms: Collection[Form]) -> Letter:
+        """Mostly of what was read ahead; else a thread would cost more than the letter."""
+        make = partial(self._letters.letter, delivery, forms)
+        try:
+            return make()
+        except StoreUnavailable:
+            return await self._commits.patiently(make)
 
     def _sender(self, kind: DestinationKind) -> Sender:
         """

