@@ -6,11 +6,11 @@ asked no more often (API manual 3.3.1.1); a server that refused us rests for hou
 unless its part of the config has changed meanwhile or a person insists.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from digestbot.config import Config, DigestConfig
-from digestbot.pipeline.editing import is_due, register
+from digestbot.pipeline.editing import is_due, registered
 from digestbot.pipeline.fetching import fingerprint
 from digestbot.store import PassStatus, SourceState, Store
 
@@ -54,7 +54,7 @@ def sources_of_run(
 
 
 def refusals(
-    store: Store, config: Config, digests: Iterable[DigestConfig], now: datetime
+    store: Store, config: Config, digests: Collection[DigestConfig], now: datetime
 ) -> dict[str, SourceState]:
     """The sources that a due digest waits for and that refused us not long enough ago."""
     states = {name: store.sources.state(name) for name in _waited_for(store, digests, now)}
@@ -65,9 +65,10 @@ def refusals(
     }
 
 
-def _waited_for(store: Store, digests: Iterable[DigestConfig], now: datetime) -> dict[str, None]:
+def _waited_for(store: Store, digests: Collection[DigestConfig], now: datetime) -> dict[str, None]:
     """The sources of the digests that are due, in their order."""
-    due = [digest for digest in digests if is_due(register(store, digest, now), now)]
+    states = registered(store, digests, now)
+    due = [digest for digest in digests if is_due(states[digest.name], now)]
     return dict.fromkeys(source for digest in due for source in digest.sources)
 
 

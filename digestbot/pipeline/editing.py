@@ -67,7 +67,7 @@ def make_editions(
         UsageError: A name that is no digest of the config.
     """
     chosen = [config.digests[name] for name in _known(config, names)]
-    states = {digest.name: register(store, digest, now) for digest in chosen}
+    states = registered(store, chosen, now)
     due = [digest for digest in chosen if force or is_due(states[digest.name], now)]
     readings = _readings(store, due, states)
     return tuple(
@@ -110,18 +110,44 @@ def find_digest(config: Config, name: str) -> DigestConfig:
     return config.digests[name]
 
 
-def register(store: Store, digest: DigestConfig, now: datetime) -> DigestState:
+def registered(
+    store: Store, digests: Collection[DigestConfig], now: datetime
+) -> Mapping[str, DigestState]:
     """
-    The digest's state, made on first sight and kept in step with its schedule and destinations.
+    The digests' states, made on first sight and kept in step with schedules and destinations.
 
     A new digest is due at once, as if the bot had slept through its last slot, and starts a week
     back in the log: its first edition is never empty for no reason and never the whole archive.
     """
+    known = {state.name: state for state in store.digests.states()}
+    changed = store.subscriptions.out_of_step({one.name: one.destinations for one in digests})
+    return {
+        digest.name: state
+        if (state := known.get(digest.name))
+        and digest.name not in changed
+        and _is_in_step(state, digest, now)
+        else _register(store, digest, now)
+        for digest in digests
+    }
+
+
+def _is_in_step(state: DigestState, digest: DigestConfig, now: datetime) -> bool:
+    """Whether the digest is known by its schedule, and not put off beyond the next slot of it."""
+    if state.fingerprint != _fingerprint(digest):
+        return False
+    return state.next_due_at is None or state.next_due_at <= digest.schedule.next_after(now)
+
+
+def _fingerprint(digest: DigestConfig) -> str:
+    return f"{digest.schedule_text} ({digest.schedule.zone.key})"
+
+
+def _register(store: Store, digest: DigestConfig, now: datetime) -> DigestState:
     next_slot = digest.schedule.next_after(now)
     state = store.digests.register(
         digest.name,
         origin=Origin.CONFIG,
-        fingerprint=f"{digest.schedule_text} ({digest.schedule.zone.key})",
+        fingerprint=_fingerprint(digest),
         cursor=store.papers.first_seq_since(now - FIRST_EDITION_REACH),
         next_due_at=now,
         rescheduled_to=next_slot,

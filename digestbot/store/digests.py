@@ -110,6 +110,7 @@ def _to_state(row: Row[Any]) -> DigestState:
     return DigestState(
         id=row.id,
         name=row.name,
+        fingerprint=row.fingerprint,
         cursor=row.cursor,
         next_due_at=row.next_due_at,
         last_error=row.last_error,

@@ -6,11 +6,11 @@ person's word outlasts the config's: what was unsubscribed stays so whatever the
 the person, or the owner by command, subscribes again.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, delete, func, select, text, update
 
 from digestbot.model import (
     Destination,
@@ -21,7 +21,7 @@ from digestbot.model import (
     Suppression,
 )
 from digestbot.store.database import Database, chunks
-from digestbot.store.tables import bounces, subscriptions, suppressions
+from digestbot.store.tables import FROM_CONFIG, bounces, subscriptions, suppressions
 
 _State = SubscriptionState
 _ACTIVE = (_State.PENDING, _State.CONFIRMED)
@@ -99,7 +99,7 @@ class Subscriptions:
         wanted: dict[tuple[DestinationKind, str], Destination] = {}
         for destination in destinations:
             wanted.setdefault(_key(destination), destination)
-        # At every tick of the service, and nearly always there is nothing to do: nobody is locked.
+        # Mostly there is nothing to do: nobody is locked.
         with self._database.read() as connection:
             missing, changed = _out_of_step(connection, digest, wanted)
         if not missing and not changed:
@@ -110,6 +110,30 @@ class Subscriptions:
                 self._add_from_config(connection, digest, destination, now)
             for key, after in changed.items():
                 _set_state(connection, key, after, now)
+
+    def out_of_step(self, named: Mapping[str, Sequence[Destination]]) -> frozenset[str]:
+        """
+        The digests for which `sync_config` may have something to do, in few queries for all.
+
+        Those of which nobody but the config has subscribed what it names are told for certain.
+
+        Args:
+            named: Digest → the destinations that the config names.
+        """
+        there: dict[str, dict[tuple[DestinationKind, str], SubscriptionState]]
+        there = {digest: {} for digest in named}
+        here = subscriptions.c
+        query = select(here.digest, here.kind, here.address_key, here.state)
+        query = query.where(text(f"subscriptions.{FROM_CONFIG}"))
+        with self._database.read() as connection:
+            for some in chunks(sorted(named)):
+                for row in connection.execute(query.where(here.digest.in_(some))):
+                    there[row.digest][row.kind, row.address_key] = row.state
+        return frozenset(
+            digest
+            for digest, destinations in named.items()
+            if not _is_in_step({_key(one) for one in destinations}, there[digest])
+        )
 
     def remove(self, digest: str | None, destination: Destination, now: datetime) -> int:
         """Unsubscribe from one digest, or from all if None; gives from how many."""
@@ -206,6 +230,17 @@ class Subscriptions:
         connection.execute(
             self._database.insert(subscriptions).values(row).on_conflict_do_nothing()
         )
+
+
+def _is_in_step(
+    named: Set[tuple[DestinationKind, str]],
+    there: Mapping[tuple[DestinationKind, str], SubscriptionState],
+) -> bool:
+    """Whether what the config has made is what it names, each in the state that it wants."""
+    return named <= there.keys() and all(
+        after_sync(state, Origin.CONFIG, is_named=key in named) is state
+        for key, state in there.items()
+    )
 
 
 def _out_of_step(

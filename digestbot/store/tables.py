@@ -358,6 +358,9 @@ fragments = Table(
 )
 
 # By the digest's name, not its key: one may subscribe before the digest has ever run.
+FROM_CONFIG = "origin = 'config'"
+"""Of the few subscriptions that are looked through at every tick."""
+
 subscriptions = Table(
     "subscriptions",
     metadata,
@@ -374,6 +377,7 @@ subscriptions = Table(
     Column("changed_at", UtcDateTime, nullable=False),
     UniqueConstraint("digest", "kind", "address_key"),
     Index(None, "kind", "address_key"),
+    _index_where(FROM_CONFIG, "digest"),
 )
 
 suppressions = Table(

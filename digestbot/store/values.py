@@ -71,6 +71,8 @@ class DigestState:
 
     id: int
     name: str
+    fingerprint: str
+    """Stands for its schedule."""
     cursor: int
     """The last seq that an edition, or the decision to make none, has dealt with."""
     next_due_at: datetime | None

@@ -1,6 +1,6 @@
 """What a digest offers: everything once, whatever came when, from whom and how often."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from digestbot.pipeline import make_editions, next_edition
 from digestbot.render import load_templates
 from digestbot.store import Store, open_store
 from tests.pipeline.conftest import DAY, HEAD, MONDAY, LoadConfig, Make, answered, paper
+from tests.store.samples import statements
 
 BOTH = "  d: {schedule: daily 09:00, filter: {any: [serverless]}, deliver: [{folder: out}]}\n"
 ONLY_B = "  d: {schedule: daily 09:00, sources: [b], deliver: [{folder: out}]}\n"
@@ -288,3 +289,33 @@ def _config(folder: Path) -> Config:
     path = folder / "config.yaml"
     path.write_text(HEAD + "  d: {deliver: [{folder: out}]}\n")
     return load_config(path, {})
+
+
+def test_a_tick_with_nothing_due_asks_few_questions_for_all_digests(
+    store: Store, configured: LoadConfig, make: Make
+) -> None:
+    one = "schedule: daily 09:00, deliver: [{folder: out}]"
+    answered(store, "a", "b")
+    config = configured("".join(f"  d{n}: {{{one}}}\n" for n in range(40)))
+    make(config, MONDAY)
+    with statements(store) as sent:
+        assert make(config, MONDAY + timedelta(minutes=1), force=False) == ()
+    assert len(sent) == 2
+
+
+def test_a_digest_that_is_changed_while_others_are_not_is_kept_in_step(
+    store: Store, configured: LoadConfig, make: Make
+) -> None:
+    daily = "  d: {schedule: daily 09:00, deliver: [{folder: out}]}\n"
+    answered(store, "a", "b")
+    make(configured(daily), MONDAY)
+    more = daily + "  e: {schedule: daily 09:00, deliver: [{folder: out}]}\n"
+    make(configured(more), MONDAY + timedelta(minutes=1))
+    assert {state.name for state in store.digests.states()} == {"d", "e"}
+    changed = more.replace("daily 09:00", "daily 09:05", 1).replace("out", "elsewhere", 1)
+    make(configured(changed), MONDAY + timedelta(minutes=2))
+    assert store.digests.state("d").next_due_at == MONDAY + timedelta(minutes=5)
+    assert store.digests.state("e").next_due_at == MONDAY + DAY
+    assert store.subscriptions.count_confirmed("d") == 1
+    (folder,) = store.subscriptions.confirmed("d")
+    assert folder.destination.address.endswith("elsewhere")

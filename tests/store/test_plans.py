@@ -92,6 +92,7 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "subscribe": lambda s: s.subscriptions.add(
         "digest-0", mail(), origin=Origin.WEB, state=SubscriptionState.PENDING, now=NOW
     ),
+    "out of step": lambda s: s.subscriptions.out_of_step({"digest-0": [mail()]}),
     "confirmed": lambda s: s.subscriptions.confirmed("digest-0"),
     "unsubscribe from all": lambda s: s.subscriptions.remove(None, mail(), NOW),
     "bounce": lambda s: s.bounces.record(

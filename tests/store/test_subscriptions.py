@@ -105,8 +105,24 @@ def test_what_the_config_makes_of_what_is_there(
 ) -> None:
     assert after_sync(there, origin, is_named=is_named) is after
     add(store, state=there, origin=origin)
-    store.subscriptions.sync_config("systems", [mail()] if is_named else [], NOW)
+    named = {"systems": [mail()] if is_named else []}
+    is_changed = store.subscriptions.out_of_step(named) == {"systems"}
+    assert is_changed or after is there
+    store.subscriptions.sync_config("systems", named["systems"], NOW)
     assert states(store) == {mail().address: after}
+    # Of what others have subscribed it cannot tell.
+    of_others = origin is not CONFIG and is_named
+    assert store.subscriptions.out_of_step(named) == ({"systems"} if of_others else set())
+
+
+def test_digests_that_are_out_of_step_are_told_from_those_that_are_not(store: Store) -> None:
+    in_step = {f"digest-{n}": [mail(), FOLDER] for n in range(600)}
+    for name in ("digest-0", "digest-1", "digest-599"):
+        store.subscriptions.sync_config(name, in_step[name], NOW)
+    known = {"digest-0", "digest-1", "digest-599"}
+    assert store.subscriptions.out_of_step(in_step) == in_step.keys() - known
+    fewer_and_more = {"digest-0": [mail()], "digest-1": [mail("READER@example.org"), FOLDER]}
+    assert store.subscriptions.out_of_step(fewer_and_more) == {"digest-0"}
 
 
 def test_the_config_adds_what_is_missing_once(store: Store) -> None:

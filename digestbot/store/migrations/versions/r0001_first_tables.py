@@ -15,6 +15,7 @@ SHORT_MOMENT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"
 WAITING = sa.text("next_at IS NOT NULL")
 HELD = sa.text("lease_until IS NOT NULL")
 NOT_SENT = sa.text("state <> 'sent'")
+FROM_CONFIG = sa.text("origin = 'config'")
 
 
 def _enum(name: str, *values: str) -> sa.Enum:
@@ -133,6 +134,14 @@ def upgrade() -> None:
         "subscriptions",
         ["kind", "address_key"],
         unique=False,
+    )
+    op.create_index(
+        op.f("ix_subscriptions_digest"),
+        "subscriptions",
+        ["digest"],
+        unique=False,
+        sqlite_where=FROM_CONFIG,
+        postgresql_where=FROM_CONFIG,
     )
     op.create_table(
         "suppressions",
