@@ -6,7 +6,8 @@ has enough papers to speak of. Each doubt says what to do. Reads values, changes
 `doubts`.
 """
 
-from collections.abc import Collection, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import combinations
@@ -46,6 +47,8 @@ SIMILAR = 0.85
 """How much of two words is the same if one may be a slip of the other."""
 MAX_SLIP = 40
 """Characters of a word for which a similar one is looked for."""
+ONE_OF_EACH = (CategoryIs, TypeIs, SourceIs, IdIs)
+"""Conditions about what a paper has, or may have, one of."""
 MAY_WAIT = (AuthorIs, IdIs, DoiIs, DateIn)
 """Conditions about what may come years from now: their silence is no fault."""
 
@@ -80,14 +83,64 @@ def _shadowed(node: Node, *, counts: bool) -> Iterator[Doubt]:
     if not isinstance(node, (AllOf, AnyOf, NoneOf)):
         return
     if isinstance(node, NoneOf) or not counts:
-        for place, one in enumerate(node.children):
-            for other_place, other in enumerate(node.children):
-                pair = (one, other) if isinstance(node, AllOf) else (other, one)
-                if one is not other and _covers(*pair, is_before=other_place < place):
-                    yield _shadow(node, one, other)
-                    break
+        yield from _shadowed_in(node)
     for child in node.children:
         yield from _shadowed(child, counts=counts and not isinstance(node, NoneOf))
+
+
+def _shadowed_in(group: AllOf | AnyOf | NoneOf) -> Iterator[Doubt]:
+    is_all = isinstance(group, AllOf)
+    of_one, of_other = (_as_wide, _as_narrow) if is_all else (_as_narrow, _as_wide)
+    others = _Keyed(group.children, of_other)
+    for place, one in enumerate(group.children):
+        for other_place in others.that_share(of_one(one)):
+            other = group.children[other_place]
+            pair = (one, other) if is_all else (other, one)
+            if one is not other and _covers(*pair, is_before=other_place < place):
+                yield _shadow(group, one, other)
+                break
+
+
+class _Keyed:
+    """
+    Conditions by keys, so that a filter of thousands is not looked at pair by pair.
+
+    Of two conditions of which one is within the other, `_as_wide` of this and `_as_narrow` of that
+    have a key in common.
+    """
+
+    def __init__(self, nodes: Sequence[Node], keys: Callable[[Node], Iterable[Hashable]]) -> None:
+        self._places: defaultdict[Hashable, list[int]] = defaultdict(list)
+        for place, node in enumerate(nodes):
+            for key in keys(node):
+                self._places[key].append(place)
+
+    def that_share(self, keys: Iterable[Hashable]) -> list[int]:
+        """The places of those that have one of *keys*, in order."""
+        return sorted({place for key in keys for place in self._places.get(key, ())})
+
+
+def _as_wide(node: Node) -> Iterable[Hashable]:
+    if isinstance(node, (AllOf, AnyOf, NoneOf)):
+        return ()
+    if isinstance(node, CategoryIs):
+        return node.codes
+    if not isinstance(node, Words):
+        return (_bare(node),)
+    if node.is_prefix and len(node.words) == 1:
+        return (f"{node.words[0]}*",)
+    return forms(node.words[0])
+
+
+def _as_narrow(node: Node) -> Iterable[Hashable]:
+    if isinstance(node, (AllOf, AnyOf, NoneOf)):
+        return ()
+    if isinstance(node, CategoryIs):
+        return tuple(node.codes)[:1]
+    if not isinstance(node, Words):
+        return (_bare(node),)
+    begun = (f"{word[:end]}*" for word in node.words for end in range(1, len(word) + 1))
+    return {*node.words, *begun}
 
 
 def _shadow(group: Node, one: Node, other: Node) -> Doubt:
@@ -144,8 +197,10 @@ def _contradicted(root: Node) -> Iterator[Doubt]:
         for child in group.children
         if not isinstance(child, (AllOf, AnyOf, NoneOf))
     ]
+    wides = _Keyed(excluded, _as_wide)
     for atom, negated in atoms(root):
-        if not negated and any(_is_within(atom, one) for one in excluded):
+        near = (excluded[place] for place in wides.that_share(_as_narrow(atom)))
+        if not negated and any(_is_within(atom, one) for one in near):
             message = f'"{atom.in_words()}" is asked for and excluded: it brings nothing'
             yield Doubt(path=atom.path, message=f"{message}; remove one of the two")
 
@@ -155,7 +210,8 @@ def _exclusive(node: Node) -> Iterator[Doubt]:
     if not isinstance(node, (AllOf, AnyOf, NoneOf)):
         return
     if isinstance(node, AllOf):
-        for one, other in combinations(node.children, 2):
+        single = [child for child in node.children if isinstance(child, ONE_OF_EACH)]
+        for one, other in combinations(single, 2):
             if _exclude_each_other(one, other):
                 what = f'"{other.in_words()}" and "{one.in_words()}" never hold together'
                 yield Doubt(

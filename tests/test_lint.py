@@ -5,7 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from digestbot import lint
 from digestbot.filters import Filter, evaluate, hits, parse_filter
 from digestbot.filters.index import Batch
 from digestbot.filters.tree import AllOf, AnyOf, Node, NoneOf
@@ -141,6 +144,47 @@ def without(node: Node, path: tuple[str | int, ...]) -> Node:
         kept = (without(child, path) for child in node.children if child.path != path)
         return replace(node, children=tuple(kept))
     return node
+
+
+TERMS = st.sampled_from(
+    [
+        *(
+            "graph",
+            "graphs",
+            "gra*",
+            "graphs learning",
+            "graph learning",
+            "a graph learn*",
+            "learn*",
+        ),
+        *("learning", "matrix", "matrices", "matri*", "deep matrix", "GPU", "gpus", "c++"),
+        *({"title": "graph"}, {"title": "graphs learning"}, {"category": "cs.*"}),
+        *({"category": "cs.DC"}, {"category": "cs.DC", "any": ["graph"]}, {"primary": "cs.DC"}),
+        *({"author": "Ion Stoica"}, {"author": "Stoica, Ion"}, {"exact": "RAG"}, {"exact": "rag"}),
+    ]
+)
+
+
+class AllPairs:
+    """What `lint._Keyed` spares us."""
+
+    def __init__(self, nodes: Sequence[Node], keys: object) -> None:
+        self._places = list(range(len(nodes)))
+
+    def that_share(self, keys: object) -> list[int]:
+        return self._places
+
+
+@given(st.sampled_from(["any", "all", "none"]), st.lists(TERMS, min_size=2, max_size=8), st.data())
+def test_what_is_sought_by_keys_is_all_that_pair_by_pair_finds(
+    group: str, terms: list[object], data: st.DataObject
+) -> None:
+    written = {group: terms, "none" if group != "none" else "any": data.draw(st.lists(TERMS))}
+    filter_ = parse_filter({key: value for key, value in written.items() if value})
+    by_keys = doubts(filter_, None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lint, "_Keyed", AllPairs)
+        assert doubts(filter_, None) == by_keys
 
 
 def test_few_papers_are_no_evidence() -> None:
