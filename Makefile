@@ -49,8 +49,9 @@ messages: $(VENV)/.installed-test ## gather the messages to be translated into t
 	$(BIN)/pybabel --quiet update --domain digestbot --input-file build/digestbot.pot \
 		--output-dir digestbot/locales --no-fuzzy-matching --ignore-obsolete --width 100
 	@# What Babel writes into the head says nothing, or another thing each day.
-	sed -i -e '/^"[A-Za-z-]*\(Date\|By\|To\|Translator\|Team\): /d' \
+	sed -E -i.bak -e '/^"[A-Za-z-]*(Date|By|To|Translator|Team): /d' \
 		-e 's/^"Project-Id-Version:  /"Project-Id-Version: /' digestbot/locales/*/*/*.po
+	rm digestbot/locales/*/*/*.po.bak
 
 golden: $(VENV)/.installed-test ## write the golden files anew; review them as a diff
 	$(BIN)/python -m pytest tests/render --golden
