@@ -61,17 +61,21 @@ def command(app: App, connect: bool) -> int:
 
     With --connect also ask every source for its first page, log in to the SMTP server and to
     Slack, and write to the folders; nothing is sent and nothing is stored.
+
+    As JSON: "problems" are what keeps the config from being read, "findings" what was looked at.
     """
     try:
         config = app.config()
     except ConfigError as error:
         if app.as_json:
-            click.echo(json.dumps({"problems": [str(p) for p in error.problems]}, indent=2))
+            problems = [str(problem) for problem in error.problems]
+            click.echo(json.dumps({"problems": problems, "findings": []}, indent=2))
         raise
     findings = _offline(app, config)
     if connect:
         findings += asyncio.run(_connections(app, config))
-    app.show([_facts(f) for f in findings], lambda: "\n".join(_lines(app, config, findings)))
+    facts = {"problems": [], "findings": [_facts(finding) for finding in findings]}
+    app.show(facts, lambda: "\n".join(_lines(app, config, findings)))
     return 1 if any(finding.state == "error" for finding in findings) else 0
 
 

@@ -20,7 +20,7 @@ NOWHERE = "http://127.0.0.1:9/api/query"
 
 
 def states(out: str) -> dict[str, str]:
-    return {finding["what"]: finding["state"] for finding in json.loads(out)}
+    return {finding["what"]: finding["state"] for finding in json.loads(out)["findings"]}
 
 
 def test_a_good_config_is_said_to_be_good(bot: Bot) -> None:
@@ -46,7 +46,9 @@ def test_mistakes_as_json(bot: Bot) -> None:
     configure(NOWHERE, top="timezon: UTC")
     called = bot("check", "--json")
     assert called.code == 2
-    (problem,) = json.loads(called.out)["problems"]
+    facts = json.loads(called.out)
+    (problem,) = facts["problems"]
+    assert facts["findings"] == []
     assert problem.startswith("config.yaml:1:1: ")
 
 
@@ -215,7 +217,7 @@ def test_doubts_of_every_digest_stand_at_their_places(bot: Bot) -> None:
         NOWHERE,
         more="  one: {filter: [gpu, GPUs]}\n  two:\n    filter:\n      any: [energ*, energy]\n",
     )
-    findings = json.loads(bot("check", "--json").out)
+    findings = json.loads(bot("check", "--json").out)["findings"]
     words = [finding["words"] for finding in findings if finding["state"] == "warning"]
     assert words == [
         'config.yaml:9:23: "GPUs" hits only where "gpu" does; one of them is enough',
