@@ -49,6 +49,8 @@ MAX_SLIP = 40
 """Characters of a word for which a similar one is looked for."""
 ONE_OF_EACH = (CategoryIs, TypeIs, SourceIs, IdIs)
 """Conditions about what a paper has, or may have, one of."""
+KEY_MAX = 8
+"""Characters of a word's beginning by which those are sought that may cover it."""
 MAY_WAIT = (AuthorIs, IdIs, DoiIs, DateIn)
 """Conditions about what may come years from now: their silence is no fault."""
 
@@ -128,7 +130,7 @@ def _as_wide(node: Node) -> Iterable[Hashable]:
     if not isinstance(node, Words):
         return (_bare(node),)
     if node.is_prefix and len(node.words) == 1:
-        return (f"{node.words[0]}*",)
+        return (f"{node.words[0][:KEY_MAX]}*",)
     return forms(node.words[0])
 
 
@@ -139,7 +141,7 @@ def _as_narrow(node: Node) -> Iterable[Hashable]:
         return tuple(node.codes)[:1]
     if not isinstance(node, Words):
         return (_bare(node),)
-    begun = (f"{word[:end]}*" for word in node.words for end in range(1, len(word) + 1))
+    begun = (f"{word[:end]}*" for word in node.words for end in range(1, KEY_MAX + 1))
     return {*node.words, *begun}
 
 
@@ -199,8 +201,9 @@ def _contradicted(root: Node) -> Iterator[Doubt]:
     ]
     wides = _Keyed(excluded, _as_wide)
     for atom, negated in atoms(root):
-        near = (excluded[place] for place in wides.that_share(_as_narrow(atom)))
-        if not negated and any(_is_within(atom, one) for one in near):
+        if not negated and any(
+            _is_within(atom, excluded[place]) for place in wides.that_share(_as_narrow(atom))
+        ):
             message = f'"{atom.in_words()}" is asked for and excluded: it brings nothing'
             yield Doubt(path=atom.path, message=f"{message}; remove one of the two")
 

@@ -157,6 +157,7 @@ TERMS = st.sampled_from(
             "a graph learn*",
             "learn*",
         ),
+        *("programmatically", "programmatic*", "programmatical*", "programm*", "program"),
         *("learning", "matrix", "matrices", "matri*", "deep matrix", "GPU", "gpus", "c++"),
         *({"title": "graph"}, {"title": "graphs learning"}, {"category": "cs.*"}),
         *({"category": "cs.DC"}, {"category": "cs.DC", "any": ["graph"]}, {"primary": "cs.DC"}),

@@ -357,10 +357,10 @@ fragments = Table(
     sqlite_with_rowid=False,
 )
 
-# By the digest's name, not its key: one may subscribe before the digest has ever run.
 FROM_CONFIG = "origin = 'config'"
 """Of the few subscriptions that are looked through at every tick."""
 
+# By the digest's name, not its key: one may subscribe before the digest has ever run.
 subscriptions = Table(
     "subscriptions",
     metadata,
