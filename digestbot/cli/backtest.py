@@ -11,7 +11,7 @@ from digestbot.config.schema import parse_duration
 from digestbot.errors import MissingExtra, UsageError
 from digestbot.filters import Filter
 from digestbot.model import Announcement
-from digestbot.pipeline.editing import find_digest
+from digestbot.pipeline.making_editions import find_digest
 
 SHOWN = 20
 """Papers of each list that are printed; JSON has them all."""

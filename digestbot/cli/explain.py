@@ -13,7 +13,7 @@ from digestbot.errors import DigestbotError, UsageError
 from digestbot.filters import Explanation, explain, in_words
 from digestbot.ids import PaperId, parse_paper_id
 from digestbot.model import Announcement
-from digestbot.pipeline.editing import find_digest
+from digestbot.pipeline.making_editions import find_digest
 
 if TYPE_CHECKING:
     from digestbot.store import DigestState, Store

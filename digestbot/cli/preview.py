@@ -16,7 +16,7 @@ from digestbot.errors import DigestbotError, UsageError
 from digestbot.model import Edition, Form
 from digestbot.pipeline import fetch, next_edition
 from digestbot.pipeline.addressing import preview_message, render_context
-from digestbot.pipeline.editing import find_digest
+from digestbot.pipeline.making_editions import find_digest
 from digestbot.render import load_templates, render
 from digestbot.render.templates import our_folder
 from digestbot.store import PassStatus

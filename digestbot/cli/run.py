@@ -23,7 +23,7 @@ from digestbot.pipeline import (
     read_bounces,
 )
 from digestbot.pipeline.asking import refusals, sources_of_run
-from digestbot.pipeline.editing import find_digest
+from digestbot.pipeline.making_editions import find_digest
 from digestbot.render import load_templates
 
 if TYPE_CHECKING:

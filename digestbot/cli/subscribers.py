@@ -8,7 +8,7 @@ from digestbot import subscriptions
 from digestbot.cli.app import App, count, local, read_text, table, write_text
 from digestbot.errors import DigestbotError
 from digestbot.model import DestinationKind, Subscription, SubscriptionState
-from digestbot.pipeline.editing import find_digest
+from digestbot.pipeline.making_editions import find_digest
 
 
 @click.group(

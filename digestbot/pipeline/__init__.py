@@ -18,8 +18,8 @@ Begin at `pipeline.fetching`.
 
 from digestbot.pipeline.bouncing import Bounced, read_bounces
 from digestbot.pipeline.delivering import Delivered, DeliverProgress, deliver
-from digestbot.pipeline.editing import EditionMade, make_editions, next_edition, read_ahead
 from digestbot.pipeline.fetching import Fetched, FetchProgress, fetch
+from digestbot.pipeline.making_editions import EditionMade, make_editions, next_edition, read_ahead
 
 __all__ = [
     "Bounced",

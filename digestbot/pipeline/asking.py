@@ -10,8 +10,8 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from digestbot.config import Config, DigestConfig
-from digestbot.pipeline.editing import is_due, registered
 from digestbot.pipeline.fetching import fingerprint
+from digestbot.pipeline.making_editions import is_due, registered
 from digestbot.store import PassStatus, SourceState, Store
 
 POLL = timedelta(hours=6)

@@ -282,5 +282,8 @@ def test_quiet_means_silence_when_all_is_well(bot: Bot, arxiv: ArxivServer) -> N
 def test_verbose_tells_the_facts_on_stderr(bot: Bot, arxiv: ArxivServer, where: str) -> None:
     configure(arxiv.url)
     called = bot("-v", "run") if where == "before" else bot("run", "-v")
-    assert "INFO digestbot.pipeline.editing: edition made edition=systems/1 papers=2" in called.err
+    assert (
+        "INFO digestbot.pipeline.making_editions: edition made edition=systems/1 papers=2"
+        in called.err
+    )
     assert "Serverless" not in called.err
