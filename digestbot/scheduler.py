@@ -21,7 +21,7 @@ from digestbot.bounces import BouncesSettings
 from digestbot.config import Config
 from digestbot.errors import DigestbotError
 from digestbot.pipeline import EditionMade, deliver, fetch, make_editions, read_bounces
-from digestbot.pipeline.asking import sources_of_tick
+from digestbot.pipeline.due_sources import sources_of_tick
 from digestbot.render import Templates
 from digestbot.store import Store
 

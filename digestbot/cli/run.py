@@ -22,7 +22,7 @@ from digestbot.pipeline import (
     make_editions,
     read_bounces,
 )
-from digestbot.pipeline.asking import refusals, sources_of_run
+from digestbot.pipeline.due_sources import refusals, sources_of_run
 from digestbot.pipeline.making_editions import find_digest
 from digestbot.render import load_templates
 

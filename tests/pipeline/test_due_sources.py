@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from digestbot.config import Config, load_config
-from digestbot.pipeline.asking import FRESH, POLL, refusals, sources_of_run, sources_of_tick
+from digestbot.pipeline.due_sources import FRESH, POLL, refusals, sources_of_run, sources_of_tick
 from digestbot.pipeline.fetching import fingerprint
 from digestbot.scheduler import CYCLE_S
 from digestbot.store import PassStatus, Store, open_store
