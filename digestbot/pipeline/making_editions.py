@@ -18,7 +18,7 @@ from digestbot.model import (
     SourceCoverage,
 )
 from digestbot.pipeline.addressing import message_domain, render_context
-from digestbot.pipeline.judging import Reading, read_log
+from digestbot.pipeline.candidates import Reading, read_log
 from digestbot.pipeline.letters import frozen_bodies
 from digestbot.render import Templates
 from digestbot.store import DigestState, SourceState, Store

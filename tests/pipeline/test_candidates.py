@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from digestbot.filters.index import Index
-from digestbot.pipeline import judging
-from digestbot.pipeline.judging import Reading, read_log
+from digestbot.pipeline import candidates
+from digestbot.pipeline.candidates import Reading, read_log
 from digestbot.store import Store
 from tests.pipeline.conftest import MONDAY, LoadConfig, paper
 
@@ -49,11 +49,11 @@ def test_together_they_read_what_each_reads_alone(
         raise AssertionError(message)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judging.log, "exception", failed)
-        patch.setattr(judging, "BLOCK", block)
-        patch.setattr(judging, "FEW", 0)
+        patch.setattr(candidates.log, "exception", failed)
+        patch.setattr(candidates, "BLOCK", block)
+        patch.setattr(candidates, "FEW", 0)
         by_engine = readings(sqlite_store, configured, cursors)
-        patch.setattr(judging, "FEW", 1000)
+        patch.setattr(candidates, "FEW", 1000)
         assert readings(sqlite_store, configured, cursors) == by_engine
 
 
@@ -74,7 +74,7 @@ def test_an_engine_that_fails_costs_time_and_no_paper(
 
     fill(store)
     expected = readings(store, configured, [0] * 5)
-    monkeypatch.setattr(judging, "FEW", 0)
+    monkeypatch.setattr(candidates, "FEW", 0)
     monkeypatch.setattr(Index, "match", broken)
     with caplog.at_level(logging.ERROR):
         assert readings(store, configured, [0] * 5) == expected
