@@ -17,7 +17,7 @@ from digestbot.config import load_config
 from digestbot.errors import DigestbotError, UsageError
 from digestbot.model import Form
 from digestbot.pipeline import deliver, make_editions
-from digestbot.pipeline.letters import text_of
+from digestbot.pipeline.messages import text_of
 from digestbot.render import load_templates
 from digestbot.sources.arxiv import ArxivFeed, parse
 from digestbot.store import PassStatus, Store, open_store

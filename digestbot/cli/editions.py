@@ -7,7 +7,7 @@ import click
 from digestbot.cli.app import App, check_known, local, table
 from digestbot.errors import DigestbotError, UsageError
 from digestbot.model import Form
-from digestbot.pipeline.letters import text_of
+from digestbot.pipeline.messages import text_of
 
 
 @click.group("editions", short_help="Look at past editions.", invoke_without_command=True)

@@ -32,7 +32,7 @@ from digestbot.errors import (
 from digestbot.model import Delivery, DeliveryState, DestinationKind, Form, Letter
 from digestbot.pipeline.bouncing import note_refusal
 from digestbot.pipeline.commits import Commits, Sleep, patiently
-from digestbot.pipeline.letters import Letters
+from digestbot.pipeline.messages import Letters
 from digestbot.store import Cap, Mark, Store
 
 log = logging.getLogger(__name__)

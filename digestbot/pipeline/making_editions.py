@@ -19,7 +19,7 @@ from digestbot.model import (
 )
 from digestbot.pipeline.addressing import message_domain, render_context
 from digestbot.pipeline.candidates import Reading, read_log
-from digestbot.pipeline.letters import frozen_bodies
+from digestbot.pipeline.messages import frozen_bodies
 from digestbot.render import Templates
 from digestbot.store import DigestState, SourceState, Store
 

@@ -329,7 +329,7 @@ def say(line: str) -> None:
 
 def size_of(store: Store) -> int:
     """Octets of a message, on average over some."""
-    from digestbot.pipeline.letters import Letters
+    from digestbot.pipeline.messages import Letters
 
     letters = Letters(store)
     some = store.outbox.list(limit=50)

@@ -24,7 +24,7 @@ from sqlalchemy import event
 
 from digestbot.config import Config, load_config
 from digestbot.pipeline import deliver
-from digestbot.pipeline.letters import Letters
+from digestbot.pipeline.messages import Letters
 from digestbot.store import Store, open_store
 from digestbot.store.outbox import Outbox
 from tests.store.samples import NOW

@@ -11,7 +11,7 @@ from digestbot.config import load_config
 from digestbot.errors import PermanentFailure
 from digestbot.model import Delivery, Form
 from digestbot.pipeline import make_editions
-from digestbot.pipeline.letters import Letters
+from digestbot.pipeline.messages import Letters
 from digestbot.render import load_templates
 from digestbot.store import Store
 from tests.pipeline.conftest import HEAD, MONDAY, paper
