@@ -31,7 +31,7 @@ from digestbot.errors import (
 )
 from digestbot.model import Delivery, DeliveryState, DestinationKind, Form, Letter
 from digestbot.pipeline.bouncing import note_refusal
-from digestbot.pipeline.commits import Commits, Sleep, patiently
+from digestbot.pipeline.group_commit import Commits, Sleep, patiently
 from digestbot.pipeline.messages import Letters
 from digestbot.store import Cap, Mark, Store
 

@@ -25,8 +25,8 @@ from digestbot.config import Config, load_config
 from digestbot.errors import StoreUnavailable
 from digestbot.model import DeliveryState, Destination, DestinationKind, Form
 from digestbot.pipeline import Delivered, deliver
-from digestbot.pipeline.commits import Sleep
 from digestbot.pipeline.delivering import LEASE_S, RENEW_S, SILENCE_S
+from digestbot.pipeline.group_commit import Sleep
 from digestbot.store import Store, open_store
 from digestbot.store.tables import suppressions
 from tests.pipeline.killing import at_once
