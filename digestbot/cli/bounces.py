@@ -10,7 +10,7 @@ from digestbot.cli.app import App
 from digestbot.config import Config
 from digestbot.errors import DigestbotError, MailboxError, UsageError
 from digestbot.pipeline import Bounced, read_bounces
-from digestbot.pipeline.bouncing import Reader, believes_bounces
+from digestbot.pipeline.processing_bounces import Reader, believes_bounces
 from digestbot.store import Store
 
 TRY_AGAIN = 75

@@ -16,10 +16,10 @@ is each source's own rules, `editions` and `deliver.retry`), and nothing prints:
 Begin at `pipeline.fetching`.
 """
 
-from digestbot.pipeline.bouncing import Bounced, read_bounces
 from digestbot.pipeline.delivering import Delivered, DeliverProgress, deliver
 from digestbot.pipeline.fetching import Fetched, FetchProgress, fetch
 from digestbot.pipeline.making_editions import EditionMade, make_editions, next_edition, read_ahead
+from digestbot.pipeline.processing_bounces import Bounced, read_bounces
 
 __all__ = [
     "Bounced",

@@ -46,7 +46,7 @@ def _own_unsubscribe(config: Config, digest: str) -> str:
     """
     The List-Unsubscribe of a mail, with an open ``{token}`` where bounces name their delivery.
 
-    What is written there `pipeline.bouncing` reads, and complaints, in which providers redact the
+    What is written there `pipeline.processing_bounces` reads, and complaints, in which providers redact the
     reader, still tell of whom.
     """
     smtp = config.smtp

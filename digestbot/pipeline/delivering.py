@@ -30,9 +30,9 @@ from digestbot.errors import (
     TransientFailure,
 )
 from digestbot.model import Delivery, DeliveryState, DestinationKind, Form, Letter
-from digestbot.pipeline.bouncing import note_refusal
 from digestbot.pipeline.group_commit import Commits, Sleep, patiently
 from digestbot.pipeline.messages import Letters
+from digestbot.pipeline.processing_bounces import note_refusal
 from digestbot.store import Cap, Mark, Store
 
 log = logging.getLogger(__name__)
