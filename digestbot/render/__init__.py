@@ -21,7 +21,7 @@ from digestbot.render.message import (
     seal,
     sender_of,
 )
-from digestbot.render.pieces import decoded, filled, merged
+from digestbot.render.quoted_printable import decoded, filled, merged
 from digestbot.render.templates import Templates, load_templates
 
 __all__ = [

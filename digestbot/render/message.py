@@ -18,7 +18,7 @@ from email.utils import formataddr
 from digestbot.addresses import Mailbox, check_address, check_mailbox
 from digestbot.errors import InvalidValue
 from digestbot.model import Pieces
-from digestbot.render.pieces import encoded, field, filled, pieces_of
+from digestbot.render.quoted_printable import encoded, field, filled, pieces_of
 
 URI_MAX = 800
 """Characters of one List-Unsubscribe URI: it stands on one line of at most 998 octets."""

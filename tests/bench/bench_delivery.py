@@ -31,7 +31,7 @@ from digestbot.config import load_config
 from digestbot.model import Body, DeliveryState, DestinationKind, Form
 from digestbot.pipeline import deliver
 from digestbot.render import freeze, letterhead
-from digestbot.render.pieces import pieces_of
+from digestbot.render.quoted_printable import pieces_of
 from digestbot.store import Store, open_store, renditions
 from digestbot.store.tables import deliveries, digests, editions
 from tests.store.samples import NOW, register

@@ -29,7 +29,7 @@ from digestbot.render import (
 )
 from digestbot.render.kept import Kept
 from digestbot.render.mail import BODY_MAX, TOKEN
-from digestbot.render.pieces import encoded, size
+from digestbot.render.quoted_printable import encoded, size
 from digestbot.render.templates import COLUMNS, fill
 from tests.factories import (
     make_coverage,

@@ -11,7 +11,7 @@ from hypothesis import given
 
 from digestbot.errors import InvalidAddress, InvalidValue
 from digestbot.render import Attachment, compose, freeze, letterhead, seal
-from digestbot.render.pieces import field, pieces_of
+from digestbot.render.quoted_printable import field, pieces_of
 from tests.factories import NOW
 from tests.render.editions import TEXTS
 from tests.wire import check_message

@@ -18,7 +18,7 @@ from digestbot.model import (
     Letter,
 )
 from digestbot.render import freeze, letterhead
-from digestbot.render.pieces import pieces_of
+from digestbot.render.quoted_printable import pieces_of
 from digestbot.secret import Secret
 from tests.wire import Dns
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digestbot.render.kept import Kept
-from digestbot.render.pieces import (
+from digestbot.render.quoted_printable import (
     FIELD_MAX,
     decoded,
     encoded,
