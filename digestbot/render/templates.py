@@ -32,7 +32,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
 from digestbot.errors import RenderError
-from digestbot.render.kept import Kept
+from digestbot.render.cache import Kept
 from digestbot.render.styles import StyleSheet, read_styles
 
 COLUMNS = 72

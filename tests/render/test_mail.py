@@ -27,7 +27,7 @@ from digestbot.render import (
     render,
     seal,
 )
-from digestbot.render.kept import Kept
+from digestbot.render.cache import Kept
 from digestbot.render.mail import BODY_MAX, TOKEN
 from digestbot.render.quoted_printable import encoded, size
 from digestbot.render.templates import COLUMNS, fill

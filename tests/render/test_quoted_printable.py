@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digestbot.render.kept import Kept
+from digestbot.render.cache import Kept
 from digestbot.render.quoted_printable import (
     FIELD_MAX,
     decoded,
