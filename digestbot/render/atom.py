@@ -14,7 +14,7 @@ from markupsafe import escape
 from digestbot import __version__
 from digestbot.model import Edition, EditionPaper
 from digestbot.render.context import RenderContext
-from digestbot.render.safe import clip, doi_url, line, rfc3339, url
+from digestbot.render.sanitize import clip, doi_url, line, rfc3339, url
 from digestbot.render.view import ShownPaper, by_section, show, show_paper, title_of
 
 NAMESPACE = "http://www.w3.org/2005/Atom"

@@ -13,7 +13,7 @@ from datetime import datetime
 from digestbot.model import Edition, EditionPaper, Paper, SourceCoverage
 from digestbot.render.context import RenderContext
 from digestbot.render.language import Language
-from digestbot.render.safe import Piece, line, rfc3339, url
+from digestbot.render.sanitize import Piece, line, rfc3339, url
 from digestbot.render.view import (
     ShownEdition,
     ShownPaper,

@@ -21,7 +21,7 @@ from digestbot.errors import RenderError
 from digestbot.model import REPLACEMENTS, AnnounceType, Edition, EditionPaper, Pieces
 from digestbot.render.context import RenderContext
 from digestbot.render.quoted_printable import decoded, encoded, field, filled, pieces_of, size
-from digestbot.render.safe import clip, shortened
+from digestbot.render.sanitize import clip, shortened
 from digestbot.render.templates import Blank, Layout, blank, parted
 from digestbot.render.view import (
     ABSTRACTS,

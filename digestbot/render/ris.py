@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from digestbot.model import Edition, EditionPaper, Paper
 from digestbot.render.context import RenderContext
-from digestbot.render.safe import line, url
+from digestbot.render.sanitize import line, url
 
 
 def ris(edition: Edition, context: RenderContext) -> str:

@@ -15,7 +15,7 @@ from itertools import pairwise
 from digestbot.model import Edition, Theme
 from digestbot.render.context import RenderContext
 from digestbot.render.language import Language
-from digestbot.render.safe import Piece, clip
+from digestbot.render.sanitize import Piece, clip
 from digestbot.render.view import (
     Cut,
     ShownEdition,

@@ -18,10 +18,10 @@ from digestbot.model import (
     SourceCoverage,
     Theme,
 )
-from digestbot.render import safe
+from digestbot.render import sanitize
 from digestbot.render.context import RenderContext
 from digestbot.render.language import Language
-from digestbot.render.safe import Piece, clip, pieces
+from digestbot.render.sanitize import Piece, clip, pieces
 from digestbot.text import emphases
 
 ABSTRACTS: Mapping[Theme, int] = {Theme.DEFAULT: 700, Theme.COMPACT: 0, Theme.FULL: 2500}
@@ -196,8 +196,8 @@ def show(edition: Edition, context: RenderContext, cut: Cut | None = None) -> Sh
         why=clip(context.filter_in_words, REASON) if context.filter_in_words else None,
         acknowledgement=ACKNOWLEDGEMENT if _has_arxiv(edition) else None,
         unsubscribe=_unsubscribe(context.unsubscribe),
-        home=safe.url(context.public_url),
-        web=safe.url(context.edition_url or context.public_url),
+        home=sanitize.url(context.public_url),
+        web=sanitize.url(context.edition_url or context.public_url),
         attached=bool(context.attach),
     )
 
@@ -223,10 +223,10 @@ def show_paper(
         number=number,
         title=title or (Piece(untitled),),
         title_text=clip(paper.title, TITLE) or untitled,
-        url=safe.url(paper.url),
-        pdf_url=safe.url(paper.pdf_url),
+        url=sanitize.url(paper.url),
+        pdf_url=sanitize.url(paper.pdf_url),
         doi=clip(paper.doi, REMARK) if paper.doi else None,
-        doi_url=safe.doi_url(paper.doi),
+        doi_url=sanitize.doi_url(paper.doi),
         identifier=_identifier(entry),
         badge=_badge(entry, words),
         kind=_kind(entry.type),
@@ -574,6 +574,11 @@ def _has_arxiv(edition: Edition) -> bool:
 
 
 def _unsubscribe(link: str | None) -> str | None:
-    if link and link.lower().startswith("mailto:") and safe.line(link) == link and " " not in link:
+    if (
+        link
+        and link.lower().startswith("mailto:")
+        and sanitize.line(link) == link
+        and " " not in link
+    ):
         return link
-    return safe.url(link)
+    return sanitize.url(link)

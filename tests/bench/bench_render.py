@@ -41,7 +41,7 @@ from digestbot.model import Announcement, Author, Edition, EditionPaper
 from digestbot.pipeline.addressing import frozen_message
 from digestbot.render import RenderContext, bodies, load_templates, seal
 from digestbot.render.mail import subject
-from digestbot.render.safe import clip
+from digestbot.render.sanitize import clip
 from digestbot.render.templates import COLUMNS, Templates, our_folder
 from digestbot.render.view import ABSTRACTS, Cut, by_section, show, show_paper, words_of
 from digestbot.secret import Secret

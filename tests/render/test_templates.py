@@ -9,7 +9,7 @@ import pytest
 from digestbot.errors import RenderError
 from digestbot.model import Form, Theme
 from digestbot.render import RenderContext, load_templates, render
-from digestbot.render.safe import doi_url, url
+from digestbot.render.sanitize import doi_url, url
 from digestbot.render.templates import our_folder
 from digestbot.render.view import ShownEdition, ShownPaper, ShownSource
 from tests.factories import make_edition, make_paper
