@@ -13,7 +13,7 @@ from digestbot.model import Edition, Form
 from digestbot.render import atom, exports, mail, ris, slack_blocks
 from digestbot.render.context import RenderContext
 from digestbot.render.mail import Bodies, bodies
-from digestbot.render.message import (
+from digestbot.render.mime import (
     Attachment,
     compose,
     freeze,
