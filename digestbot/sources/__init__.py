@@ -6,7 +6,7 @@ A new kind is a module with its options and one line in `REGISTRY`.
 
 from digestbot.sources.arxiv import ArxivOptions
 from digestbot.sources.feed import FeedOptions
-from digestbot.sources.page import Options, Page
+from digestbot.sources.protocols import Options, Page
 
 __all__ = ["REGISTRY", "ArxivOptions", "FeedOptions", "Options", "Page"]
 

@@ -30,7 +30,7 @@ from digestbot.sources.arxiv_patience import (
     Trust,
     what_next,
 )
-from digestbot.sources.page import Page
+from digestbot.sources.protocols import Page
 
 __all__ = ["ArxivFeed", "ArxivOptions", "parse"]
 

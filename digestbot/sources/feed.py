@@ -28,7 +28,7 @@ from digestbot.net import (
 )
 from digestbot.sources.arxiv_rss import error_in, is_announcement, parse_announcements
 from digestbot.sources.feed_items import ParsedFeed, parse_feed
-from digestbot.sources.page import Page
+from digestbot.sources.protocols import Page
 
 log = logging.getLogger(__name__)
 
