@@ -21,7 +21,8 @@ from digestbot.errors import SourceError
 from digestbot.model import FetchedPaper
 from digestbot.net import Answer, Client, NetError, is_arxiv, shown_url
 from digestbot.sources.arxiv_atom import ArxivFeed, parse, read_time
-from digestbot.sources.arxiv_patience import (
+from digestbot.sources.protocols import Page
+from digestbot.sources.retry import (
     MAX_RESULTS,
     Again,
     Asked,
@@ -30,7 +31,6 @@ from digestbot.sources.arxiv_patience import (
     Trust,
     what_next,
 )
-from digestbot.sources.protocols import Page
 
 __all__ = ["ArxivFeed", "ArxivOptions", "parse"]
 

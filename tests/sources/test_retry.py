@@ -9,7 +9,7 @@ from digestbot.errors import SourceLate, SourceRefused
 from digestbot.model import FetchedPaper
 from digestbot.net import Answer, Unreachable
 from digestbot.sources.arxiv_atom import ArxivFeed
-from digestbot.sources.arxiv_patience import (
+from digestbot.sources.retry import (
     TRIES,
     Again,
     Asked,
