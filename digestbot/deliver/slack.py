@@ -19,7 +19,9 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web import SlackResponse
 
-from digestbot.deliver.posting import (
+from digestbot.deliver.protocols import Checkpoint
+from digestbot.deliver.retry import UNKNOWN_CODE
+from digestbot.deliver.slack_http import (
     BROKEN_LAYOUT,
     NETWORK_ERRORS,
     NO_WORD_FROM_BEHIND,
@@ -34,8 +36,6 @@ from digestbot.deliver.posting import (
     shown,
     unanswered,
 )
-from digestbot.deliver.protocols import Checkpoint
-from digestbot.deliver.retry import UNKNOWN_CODE
 from digestbot.errors import (
     DeliveryError,
     Misconfigured,

@@ -15,7 +15,9 @@ from urllib.request import Request
 
 from slack_sdk.webhook import WebhookClient, WebhookResponse
 
-from digestbot.deliver.posting import (
+from digestbot.deliver.protocols import Checkpoint
+from digestbot.deliver.retry import UNKNOWN_CODE
+from digestbot.deliver.slack_http import (
     BROKEN_LAYOUT,
     NETWORK_ERRORS,
     NO_WORD_FROM_BEHIND,
@@ -30,8 +32,6 @@ from digestbot.deliver.posting import (
     shown,
     unanswered,
 )
-from digestbot.deliver.protocols import Checkpoint
-from digestbot.deliver.retry import UNKNOWN_CODE
 from digestbot.errors import DeliveryError, OutcomeUnknown, PermanentFailure, TransientFailure
 from digestbot.model import Form, Letter, Receipt
 from digestbot.secret import Secret

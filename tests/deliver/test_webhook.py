@@ -8,7 +8,7 @@ from urllib.error import URLError
 
 import pytest
 
-from digestbot.deliver.posting import unanswered
+from digestbot.deliver.slack_http import unanswered
 from digestbot.deliver.webhook import WebhookSender, classify, fingerprint
 from digestbot.errors import (
     DeliveryError,
