@@ -13,7 +13,7 @@ import pytest
 
 from digestbot.deliver.dkim import DkimSettings
 from digestbot.deliver.smtp import SmtpSender, SmtpSettings
-from digestbot.deliver.smtp_link import Link
+from digestbot.deliver.smtp_connection import Link
 from digestbot.deliver.verp import delivery_of
 from digestbot.errors import (
     DeliveryError,
