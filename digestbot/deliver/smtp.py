@@ -23,8 +23,8 @@ from digestbot.addresses import check_address, check_mailbox
 from digestbot.deliver.dkim import DkimSettings, Signer, open_signer
 from digestbot.deliver.protocols import Checkpoint
 from digestbot.deliver.retry import UNKNOWN_CODE
-from digestbot.deliver.smtp_answers import POLICY, POLICY_MAX, Phase, broken, classify, refusal
 from digestbot.deliver.smtp_connection import Envelope, Link
+from digestbot.deliver.smtp_replies import POLICY, POLICY_MAX, Phase, broken, classify, refusal
 from digestbot.deliver.verp import TOKEN, bounce_address, token
 from digestbot.errors import (
     DeliveryError,

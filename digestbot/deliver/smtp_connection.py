@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from digestbot.deliver.protocols import Checkpoint
-from digestbot.deliver.smtp_answers import Phase, classify
+from digestbot.deliver.smtp_replies import Phase, classify
 from digestbot.errors import DeliveryError, PermanentFailure
 from digestbot.replies import enhanced_code
 

@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from digestbot.deliver import retry, smtp, smtp_answers
+from digestbot.deliver import retry, smtp, smtp_replies
 from digestbot.deliver.dkim import SIGNED
 from digestbot.model import DeliveryState
 from digestbot.store import outbox
@@ -51,7 +51,7 @@ def test_the_waits_are_those_of_the_code() -> None:
         )
     assert f"more than {retry.STALE_AFTER.total_seconds() / 3600:.0f} hours" in PAGE
     assert f"waits for {retry.AFTER_MISCONFIGURED.total_seconds() / 60:.0f} minutes" in PAGE
-    assert (retry.MIN_ATTEMPTS, smtp_answers.POLICY_MAX) == (3, 3)
+    assert (retry.MIN_ATTEMPTS, smtp_replies.POLICY_MAX) == (3, 3)
 
 
 def test_the_limits_have_their_defaults() -> None:

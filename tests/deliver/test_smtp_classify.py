@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digestbot.deliver.retry import UNKNOWN_CODE
-from digestbot.deliver.smtp_answers import Phase, classify
+from digestbot.deliver.smtp_replies import Phase, classify
 from digestbot.errors import OutcomeUnknown, PermanentFailure, TransientFailure
 from digestbot.replies import SHOWN_MAX, enhanced_code, one_line
 
