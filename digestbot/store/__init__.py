@@ -27,7 +27,7 @@ from digestbot.store.database import BUSY_S, Database, read_url
 from digestbot.store.digests import Digests
 from digestbot.store.editions import Editions, Envelope
 from digestbot.store.ledger import Ledger, line_of, row_of
-from digestbot.store.opening import bring_to_head
+from digestbot.store.migrate import bring_to_head
 from digestbot.store.outbox import FOR_A_PERSON, Outbox
 from digestbot.store.papers import Papers
 from digestbot.store.sources import Sources

@@ -1,4 +1,4 @@
-"""What Alembic runs: on the connection, and in the transaction, that `store.opening` began."""
+"""What Alembic runs: on the connection, and in the transaction, that `store.migrate` began."""
 
 from alembic import context
 

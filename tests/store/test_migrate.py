@@ -20,7 +20,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from digestbot.errors import ForeignStore, MissingExtra, StoreTooNew, StoreUnavailable
 from digestbot.store import open_store
 from digestbot.store.database import MIGRATE_LOCK, Database, read_url, shown
-from digestbot.store.opening import MIGRATIONS
+from digestbot.store.migrate import MIGRATIONS
 from digestbot.store.tables import HEAD, metadata
 from tests.store.samples import ingest
 
