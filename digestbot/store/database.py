@@ -38,7 +38,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlalchemy.types import TypeEngine
 
 from digestbot.errors import ForeignStore, MissingExtra, StoreUnavailable
-from digestbot.store.rows import GivenRows
+from digestbot.store.bulk_values import GivenRows
 
 BUSY_S: Final = 30
 """How long a statement waits for another process's lock before it gives up, if nobody says more."""

@@ -48,8 +48,8 @@ from digestbot.model import (
     DestinationKind,
     SubscriptionState,
 )
+from digestbot.store.bulk_values import GivenRows
 from digestbot.store.database import CHUNK, Database, chunks
-from digestbot.store.rows import GivenRows
 from digestbot.store.tables import (
     NOT_SENT,
     days,
