@@ -21,7 +21,6 @@ from zoneinfo import ZoneInfo
 
 from digestbot.addresses import check_mailbox
 from digestbot.bounces import BouncesSettings
-from digestbot.brakes import BrakeSettings
 from digestbot.config.interpolation import Filled, interpolate
 from digestbot.config.messages import Sight, did_you_mean, flaws, unknown
 from digestbot.config.reading import read_yaml
@@ -41,6 +40,7 @@ from digestbot.errors import ConfigError, InvalidAddress, Problem
 from digestbot.model import Destination, DestinationKind, Form
 from digestbot.schedule import parse_schedule
 from digestbot.secret import Secret
+from digestbot.sending_limits import BrakeSettings
 from digestbot.sources import REGISTRY, Options
 
 T = TypeVar("T")

@@ -24,7 +24,6 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from digestbot.addresses import check_address
 from digestbot.bounces import BouncesSettings
-from digestbot.brakes import BrakeSettings
 from digestbot.config import filter_schema
 from digestbot.config.messages import DiscreetError
 from digestbot.config.where import Steps
@@ -37,6 +36,7 @@ from digestbot.model import AnnounceType, Theme
 from digestbot.oauth import OauthSettings
 from digestbot.schedule import parse_schedule
 from digestbot.secret import Secret
+from digestbot.sending_limits import BrakeSettings
 from digestbot.sources import REGISTRY
 
 T = TypeVar("T")

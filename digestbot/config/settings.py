@@ -10,12 +10,12 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from digestbot.bounces import BouncesSettings
-from digestbot.brakes import BrakeSettings
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.filters import Filter
 from digestbot.model import AnnounceType, Destination, Form, Theme
 from digestbot.schedule import Schedule
 from digestbot.secret import Secret
+from digestbot.sending_limits import BrakeSettings
 from digestbot.sources import Options
 
 

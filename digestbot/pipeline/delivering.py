@@ -15,7 +15,6 @@ from functools import partial
 from random import Random
 from typing import Protocol
 
-from digestbot.brakes import day_of
 from digestbot.config import Config
 from digestbot.deliver import REGISTRY, Checkpoint, Sender, open_sender
 from digestbot.deliver.retry import Dead, Retry, StopAll, Unknown, decide
@@ -33,6 +32,7 @@ from digestbot.model import Delivery, DeliveryState, DestinationKind, Form, Lett
 from digestbot.pipeline.group_commit import Commits, Sleep, patiently
 from digestbot.pipeline.messages import Letters
 from digestbot.pipeline.processing_bounces import note_refusal
+from digestbot.sending_limits import day_of
 from digestbot.store import Cap, Mark, Store
 
 log = logging.getLogger(__name__)

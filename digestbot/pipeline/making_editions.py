@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from digestbot.brakes import BrakeSettings, flood
 from digestbot.config import Config, DigestConfig
 from digestbot.editions import Selection, cover, select
 from digestbot.errors import DigestbotError, StoreError, UsageError
@@ -21,6 +20,7 @@ from digestbot.pipeline.addressing import message_domain, render_context
 from digestbot.pipeline.candidates import Reading, read_log
 from digestbot.pipeline.messages import frozen_bodies
 from digestbot.render import Templates
+from digestbot.sending_limits import BrakeSettings, flood
 from digestbot.store import DigestState, SourceState, Store
 
 log = logging.getLogger(__name__)

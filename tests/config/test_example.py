@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from digestbot.bounces import BouncesSettings
-from digestbot.brakes import BrakeSettings
 from digestbot.config import load_config
 from digestbot.config.initial import Answers, initial_config
 from digestbot.config.schema import DeliverTo, DigestKeys, FileKeys
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.model import DestinationKind
 from digestbot.oauth import OauthSettings
+from digestbot.sending_limits import BrakeSettings
 from digestbot.sources import REGISTRY
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"

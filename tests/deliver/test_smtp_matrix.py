@@ -19,7 +19,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from digestbot.brakes import BrakeSettings
 from digestbot.config import Config
 from digestbot.deliver.smtp import SmtpSender, SmtpSettings
 from digestbot.errors import DeliveryError, PermanentFailure, TransientFailure
@@ -27,6 +26,7 @@ from digestbot.model import Delivery, DestinationKind, Edition, Form
 from digestbot.pipeline import deliver
 from digestbot.render import compose
 from digestbot.secret import Secret
+from digestbot.sending_limits import BrakeSettings
 from digestbot.store import Store, open_store
 from tests.servers.letters import Notes, frozen_mail, make_letter
 from tests.servers.scripted_smtp import FAULTS, STEPS, ScriptedSmtp

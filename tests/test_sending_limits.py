@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from digestbot.brakes import BrakeSettings, day_of, flood
+from digestbot.sending_limits import BrakeSettings, day_of, flood
 
 USUAL = (100, 120, 80, 100, 90)
 """The median is 100."""
