@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from digestbot.addresses import check_address
 from digestbot.config import Config
+from digestbot.csv_files import read_rows, write_rows
 from digestbot.errors import InvalidAddress, UsageError
 from digestbot.model import (
     Destination,
@@ -19,7 +20,6 @@ from digestbot.model import (
     Subscription,
     SubscriptionState,
 )
-from digestbot.sheets import read_rows, write_rows
 from digestbot.store import Store
 
 COLUMNS = ("digest", "email", "name", "state", "since")

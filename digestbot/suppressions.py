@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from digestbot.addresses import check_address
+from digestbot.csv_files import read_rows, write_rows
 from digestbot.errors import InvalidValue
 from digestbot.model import Suppression
-from digestbot.sheets import read_rows, write_rows
 from digestbot.store import Store
 from digestbot.subscriptions import iso_utc
 

@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from digestbot.sheets import read_rows, write_rows
+from digestbot.csv_files import read_rows, write_rows
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
 
