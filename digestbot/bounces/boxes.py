@@ -22,8 +22,8 @@ from typing import Any, ClassVar, Final, Protocol
 from digestbot.bounces.reading import MAX_BYTES
 from digestbot.errors import DeliveryError, MailboxError
 from digestbot.oauth import OauthSettings, TokenSource, xoauth2
-from digestbot.replies import one_line
 from digestbot.secret import Secret
+from digestbot.status_codes import one_line
 
 AT_ONCE: Final = 500
 """Mails of one look: what is beyond waits for the next one."""

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from digestbot.bounces.weighing import weigh
 from digestbot.model import BounceKind
-from digestbot.replies import enhanced_code, one_line
+from digestbot.status_codes import enhanced_code, one_line
 
 TokenReader = Callable[[str], int | None]
 """The delivery that an address names by its token; None if we did not sign it."""

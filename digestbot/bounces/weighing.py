@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from digestbot.model import BounceKind
-from digestbot.replies import DEAD_ADDRESS
+from digestbot.status_codes import DEAD_ADDRESS
 
 HALF_LIFE: Final = timedelta(days=14)
 """In which a point loses half of its worth."""

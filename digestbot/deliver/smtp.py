@@ -35,8 +35,8 @@ from digestbot.errors import (
 )
 from digestbot.model import Form, Letter, Receipt
 from digestbot.oauth import OauthSettings, TokenSource, xoauth2
-from digestbot.replies import one_line
 from digestbot.secret import Secret
+from digestbot.status_codes import one_line
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from typing import Protocol
 from digestbot.deliver.protocols import Checkpoint
 from digestbot.deliver.smtp_replies import Phase, classify
 from digestbot.errors import DeliveryError, PermanentFailure
-from digestbot.replies import enhanced_code
+from digestbot.status_codes import enhanced_code
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from digestbot.errors import (
     PermanentFailure,
     TransientFailure,
 )
-from digestbot.replies import DEAD_ADDRESS, enhanced_code, one_line
+from digestbot.status_codes import DEAD_ADDRESS, enhanced_code, one_line
 
 
 class Phase(StrEnum):

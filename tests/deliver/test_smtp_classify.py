@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from digestbot.deliver.retry import UNKNOWN_CODE
 from digestbot.deliver.smtp_replies import Phase, classify
 from digestbot.errors import OutcomeUnknown, PermanentFailure, TransientFailure
-from digestbot.replies import SHOWN_MAX, enhanced_code, one_line
+from digestbot.status_codes import SHOWN_MAX, enhanced_code, one_line
 
 TABLE = Path(__file__).with_name("smtp_replies.csv")
 ROWS = [
