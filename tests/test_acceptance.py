@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from digestbot.cli.fence import run_fenced
+from digestbot.cli.error_reporting import run_fenced
 from digestbot.cli.group import digestbot
 from digestbot.store import open_store
 from tests.servers.arxiv import ArxivServer, FakePaper, every_fault, make_papers

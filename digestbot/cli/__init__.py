@@ -59,11 +59,11 @@ def help_text() -> str:
 
 
 def main(args: "Sequence[str] | None" = None) -> None:
-    """Run one command and leave with its exit code (`digestbot.cli.fence` says which)."""
+    """Run one command and leave with its exit code (`digestbot.cli.error_reporting` says which)."""
     if (sys.argv[1:] if args is None else list(args)) in (["--help"], ["-h"]):
         sys.stdout.write(help_text())
         sys.exit(0)
-    from digestbot.cli.fence import run_fenced
+    from digestbot.cli.error_reporting import run_fenced
     from digestbot.cli.group import digestbot
 
     if isinstance(sys.stdout, TextIOWrapper):

@@ -9,7 +9,7 @@ import click
 from digestbot import __version__
 from digestbot.cli import COMMANDS, help_text
 from digestbot.cli.app import App, with_global_options
-from digestbot.cli.fence import pipe_closed
+from digestbot.cli.error_reporting import pipe_closed
 
 
 class Commands(click.Group):

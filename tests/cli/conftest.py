@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pytest
 
 from digestbot.cli.app import App
-from digestbot.cli.fence import run_fenced
+from digestbot.cli.error_reporting import run_fenced
 from digestbot.cli.group import digestbot
 from digestbot.demo import SEED
 from tests.factories import NOW

@@ -23,7 +23,7 @@ PROGRAM = """\
 import sys
 from datetime import UTC, datetime, timedelta
 from digestbot.cli.app import App
-from digestbot.cli.fence import run_fenced
+from digestbot.cli.error_reporting import run_fenced
 from digestbot.cli.group import digestbot
 from digestbot.pipeline import delivering
 delivering.SILENCE_S = 0

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from digestbot.cli.app import App
-from digestbot.cli.fence import run_fenced
+from digestbot.cli.error_reporting import run_fenced
 from digestbot.errors import (
     ConfigError,
     DigestbotError,
