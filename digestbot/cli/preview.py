@@ -22,7 +22,7 @@ from digestbot.render.templates import our_folder
 from digestbot.store import PassStatus
 
 if TYPE_CHECKING:
-    from digestbot.cli.live import LivePage
+    from digestbot.cli.live_preview import LivePage
     from digestbot.store import Store
 
 FORMS = ("html", "text", "slack", "eml", "json", "markdown", "bibtex", "ris", "atom")
@@ -102,7 +102,7 @@ def _rendered(
 
 def live_page(app: App, digest: str, form: Form, reach: timedelta | None) -> "LivePage":
     """The page of what the next edition would be, by the config and templates of each moment."""
-    from digestbot.cli.live import LivePage
+    from digestbot.cli.live_preview import LivePage
 
     def render_now() -> str:
         config, now = app.config(), app.clock()

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from digestbot.cli.app import App
-from digestbot.cli.live import LivePage
+from digestbot.cli.live_preview import LivePage
 from digestbot.cli.preview import live_page
 from digestbot.model import Form
 from tests.cli.conftest import Bot, configure
