@@ -352,7 +352,7 @@ class Delivery:
 
 
 class BounceKind(StrEnum):
-    """What a returned mail says; what follows from it, `bounces.weighing` decides."""
+    """What a returned mail says; what follows from it, `bounces.scoring` decides."""
 
     HARD = "hard"
     """There is no such mailbox."""

@@ -8,7 +8,7 @@ asked through a function.
 
 from digestbot.bounces.boxes import BouncesSettings, Box, Item, MaildirBox, open_box, read_files
 from digestbot.bounces.reading import MAX_BYTES, Report, read_report
-from digestbot.bounces.weighing import score, verdict, weigh
+from digestbot.bounces.scoring import score, verdict, weigh
 
 __all__ = [
     "MAX_BYTES",

@@ -16,7 +16,7 @@ from email.utils import getaddresses
 from typing import Final
 from urllib.parse import unquote
 
-from digestbot.bounces.weighing import weigh
+from digestbot.bounces.scoring import weigh
 from digestbot.model import BounceKind
 from digestbot.status_codes import enhanced_code, one_line
 
