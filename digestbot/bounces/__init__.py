@@ -6,7 +6,7 @@ it; `open_box` goes to where such mails arrive. Knows nothing of the store: who 
 asked through a function.
 """
 
-from digestbot.bounces.boxes import BouncesSettings, Box, Item, MaildirBox, open_box, read_files
+from digestbot.bounces.mailboxes import BouncesSettings, Box, Item, MaildirBox, open_box, read_files
 from digestbot.bounces.reading import MAX_BYTES, Report, read_report
 from digestbot.bounces.scoring import score, verdict, weigh
 
