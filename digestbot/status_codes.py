@@ -1,7 +1,7 @@
 """
 What mail servers say: the codes of RFC 3463, and their words in a form that may be kept and shown.
 
-They come as the answers of an SMTP dialogue (`deliver.smtp`) and in bounces (`bounces.reading`).
+They come as the answers of an SMTP dialogue (`deliver.smtp`) and in bounces (`bounces.parsing`).
 """
 
 import re

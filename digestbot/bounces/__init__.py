@@ -7,7 +7,7 @@ asked through a function.
 """
 
 from digestbot.bounces.mailboxes import BouncesSettings, Box, Item, MaildirBox, open_box, read_files
-from digestbot.bounces.reading import MAX_BYTES, Report, read_report
+from digestbot.bounces.parsing import MAX_BYTES, Report, read_report
 from digestbot.bounces.scoring import score, verdict, weigh
 
 __all__ = [

@@ -19,7 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol
 
-from digestbot.bounces.reading import MAX_BYTES
+from digestbot.bounces.parsing import MAX_BYTES
 from digestbot.errors import DeliveryError, MailboxError
 from digestbot.oauth import OauthSettings, TokenSource, xoauth2
 from digestbot.secret import Secret
