@@ -15,7 +15,7 @@ import click
 
 from digestbot.cli.app import App, count
 from digestbot.config import Config, DigestConfig, locator
-from digestbot.config.where import Flaw
+from digestbot.config.positions import Flaw
 from digestbot.deliver import open_sender
 from digestbot.errors import ConfigError, DigestbotError, Problem, StoreError
 from digestbot.filters import evaluate

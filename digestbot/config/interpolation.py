@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from digestbot.config.where import Entries, Flaw, Items, Node, Steps, said
+from digestbot.config.positions import Entries, Flaw, Items, Node, Steps, said
 
 MAX_BYTES = 65_536
 """Of a file that stands for a text: a secret or an address, no book."""

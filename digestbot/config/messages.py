@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from digestbot.config.where import Flaw, Steps, at, has, said, within
+from digestbot.config.positions import Flaw, Steps, at, has, said, within
 
 SECRET_KEYS = frozenset(
     {

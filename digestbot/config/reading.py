@@ -16,7 +16,7 @@ from ruamel.yaml import YAML, events
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
-from digestbot.config.where import Entries, Items, Node, Scalar
+from digestbot.config.positions import Entries, Items, Node, Scalar
 from digestbot.errors import ConfigError, Problem
 
 MAX_NODES = 100_000

@@ -26,7 +26,7 @@ from digestbot.addresses import check_address
 from digestbot.bounces import BouncesSettings
 from digestbot.config import filter_schema
 from digestbot.config.messages import DiscreetError
-from digestbot.config.where import Steps
+from digestbot.config.positions import Steps
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.deliver.dkim import DkimSettings
 from digestbot.errors import InvalidFilter

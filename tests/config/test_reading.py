@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digestbot.config.interpolation import interpolate
+from digestbot.config.positions import Steps, place
 from digestbot.config.reading import MAX_DEPTH, MAX_NODES, read_yaml, resolve
-from digestbot.config.where import Steps, place
 from digestbot.errors import ConfigError
 
 TEXT = """\
