@@ -24,7 +24,6 @@ from digestbot.bounces import BouncesSettings
 from digestbot.config.interpolation import Filled, interpolate
 from digestbot.config.messages import Sight, did_you_mean, flaws, unknown
 from digestbot.config.positions import Flaw, Steps, at, problems, said
-from digestbot.config.reading import read_yaml
 from digestbot.config.schema import (
     DeliverTo,
     DigestKeys,
@@ -34,6 +33,7 @@ from digestbot.config.schema import (
     keys_of,
 )
 from digestbot.config.settings import Config, DigestConfig
+from digestbot.config.yaml_reader import read_yaml
 from digestbot.deliver import SlackSettings, SmtpSettings, fingerprint
 from digestbot.deliver.verp import TOKEN, check_template
 from digestbot.errors import ConfigError, InvalidAddress, Problem

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from digestbot.config import json_schema, load_config
 from digestbot.config.interpolation import interpolate
-from digestbot.config.reading import read_yaml
 from digestbot.config.schema import DeliverTo, DigestKeys, FileKeys, parse_duration
+from digestbot.config.yaml_reader import read_yaml
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.errors import ConfigError
 from digestbot.filters.language import KEYS

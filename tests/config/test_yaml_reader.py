@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from digestbot.config.interpolation import interpolate
 from digestbot.config.positions import Steps, place
-from digestbot.config.reading import MAX_DEPTH, MAX_NODES, read_yaml, resolve
+from digestbot.config.yaml_reader import MAX_DEPTH, MAX_NODES, read_yaml, resolve
 from digestbot.errors import ConfigError
 
 TEXT = """\
