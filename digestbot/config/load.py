@@ -21,8 +21,8 @@ from zoneinfo import ZoneInfo
 
 from digestbot.addresses import check_mailbox
 from digestbot.bounces import BouncesSettings
+from digestbot.config.error_messages import Sight, did_you_mean, flaws, unknown
 from digestbot.config.interpolation import Filled, interpolate
-from digestbot.config.messages import Sight, did_you_mean, flaws, unknown
 from digestbot.config.positions import Flaw, Steps, at, problems, said
 from digestbot.config.schema import (
     DeliverTo,

@@ -25,7 +25,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 from digestbot.addresses import check_address
 from digestbot.bounces import BouncesSettings
 from digestbot.config import filter_schema
-from digestbot.config.messages import DiscreetError
+from digestbot.config.error_messages import DiscreetError
 from digestbot.config.positions import Steps
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.deliver.dkim import DkimSettings
