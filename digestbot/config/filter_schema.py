@@ -1,5 +1,5 @@
 """
-The filter language as JSON Schema, for editors; `filters.language` says what it means.
+The filter language as JSON Schema, for editors; `filters.parser` says what it means.
 
 Written by hand, as the language is a tree that no dataclass of keys describes; a test holds both
 together.

@@ -7,7 +7,7 @@ by condition. Pure; knows no store and no config file. Begin at `language`.
 
 from digestbot.filters.evaluate import evaluate, hits
 from digestbot.filters.explain import Explanation, explain, in_words
-from digestbot.filters.language import Examples, Filter, check_filter, parse_filter
+from digestbot.filters.parser import Examples, Filter, check_filter, parse_filter
 
 __all__ = [
     "Examples",

@@ -14,7 +14,7 @@ import numpy as np
 from digestbot.filters.arrays import Array, hashes, hashes_of_bytes, offsets
 from digestbot.filters.authors import PARTICLES, Name
 from digestbot.filters.batch import FIELDS, fact
-from digestbot.filters.language import Filter
+from digestbot.filters.parser import Filter
 from digestbot.filters.payload import encode
 from digestbot.filters.segment import HASHED, Segment, assemble, text_arrays
 from digestbot.filters.tree import (

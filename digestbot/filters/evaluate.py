@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from digestbot.filters.authors import may_be
-from digestbot.filters.language import Filter
+from digestbot.filters.parser import Filter
 from digestbot.filters.patterns import compiled
 from digestbot.filters.tree import (
     AllOf,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from digestbot.filters.evaluate import evaluate, hits, holds
-from digestbot.filters.language import Filter
+from digestbot.filters.parser import Filter
 from digestbot.filters.tree import AllOf, AnyOf, Node, NoneOf
 from digestbot.model import Announcement, Match
 

@@ -15,8 +15,8 @@ import numpy as np
 from digestbot.filters.arrays import Array
 from digestbot.filters.batch import Batch
 from digestbot.filters.builder import Builder
-from digestbot.filters.language import Filter
 from digestbot.filters.matching import match
+from digestbot.filters.parser import Filter
 from digestbot.filters.saving import load, save
 from digestbot.filters.segment import Segment, assemble
 from digestbot.model import Announcement

@@ -17,7 +17,7 @@ from digestbot.config.schema import DeliverTo, DigestKeys, FileKeys, parse_durat
 from digestbot.config.yaml_reader import read_yaml
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.errors import ConfigError
-from digestbot.filters.language import KEYS
+from digestbot.filters.parser import KEYS
 from digestbot.sources import REGISTRY
 
 BAD = Path(__file__).parent / "bad"

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from digestbot.filters import Filter, parse_filter
-from digestbot.filters.language import ATOMS
+from digestbot.filters.parser import ATOMS
 from digestbot.filters.tree import AllOf, AnyOf, Exact, Node, NoneOf, Regex, Words
 from digestbot.model import Announcement, AnnounceType, Author
 from digestbot.text import pack_words, words

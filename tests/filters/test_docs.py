@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from digestbot.filters import evaluate, parse_filter
-from digestbot.filters.language import KEYS
+from digestbot.filters.parser import KEYS
 from digestbot.model import Announcement, AnnounceType, Author
 from tests.factories import make_announcement, make_paper
 

@@ -21,7 +21,7 @@ from ruamel.yaml.error import YAMLError, YAMLWarning
 from digestbot.config import load_config
 from digestbot.errors import ConfigError
 from digestbot.filters import check_filter, evaluate, explain, in_words
-from digestbot.filters.language import KEYS
+from digestbot.filters.parser import KEYS
 from tests.factories import make_announcement
 from tests.filters.tables import table
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from digestbot.errors import InvalidFilter
 from digestbot.filters import check_filter, parse_filter
-from digestbot.filters.language import ATOMS, GROUPS
+from digestbot.filters.parser import ATOMS, GROUPS
 
 DEEP: Any = "x"
 for _ in range(40):
