@@ -25,7 +25,7 @@ from digestbot.text import (
     unpack_words,
     words,
 )
-from digestbot.text.splitting import RULES
+from digestbot.text.tokens import RULES
 
 DATA = Path(__file__).parent / "data"
 

@@ -16,7 +16,7 @@ import numpy as np
 import digestbot
 from digestbot.errors import InvalidIndex
 from digestbot.filters.segment import Segment
-from digestbot.text.splitting import RULES
+from digestbot.text.tokens import RULES
 
 VERSIONS = {"format": 1, "digestbot": digestbot.__version__, "words": RULES}
 """What a file must have been written by: with other plurals, saved terms would mean less."""

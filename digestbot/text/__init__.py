@@ -8,7 +8,7 @@ filters.
 
 from digestbot.text.cleaning import Emphasis, emphases, plain
 from digestbot.text.plurals import forms
-from digestbot.text.splitting import Word, fold, folded_words, pack_words, unpack_words, words
+from digestbot.text.tokens import Word, fold, folded_words, pack_words, unpack_words, words
 
 __all__ = [
     "Emphasis",

@@ -23,7 +23,7 @@ from digestbot.filters.index import Batch, Hits, Index
 from digestbot.filters.payload import decode, encode
 from digestbot.filters.tree import AllOf, AnyOf, Atom, Node, NoneOf, atoms
 from digestbot.model import Announcement, Author, Match
-from digestbot.text.splitting import RULES
+from digestbot.text.tokens import RULES
 from tests.factories import make_announcement, make_paper
 from tests.filters.strategies import NAMES, announcements, filters
 
