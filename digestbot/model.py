@@ -224,7 +224,7 @@ class Form(StrEnum):
 
 
 Pieces = tuple[bytes, ...]
-"""A text as a message carries it, in parts that are encoded apart: see `render.quoted_printable`."""
+"""Encoded text of a message, in fragments that can be joined: see `render.quoted_printable`."""
 Body = str | Pieces
 """One form of an edition: those of a mail are pieces, which editions share."""
 

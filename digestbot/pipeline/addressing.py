@@ -46,8 +46,8 @@ def _own_unsubscribe(config: Config, digest: str) -> str:
     """
     The List-Unsubscribe of a mail, with an open ``{token}`` where bounces name their delivery.
 
-    What is written there `pipeline.processing_bounces` reads, and complaints, in which providers redact the
-    reader, still tell of whom.
+    `pipeline.processing_bounces` reads it, so that complaints, in which providers redact the
+    reader, still name the delivery.
     """
     smtp = config.smtp
     if smtp is None or not smtp.has_tokens or smtp.envelope_from is None:

@@ -92,6 +92,6 @@ def test_a_paper_that_breaks_a_filter_is_let_in(
         return evaluate(filter_, row)  # type: ignore[arg-type]
 
     fill(store)
-    monkeypatch.setattr(judging, "evaluate", broken)
+    monkeypatch.setattr(candidates, "evaluate", broken)
     one = read_log(store, [(configured(DIGESTS).digests["one"], 0)])["one"]
     assert [row.seq for row, _ in one.candidates] == [1, 3, 4, 6, 9]
