@@ -17,8 +17,8 @@ MIN_DAYS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BrakeSettings:
-    """What is too much, the key ``brakes:`` of the config."""
+class SendingLimits:
+    """What is too much, the key ``sending_limits:`` of the config."""
 
     __pydantic_config__: ClassVar[dict[str, object]] = {
         "extra": "forbid",
@@ -27,7 +27,7 @@ class BrakeSettings:
 
     volume: int = 10
     """Editions wait for you when they would make a day's deliveries more than so many times those
-    of a usual day, the median of the last 30 days that had any; 0 for no such brake."""
+    of a usual day, the median of the last 30 days that had any; 0 for no such flood_check."""
     volume_floor: int = 500
     """Deliveries of a day that are never too many."""
     per_day: int = 0
@@ -35,7 +35,7 @@ class BrakeSettings:
     next one. 0 for any number; folders take any."""
 
 
-def flood(settings: BrakeSettings, today: int, days: Sequence[int]) -> str | None:
+def flood(settings: SendingLimits, today: int, days: Sequence[int]) -> str | None:
     """
     Why the deliveries that have just been made wait for a person; None if they need not.
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from digestbot.sending_limits import BrakeSettings, day_of, flood
+from digestbot.sending_limits import SendingLimits, day_of, flood
 
 USUAL = (100, 120, 80, 100, 90)
 """The median is 100."""
@@ -28,11 +28,11 @@ USUAL = (100, 120, 80, 100, 90)
 def test_a_flood_is_told_from_a_usual_day(
     today: int, days: tuple[int, ...], is_too_much: bool
 ) -> None:
-    assert (flood(BrakeSettings(), today, days) is not None) == is_too_much
+    assert (flood(SendingLimits(), today, days) is not None) == is_too_much
 
 
 def test_the_reason_has_the_figures() -> None:
-    assert flood(BrakeSettings(), 2000, USUAL) == (
+    assert flood(SendingLimits(), 2000, USUAL) == (
         "2000 deliveries today, and 100 on a usual day: waits for you"
     )
 
@@ -40,14 +40,14 @@ def test_the_reason_has_the_figures() -> None:
 @pytest.mark.parametrize(
     ("settings", "is_too_much"),
     [
-        (BrakeSettings(volume=0), False),
-        (BrakeSettings(volume=30), False),
-        (BrakeSettings(volume_floor=2000), False),
-        (BrakeSettings(volume_floor=0), True),
+        (SendingLimits(volume=0), False),
+        (SendingLimits(volume=30), False),
+        (SendingLimits(volume_floor=2000), False),
+        (SendingLimits(volume_floor=0), True),
     ],
     ids=["off", "higher", "higher-floor", "no-floor"],
 )
-def test_the_owner_says_what_is_too_much(settings: BrakeSettings, is_too_much: bool) -> None:
+def test_the_owner_says_what_is_too_much(settings: SendingLimits, is_too_much: bool) -> None:
     assert (flood(settings, 2000, USUAL) is not None) == is_too_much
 
 

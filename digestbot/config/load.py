@@ -40,7 +40,7 @@ from digestbot.errors import ConfigError, InvalidAddress, Problem
 from digestbot.model import Destination, DestinationKind, Form
 from digestbot.schedule import parse_schedule
 from digestbot.secret import Secret
-from digestbot.sending_limits import BrakeSettings
+from digestbot.sending_limits import SendingLimits
 from digestbot.sources import REGISTRY, Options
 
 T = TypeVar("T")
@@ -160,7 +160,7 @@ class _Draft:
         self._sources: dict[str, Options] = {}
         self._smtp: SmtpSettings | None = None
         self._slack: SlackSettings | None = None
-        self._brakes = BrakeSettings()
+        self._sending_limits = SendingLimits()
         self._bounces: BouncesSettings | None = None
         self._digests: dict[str, DigestKeys] = {}
         self.flaws: list[Flaw] = []
@@ -178,8 +178,10 @@ class _Draft:
             self._check_smtp()
         if self._at("slack") is not None:
             self._slack = self._checked(SlackSettings, ("slack",))
-        if self._at("brakes") is not None:
-            self._brakes = self._checked(BrakeSettings, ("brakes",)) or self._brakes
+        if self._at("sending_limits") is not None:
+            self._sending_limits = (
+                self._checked(SendingLimits, ("sending_limits",)) or self._sending_limits
+            )
             self._check_brakes()
         if self._at("bounces") is not None:
             self._bounces = self._checked(BouncesSettings, ("bounces",))
@@ -205,7 +207,7 @@ class _Draft:
             sources=MappingProxyType(self._sources),
             smtp=self._smtp_from_here(),
             slack=self._slack,
-            brakes=self._brakes,
+            sending_limits=self._sending_limits,
             bounces=self._bounces_from_here(),
             digests=MappingProxyType(digests),
             webhooks=MappingProxyType(_webhooks(entries)),
@@ -325,9 +327,11 @@ class _Draft:
             self._flaw(("smtp", "secret"), f"smtp.secret must have {MIN_SECRET} characters or more")
 
     def _check_brakes(self) -> None:
-        for each in fields(self._brakes):
-            if getattr(self._brakes, each.name) < 0:
-                self._flaw(("brakes", each.name), f"brakes.{each.name} must be 0 or more")
+        for each in fields(self._sending_limits):
+            if getattr(self._sending_limits, each.name) < 0:
+                self._flaw(
+                    ("sending_limits", each.name), f"sending_limits.{each.name} must be 0 or more"
+                )
 
     def _check_bounces(self) -> None:
         """One mailbox, and mails whose bounces can be told from forgeries."""

@@ -36,7 +36,7 @@ from digestbot.model import AnnounceType, Theme
 from digestbot.oauth import OauthSettings
 from digestbot.schedule import parse_schedule
 from digestbot.secret import Secret
-from digestbot.sending_limits import BrakeSettings
+from digestbot.sending_limits import SendingLimits
 from digestbot.sources import REGISTRY
 
 T = TypeVar("T")
@@ -275,7 +275,7 @@ class FileKeys:
     """The mail server that takes the digests; needed for `email`."""
     slack: Annotated[Any, _schema_of("SlackSettings", "null")] = None
     """Your Slack app; needed for `slack`."""
-    brakes: Annotated[Any, _schema_of("BrakeSettings", "null")] = None
+    sending_limits: Annotated[Any, _schema_of("SendingLimits", "null")] = None
     """What is too much, so that it waits for you or for tomorrow."""
     bounces: Annotated[Any, _schema_of("BouncesSettings", "null")] = None
     """Where bounces and complaints arrive; needs a `{token}` in `smtp.envelope_from`."""
@@ -371,7 +371,7 @@ def json_schema() -> dict[str, Any]:
     and schedules are only texts to it, and ``${NAME}`` may stand for a number.
     """
     definitions: dict[str, Any] = {"Source": {"oneOf": [_of_source(kind) for kind in REGISTRY]}}
-    for kind in (SmtpSettings, SlackSettings, BrakeSettings, BouncesSettings, DigestKeys):
+    for kind in (SmtpSettings, SlackSettings, SendingLimits, BouncesSettings, DigestKeys):
         definitions |= _definitions(kind)
     file = _definitions(FileKeys)["FileKeys"]
     return {

@@ -15,7 +15,7 @@ from digestbot.filters import Filter
 from digestbot.model import AnnounceType, Destination, Form, Theme
 from digestbot.schedule import Schedule
 from digestbot.secret import Secret
-from digestbot.sending_limits import BrakeSettings
+from digestbot.sending_limits import SendingLimits
 from digestbot.sources import Options
 
 
@@ -66,7 +66,7 @@ class Config:
     sources: Mapping[str, Options]
     smtp: SmtpSettings | None
     slack: SlackSettings | None
-    brakes: BrakeSettings
+    sending_limits: SendingLimits
     bounces: BouncesSettings | None
     """Its folder and its file of authorities are absolute paths."""
     digests: Mapping[str, DigestConfig]

@@ -151,15 +151,15 @@ class _StoreCheckpoint(Checkpoint):
 
 def _cap(config: Config, now: datetime) -> Cap | None:
     """How many deliveries one destination gets today."""
-    if not config.brakes.per_day:
+    if not config.sending_limits.per_day:
         return None
     day = day_of(now, config.timezone)
-    return Cap(per_day=config.brakes.per_day, day=day.name, next_at=day.next_at)
+    return Cap(per_day=config.sending_limits.per_day, day=day.name, next_at=day.next_at)
 
 
 def _cap_day(config: Config) -> Callable[[datetime], str] | None:
     """The day for which a claim counts."""
-    return (lambda at: day_of(at, config.timezone).name) if config.brakes.per_day else None
+    return (lambda at: day_of(at, config.timezone).name) if config.sending_limits.per_day else None
 
 
 class _Run:

@@ -20,7 +20,7 @@ from digestbot.pipeline.addressing import message_domain, render_context
 from digestbot.pipeline.candidates import Reading, read_log
 from digestbot.pipeline.messages import frozen_bodies
 from digestbot.render import Templates
-from digestbot.sending_limits import BrakeSettings, flood
+from digestbot.sending_limits import SendingLimits, flood
 from digestbot.store import DigestState, SourceState, Store
 
 log = logging.getLogger(__name__)
@@ -213,7 +213,7 @@ def _make(
     context = render_context(config, templates, digest, next_edition_at=next_due_at)
     bodies = frozen_bodies(config, edition, context, digest.exports)
     confirmed = store.subscriptions.confirmed(digest.name)
-    brake = _Brake(config.brakes)
+    flood_check = _FloodCheck(config.sending_limits)
     edition_id = store.editions.record(
         digest.name,
         edition,
@@ -224,7 +224,7 @@ def _make(
         now,
         message_domain=message_domain(config),
         expires_at=now + digest.expires,
-        brake=brake,
+        flood_check=flood_check,
     )
     if edition_id is None:
         # Another process was first, and its edition is as good as ours; or the slot had its edition
@@ -238,15 +238,15 @@ def _make(
         papers=len(edition.papers),
         omitted=edition.omitted,
         deliveries=len(confirmed),
-        held=brake.reason,
+        held=flood_check.reason,
     )
 
 
 @dataclass(slots=True)
-class _Brake:
+class _FloodCheck:
     """Asked by the store in the midst of its transaction; remembers what it said."""
 
-    settings: BrakeSettings
+    settings: SendingLimits
     reason: str | None = None
 
     def __call__(self, today: int, days: Sequence[int]) -> str | None:

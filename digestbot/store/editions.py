@@ -37,10 +37,10 @@ from digestbot.store.values import (
     matches_to_json,
 )
 
-Brake = Callable[[int, Sequence[int]], str | None]
+FloodCheck = Callable[[int, Sequence[int]], str | None]
 """Why the deliveries wait for a person, by those made today and on the days before; or None."""
 HISTORY = timedelta(days=30)
-"""The days that a `Brake` is told of."""
+"""The days that a `FloodCheck` is told of."""
 Envelope = tuple[Destination, int | None]
 """Where to, and for which subscription if for one."""
 
@@ -64,7 +64,7 @@ class Editions:
         *,
         message_domain: str,
         expires_at: datetime | None = None,
-        brake: Brake = lambda today, days: None,
+        flood_check: FloodCheck = lambda today, days: None,
     ) -> int | None:
         """
         Keep the edition, queue its deliveries and move the digest on, all or nothing.
@@ -79,7 +79,7 @@ class Editions:
             now: When the deliveries are made; also the Date of their messages.
             message_domain: The right side of their Message-IDs, see `outbox.message_id`.
             expires_at: What is not sent by then waits for a person; None: it never gets old.
-            brake: Asked within the transaction whether they all wait for a person.
+            flood_check: Asked within the transaction whether they all wait for a person.
 
         Returns:
             The edition's key; None if another process was first: the cursor has moved, or the slot
@@ -94,11 +94,13 @@ class Editions:
             _insert_papers(connection, digest_id, edition_id, edition.papers, omitted)
             renditions.keep(self._database, connection, edition_id, bodies)
             envelopes = _once(destinations)
-            reason = self._held(connection, len(envelopes), now, brake)
+            reason = self._held(connection, len(envelopes), now, flood_check)
             _insert_deliveries(connection, edition_id, envelopes, now, reason)
             return edition_id
 
-    def _held(self, connection: Connection, added: int, now: datetime, brake: Brake) -> str | None:
+    def _held(
+        self, connection: Connection, added: int, now: datetime, flood_check: FloodCheck
+    ) -> str | None:
         """Count *added* deliveries in, and the reason for which they are held, if they are."""
         if not added:
             return None
@@ -109,7 +111,7 @@ class Editions:
         )
         total = connection.execute(count.returning(volumes.c.deliveries)).scalar_one()
         before = select(volumes.c.deliveries).where(volumes.c.day >= first, volumes.c.day < today)
-        return brake(total, connection.execute(before).scalars().all())
+        return flood_check(total, connection.execute(before).scalars().all())
 
     def advance(
         self, digest: str, from_seq: int, to_seq: int, next_due_at: datetime | None

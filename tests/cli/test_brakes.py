@@ -1,4 +1,4 @@
-"""The brakes, as an owner meets them: what waits is told of, released or dropped."""
+"""The sending limits, as an owner meets them: what waits is told of, released or dropped."""
 
 import json
 from datetime import timedelta

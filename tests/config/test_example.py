@@ -15,7 +15,7 @@ from digestbot.config.schema import DeliverTo, DigestKeys, FileKeys
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.model import DestinationKind
 from digestbot.oauth import OauthSettings
-from digestbot.sending_limits import BrakeSettings
+from digestbot.sending_limits import SendingLimits
 from digestbot.sources import REGISTRY
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
@@ -53,7 +53,7 @@ def test_the_example_begins_with_the_least_that_works(tmp_path: Path) -> None:
         SlackSettings,
         OauthSettings,
         BouncesSettings,
-        BrakeSettings,
+        SendingLimits,
         *REGISTRY.values(),
     ],
     ids=lambda kind: kind.__name__,

@@ -26,7 +26,7 @@ from digestbot.model import Delivery, DestinationKind, Edition, Form
 from digestbot.pipeline import deliver
 from digestbot.render import compose
 from digestbot.secret import Secret
-from digestbot.sending_limits import BrakeSettings
+from digestbot.sending_limits import SendingLimits
 from digestbot.store import Store, open_store
 from tests.servers.letters import Notes, frozen_mail, make_letter
 from tests.servers.scripted_smtp import FAULTS, STEPS, ScriptedSmtp
@@ -121,7 +121,7 @@ def config(house: Path, smtp: SmtpSettings) -> Config:
         templates=None,
         sources={},
         smtp=smtp,
-        brakes=BrakeSettings(),
+        sending_limits=SendingLimits(),
         bounces=None,
         slack=None,
         digests={},

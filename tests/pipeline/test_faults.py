@@ -328,7 +328,7 @@ def test_two_runs_on_one_store_send_each_mail_once(
 def test_a_run_that_is_stopped_takes_nobodys_place_of_the_day(
     store_url: str, config: Config, smtp: SmtpServer
 ) -> None:
-    once_a_day = replace(config, brakes=replace(config.brakes, per_day=1))
+    once_a_day = replace(config, sending_limits=replace(config.sending_limits, per_day=1))
     stops = iter([False])  # not before the claim, but before anything of it is begun
 
     async def run(store: Store, stop: Callable[[], bool]) -> int:

@@ -33,7 +33,9 @@ def claimed(store: Store, now: datetime = NOW, cap: Cap | None = None) -> list[s
 
 
 def test_all_deliveries_of_an_edition_that_is_too_much_are_held(store: Store) -> None:
-    (one, two) = make(store, "d", mail("a@x.org"), mail("b@x.org"), brake=lambda today, days: "why")
+    (one, two) = make(
+        store, "d", mail("a@x.org"), mail("b@x.org"), flood_check=lambda today, days: "why"
+    )
     assert [(d.state, d.next_at, d.last_error) for d in (one, two)] == [(S.HELD, None, "why")] * 2
     assert claimed(store) == []
     assert store.outbox.counts()[S.HELD] == 2
@@ -46,7 +48,7 @@ def test_all_deliveries_of_an_edition_that_is_too_much_are_held(store: Store) ->
 def test_the_brake_is_told_of_today_and_of_the_month_before(store: Store) -> None:
     asked: list[tuple[int, list[int]]] = []
 
-    def brake(today: int, days: Sequence[int]) -> str | None:
+    def flood_check(today: int, days: Sequence[int]) -> str | None:
         asked.append((today, list(days)))
         return None
 
@@ -54,26 +56,26 @@ def test_the_brake_is_told_of_today_and_of_the_month_before(store: Store) -> Non
     make(store, "long-ago", at=NOW - 31 * DAY)
     make(store, "month", *two, at=NOW - 30 * DAY)
     make(store, "yesterday", at=NOW - DAY)
-    make(store, "today", *two, mail("a@x.org"), brake=brake)
-    make(store, "again", brake=brake)
+    make(store, "today", *two, mail("a@x.org"), flood_check=flood_check)
+    make(store, "again", flood_check=flood_check)
     assert [(today, sorted(days)) for today, days in asked] == [(2, [1, 2]), (3, [1, 2])]
 
 
 def test_an_edition_that_is_not_made_counts_nothing(store: Store) -> None:
     asked: list[int] = []
 
-    def brake(today: int, days: Sequence[int]) -> str | None:
+    def flood_check(today: int, days: Sequence[int]) -> str | None:
         asked.append(today)
         return None
 
-    make(store, "d", brake=brake)
+    make(store, "d", flood_check=flood_check)
     assert (
         store.editions.record(
             "d", edition(digest="d"), [], {}, [(mail(), None)], None, NOW, message_domain="x.org"
         )
         is None
     )
-    make(store, "e", brake=brake)
+    make(store, "e", flood_check=flood_check)
     assert asked == [1, 2]
 
 
