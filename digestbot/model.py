@@ -383,7 +383,7 @@ class Bounce:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class OutgoingMessage:
     """All that a destination needs in order to send one delivery."""
 
     delivery: Delivery

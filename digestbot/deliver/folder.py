@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from digestbot.deliver.protocols import Checkpoint
 from digestbot.errors import PermanentFailure, TransientFailure
-from digestbot.model import EXPORTS, Delivery, Form, Letter, Receipt
+from digestbot.model import EXPORTS, Delivery, Form, OutgoingMessage, Receipt
 
 _SUFFIXES = {
     Form.EML: ".eml",
@@ -42,18 +42,18 @@ class FolderSender:
         """*folders* are those that `check` tries; each letter names its own."""
         self._folders = tuple(Path(folder) for folder in folders)
 
-    async def send(self, letter: Letter, checkpoint: Checkpoint) -> Receipt:
+    async def send(self, outgoing: OutgoingMessage, checkpoint: Checkpoint) -> Receipt:
         """
-        Write the files of *letter*; the folder is made if it is not there.
+        Write the files of *outgoing*; the folder is made if it is not there.
 
         Raises:
             TransientFailure: No space, no permission, no such disk; the path is in the text.
         """
-        folder = Path(letter.delivery.destination.address)
-        stem = file_stem(letter.delivery)
+        folder = Path(outgoing.delivery.destination.address)
+        stem = file_stem(outgoing.delivery)
         await checkpoint.data_done()
-        await asyncio.to_thread(_write_all, folder, stem, letter)
-        endings = ",".join(suffix.removeprefix(".") for suffix in _suffixes(letter).values())
+        await asyncio.to_thread(_write_all, folder, stem, outgoing)
+        endings = ",".join(suffix.removeprefix(".") for suffix in _suffixes(outgoing).values())
         return Receipt(detail=f"{folder / stem}.{{{endings}}}")
 
     async def check(self) -> str:
@@ -81,25 +81,25 @@ def file_stem(delivery: Delivery) -> str:
     return f"{name}-{int(number):04}-{delivery.created_at:%Y-%m-%d}"
 
 
-def _suffixes(letter: Letter) -> dict[Form, str]:
+def _suffixes(outgoing: OutgoingMessage) -> dict[Form, str]:
     """The forms that are written, with their endings."""
-    left_out = set(EXPORTS).difference(letter.bodies)
+    left_out = set(EXPORTS).difference(outgoing.bodies)
     return {form: suffix for form, suffix in _SUFFIXES.items() if form not in left_out}
 
 
-def _write_all(folder: Path, stem: str, letter: Letter) -> None:
+def _write_all(folder: Path, stem: str, outgoing: OutgoingMessage) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for form, suffix in _suffixes(letter).items():
-            write_atomically(folder / f"{stem}{suffix}", _content(letter, form))
+        for form, suffix in _suffixes(outgoing).items():
+            write_atomically(folder / f"{stem}{suffix}", _content(outgoing, form))
         _sync_folder(folder)
     except OSError as error:
         raise _unwritable(folder, error) from error
 
 
-def _content(letter: Letter, form: Form) -> bytes:
+def _content(outgoing: OutgoingMessage, form: Form) -> bytes:
     # A lone surrogate from a broken feed must not make the edition unwritable.
-    return letter.message if form is Form.EML else letter.bodies[form].encode("utf-8", "replace")
+    return outgoing.mime if form is Form.EML else outgoing.bodies[form].encode("utf-8", "replace")
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Protocol
 
-from digestbot.model import Form, Letter, Receipt
+from digestbot.model import Form, OutgoingMessage, Receipt
 
 
 class Checkpoint(Protocol):
@@ -25,9 +25,9 @@ class Sender(Protocol):
     forms: ClassVar[frozenset[Form]]
     """The bodies that a letter must hold."""
 
-    async def send(self, letter: Letter, checkpoint: Checkpoint) -> Receipt:
+    async def send(self, outgoing: OutgoingMessage, checkpoint: Checkpoint) -> Receipt:
         """
-        Deliver *letter*, continuing after the marks in its ``delivery.acknowledged``.
+        Deliver *outgoing*, continuing after the marks in its ``delivery.acknowledged``.
 
         Raises:
             TransientFailure: Surely not delivered (whole); the same again, later.

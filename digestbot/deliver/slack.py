@@ -43,7 +43,7 @@ from digestbot.errors import (
     PermanentFailure,
     TransientFailure,
 )
-from digestbot.model import Form, Letter, Receipt
+from digestbot.model import Form, OutgoingMessage, Receipt
 from digestbot.secret import Secret
 
 log = logging.getLogger(__name__)
@@ -159,16 +159,16 @@ class SlackSender:
             logger=QUIET,
         )
 
-    async def send(self, letter: Letter, checkpoint: Checkpoint) -> Receipt:
+    async def send(self, outgoing: OutgoingMessage, checkpoint: Checkpoint) -> Receipt:
         """
-        Post what is not yet acknowledged of *letter*; the marks are Slack's ``ts``.
+        Post what is not yet acknowledged of *outgoing*; the marks are Slack's ``ts``.
 
         Raises:
             DeliveryError: See `classify`.
         """
-        channel = letter.delivery.destination.address
-        messages = messages_of(letter)
-        taken = list(letter.delivery.acknowledged)
+        channel = outgoing.delivery.destination.address
+        messages = messages_of(outgoing)
+        taken = list(outgoing.delivery.acknowledged)
         async with self._pace.turn(channel):
             for message in messages[len(taken) :]:
                 await self._pace.pause(channel)

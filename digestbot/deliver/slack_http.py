@@ -26,7 +26,7 @@ from digestbot.errors import (
     PermanentFailure,
     TransientFailure,
 )
-from digestbot.model import Form, Letter
+from digestbot.model import Form, OutgoingMessage
 
 Message = dict[str, Any]
 """``{"text": str, "blocks": [...]}``, as Slack wants it."""
@@ -51,15 +51,15 @@ POSTS_AT_ONCE = 128
 channel's nor the store's, as asyncio's own would be, of which a small machine has six."""
 
 
-def messages_of(letter: Letter) -> list[Message]:
+def messages_of(outgoing: OutgoingMessage) -> list[Message]:
     """
-    The messages of *letter*, the parent first.
+    The messages of *outgoing*, the parent first.
 
     Raises:
         PermanentFailure: Its Slack form is not a list of messages with a text.
     """
     try:
-        messages = json.loads(letter.bodies[Form.SLACK])
+        messages = json.loads(outgoing.bodies[Form.SLACK])
         texts = [message["text"] for message in messages]
     except (ValueError, TypeError, KeyError) as error:
         raise PermanentFailure("the Slack form of the edition is no list of messages") from error
@@ -82,7 +82,7 @@ class Pace:
     @asynccontextmanager
     async def turn(self, place: str) -> AsyncIterator[None]:
         """
-        Held for a whole letter, so that two digests do not mix in one channel.
+        Held for a whole outgoing, so that two digests do not mix in one channel.
 
         Raises:
             TransientFailure: One before was told to come back later (Retry-After), and so is this.
@@ -159,5 +159,5 @@ def retry_after_s(value: str | None) -> float | None:
 
 def shown(text: str) -> str:
     """*text* on one line, not too long for one."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    line = " ".join("".join(letter if outgoing.isprintable() else " " for letter in text).split())
     return line if len(line) <= SHOWN_MAX else line[: SHOWN_MAX - 1] + "…"

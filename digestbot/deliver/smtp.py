@@ -33,7 +33,7 @@ from digestbot.errors import (
     MissingExtra,
     PermanentFailure,
 )
-from digestbot.model import Form, Letter, Receipt
+from digestbot.model import Form, OutgoingMessage, Receipt
 from digestbot.oauth import OauthSettings, TokenSource, xoauth2
 from digestbot.secret import Secret
 from digestbot.status_codes import one_line
@@ -215,7 +215,7 @@ class SmtpSender:
     """
     Sends each letter to its one recipient, over a few connections that stay open between letters.
 
-    Letters wait in a queue. Each connection has a task that takes the next one whose domain is not
+    MessageBuilder wait in a queue. Each connection has a task that takes the next one whose domain is not
     busy enough and does not rest, and begins it while the server still thinks about the one before.
     """
 
@@ -238,16 +238,16 @@ class SmtpSender:
         self._workers: set[asyncio.Task[None]] = set()
         self._idle: list[Link] = []
 
-    async def send(self, letter: Letter, checkpoint: Checkpoint) -> Receipt:
+    async def send(self, outgoing: OutgoingMessage, checkpoint: Checkpoint) -> Receipt:
         """
         One SMTP transaction; the receipt holds what the server said to the whole message.
 
         Raises:
             DeliveryError: See `classify`.
         """
-        recipient = _recipient(letter)
-        sender = self._settings.bounce_address(letter.delivery.id)
-        text = await self._signed(letter.message)
+        recipient = _recipient(outgoing)
+        sender = self._settings.bounce_address(outgoing.delivery.id)
+        text = await self._signed(outgoing.mime)
         envelope = Envelope(sender=sender, recipient=recipient, text=text)
         outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         errand = _Errand(envelope, recipient.rpartition("@")[2], checkpoint, outcome)
@@ -615,8 +615,8 @@ def _new_tls_context(settings: SmtpSettings) -> ssl.SSLContext:
     return context
 
 
-def _recipient(letter: Letter) -> str:
+def _recipient(outgoing: OutgoingMessage) -> str:
     try:
-        return check_address(letter.delivery.destination.address)
+        return check_address(outgoing.delivery.destination.address)
     except InvalidAddress as error:
         raise PermanentFailure("the recipient is no mail address", code="501 5.1.3") from error

@@ -41,7 +41,7 @@ class Envelope:
     sender: str
     recipient: str
     text: bytes
-    """The message, see `Letter.message`, without the final dot."""
+    """The message, see `OutgoingMessage.message`, without the final dot."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from digestbot.deliver.slack_http import (
     unanswered,
 )
 from digestbot.errors import DeliveryError, OutcomeUnknown, PermanentFailure, TransientFailure
-from digestbot.model import Form, Letter, Receipt
+from digestbot.model import Form, OutgoingMessage, Receipt
 from digestbot.secret import Secret
 
 log = logging.getLogger(__name__)
@@ -85,17 +85,17 @@ class WebhookSender:
         self._pace = Pace(INTERVAL_S, sleep)
         self._threads = ThreadPoolExecutor(POSTS_AT_ONCE, "webhook")
 
-    async def send(self, letter: Letter, checkpoint: Checkpoint) -> Receipt:
+    async def send(self, outgoing: OutgoingMessage, checkpoint: Checkpoint) -> Receipt:
         """
-        Post what is not yet acknowledged of *letter*; the marks count from "1".
+        Post what is not yet acknowledged of *outgoing*; the marks count from "1".
 
         Raises:
             DeliveryError: See `classify`.
         """
-        place = letter.delivery.destination.address
+        place = outgoing.delivery.destination.address
         client = self._client(place)
-        messages = messages_of(letter)
-        taken = len(letter.delivery.acknowledged)
+        messages = messages_of(outgoing)
+        taken = len(outgoing.delivery.acknowledged)
         async with self._pace.turn(place):
             for number, message in enumerate(messages[taken:], start=taken + 1):
                 await self._pace.pause(place)

@@ -28,9 +28,9 @@ from digestbot.errors import (
     StoreUnavailable,
     TransientFailure,
 )
-from digestbot.model import Delivery, DeliveryState, DestinationKind, Form, Letter
+from digestbot.model import Delivery, DeliveryState, DestinationKind, Form, OutgoingMessage
 from digestbot.pipeline.group_commit import Commits, Sleep, patiently
-from digestbot.pipeline.messages import Letters
+from digestbot.pipeline.messages import MessageBuilder
 from digestbot.pipeline.processing_bounces import note_refusal
 from digestbot.sending_limits import day_of
 from digestbot.store import Cap, Mark, Store
@@ -181,7 +181,7 @@ class _Run:
         self._random = random
         self._progress = progress
         self._commits = Commits(store, sleep=sleep)
-        self._letters = Letters(store, config.smtp)
+        self._messages = MessageBuilder(store, config.smtp)
         self._senders: dict[DestinationKind, Sender] = {}
         self._given_up: set[DestinationKind] = set()
         self._held: dict[int, int] = {}
@@ -246,7 +246,7 @@ class _Run:
             claimed = await patiently(partial(claim, limit=LOTS[lost], lost=lost), self._sleep)
             self._held |= {delivery.id: delivery.attempts for delivery in claimed}
             forms = REGISTRY[kind].forms
-            await patiently(partial(self._letters.read_ahead, claimed, forms), self._sleep)
+            await patiently(partial(self._messages.read_ahead, claimed, forms), self._sleep)
         except StoreError as error:
             self._broken = self._broken or error
             return ()
@@ -287,18 +287,18 @@ class _Run:
 
     async def _send(self, delivery: Delivery) -> None:
         sender = self._sender(delivery.destination.kind)
-        letter = await self._letter(delivery, sender.forms)
+        outgoing = await self._letter(delivery, sender.forms)
         checkpoint = _StoreCheckpoint(self._commits, delivery, self._clock)
-        receipt = await sender.send(letter, checkpoint)
+        receipt = await sender.send(outgoing, checkpoint)
         now = self._clock()
         await self._commits.write(
             Mark(delivery.id, DeliveryState.SENT, now, delivery.attempts, receipt=receipt.detail)
         )
         self._counts["sent"] += 1
 
-    async def _letter(self, delivery: Delivery, forms: Collection[Form]) -> Letter:
-        """Mostly of what was read ahead; else a thread would cost more than the letter."""
-        make = partial(self._letters.letter, delivery, forms)
+    async def _letter(self, delivery: Delivery, forms: Collection[Form]) -> OutgoingMessage:
+        """Mostly of what was read ahead; else a thread would cost more than the outgoing."""
+        make = partial(self._messages.outgoing, delivery, forms)
         try:
             return make()
         except StoreUnavailable:

@@ -12,7 +12,16 @@ from threading import Lock
 from digestbot.config import Config
 from digestbot.deliver import SmtpSettings
 from digestbot.errors import PermanentFailure
-from digestbot.model import EXPORTS, Body, Delivery, DestinationKind, Edition, Form, Letter, Pieces
+from digestbot.model import (
+    EXPORTS,
+    Body,
+    Delivery,
+    DestinationKind,
+    Edition,
+    Form,
+    OutgoingMessage,
+    Pieces,
+)
 from digestbot.pipeline.addressing import frozen_message
 from digestbot.render import (
     RenderContext,
@@ -50,7 +59,7 @@ def text_of(body: Body) -> str:
     return body if isinstance(body, str) else decoded(body)
 
 
-class Letters:
+class MessageBuilder:
     """Makes letters of what is frozen; for one run, from any thread."""
 
     def __init__(self, store: Store, smtp: SmtpSettings | None = None) -> None:
@@ -74,7 +83,7 @@ class Letters:
             # Beside what other kinds have read ahead; it goes as it is used.
             self._ahead |= found
 
-    def letter(self, delivery: Delivery, forms: Collection[Form]) -> Letter:
+    def build(self, delivery: Delivery, forms: Collection[Form]) -> OutgoingMessage:
         """
         The letter of *delivery*, the same for each of its attempts.
 
@@ -85,7 +94,7 @@ class Letters:
         if delivery.destination.kind is DestinationKind.FOLDER:
             texts |= self._exports(delivery)
         message = self._message(delivery) if Form.EML in forms else b""
-        return Letter(delivery=delivery, bodies=texts, message=message)
+        return OutgoingMessage(delivery=delivery, bodies=texts, message=mime)
 
     def _exports(self, delivery: Delivery) -> dict[Form, str]:
         """Those that its digest had asked for when the edition was made."""

@@ -47,7 +47,7 @@ class Piece:
 
 
 def line(text: str) -> str:
-    """*text* on one line, without what cannot be seen and with few marks on any letter."""
+    """*text* on one line, without what cannot be seen and with few marks on any outgoing."""
     is_clean = text.isprintable() and "  " not in text and text[:1] != " " != text[-1:]
     if is_clean and (text.isascii() or not _STACKED.search(text)):
         return text  # nearly always, in a tenth of the time

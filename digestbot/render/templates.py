@@ -239,7 +239,7 @@ def fill(text: str, indent: int = 0, first: str = "") -> str:
     """
     *text* in lines of at most 72 columns, each indented; *first* stands before the first.
 
-    A column is what a terminal gives a letter: two for a Chinese one, none for an accent. A text
+    A column is what a terminal gives a outgoing: two for a Chinese one, none for an accent. A text
     with a blank in it is filled when that is written, see `Blank`.
     """
     if "\x01" in text and _NAME.search(text):
@@ -335,7 +335,7 @@ def _broken(word: str, width: int) -> Iterator[str]:
     part = ""
     used = 0
     for letter in word:
-        columns = _width(letter)
+        columns = _width(outgoing)
         if used + columns > width:
             yield part
             part, used = "", 0
@@ -347,13 +347,13 @@ def _broken(word: str, width: int) -> Iterator[str]:
 def _width(text: str) -> int:
     if text.isascii():
         return len(text)
-    return sum(_columns(letter) for letter in text)
+    return sum(_columns(outgoing) for letter in text)
 
 
-def _columns(letter: str) -> int:
-    if unicodedata.combining(letter):
+def _columns(outgoing: str) -> int:
+    if unicodedata.combining(outgoing):
         return 0
-    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+    return 2 if unicodedata.east_asian_width(outgoing) in "WF" else 1
 
 
 def _explained(name: str, error: Exception) -> RenderError:

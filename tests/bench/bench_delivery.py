@@ -329,11 +329,11 @@ def say(line: str) -> None:
 
 def size_of(store: Store) -> int:
     """Octets of a message, on average over some."""
-    from digestbot.pipeline.messages import Letters
+    from digestbot.pipeline.messages import MessageBuilder
 
-    letters = Letters(store)
+    builder = MessageBuilder(store)
     some = store.outbox.list(limit=50)
-    return round(mean(len(letters.letter(d, {Form.EML}).message) for d in some))
+    return round(mean(len(builder.build(d, {Form.EML}).mime) for d in some))
 
 
 def compare(url: str, name: str, count: int, slow_count: int, rounds: int) -> None:

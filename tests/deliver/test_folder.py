@@ -6,7 +6,7 @@ import pytest
 from digestbot.deliver.folder import FolderSender, file_stem
 from digestbot.errors import PermanentFailure, TransientFailure
 from digestbot.model import DestinationKind, Form
-from tests.servers.letters import Notes, make_delivery, make_letter
+from tests.servers.letters import Notes, make_delivery, make_outgoing
 
 NAMES = [f"systems-0012-2026-11-23.{end}" for end in ("eml", "html", "json", "txt")]
 
@@ -15,8 +15,8 @@ MESSAGE = b"From: a@example.org\r\n\r\nHello\r\n"
 
 def send(folder: Path, bodies: dict[Form, str]) -> Notes:
     notes = Notes()
-    letter = make_letter(DestinationKind.FOLDER, str(folder), bodies, message=MESSAGE)
-    asyncio.run(FolderSender().send(letter, notes))
+    outgoing = make_outgoing(DestinationKind.FOLDER, str(folder), bodies, message=MESSAGE)
+    asyncio.run(FolderSender().send(outgoing, notes))
     return notes
 
 

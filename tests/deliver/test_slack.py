@@ -18,9 +18,9 @@ from digestbot.errors import (
     PermanentFailure,
     TransientFailure,
 )
-from digestbot.model import DestinationKind, Form, Letter, Receipt
+from digestbot.model import DestinationKind, Form, OutgoingMessage, Receipt
 from digestbot.secret import Secret
-from tests.servers.letters import Notes, Slept, make_letter
+from tests.servers.letters import Notes, Slept, make_outgoing
 from tests.servers.slack import CUT, POST_AND_CUT, TOKEN, Fault, SlackServer
 
 
@@ -31,18 +31,20 @@ def section(text: str) -> dict[str, Any]:
 MESSAGES = [{"text": text, "blocks": [section(text)]} for text in ("parent", "one", "two", "three")]
 
 
-def letter(
+def outgoing(
     messages: object = MESSAGES, *, channel: str = "#papers", acknowledged: tuple[str, ...] = ()
-) -> Letter:
+) -> OutgoingMessage:
     bodies = {Form.SLACK: json.dumps(messages)}
-    return make_letter(DestinationKind.SLACK, channel, bodies, acknowledged=acknowledged)
+    return make_outgoing(DestinationKind.SLACK, channel, bodies, acknowledged=acknowledged)
 
 
 def settings(server: SlackServer, token: str = TOKEN) -> SlackSettings:
     return SlackSettings(token=Secret(token), url=server.url, timeout=timedelta(seconds=5))
 
 
-def send(server: SlackServer, *letters: Letter, notes: Notes, slept: Slept | None = None) -> str:
+def send(
+    server: SlackServer, *letters: OutgoingMessage, notes: Notes, slept: Slept | None = None
+) -> str:
     async def send_all() -> str:
         sender = SlackSender(settings(server), sleep=slept or Slept())
         for each in letters:
@@ -54,10 +56,10 @@ def send(server: SlackServer, *letters: Letter, notes: Notes, slept: Slept | Non
 
 
 def failure(
-    server: SlackServer, one: Letter | None = None, notes: Notes | None = None
+    server: SlackServer, one: OutgoingMessage | None = None, notes: Notes | None = None
 ) -> DeliveryError:
     with pytest.raises(DeliveryError) as caught:
-        send(server, one or letter(), notes=notes or Notes())
+        send(server, one or outgoing(), notes=notes or Notes())
     return caught.value
 
 
@@ -68,7 +70,7 @@ def ok_false(error: str, **more: str) -> Fault:
 def test_posts_a_parent_and_its_thread() -> None:
     notes = Notes()
     with SlackServer() as server:
-        detail = send(server, letter(), notes=notes)
+        detail = send(server, outgoing(), notes=notes)
     posted = server.posted["#papers"]
     assert server.texts("#papers") == ["parent", "one", "two", "three"]
     assert [one.message.get("thread_ts") for one in posted] == [None] + [posted[0].ts] * 3
@@ -78,7 +80,7 @@ def test_posts_a_parent_and_its_thread() -> None:
 
 def test_sends_blocks_and_a_fallback_and_unfurls_nothing() -> None:
     with SlackServer() as server:
-        send(server, letter(), notes=Notes())
+        send(server, outgoing(), notes=Notes())
     message = server.posted["#papers"][0].message
     assert message["blocks"] == [section("parent")]
     assert message["text"] == "parent"
@@ -89,7 +91,7 @@ def test_sends_blocks_and_a_fallback_and_unfurls_nothing() -> None:
 def test_waits_between_two_messages_to_one_channel() -> None:
     slept = Slept()
     with SlackServer(channels=["#papers", "#other"]) as server:
-        letters = letter(), letter(MESSAGES[:1], channel="#other"), letter(MESSAGES[:1])
+        letters = outgoing(), outgoing(MESSAGES[:1], channel="#other"), outgoing(MESSAGES[:1])
         send(server, *letters, notes=Notes(), slept=slept)
     assert slept.seconds == [1.0] * 4
 
@@ -103,7 +105,7 @@ def test_two_digests_do_not_mix_in_one_channel_and_share_its_second() -> None:
             await asyncio.sleep(0)
 
         sender = SlackSender(settings(server), sleep=yielding)
-        await asyncio.gather(sender.send(letter(), Notes()), sender.send(letter(), Notes()))
+        await asyncio.gather(sender.send(outgoing(), Notes()), sender.send(outgoing(), Notes()))
 
     with SlackServer() as server:
         asyncio.run(send_both())
@@ -117,7 +119,7 @@ def test_channels_do_not_wait_for_one_another() -> None:
 
     async def send_all() -> None:
         sender = SlackSender(settings(server), sleep=Slept())
-        letters = [letter(MESSAGES[:1], channel=name) for name in names]
+        letters = [outgoing(MESSAGES[:1], channel=name) for name in names]
         await asyncio.gather(*(sender.send(each, Notes()) for each in letters))
         await sender.close()
 
@@ -129,9 +131,9 @@ def test_channels_do_not_wait_for_one_another() -> None:
 def test_the_other_digests_of_a_channel_obey_its_rate_limit_too() -> None:
     async def send_three() -> list[BaseException | Receipt]:
         sender = SlackSender(settings(server), sleep=Slept())
-        both = [sender.send(letter(), Notes()) for _ in range(2)]
+        both = [sender.send(outgoing(), Notes()) for _ in range(2)]
         outcomes = await asyncio.gather(*both, return_exceptions=True)
-        return [*outcomes, await sender.send(letter(channel="#other"), Notes())]
+        return [*outcomes, await sender.send(outgoing(channel="#other"), Notes())]
 
     limit = (429, '{"ok":false,"error":"ratelimited"}', {"Retry-After": "3600"})
     with SlackServer(channels=["#papers", "#other"], faults=[limit]) as server:
@@ -157,8 +159,8 @@ def test_after_a_crash_in_the_middle_only_the_rest_is_posted(crash_after: int) -
     before, after = Crashing(), Notes()
     with SlackServer() as server:
         with pytest.raises(Crash):
-            send(server, letter(), notes=before)
-        send(server, letter(acknowledged=before.marks), notes=after)
+            send(server, outgoing(), notes=before)
+        send(server, outgoing(acknowledged=before.marks), notes=after)
     posted = server.posted["#papers"]
     assert server.texts("#papers") == ["parent", "one", "two", "three"]
     assert {one.message.get("thread_ts") for one in posted[1:]} == {posted[0].ts}
@@ -168,7 +170,7 @@ def test_after_a_crash_in_the_middle_only_the_rest_is_posted(crash_after: int) -
 def test_what_was_wholly_acknowledged_is_posted_no_more() -> None:
     notes = Notes()
     with SlackServer() as server:
-        detail = send(server, letter(acknowledged=("1.1", "1.2", "1.3", "1.4")), notes=notes)
+        detail = send(server, outgoing(acknowledged=("1.1", "1.2", "1.3", "1.4")), notes=notes)
     assert server.requests == []
     assert notes.log == []
     assert detail == "ts 1.1, 4 messages"
@@ -177,7 +179,7 @@ def test_what_was_wholly_acknowledged_is_posted_no_more() -> None:
 @pytest.mark.parametrize("error", ["invalid_blocks", "msg_blocks_too_long", "msg_too_long"])
 def test_blocks_that_slack_refuses_go_as_text(error: str, caplog: pytest.LogCaptureFixture) -> None:
     with SlackServer(faults=[ok_false(error)]) as server:
-        send(server, letter(MESSAGES[:1]), notes=Notes())
+        send(server, outgoing(MESSAGES[:1]), notes=Notes())
     (posted,) = server.posted["#papers"]
     assert posted.message["text"] == "parent"
     assert "blocks" not in posted.message
@@ -189,7 +191,7 @@ def test_really_broken_blocks_go_as_text_too() -> None:
     too_many = {"text": "parent", "blocks": [section("x")] * 51}
     too_long = {"text": "reply", "blocks": [section("x" * 2900)] * 5}
     with SlackServer() as server:
-        send(server, letter([too_many, too_long]), notes=Notes())
+        send(server, outgoing([too_many, too_long]), notes=Notes())
     assert server.texts("#papers") == ["parent", "reply"]
 
 
@@ -253,7 +255,7 @@ def test_a_wrong_token_is_shown_nowhere(
     with caplog.at_level(logging.DEBUG), SlackServer(faults=faults) as server:
         sender = SlackSender(settings(server, "xoxb-pl4nted"), sleep=Slept())
         with pytest.raises(Misconfigured) as caught:
-            asyncio.run(sender.send(letter(), Notes()))
+            asyncio.run(sender.send(outgoing(), Notes()))
     shown = f"{caught.value!r} {caught.value.__cause__!r} {caplog.text}"
     assert "xoxb" not in shown
     assert "parent" not in shown
@@ -261,7 +263,7 @@ def test_a_wrong_token_is_shown_nowhere(
 
 def test_a_channel_that_slack_does_not_know_is_final() -> None:
     with SlackServer() as server:
-        error = failure(server, letter(channel="#nowhere"))
+        error = failure(server, outgoing(channel="#nowhere"))
     assert isinstance(error, PermanentFailure)
     assert error.code == "channel_not_found"
     assert "invite the app" in str(error)
@@ -271,7 +273,7 @@ def test_a_channel_that_slack_does_not_know_is_final() -> None:
     "body", ["not json", "[]", "{}", "[1]", '[{"blocks": []}]', '[{"text": ""}]']
 )
 def test_a_form_that_is_no_list_of_messages_is_never_posted(body: str) -> None:
-    bad = make_letter(DestinationKind.SLACK, "#papers", {Form.SLACK: body})
+    bad = make_outgoing(DestinationKind.SLACK, "#papers", {Form.SLACK: body})
     with SlackServer() as server:
         assert isinstance(failure(server, bad), PermanentFailure)
     assert server.requests == []

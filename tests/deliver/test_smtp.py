@@ -22,10 +22,10 @@ from digestbot.errors import (
     PermanentFailure,
     TransientFailure,
 )
-from digestbot.model import DestinationKind, Letter
+from digestbot.model import DestinationKind, OutgoingMessage
 from digestbot.render import compose
 from digestbot.secret import Secret
-from tests.servers.letters import Notes, Slept, make_dkim, make_letter
+from tests.servers.letters import Notes, Slept, make_dkim, make_outgoing
 from tests.servers.smtp import (
     CUT,
     SILENCE,
@@ -72,8 +72,8 @@ def only_our_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     logging.getLogger("mail").setLevel(logging.NOTSET)
 
 
-def letter(address: str = "reader@example.org", eml: str = EML) -> Letter:
-    return make_letter(DestinationKind.EMAIL, address, {}, message=eml.encode("ascii"))
+def outgoing(address: str = "reader@example.org", eml: str = EML) -> OutgoingMessage:
+    return make_outgoing(DestinationKind.EMAIL, address, {}, message=eml.encode("ascii"))
 
 
 def settings(server: SmtpServer, **more: Any) -> SmtpSettings:
@@ -88,13 +88,13 @@ def settings(server: SmtpServer, **more: Any) -> SmtpSettings:
     return SmtpSettings(**{**options, **more})
 
 
-def send(how: SmtpSettings, *letters: Letter, notes: Notes | None = None) -> list[str]:
+def send(how: SmtpSettings, *letters: OutgoingMessage, notes: Notes | None = None) -> list[str]:
     """What became of *letters*, one after another over one sender: the receipt or the error."""
 
     async def send_all() -> list[str]:
         sender = SmtpSender(how)
         outcomes = []
-        for each in letters or (letter(),):
+        for each in letters or (outgoing(),):
             try:
                 outcomes.append((await sender.send(each, notes or Notes())).detail)
             except DeliveryError as error:
@@ -105,11 +105,13 @@ def send(how: SmtpSettings, *letters: Letter, notes: Notes | None = None) -> lis
     return asyncio.run(send_all())
 
 
-def failure(how: SmtpSettings, one: Letter | None = None, notes: Notes | None = None) -> Exception:
+def failure(
+    how: SmtpSettings, one: OutgoingMessage | None = None, notes: Notes | None = None
+) -> Exception:
     async def send_one() -> None:
         sender = SmtpSender(how)
         try:
-            await sender.send(one or letter(), notes or Notes())
+            await sender.send(one or outgoing(), notes or Notes())
         finally:
             await sender.close()
 
@@ -199,8 +201,8 @@ def test_a_checkpoint_that_cannot_be_written_stops_before_the_dot() -> None:
     async def send_one(how: SmtpSettings) -> None:
         sender = SmtpSender(how)
         with pytest.raises(RuntimeError):
-            await sender.send(letter(), Broken())
-        await sender.send(letter(), Notes())
+            await sender.send(outgoing(), Broken())
+        await sender.send(outgoing(), Notes())
         await sender.close()
 
     with SmtpServer() as server:
@@ -227,14 +229,14 @@ def test_a_dead_mailbox_is_told_apart_and_named_nowhere() -> None:
 
 def test_one_connection_carries_many_messages_up_to_its_limit() -> None:
     with SmtpServer() as server:
-        send(settings(server, messages_per_connection=2), *[letter()] * 5)
+        send(settings(server, messages_per_connection=2), *[outgoing()] * 5)
     assert len(server.messages) == 5
     assert server.connections == 3
 
 
 def test_a_refusal_is_cleared_and_the_connection_kept() -> None:
     with SmtpServer(faults=[("RCPT", "550 5.1.1 no"), ("DOT", "554 5.6.0 no")]) as server:
-        outcomes = send(settings(server), *[letter()] * 3)
+        outcomes = send(settings(server), *[outgoing()] * 3)
     assert [outcome.split(":")[0] for outcome in outcomes] == [
         "PermanentFailure",
         "PermanentFailure",
@@ -249,9 +251,9 @@ def test_a_refusal_is_cleared_and_the_connection_kept() -> None:
 def test_an_idle_connection_that_died_is_replaced(fault: str) -> None:
     async def send_two(how: SmtpSettings) -> list[str]:
         sender = SmtpSender(how)
-        first = await sender.send(letter(), Notes())
+        first = await sender.send(outgoing(), Notes())
         server.faults.append(("MAIL", fault))
-        second = await sender.send(letter(), Notes())
+        second = await sender.send(outgoing(), Notes())
         await sender.close()
         return [first.detail, second.detail]
 
@@ -263,7 +265,7 @@ def test_an_idle_connection_that_died_is_replaced(fault: str) -> None:
 @pytest.mark.parametrize("fault", [CUT, "421 4.4.2 too many errors", "500 what"])
 def test_a_refusal_that_cannot_be_cleared_costs_the_connection(fault: str) -> None:
     with SmtpServer(faults=[("RCPT", "550 5.1.1 no"), ("RSET", fault)]) as server:
-        refused, sent = send(settings(server), letter(), letter())
+        refused, sent = send(settings(server), outgoing(), outgoing())
     assert refused.startswith("PermanentFailure")
     assert sent == "250 2.0.0 taken"
     assert server.connections == 2
@@ -271,7 +273,7 @@ def test_a_refusal_that_cannot_be_cleared_costs_the_connection(fault: str) -> No
 
 def test_a_421_costs_one_delivery_only() -> None:
     with SmtpServer(faults=[("MAIL", "421 4.7.0 closing")]) as server:
-        first, second = send(settings(server), letter(), letter())
+        first, second = send(settings(server), outgoing(), outgoing())
     assert first.startswith("TransientFailure")
     assert second == "250 2.0.0 taken"
 
@@ -279,7 +281,7 @@ def test_a_421_costs_one_delivery_only() -> None:
 def test_never_more_connections_than_allowed() -> None:
     async def send_many(how: SmtpSettings) -> None:
         sender = SmtpSender(how)
-        await asyncio.gather(*(sender.send(letter(), Notes()) for _ in range(8)))
+        await asyncio.gather(*(sender.send(outgoing(), Notes()) for _ in range(8)))
         await sender.close()
 
     with SmtpServer() as server:
@@ -291,12 +293,12 @@ def test_never_more_connections_than_allowed() -> None:
 def test_a_cancelled_send_lets_its_connection_go() -> None:
     async def cancel_one(how: SmtpSettings) -> None:
         sender = SmtpSender(how)
-        task = asyncio.create_task(sender.send(letter(), Notes()))
+        task = asyncio.create_task(sender.send(outgoing(), Notes()))
         await asyncio.to_thread(server.fell_silent.wait, 10)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (await sender.send(letter(), Notes())).detail == "250 2.0.0 taken"
+        assert (await sender.send(outgoing(), Notes())).detail == "250 2.0.0 taken"
         await sender.close()
 
     with SmtpServer(faults=[("DOT", SILENCE)]) as server:
@@ -315,7 +317,7 @@ def test_a_message_over_the_announced_size_is_not_even_begun() -> None:
 @pytest.mark.parametrize("address", ["a@b, c@d", "x\r\nRCPT TO:<y@z.org>", "", "übung@example.org"])
 def test_what_is_not_one_address_never_becomes_a_command(address: str) -> None:
     with SmtpServer() as server:
-        assert isinstance(failure(settings(server), letter(address)), PermanentFailure)
+        assert isinstance(failure(settings(server), outgoing(address)), PermanentFailure)
     assert server.commands == []
 
 
@@ -331,7 +333,7 @@ def test_logs_in_and_sends_over_tls(
 ) -> None:
     with tls_server(security, certificates, logins={"bot": PASSWORD}) as server:
         how = settings(server, security=security, ca_file=ca_file, **login())
-        assert send(how, letter(), letter()) == ["250 2.0.0 taken"] * 2
+        assert send(how, outgoing(), outgoing()) == ["250 2.0.0 taken"] * 2
     assert [taken.over_tls for taken in server.messages] == [True, True]
     assert server.messages[0].login == "bot"
     assert server.commands.count("AUTH") == 1
@@ -454,7 +456,7 @@ def test_logs_hold_neither_password_nor_address(
 ) -> None:
     faults = [("RCPT", "550 5.1.1 <reader@example.org> unknown")]
     with tls_server("tls", certificates, logins={"bot": PASSWORD}, faults=faults) as server:
-        send(settings(server, security="tls", ca_file=ca_file, **login()), letter(), letter())
+        send(settings(server, security="tls", ca_file=ca_file, **login()), outgoing(), outgoing())
     assert PASSWORD not in caplog.text
     assert "reader@example.org" not in caplog.text
 
@@ -501,7 +503,7 @@ def kinds(outcomes: list[str]) -> list[str]:
 
 def test_a_policy_that_refuses_three_in_a_row_is_about_us() -> None:
     with SmtpServer(faults=[("RCPT", POLICY), ("DOT", POLICY), ("RCPT", POLICY)]) as server:
-        outcomes = send(settings(server), *[letter()] * 3)
+        outcomes = send(settings(server), *[outgoing()] * 3)
     assert kinds(outcomes) == ["TransientFailure", "TransientFailure", "Misconfigured"]
     assert outcomes[2].endswith("likewise the 2 before it, so it is about us")
 
@@ -514,7 +516,7 @@ def test_one_mailbox_with_a_policy_of_its_own_stops_nobody_else() -> None:
             server.faults.append(("RCPT", POLICY))
             for _ in range(2):
                 try:
-                    outcomes.append((await sender.send(letter(), Notes())).detail)
+                    outcomes.append((await sender.send(outgoing(), Notes())).detail)
                 except DeliveryError as error:
                     outcomes.append(type(error).__name__)
         await sender.close()
@@ -532,10 +534,10 @@ VERP = {"envelope_from": "bounces+{token}@example.org", "secret": Secret(PASSWOR
 
 def test_each_delivery_has_a_bounce_address_that_leads_back_to_it() -> None:
     with SmtpServer() as server:
-        send(settings(server, **VERP), letter(), letter())
+        send(settings(server, **VERP), outgoing(), outgoing())
     senders = [taken.sender for taken in server.messages]
     found = [delivery_of(sender, "bounces+{token}@example.org", PASSWORD) for sender in senders]
-    assert found == [letter().delivery.id] * 2
+    assert found == [outgoing().delivery.id] * 2
     assert b"bounces" not in server.messages[0].content
 
 
@@ -554,7 +556,7 @@ def dkim_settings(key: str) -> DkimSettings:
 def test_a_signed_mail_arrives_as_it_was_signed() -> None:
     how, dns = make_dkim()
     with SmtpServer(dns=dns) as server:
-        taken = send(settings(server, dkim=how), letter(), letter())
+        taken = send(settings(server, dkim=how), outgoing(), outgoing())
     assert taken == ["250 2.0.0 taken"] * 2
     first, second = (taken.content for taken in server.messages)
     assert first == second
@@ -584,11 +586,11 @@ def test_no_domain_takes_all_the_connections() -> None:
     async def send_many(how: SmtpSettings) -> None:
         sender = SmtpSender(how)
         stuck = [
-            asyncio.create_task(sender.send(letter(f"r{n}@slow.example"), Notes()))
+            asyncio.create_task(sender.send(outgoing(f"r{n}@slow.example"), Notes()))
             for n in range(5)
         ]
         await asyncio.to_thread(server.fell_silent.wait, 10)
-        await sender.send(letter("reader@example.org"), Notes())
+        await sender.send(outgoing("reader@example.org"), Notes())
         for task in stuck:
             task.cancel()
         await asyncio.gather(*stuck, return_exceptions=True)
@@ -605,7 +607,7 @@ def test_messages_are_spread_evenly_over_the_minute() -> None:
     async def send_many(how: SmtpSettings) -> None:
         sender = SmtpSender(how, sleep=slept)
         for _ in range(4):
-            await sender.send(letter(), Notes())
+            await sender.send(outgoing(), Notes())
         await sender.close()
 
     with SmtpServer() as server:
@@ -632,7 +634,7 @@ def test_a_domain_that_waits_for_its_pace_holds_up_no_other(pipelining: bool) ->
         sender = SmtpSender(how, sleep=waits)
         addresses = ("a@a.example", "b@a.example", "c@A.example", "d@b.example", "e@c.example")
         a, b, c, d, e = (
-            asyncio.create_task(sender.send(letter(address), Notes())) for address in addresses
+            asyncio.create_task(sender.send(outgoing(address), Notes())) for address in addresses
         )
         await asyncio.gather(a, d, e)
         assert (b.done(), c.done()) == (False, False)
@@ -654,7 +656,7 @@ def test_a_message_of_a_domain_that_has_rested_goes_at_once() -> None:
     async def send_some(how: SmtpSettings) -> None:
         sender = SmtpSender(how, sleep=slept)
         for _ in range(3):
-            await sender.send(letter(), Notes())
+            await sender.send(outgoing(), Notes())
         await sender.close()
 
     with SmtpServer() as server:
@@ -666,8 +668,8 @@ def test_a_message_of_a_domain_that_has_rested_goes_at_once() -> None:
 def test_what_waits_for_its_pace_ends_with_its_sender() -> None:
     async def send_and_close(how: SmtpSettings) -> None:
         sender = SmtpSender(how, sleep=Waits())
-        await sender.send(letter(), Notes())
-        late = asyncio.create_task(sender.send(letter(), Notes()))
+        await sender.send(outgoing(), Notes())
+        late = asyncio.create_task(sender.send(outgoing(), Notes()))
         await asyncio.sleep(0)
         await sender.close()
         with pytest.raises(asyncio.CancelledError):

@@ -28,7 +28,7 @@ from digestbot.render import compose
 from digestbot.secret import Secret
 from digestbot.sending_limits import SendingLimits
 from digestbot.store import Store, open_store
-from tests.servers.letters import Notes, frozen_mail, make_letter
+from tests.servers.letters import Notes, frozen_mail, make_outgoing
 from tests.servers.scripted_smtp import FAULTS, STEPS, ScriptedSmtp
 from tests.servers.smtp import TAKE_AND_CUT, Certificates, SmtpServer, make_certificates
 from tests.store.samples import NOW, edition, mail, register
@@ -174,11 +174,11 @@ async def what_the_sender_says(
     options: dict[str, Any] = {"implicit_tls": is_implicit(step, fault), "pipelining": pipelining}
     async with ScriptedSmtp(context, step=step, fault=fault, **options) as server:
         sender = SmtpSender(settings(house, server, step, fault))
-        letter = make_letter(
+        outgoing = make_outgoing(
             DestinationKind.EMAIL, "reader@example.org", {}, message=eml().encode()
         )
         try:
-            await sender.send(letter, Patient(server, step, fault))
+            await sender.send(outgoing, Patient(server, step, fault))
         except DeliveryError as error:
             return word(error)
         finally:
@@ -322,11 +322,11 @@ def test_a_text_that_has_not_left_us_is_not_in_doubt(
         async with ScriptedSmtp(certificates.server, step="TEXT", fault=fault) as server:
             how = replace(settings(house, server, "TEXT", fault), timeout=SILENCE)
             sender = SmtpSender(how)
-            letter = make_letter(
+            outgoing = make_outgoing(
                 DestinationKind.EMAIL, "reader@example.org", {}, message=huge.encode()
             )
             try:
-                await sender.send(letter, notes)
+                await sender.send(outgoing, notes)
             finally:
                 await sender.close()
 
@@ -351,10 +351,10 @@ async def send_over_one_link(
     sender = SmtpSender(how)
     notes = [Notes() for _ in range(count)]
     letters = [
-        make_letter(DestinationKind.EMAIL, f"r{n}@example.org", {}, message=eml().encode())
+        make_outgoing(DestinationKind.EMAIL, f"r{n}@example.org", {}, message=eml().encode())
         for n in range(count)
     ]
-    sent = (sender.send(letter, note) for letter, note in zip(letters, notes, strict=True))
+    sent = (sender.send(outgoing, note) for outgoing, note in zip(letters, notes, strict=True))
     outcomes = await asyncio.gather(*sent, return_exceptions=True)
     await sender.close()
     words = [word(o) if isinstance(o, DeliveryError) else "sent" for o in outcomes]

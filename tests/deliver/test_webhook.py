@@ -17,17 +17,17 @@ from digestbot.errors import (
     PermanentFailure,
     TransientFailure,
 )
-from digestbot.model import DestinationKind, Form, Letter
+from digestbot.model import DestinationKind, Form, OutgoingMessage
 from digestbot.secret import Secret
-from tests.servers.letters import Notes, Slept, make_letter
+from tests.servers.letters import Notes, Slept, make_outgoing
 from tests.servers.slack import CUT, POST_AND_CUT, WEBHOOK_PATH, Fault, SlackServer
 
 TEXTS = ("parent", "one", "two")
 
 
-def letter(url: str, *, acknowledged: tuple[str, ...] = ()) -> Letter:
+def outgoing(url: str, *, acknowledged: tuple[str, ...] = ()) -> OutgoingMessage:
     body = json.dumps([{"text": text, "blocks": [{"type": "divider"}]} for text in TEXTS])
-    return make_letter(
+    return make_outgoing(
         DestinationKind.WEBHOOK, fingerprint(url), {Form.SLACK: body}, acknowledged=acknowledged
     )
 
@@ -36,7 +36,7 @@ def send(
     url: str, notes: Notes, *, acknowledged: tuple[str, ...] = (), slept: Slept | None = None
 ) -> str:
     sender = WebhookSender({fingerprint(url): Secret(url)}, sleep=slept or Slept())
-    return asyncio.run(sender.send(letter(url, acknowledged=acknowledged), notes)).detail
+    return asyncio.run(sender.send(outgoing(url, acknowledged=acknowledged), notes)).detail
 
 
 def failure(url: str, notes: Notes | None = None) -> DeliveryError:
@@ -106,7 +106,7 @@ def test_only_http_is_spoken(url: str) -> None:
 def test_a_webhook_that_left_the_config_fails_alone() -> None:
     sender = WebhookSender({}, sleep=Slept())
     with pytest.raises(PermanentFailure, match="no webhook of the config"):
-        asyncio.run(sender.send(letter("https://hooks.example.org/x"), Notes()))
+        asyncio.run(sender.send(outgoing("https://hooks.example.org/x"), Notes()))
 
 
 @pytest.mark.parametrize("fault", [CUT, (404, "no_service", {}), (500, "rollup_error", {})])

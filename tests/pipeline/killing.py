@@ -24,7 +24,7 @@ from sqlalchemy import event
 
 from digestbot.config import Config, load_config
 from digestbot.pipeline import deliver
-from digestbot.pipeline.messages import Letters
+from digestbot.pipeline.messages import MessageBuilder
 from digestbot.store import Store, open_store
 from digestbot.store.outbox import Outbox
 from tests.store.samples import NOW
@@ -74,7 +74,7 @@ class Killer(logging.Handler):
         for name in ("recover", "claim", "mark"):
             self._wrap(Outbox, name)
         for name in OF_LETTERS:
-            self._wrap(Letters, name)
+            self._wrap(MessageBuilder, name)
         engine = store._database._engine
         event.listen(engine, "begin", lambda _: self.at(f"{self._transaction} begun"))
         event.listen(engine, "commit", lambda _: self.at(f"{self._transaction} committing"))

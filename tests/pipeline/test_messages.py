@@ -11,7 +11,7 @@ from digestbot.config import load_config
 from digestbot.errors import PermanentFailure
 from digestbot.model import Delivery, Form
 from digestbot.pipeline import make_editions
-from digestbot.pipeline.messages import Letters
+from digestbot.pipeline.messages import MessageBuilder
 from digestbot.render import load_templates
 from digestbot.store import Store
 from tests.pipeline.conftest import HEAD, MONDAY, paper
@@ -49,7 +49,7 @@ def test_a_letter_is_made_of_the_store_alone_and_is_the_same_each_time(
     store: Store, deliveries: tuple[Delivery, ...]
 ) -> None:
     for delivery in deliveries:
-        first, second = (Letters(store).letter(delivery, FORMS) for _ in range(2))
+        first, second = (MessageBuilder(store).outgoing(delivery, FORMS) for _ in range(2))
         assert first == second
         assert_sound(first.message)
 
@@ -57,8 +57,8 @@ def test_a_letter_is_made_of_the_store_alone_and_is_the_same_each_time(
 def test_readers_of_one_edition_differ_in_address_and_message_id_only(
     store: Store, deliveries: tuple[Delivery, ...]
 ) -> None:
-    letters = Letters(store)
-    one, two = (letters.letter(delivery, FORMS) for delivery in deliveries[:2])
+    builder = MessageBuilder(store)
+    one, two = (builder.build(delivery, FORMS) for delivery in deliveries[:2])
     assert read(one.message)["To"] == "one@example.org"
     assert read(one.message)["Message-ID"] == deliveries[0].message_id
     assert one.message.replace(b"one@", b"two@").replace(
@@ -69,24 +69,24 @@ def test_readers_of_one_edition_differ_in_address_and_message_id_only(
 def test_what_one_kind_has_read_ahead_another_does_not_forget(
     store: Store, deliveries: tuple[Delivery, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    letters = Letters(store)
+    builder = MessageBuilder(store)
     letters.read_ahead(deliveries[:1], {Form.EML})
     letters.read_ahead((), {Form.SLACK})
-    wanted = Letters(store).letter(deliveries[0], {Form.EML})
+    wanted = MessageBuilder(store).outgoing(deliveries[0], {Form.EML})
     monkeypatch.setattr(store.editions, "rendition", lambda *_: pytest.fail("read once more"))
-    assert letters.letter(deliveries[0], {Form.EML}) == wanted
+    assert builder.build(deliveries[0], {Form.EML}) == wanted
 
 
 def test_the_message_says_what_the_forms_say(
     store: Store, deliveries: tuple[Delivery, ...]
 ) -> None:
-    letter = Letters(store).letter(deliveries[0], FORMS)
-    message = read(letter.message)
+    outgoing = MessageBuilder(store).outgoing(deliveries[0], FORMS)
+    message = read(outgoing.mime)
     for subtype, form in (("plain", Form.TEXT), ("html", Form.HTML)):
         part = message.get_body((subtype,))
         assert part is not None
-        assert part.get_content().replace("\r\n", "\n") == letter.bodies[form]
-    assert "Serverless at Scale" in letter.bodies[Form.HTML]
+        assert part.get_content().replace("\r\n", "\n") == outgoing.bodies[form]
+    assert "Serverless at Scale" in outgoing.bodies[Form.HTML]
     assert message["List-Id"] == "d <d.example.org>"
     assert message["From"] == "Papers <papers@example.org>"
 
@@ -94,15 +94,15 @@ def test_the_message_says_what_the_forms_say(
 def test_a_message_for_a_folder_is_addressed_to_its_sender(
     store: Store, deliveries: tuple[Delivery, ...]
 ) -> None:
-    letter = Letters(store).letter(deliveries[2], FORMS)
-    assert read(letter.message)["To"] == "papers@example.org"
+    outgoing = MessageBuilder(store).outgoing(deliveries[2], FORMS)
+    assert read(outgoing.mime)["To"] == "papers@example.org"
 
 
 def test_a_form_that_was_not_made_is_a_failure_that_says_so(
     store: Store, deliveries: tuple[Delivery, ...]
 ) -> None:
     with pytest.raises(PermanentFailure, match="d/1 has no markdown form in the store"):
-        Letters(store).letter(deliveries[0], {Form.MARKDOWN})
+        MessageBuilder(store).outgoing(deliveries[0], {Form.MARKDOWN})
 
 
 def test_lists_that_are_asked_for_have_all_papers_and_go_with_the_mails(
@@ -115,8 +115,8 @@ def test_lists_that_are_asked_for_have_all_papers_and_go_with_the_mails(
     store.papers.ingest("a", long, {}, MONDAY)
     (made,) = make_editions(store, config, load_templates(None), now=MONDAY)
     assert made.error is None
-    letters = Letters(store)
-    first, second = (letters.letter(each, FORMS).message for each in store.outbox.list()[1:])
+    builder = MessageBuilder(store)
+    first, second = (builder.build(each, FORMS).message for each in store.outbox.list()[1:])
     assert_sound(first)
     files = {part.get_filename(): part for part in read(first).iter_attachments()}
     assert list(files) == ["d-1.bib", "d-1.ris"]

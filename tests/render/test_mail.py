@@ -246,7 +246,7 @@ def test_any_edition_gives_sound_html_text_and_subject(
     assert len(encodestring(text.encode())) <= BODY_MAX
     assert len(subject) <= 150
     assert subject.isprintable() or all(
-        letter.isprintable() or letter > "\xff" for letter in subject
+        outgoing.isprintable() or letter > "\xff" for letter in subject
     )
     assert ", 23 Nov" in subject
 
@@ -377,7 +377,7 @@ def test_text_keeps_to_72_columns_but_for_links(context: RenderContext) -> None:
 
 
 def _columns(row: str) -> int:
-    return sum(unicodedata.combining(letter) == 0 for letter in row)
+    return sum(unicodedata.combining(outgoing) == 0 for letter in row)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,4 +1,4 @@
-"""Letters for tests of destinations, and the checkpoint that writes down what it is told."""
+"""MessageBuilder for tests of destinations, and the checkpoint that writes down what it is told."""
 
 from base64 import b64encode
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from digestbot.model import (
     Destination,
     DestinationKind,
     Form,
-    Letter,
+    OutgoingMessage,
 )
 from digestbot.render import freeze, letterhead
 from digestbot.render.quoted_printable import pieces_of
@@ -93,14 +93,14 @@ def make_delivery(
     )
 
 
-def make_letter(
+def make_outgoing(
     kind: DestinationKind,
     address: str,
     bodies: Mapping[Form, str],
     *,
     message: bytes = b"",
     acknowledged: tuple[str, ...] = (),
-) -> Letter:
+) -> OutgoingMessage:
     """*bodies*, or the *message*, on the way to *address*."""
     delivery = make_delivery(kind, address, acknowledged=acknowledged)
-    return Letter(delivery=delivery, bodies=bodies, message=message)
+    return OutgoingMessage(delivery=delivery, bodies=bodies, message=mime)
