@@ -50,7 +50,7 @@ class Editions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._fragments = renditions.Fragments()
+        self._fragments = renditions.FragmentCache()
 
     def record(
         self,

@@ -24,7 +24,7 @@ KEPT_MAX = 32 * 1024 * 1024
 """Octets of pieces that a process keeps in memory: those of a day's papers have about ten."""
 
 
-class Fragments:
+class FragmentCache:
     """
     The contents of pieces, those that were read lately from memory; may be used from any thread.
 
@@ -75,7 +75,7 @@ def read(
     connection: Connection,
     edition_ids: Collection[int],
     forms: Collection[Form],
-    kept: Fragments | None = None,
+    kept: FragmentCache | None = None,
 ) -> dict[tuple[int, Form], Body]:
     """Those forms of those editions as they were kept, in few queries; without what was not."""
     rows: list[Row[Any]] = []
@@ -90,7 +90,7 @@ def read(
         else:
             named[row.edition_id, row.form] = _parts(row.pieces)
     keys = {pieces[place] for pieces, places in named.values() for place in places}
-    contents = (kept or Fragments()).of(connection, keys)
+    contents = (kept or FragmentCache()).of(connection, keys)
     for edition_and_form, (pieces, places) in named.items():
         for place in places:
             pieces[place] = contents[pieces[place]]
