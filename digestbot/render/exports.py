@@ -13,7 +13,7 @@ from datetime import datetime
 from digestbot.model import Edition, EditionPaper, Paper, SourceCoverage
 from digestbot.render.context import RenderContext
 from digestbot.render.language import Language
-from digestbot.render.sanitize import Piece, line, rfc3339, url
+from digestbot.render.sanitize import Span, line, rfc3339, url
 from digestbot.render.view import (
     ShownEdition,
     ShownPaper,
@@ -229,7 +229,7 @@ def _markdown_footer(shown: ShownEdition) -> Iterator[str]:
             yield _md(sentence) + "\n"
 
 
-def _marked(parts: Sequence[Piece]) -> str:
+def _marked(parts: Sequence[Span]) -> str:
     """Hits in bold; the blanks at a hit's edges stay outside, else CommonMark shows the stars."""
     shown = []
     for part in parts:

@@ -35,7 +35,7 @@ _DOI = re.compile(r"10\.\d{4,9}/\S+")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Span:
     """A run of a text that is shown in one way."""
 
     text: str
@@ -80,7 +80,7 @@ def pieces(
     spans: Iterable[tuple[int, int]],
     length: int,
     emphases: Iterable[Emphasis] = (),
-) -> tuple[Piece, ...]:
+) -> tuple[Span, ...]:
     """
     The first *length* characters of *text* as pieces, those inside *spans* marked as hits.
 
@@ -99,9 +99,9 @@ def pieces(
             run = run.rstrip(_BEFORE_CUT)
         style = next((each.is_bold for each in apart if each.start <= start < each.end), None)
         is_hit = any(begin <= start < close for begin, close in hits)
-        parted.append(Piece(_tidy(run), hit=is_hit, italic=style is False, bold=style is True))
+        parted.append(Span(_tidy(run), hit=is_hit, italic=style is False, bold=style is True))
     if end < len(text):
-        parted.append(Piece("…"))
+        parted.append(Span("…"))
     shown = tuple(piece for piece in parted if piece.text)
     return shown if any(piece.text.strip() for piece in shown) else ()
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 from digestbot.model import Edition, Theme
 from digestbot.render.context import RenderContext
 from digestbot.render.language import Language
-from digestbot.render.sanitize import Piece, clip
+from digestbot.render.sanitize import Span, clip
 from digestbot.render.view import (
     Cut,
     ShownEdition,
@@ -231,7 +231,7 @@ def _rows(paper: ShownPaper, length: int, words: Language) -> Iterable[str]:
         yield " · ".join(link(url, label) for url, label in short)
 
 
-def _abstract(abstract: Sequence[Piece], length: int) -> str:
+def _abstract(abstract: Sequence[Span], length: int) -> str:
     return escape(clip("".join(piece.text for piece in abstract), length))
 
 

@@ -21,7 +21,7 @@ from digestbot.model import (
 from digestbot.render import sanitize
 from digestbot.render.context import RenderContext
 from digestbot.render.language import Language
-from digestbot.render.sanitize import Piece, clip, pieces
+from digestbot.render.sanitize import Span, clip, pieces
 from digestbot.text import emphases
 
 ABSTRACTS: Mapping[Theme, int] = {Theme.DEFAULT: 700, Theme.COMPACT: 0, Theme.FULL: 2500}
@@ -69,7 +69,7 @@ class ShownPaper:
 
     number: int
     """Its place as shown, from 1."""
-    title: tuple[Piece, ...]
+    title: tuple[Span, ...]
     title_text: str
     url: str | None
     """None if what the source gave is no safe link."""
@@ -82,7 +82,7 @@ class ShownPaper:
     """``new``, ``cross-list``, ``updated v2``."""
     kind: str
     """``new``, ``cross`` or ``update``: the badge's colour."""
-    authors: tuple[Piece, ...]
+    authors: tuple[Span, ...]
     """Whole names; those that the filter asked for are hits and come first."""
     more_authors: int
     """Authors that are not named."""
@@ -93,7 +93,7 @@ class ShownPaper:
     why: tuple[str, ...]
     changes: str | None
     """Of an updated paper: ``v2: comment now: accepted at …; title was: …``."""
-    abstract: tuple[Piece, ...]
+    abstract: tuple[Span, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +221,7 @@ def show_paper(
     title = pieces(paper.title, _spans(entry.matches, "title"), TITLE, apart)
     return ShownPaper(
         number=number,
-        title=title or (Piece(untitled),),
+        title=title or (Span(untitled),),
         title_text=clip(paper.title, TITLE) or untitled,
         url=sanitize.url(paper.url),
         pdf_url=sanitize.url(paper.pdf_url),
@@ -242,7 +242,7 @@ def show_paper(
     )
 
 
-def _abstract(entry: EditionPaper, length: int) -> tuple[Piece, ...]:
+def _abstract(entry: EditionPaper, length: int) -> tuple[Span, ...]:
     if not length:
         return ()
     paper = entry.paper
@@ -298,17 +298,17 @@ def names(paper: ShownPaper, words: Language, number: int = AUTHORS) -> str:
     return "".join(piece.text for piece in people(paper, words, number))
 
 
-def people(paper: ShownPaper, words: Language, number: int = AUTHORS) -> tuple[Piece, ...]:
+def people(paper: ShownPaper, words: Language, number: int = AUTHORS) -> tuple[Span, ...]:
     """`names` in pieces, those of interest hits."""
     cut = len(paper.authors) > number
     ordered = sorted(paper.authors, key=lambda each: not each.hit) if cut else paper.authors
     more = paper.more_authors + max(0, len(paper.authors) - number)
     # What the language puts before and behind the names; a NUL is in none of them.
     before, _, behind = words.names(["\0"], more).partition("\0")
-    listed = [Piece(before)]
+    listed = [Span(before)]
     for author in ordered[:number]:
-        listed += [author, Piece(", ")]
-    return tuple(piece for piece in (*listed[:-1], Piece(behind)) if piece.text)
+        listed += [author, Span(", ")]
+    return tuple(piece for piece in (*listed[:-1], Span(behind)) if piece.text)
 
 
 def words_of(context: RenderContext) -> Mapping[str, object]:
@@ -358,13 +358,13 @@ def _spans(matches: Iterable[Match], field: str) -> list[tuple[int, int]]:
     return [(match.start, match.end) for match in matches if match.field == field]
 
 
-def _authors(authors: Sequence[Author], matches: Iterable[Match]) -> tuple[tuple[Piece, ...], int]:
+def _authors(authors: Sequence[Author], matches: Iterable[Match]) -> tuple[tuple[Span, ...], int]:
     hits = [match for match in matches if match.field == "author"]
     asked_for = {author for match in hits for author in authors if _is_of(match, author)}
     # With few authors the order of the paper tells more.
     reorder = asked_for and len(authors) > AUTHORS
     shown = sorted(authors, key=lambda author: author not in asked_for) if reorder else authors
-    named = (Piece(clip(a.name, NAME), hit=a in asked_for) for a in shown[:AUTHORS])
+    named = (Span(clip(a.name, NAME), hit=a in asked_for) for a in shown[:AUTHORS])
     return tuple(piece for piece in named if piece.text), max(0, len(authors) - AUTHORS)
 
 
