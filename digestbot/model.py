@@ -223,9 +223,9 @@ class Form(StrEnum):
     """A whole message (RFC 5322) in 7-bit ASCII with CRLF line ends."""
 
 
-Pieces = tuple[bytes, ...]
+Fragments = tuple[bytes, ...]
 """Encoded text of a message, in fragments that can be joined: see `render.quoted_printable`."""
-Body = str | Pieces
+Body = str | Fragments
 """One form of an edition: those of a mail are pieces, which editions share."""
 
 

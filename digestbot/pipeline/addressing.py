@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from digestbot.addresses import make_message_id
 from digestbot.config import Config, DigestConfig
-from digestbot.model import DestinationKind, Edition, Form, Pieces
+from digestbot.model import DestinationKind, Edition, Form, Fragments
 from digestbot.render import (
     Attachment,
     RenderContext,
@@ -79,7 +79,7 @@ def render_context(
 
 def frozen_message(
     config: Config, edition: Edition, subject: str, context: RenderContext
-) -> Pieces:
+) -> Fragments:
     """The message of *edition* but for its bodies and for what is each delivery's own."""
     blank, domain = context.templates.parts.once(
         ("message", id(config), edition.digest, context.unsubscribe),
@@ -109,7 +109,7 @@ def _attachment(edition: Edition, form: Form, context: RenderContext) -> Attachm
     )
 
 
-def _letterhead(config: Config, digest: str, context: RenderContext) -> Pieces:
+def _letterhead(config: Config, digest: str, context: RenderContext) -> Fragments:
     """What all mails of a digest have in their headers; one-click needs an https link."""
     link = context.unsubscribe or ""
     one_click = link.startswith("https:")

@@ -19,8 +19,8 @@ from digestbot.model import (
     DestinationKind,
     Edition,
     Form,
+    Fragments,
     OutgoingMessage,
-    Pieces,
 )
 from digestbot.pipeline.addressing import frozen_message
 from digestbot.render import (
@@ -137,7 +137,7 @@ class MessageBuilder:
             raise PermanentFailure(f"{delivery.edition_name} has no {form} form in the store")
         if form is not Form.EML or isinstance(body, str):
             return body
-        inside: Mapping[str, Pieces] = {
+        inside: Mapping[str, Fragments] = {
             part: pieces
             for part in (Form.TEXT, Form.HTML)
             if isinstance(pieces := self._from_store(delivery, part), tuple)

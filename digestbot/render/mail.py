@@ -18,9 +18,16 @@ from functools import partial
 from markupsafe import Markup, escape
 
 from digestbot.errors import RenderError
-from digestbot.model import REPLACEMENTS, AnnounceType, Edition, EditionPaper, Pieces
+from digestbot.model import REPLACEMENTS, AnnounceType, Edition, EditionPaper, Fragments
 from digestbot.render.context import RenderContext
-from digestbot.render.quoted_printable import decoded, encoded, field, filled, pieces_of, size
+from digestbot.render.quoted_printable import (
+    decoded,
+    encode_fragments,
+    encoded,
+    field,
+    filled,
+    size,
+)
 from digestbot.render.sanitize import clip, shortened
 from digestbot.render.templates import Blank, Layout, blank, parted
 from digestbot.render.view import (
@@ -61,7 +68,7 @@ _NUMBER_FIELD = b"\x00number"
 _NUMBER_MAX = len(encoded("99999."))
 _PAPERS_FIELD = b"\x00papers"
 
-_Made = tuple[int, Pieces]
+_Made = tuple[int, Fragments]
 """A paper's octets and pieces, the number still open."""
 
 
@@ -70,8 +77,8 @@ class Bodies:
     """A mail but for its headers: what the readers of one edition have in common."""
 
     subject: str
-    text: Pieces
-    html: Pieces
+    text: Fragments
+    html: Fragments
 
 
 def bodies(edition: Edition, context: RenderContext) -> Bodies:
@@ -114,8 +121,8 @@ class _Paper:
         self.entry = entry
         self.short_title = clip(entry.paper.title, 90)
         self._heading = heading
-        self.html: Pieces | None = None
-        self.txt: Pieces | None = None
+        self.html: Fragments | None = None
+        self.txt: Fragments | None = None
         """As nearly all mails have it: with an abstract as long as the theme's."""
         self.made: dict[tuple[str, str, int], _Made] = {}
         """By form, template and length of the abstract."""
@@ -124,7 +131,7 @@ class _Paper:
         """Whether *entry* has the same texts."""
         return self.entry.paper == entry.paper and self.entry.previous == entry.previous
 
-    def usual(self, desk: "_Desk") -> Pieces:
+    def usual(self, desk: "_Desk") -> Fragments:
         """What `html` or `txt` is to be, rendered now."""
         _, pieces = self.make(desk, (desk.suffix, "paper", ABSTRACTS[desk.context.theme]))
         setattr(self, desk.suffix, pieces)
@@ -160,7 +167,7 @@ OWN = frozenset({"title", "why"})
 class _Page:
     """All of a body but its papers, for editions that differ in their own facts only."""
 
-    pieces: Pieces
+    pieces: Fragments
     """With the papers' place as a field, and nothing yet where an own fact is to be written."""
     blanks: tuple[tuple[int, str, Blank], ...]
     """Where that is, and what: the name of a fact, or what is to be filled with it."""
@@ -265,7 +272,7 @@ class _Desk:
         self.suffix = suffix
         self.is_html = suffix == "html"
         self.words = words_of(context)
-        self._made: dict[str, Pieces] = {}
+        self._made: dict[str, Fragments] = {}
         layouts = [self._layout(name) for name in (*_PARTS, "subject")]
         self._needed = {
             fact
@@ -274,15 +281,15 @@ class _Desk:
         }
         """Own facts that a template does not only show: no page is shared without them."""
 
-    def pieces(self, name: str, facts: Mapping[str, object]) -> Pieces:
+    def pieces(self, name: str, facts: Mapping[str, object]) -> Fragments:
         """The template *name*, rendered and encoded now."""
-        return pieces_of(self._render(name, facts))
+        return encode_fragments(self._render(name, facts))
 
-    def lines(self) -> Pieces:
+    def lines(self) -> Fragments:
         """What stands around one-line entries."""
         return self._once("lines", _FIELDS)
 
-    def head(self, group: _Group) -> Pieces:
+    def head(self, group: _Group) -> Fragments:
         """What stands above a group."""
         if group.title is None:
             return ()
@@ -339,7 +346,7 @@ class _Desk:
                 blanks.append((len(pieces), each.name, each))
                 pieces.append(b"")
             else:
-                pieces += pieces_of(part)
+                pieces += encode_fragments(part)
         octets = size(piece for piece in pieces if piece and piece != _PAPERS_FIELD)
         return _Page(pieces=tuple(pieces), blanks=tuple(blanks), size=octets)
 
@@ -350,7 +357,7 @@ class _Desk:
         edition = replace(shown, title=facts["title"], why=facts["why"] or None)
         return self._render(name, {"edition": edition})
 
-    def _once(self, name: str, facts: Mapping[str, object], variant: str = "") -> Pieces:
+    def _once(self, name: str, facts: Mapping[str, object], variant: str = "") -> Fragments:
         made = self._made.get(name + variant)
         if made is None:
             made = self._made[name + variant] = self.pieces(name, facts)
@@ -372,7 +379,7 @@ def _desks(context: RenderContext) -> tuple[_Desk, _Desk]:
     )
 
 
-def _body(desk: _Desk, issue: _Issue) -> Pieces:
+def _body(desk: _Desk, issue: _Issue) -> Fragments:
     page, octets = desk.page(issue)
     room = BODY_MAX - octets
     if room < 0:
@@ -416,7 +423,7 @@ def _as_usual(desk: _Desk, issue: _Issue, room: int) -> list[bytes] | None:
             arranged += head
             room -= size(head)
         for paper in group.papers:
-            pieces: Pieces = getattr(paper, form) or paper.usual(desk)
+            pieces: Fragments = getattr(paper, form) or paper.usual(desk)
             number += 1
             if len(pieces) == 1:
                 room -= len(pieces[0])
@@ -499,7 +506,7 @@ def _arranged(
     return arranged
 
 
-def _numbered(pieces: Pieces, number: int) -> Pieces:
+def _numbered(pieces: Fragments, number: int) -> Fragments:
     """The *pieces* of a paper with its number."""
     own = _NUMBERS[number] if number < len(_NUMBERS) else encoded(f"{number:>3}.")
     if len(pieces) == 2 and pieces[0] is _NUMBER_FIELD:

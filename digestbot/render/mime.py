@@ -17,8 +17,8 @@ from email.utils import formataddr
 
 from digestbot.addresses import Mailbox, check_address, check_mailbox
 from digestbot.errors import InvalidValue
-from digestbot.model import Pieces
-from digestbot.render.quoted_printable import encoded, field, filled, pieces_of
+from digestbot.model import Fragments
+from digestbot.render.quoted_printable import encode_fragments, encoded, field, filled
 
 URI_MAX = 800
 """Characters of one List-Unsubscribe URI: it stands on one line of at most 998 octets."""
@@ -50,7 +50,7 @@ class Attachment:
 
 def letterhead(
     *, sender: str, list_unsubscribe: Sequence[str] = (), one_click: bool = False
-) -> Pieces:
+) -> Fragments:
     """
     What all messages of one sender have in common: everything but its fields, which `freeze` and
     `seal` fill in.
@@ -79,12 +79,12 @@ def letterhead(
     )
     head = "".join(f"{name}: {value}\n" for name, value in headers)
     _check_lines(head)
-    return pieces_of(head, _as_it_is)
+    return encode_fragments(head, _as_it_is)
 
 
 def freeze(
-    blank: Pieces, *, subject: str, list_id: str, attachments: Sequence[Attachment] = ()
-) -> Pieces:
+    blank: Fragments, *, subject: str, list_id: str, attachments: Sequence[Attachment] = ()
+) -> Fragments:
     """
     A message in pieces, as it is kept: all of it but ``date``, ``to``, ``message_id``, the bodies
     ``text`` and ``html``, and ``token``, or in a body ``token_line``, where a URI has it.
@@ -114,8 +114,8 @@ def seal(
     recipient: str,
     message_id: str,
     date: datetime,
-    text: Pieces = (),
-    html: Pieces = (),
+    text: Fragments = (),
+    html: Fragments = (),
     token: str = "",
 ) -> bytes:
     """
@@ -189,7 +189,7 @@ _MIXED = "=_mixed"
 """Boundaries: "=_" cannot occur in quoted-printable, nor "_" in base64 (RFC 2045 6)."""
 
 
-def _content(attachments: Sequence[Attachment]) -> Pieces:
+def _content(attachments: Sequence[Attachment]) -> Fragments:
     """
     Everything below the headers that all messages have, the bodies as fields.
 
@@ -200,7 +200,7 @@ def _content(attachments: Sequence[Attachment]) -> Pieces:
     if not attachments:
         return _BODIES
     mixed = _multipart("mixed", _MIXED, [field("bodies"), *map(_attached, attachments)])
-    return filled(pieces_of(mixed, _as_it_is), {"bodies": _BODIES})
+    return filled(encode_fragments(mixed, _as_it_is), {"bodies": _BODIES})
 
 
 def _multipart(subtype: str, boundary: str, parts: Sequence[str]) -> str:
@@ -330,7 +330,7 @@ def _date(date: datetime) -> str:
     return f"{day} {date.hour:02}:{date.minute:02}:{date.second:02} {zone}"
 
 
-_BODIES = pieces_of(
+_BODIES = encode_fragments(
     _multipart(
         "alternative",
         _ALTERNATIVE,

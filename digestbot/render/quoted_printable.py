@@ -4,14 +4,14 @@ Text as a message carries it: encoded in pieces that can be joined in any order,
 A piece is quoted-printable (RFC 2045 6.7) with CRLF, ends at a line's end and begins no line with
 a dot, so that joined pieces are a valid body and the dots of SMTP change none of it. What differs
 from delivery to delivery stands in the text as a field and is a piece of its own until it is filled
-in: a NUL and the field's name. Begin at `pieces_of`.
+in: a NUL and the field's name. Begin at `encode_fragments`.
 """
 
 import re
 from binascii import a2b_qp, b2a_qp
 from collections.abc import Callable, Iterable, Mapping
 
-from digestbot.model import Pieces
+from digestbot.model import Fragments
 
 FIELD_MAX = 400
 """Octets that are kept free for each open field: a token of 200 letters, and more."""
@@ -27,7 +27,7 @@ def field(name: str) -> str:
     return f"\x00{name}\x00"
 
 
-def pieces_of(text: str, encode: Callable[[str], bytes] | None = None) -> Pieces:
+def encode_fragments(text: str, encode: Callable[[str], bytes] | None = None) -> Fragments:
     """*text* in pieces: what stands between its fields, by *encode* or `encoded`; the fields."""
     encode = encode or encoded
     if "\x00" not in text:
@@ -103,7 +103,7 @@ def decoded(pieces: Iterable[bytes]) -> str:
     return a2b_qp(joined).replace(b"\r\n", b"\n").decode("utf-8")
 
 
-def filled(pieces: Iterable[bytes], fields: Mapping[str, Pieces]) -> Pieces:
+def filled(pieces: Iterable[bytes], fields: Mapping[str, Fragments]) -> Fragments:
     """*pieces* with those fields filled in that have a value; the others stay open."""
     done = list(pieces)
     for name, value in fields.items():
@@ -120,7 +120,7 @@ def size(pieces: Iterable[bytes]) -> int:
     return sum(len(piece) if piece[0] != _OPEN else FIELD_MAX for piece in pieces)
 
 
-def merged(pieces: Pieces) -> Pieces:
+def merged(pieces: Fragments) -> Fragments:
     """*pieces* with those joined that stand side by side, so that only open fields part them."""
     done: list[bytes] = []
     begin = 0

@@ -348,7 +348,7 @@ renditions = Table(
     CheckConstraint("(body IS NULL) <> (pieces IS NULL)", name="one"),
 )
 
-# Pieces of mails by their content, so that each is there once for all editions.
+# Fragments of mails by their content, so that each is there once for all editions.
 fragments = Table(
     "fragments",
     metadata,

@@ -31,7 +31,7 @@ from digestbot.config import load_config
 from digestbot.model import Body, DeliveryState, DestinationKind, Form
 from digestbot.pipeline import deliver
 from digestbot.render import freeze, letterhead
-from digestbot.render.quoted_printable import pieces_of
+from digestbot.render.quoted_printable import encode_fragments
 from digestbot.store import Store, open_store, renditions
 from digestbot.store.tables import deliveries, digests, editions
 from tests.store.samples import NOW, register
@@ -115,9 +115,11 @@ def bodies_of(number: int, papers: list[tuple[str, str]], dice: Random) -> dict[
         sender="Digests <digests@example.org>", list_unsubscribe=("mailto:digests@example.org",)
     )
     frozen = freeze(blank, subject=subject, list_id=f"Papers <d{number}.example.org>")
-    text = pieces_of(f"Digest {number}\n") + tuple(p for t, _ in chosen for p in pieces_of(t))
-    html = pieces_of(f"<h1>Digest {number}</h1>\n")
-    html += tuple(piece for _, h in chosen for piece in pieces_of(h))
+    text = encode_fragments(f"Digest {number}\n") + tuple(
+        p for t, _ in chosen for p in encode_fragments(t)
+    )
+    html = encode_fragments(f"<h1>Digest {number}</h1>\n")
+    html += tuple(piece for _, h in chosen for piece in encode_fragments(h))
     return {Form.SUBJECT: subject, Form.TEXT: text, Form.HTML: html, Form.EML: frozen}
 
 

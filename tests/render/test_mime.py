@@ -11,7 +11,7 @@ from hypothesis import given
 
 from digestbot.errors import InvalidAddress, InvalidValue
 from digestbot.render import Attachment, compose, freeze, letterhead, seal
-from digestbot.render.quoted_printable import field, pieces_of
+from digestbot.render.quoted_printable import encode_fragments, field
 from tests.factories import NOW
 from tests.render.editions import TEXTS
 from tests.wire import check_message
@@ -101,7 +101,7 @@ def test_each_readers_token_is_in_the_links_and_the_bodies() -> None:
     links = ("https://example.org/u/{token}", "mailto:u+{token}@example.org")
     blank = letterhead(sender="d@example.org", list_unsubscribe=links, one_click=True)
     frozen = freeze(blank, subject="S", list_id="<l.example.org>")
-    link = pieces_of(f"https://example.org/u/{field('token_line')}\n")
+    link = encode_fragments(f"https://example.org/u/{field('token_line')}\n")
     arguments: dict[str, Any] = {"recipient": "r@example.org", "message_id": MESSAGE_ID}
     arguments |= {"date": NOW, "text": link, "html": link}
     wire = seal(frozen, token="abc-123_X", **arguments)

@@ -10,11 +10,11 @@ from digestbot.render.cache import Kept
 from digestbot.render.quoted_printable import (
     FIELD_MAX,
     decoded,
+    encode_fragments,
     encoded,
     field,
     filled,
     merged,
-    pieces_of,
     size,
 )
 
@@ -58,7 +58,7 @@ def test_a_lone_surrogate_becomes_a_question_mark() -> None:
 
 
 def test_fields_stay_open_until_they_are_filled_in() -> None:
-    pieces = pieces_of(f"a{field('one')}b{field('two')}\n")
+    pieces = encode_fragments(f"a{field('one')}b{field('two')}\n")
     assert [piece[0] == 0 for piece in pieces] == [False, True, False, True, False]
     assert decoded(pieces) == "ab\n"
     half = filled(pieces, {"one": (encoded("1"),)})
@@ -69,7 +69,7 @@ def test_fields_stay_open_until_they_are_filled_in() -> None:
 
 
 def test_no_text_makes_no_piece() -> None:
-    assert pieces_of("") == ()
+    assert encode_fragments("") == ()
     assert merged(()) == ()
 
 

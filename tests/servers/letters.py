@@ -18,7 +18,7 @@ from digestbot.model import (
     OutgoingMessage,
 )
 from digestbot.render import freeze, letterhead
-from digestbot.render.quoted_printable import pieces_of
+from digestbot.render.quoted_printable import encode_fragments
 from digestbot.secret import Secret
 from tests.wire import Dns
 
@@ -67,7 +67,7 @@ def frozen_mail(*, subject: str, text: str, html: str) -> dict[Form, Body]:
         sender="Digests <digests@example.org>", list_unsubscribe=("mailto:digests@example.org",)
     )
     frozen = freeze(blank, subject=subject, list_id="Systems <systems.example.org>")
-    bodies = {Form.TEXT: pieces_of(text), Form.HTML: pieces_of(html)}
+    bodies = {Form.TEXT: encode_fragments(text), Form.HTML: encode_fragments(html)}
     return {Form.SUBJECT: subject, **bodies, Form.EML: frozen}
 
 
