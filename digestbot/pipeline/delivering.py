@@ -33,7 +33,7 @@ from digestbot.pipeline.group_commit import Commits, Sleep, patiently
 from digestbot.pipeline.messages import MessageBuilder
 from digestbot.pipeline.processing_bounces import note_refusal
 from digestbot.sending_limits import day_of
-from digestbot.store import Cap, Mark, Store
+from digestbot.store import Cap, Store, Transition
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class _StoreCheckpoint(Checkpoint):
         self, to: DeliveryState, at: datetime, *, acknowledged: str | None = None
     ) -> None:
         delivery = self.delivery
-        mark = Mark(delivery.id, to, at, delivery.attempts, acknowledged=acknowledged)
+        mark = Transition(delivery.id, to, at, delivery.attempts, acknowledged=acknowledged)
         if not await self.commits.write(mark):
             raise LeaseLost(f"delivery {delivery.id} was held for too long")
 
@@ -292,7 +292,9 @@ class _Run:
         receipt = await sender.send(outgoing, checkpoint)
         now = self._clock()
         await self._commits.write(
-            Mark(delivery.id, DeliveryState.SENT, now, delivery.attempts, receipt=receipt.detail)
+            Transition(
+                delivery.id, DeliveryState.SENT, now, delivery.attempts, receipt=receipt.detail
+            )
         )
         self._counts["sent"] += 1
 
@@ -331,7 +333,7 @@ class _Run:
             doubts=delivery.doubts,
         )
         self._errors[f"{delivery.destination.kind}: {error}"] += 1
-        mark = partial(Mark, delivery.id, attempt=delivery.attempts, error=str(error))
+        mark = partial(Transition, delivery.id, attempt=delivery.attempts, error=str(error))
         try:
             match decision:
                 case Retry(at=at) | StopAll(at=at):
@@ -365,9 +367,11 @@ class _Run:
             await sender.close()
         await self._commits.close()
         if self._held:
-            give_back = partial(self._store.outbox.give_back, self._held, self._clock())
+            release_claims = partial(self._store.outbox.release_claims, self._held, self._clock())
             try:
-                await self._commits.patiently(partial(give_back, cap_day=_cap_day(self._config)))
+                await self._commits.patiently(
+                    partial(release_claims, cap_day=_cap_day(self._config))
+                )
             except StoreError as error:
                 log.warning("claims could not be given back, they end by themselves: %s", error)
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from digestbot.errors import StoreError, StoreUnavailable
 from digestbot.model import DeliveryState
-from digestbot.store import Mark, Store
+from digestbot.store import Store, Transition
 
 log = logging.getLogger(__name__)
 
@@ -49,11 +49,11 @@ class Commits:
     def __init__(self, store: Store, *, sleep: Sleep = asyncio.sleep) -> None:
         self._outbox = store.outbox
         self._sleep = sleep
-        self._waiting: list[tuple[Mark, asyncio.Future[bool]]] = []
+        self._waiting: list[tuple[Transition, asyncio.Future[bool]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._given_up: StoreError | None = None
 
-    async def write(self, mark: Mark) -> bool:
+    async def write(self, mark: Transition) -> bool:
         """
         Whether *mark* could be made; it is committed when this returns.
 
@@ -95,8 +95,8 @@ class Commits:
         finally:
             self._writer = None
 
-    async def _commit(self, marks: list[Mark]) -> list[bool]:
-        return await self.patiently(partial(self._outbox.mark, marks))
+    async def _commit(self, marks: list[Transition]) -> list[bool]:
+        return await self.patiently(partial(self._outbox.apply, marks))
 
     async def patiently(self, act: Callable[[], T]) -> T:
         """

@@ -40,10 +40,10 @@ from digestbot.store.values import (
     EditionSummary,
     Ingested,
     MailboxState,
-    Mark,
     Pass,
     Recovered,
     SourceState,
+    Transition,
 )
 
 __all__ = [
@@ -55,7 +55,7 @@ __all__ = [
     "Envelope",
     "Ingested",
     "MailboxState",
-    "Mark",
+    "Transition",
     "Pass",
     "PassStatus",
     "Recovered",

@@ -14,7 +14,7 @@ What was claimed and not begun is given back. ``sending`` can end like ``data_do
 be cancelled, or held for a person, by `Editions.record` or by the claim. A holder that dies leaves
 a lease that ends: `Outbox.recover` then tells "surely not delivered" from "perhaps". Each
 transition asks for the state it comes from and refuses any other, by False. Those of a holder are
-`Mark` values, of which `Outbox.mark` commits any number in one transaction.
+`Transition` values, of which `Outbox.mark` commits any number in one transaction.
 """
 
 from collections import Counter, defaultdict
@@ -60,7 +60,7 @@ from digestbot.store.tables import (
     subscriptions,
     suppressions,
 )
-from digestbot.store.values import Attempt, Cap, Mark, Recovered
+from digestbot.store.values import Attempt, Cap, Recovered, Transition
 
 _S = DeliveryState
 
@@ -168,7 +168,7 @@ class Outbox:
         # Only now: whoever else wants to write need not wait for it.
         return tuple(_to_claimed(row, lease_until) for row in claimed)
 
-    def give_back(
+    def release_claims(
         self,
         held: Mapping[int, int],
         now: datetime,
@@ -217,7 +217,7 @@ class Outbox:
             _update(connection, [{"key": row.id, "lease_until": lease_until} for row in rows])
         return len(rows)
 
-    def mark(self, marks: Sequence[Mark]) -> list[bool]:
+    def apply(self, marks: Sequence[Transition]) -> list[bool]:
         """
         Write down what became of deliveries, in one transaction; gives which marks could be made.
 
@@ -230,7 +230,9 @@ class Outbox:
             return self._marked(marks, _mark)
 
     def _marked(
-        self, marks: Sequence[Mark], mark: Callable[[Connection, Sequence[Mark]], list[bool]]
+        self,
+        marks: Sequence[Transition],
+        mark: Callable[[Connection, Sequence[Transition]], list[bool]],
     ) -> list[bool]:
         made: list[bool] = []
         with self._database.write() as connection:
@@ -238,7 +240,7 @@ class Outbox:
                 made += mark(connection, some)
         return made
 
-    def _mark_as_foreseen(self, connection: Connection, marks: Sequence[Mark]) -> list[bool]:
+    def _mark_as_foreseen(self, connection: Connection, marks: Sequence[Transition]) -> list[bool]:
         """
         `_mark` for the two steps that every mail takes, without a look at the deliveries first.
 
@@ -261,7 +263,7 @@ class Outbox:
 
     def cancel(self, delivery_id: int, reason: str) -> bool:
         """Not to be sent any more; False if it is on its way or was sent."""
-        (made,) = self.mark([Mark(delivery_id, _S.CANCELLED, None, error=reason)])
+        (made,) = self.apply([Transition(delivery_id, _S.CANCELLED, None, error=reason)])
         return made
 
     def requeue(
@@ -623,7 +625,7 @@ def _cancel(connection: Connection, delivery_id: int, reason: str) -> None:
 def _hold(
     connection: Connection, rows: Sequence[Row[Any]], now: datetime, lease_until: datetime
 ) -> None:
-    """Mark *rows* as being sent, by the caller."""
+    """Transition *rows* as being sent, by the caller."""
     if not rows:
         return
     change = update(deliveries).where(deliveries.c.id.in_(_IDS))
@@ -690,7 +692,7 @@ _BY_ID = (
 )
 
 
-def _is_foreseen(mark: Mark) -> bool:
+def _is_foreseen(mark: Transition) -> bool:
     return mark.to in _FORESEEN and mark.attempt is not None
 
 
@@ -728,9 +730,9 @@ def _update(connection: Connection, rows: Iterable[dict[str, Any]]) -> None:
         connection.execute(_update_of(names), same)
 
 
-def _without_repeats(marks: Sequence[Mark]) -> Iterator[list[Mark]]:
+def _without_repeats(marks: Sequence[Transition]) -> Iterator[list[Transition]]:
     """*marks* in order, in parts within which no delivery comes twice."""
-    part: dict[int, Mark] = {}
+    part: dict[int, Transition] = {}
     for mark in marks:
         if mark.delivery_id in part:
             yield list(part.values())
@@ -743,7 +745,7 @@ class _NotAsForeseen(Exception):
     """A mark that could not be made, so that each has to be looked at by itself."""
 
 
-def _mark(connection: Connection, marks: Sequence[Mark]) -> list[bool]:
+def _mark(connection: Connection, marks: Sequence[Transition]) -> list[bool]:
     rows = _rows(connection, sorted(mark.delivery_id for mark in marks), _BY_ID)
     made = [_may_be_made(mark, rows.get(mark.delivery_id)) for mark in marks]
     steps = [(mark, rows[mark.delivery_id]) for mark, yes in zip(marks, made, strict=True) if yes]
@@ -755,7 +757,7 @@ def _mark(connection: Connection, marks: Sequence[Mark]) -> list[bool]:
     return made
 
 
-def _may_be_made(mark: Mark, row: Row[Any] | None) -> bool:
+def _may_be_made(mark: Transition, row: Row[Any] | None) -> bool:
     if row is None or row.state not in FROM[mark.to]:
         return False
     if mark.attempt not in {None, row.attempts}:
@@ -765,7 +767,7 @@ def _may_be_made(mark: Mark, row: Row[Any] | None) -> bool:
     return mark.to is not _S.SENDING or row.state in LEASED
 
 
-def _values(mark: Mark, row: Row[Any]) -> dict[str, Any]:
+def _values(mark: Transition, row: Row[Any]) -> dict[str, Any]:
     """The columns that *mark* changes in its delivery."""
     values: dict[str, Any] = {"state": mark.to}
     match mark.to:

@@ -106,7 +106,7 @@ class EditionSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Transition:
     """One step of one delivery, which its holder wants to have written down."""
 
     delivery_id: int

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from digestbot.model import DeliveryState
-from digestbot.store import Mark, Store
+from digestbot.store import Store, Transition
 
 
 def _make(store: Store, *fields: Any, **named: Any) -> bool:
-    (made,) = store.outbox.mark([Mark(*fields, **named)])
+    (made,) = store.outbox.apply([Transition(*fields, **named)])
     return made
 
 

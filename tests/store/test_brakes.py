@@ -134,12 +134,12 @@ def test_what_is_given_back_frees_its_place_of_the_day(store: Store) -> None:
     cap = Cap(per_day=2, day="2026-11-23", next_at=NOW + DAY)
     ids = [make(store, f"d{n}", mail("R@x.org"))[0].id for n in range(3)]
     assert len(claimed(store, cap=cap)) == 2
-    assert store.outbox.give_back({ids[0]: 1, ids[1]: 1}, NOW, cap_day=day_of) == 2
+    assert store.outbox.release_claims({ids[0]: 1, ids[1]: 1}, NOW, cap_day=day_of) == 2
     again = store.outbox.claim(NOW, lease_s=60, limit=100, cap=cap)
     assert [d.id for d in again] == ids[:2]
     marks.retry(store, ids[0], "busy", "450", NOW)
     assert claimed(store, cap=cap) == ["R@x.org"]
-    assert store.outbox.give_back({ids[0]: 2}, NOW, cap_day=day_of) == 1
+    assert store.outbox.release_claims({ids[0]: 2}, NOW, cap_day=day_of) == 1
     make(store, "more", mail("R@x.org"))
     assert claimed(store, cap=cap) == ["R@x.org"]  # its first attempt was counted, and once
 
@@ -151,7 +151,7 @@ def test_what_is_given_back_after_midnight_frees_no_place_of_the_new_day(store: 
     assert claimed(store, cap=today) == ["reader@example.org"]
     make(store, "d")
     assert claimed(store, NOW + DAY, cap=tomorrow) == ["reader@example.org"]
-    assert store.outbox.give_back({late.id: 1}, NOW + DAY, cap_day=day_of) == 1
+    assert store.outbox.release_claims({late.id: 1}, NOW + DAY, cap_day=day_of) == 1
     assert claimed(store, NOW + DAY, cap=tomorrow) == []
 
 
@@ -159,5 +159,5 @@ def test_what_waits_for_tomorrow_takes_no_place_of_today(store: Store) -> None:
     ids = [make(store, f"d{n}")[0].id for n in range(4)]
     cap = Cap(per_day=1, day="2026-11-23", next_at=NOW + DAY)
     assert len(claimed(store, cap=cap)) == 1
-    assert store.outbox.give_back({ids[0]: 1}, NOW, cap_day=day_of) == 1
+    assert store.outbox.release_claims({ids[0]: 1}, NOW, cap_day=day_of) == 1
     assert len(claimed(store, cap=cap)) == 1

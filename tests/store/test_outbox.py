@@ -11,7 +11,7 @@ from sqlalchemy import delete, select, update
 
 from digestbot.model import Delivery, DeliveryState, Destination, DestinationKind, Origin
 from digestbot.model import SubscriptionState as Subscribed
-from digestbot.store import Mark, Recovered, Store, open_store
+from digestbot.store import Recovered, Store, Transition, open_store
 from digestbot.store.outbox import (
     FAILED,
     FOR_A_PERSON,
@@ -155,13 +155,13 @@ def test_a_claim_that_is_given_back_is_as_if_it_had_not_been(store: Store) -> No
     (key,) = queue(store)
     before = got(store, key)
     claim(store)
-    assert store.outbox.give_back({key: 1}, NOW) == 1
+    assert store.outbox.release_claims({key: 1}, NOW) == 1
     assert got(store, key) == before
     assert store.outbox.attempts(key) == ()
     claim(store)
     marks.retry(store, key, "greylisted", "450", NOW)
     claim(store)
-    assert store.outbox.give_back({key: 2}, NOW) == 1
+    assert store.outbox.release_claims({key: 2}, NOW) == 1
     assert (state(store, key), got(store, key).attempts) == (S.RETRYING, 1)
     assert [d.attempts for d in claim(store)] == [2]
     assert [a.attempt for a in store.outbox.attempts(key)] == [1, 2]
@@ -181,13 +181,13 @@ STEPS: dict[str, tuple[DeliveryState, Step]] = {
     "cancel": (S.CANCELLED, lambda s, key: s.outbox.cancel(key, "not wanted")),
     "requeue": (S.QUEUED, lambda s, key: s.outbox.requeue([key], NOW) == 1),
     "release": (S.QUEUED, lambda s, key: s.outbox.requeue([key], NOW, states=FOR_A_PERSON) == 1),
-    "give_back": (S.QUEUED, lambda s, key: s.outbox.give_back({key: 1}, NOW) == 1),
+    "release_claims": (S.QUEUED, lambda s, key: s.outbox.release_claims({key: 1}, NOW) == 1),
 }
 ENTERED: dict[str, frozenset[DeliveryState]] = {
     "acknowledge": LEASED,
     "requeue": FROM[S.QUEUED] - {S.HELD},
     "release": FOR_A_PERSON,
-    "give_back": frozenset({S.SENDING}),
+    "release_claims": frozenset({S.SENDING}),
 }
 
 
@@ -226,7 +226,10 @@ def test_every_state_is_entered_by_a_step_but_for_those_that_wait_for_a_person()
 
 
 def test_an_unknown_delivery_takes_no_step(store: Store) -> None:
-    assert [marks.sent(store, 99, "250", NOW), store.outbox.give_back({99: 1}, NOW)] == [False, 0]
+    assert [marks.sent(store, 99, "250", NOW), store.outbox.release_claims({99: 1}, NOW)] == [
+        False,
+        0,
+    ]
     for step in ("data_done", "acknowledge"):
         assert STEPS[step][1](store, 99) is False
 
@@ -313,16 +316,16 @@ def test_who_lost_the_delivery_changes_nothing_of_the_next_one_s(store: Store) -
     assert not marks.retry(store, key, "", None, NOW, attempt=slow.attempts)
     assert not marks.dead(store, key, "", None, attempt=slow.attempts)
     assert not marks.unknown(store, key, "", attempt=slow.attempts)
-    assert not store.outbox.give_back({key: slow.attempts}, NOW)
+    assert not store.outbox.release_claims({key: slow.attempts}, NOW)
     assert got(store, key) == before
     assert marks.sent(store, key, "250", NOW, attempt=before.attempts)
 
 
-def some_mark(dice: Random, key: int, *, well: bool) -> Mark:
+def some_mark(dice: Random, key: int, *, well: bool) -> Transition:
     """A step of a holder, as it goes with nearly all of a thousand if *well*."""
     failed = [S.SENDING, S.RETRYING, S.DEAD, S.UNKNOWN, S.CANCELLED]
     to = dice.choice([S.DATA_DONE, S.SENT, *(() if well else failed)])
-    return Mark(
+    return Transition(
         key,
         to,
         NOW + (0 if well else dice.choice([0, 0, 2])) * DAY,
@@ -359,7 +362,7 @@ def test_marks_are_made_together_as_one_by_one(store: Store) -> None:
             for key in (ours[at], twins[at]):
                 force(store, key, before)
         steps = [(at, some_mark(dice, 0, well=well)) for at in chosen]
-        made = store.outbox.mark([replace(mark, delivery_id=ours[at]) for at, mark in steps])
+        made = store.outbox.apply([replace(mark, delivery_id=ours[at]) for at, mark in steps])
         one_by_one = [
             made
             for at, mark in steps
@@ -383,12 +386,12 @@ def test_an_acknowledgement_counts_once_however_often_it_is_written(store: Store
 def test_some_marks_of_many_are_refused(store: Store) -> None:
     keys = queue(store, *mails(4))
     claim(store, limit=3)
-    made = store.outbox.mark(
+    made = store.outbox.apply(
         [
-            Mark(keys[0], S.SENT, NOW, 1, receipt="250"),
-            Mark(keys[1], S.RETRYING, NOW, 1, error="busy"),
-            Mark(keys[2], S.CANCELLED, None, error="no"),
-            Mark(keys[3], S.DATA_DONE, NOW, 0),
+            Transition(keys[0], S.SENT, NOW, 1, receipt="250"),
+            Transition(keys[1], S.RETRYING, NOW, 1, error="busy"),
+            Transition(keys[2], S.CANCELLED, None, error="no"),
+            Transition(keys[3], S.DATA_DONE, NOW, 0),
         ]
     )
     assert made == [True, True, False, False]
@@ -398,10 +401,10 @@ def test_some_marks_of_many_are_refused(store: Store) -> None:
 def test_the_steps_of_many_mails_are_one_statement(store: Store) -> None:
     keys = queue(store, *mails(20))
     claim(store)
-    steps = [Mark(key, S.DATA_DONE, NOW, 1) for key in keys[:10]]
-    steps += [Mark(key, S.SENT, NOW, 1, receipt="250") for key in keys[10:]]
+    steps = [Transition(key, S.DATA_DONE, NOW, 1) for key in keys[:10]]
+    steps += [Transition(key, S.SENT, NOW, 1, receipt="250") for key in keys[10:]]
     with statements(store) as sent:
-        assert all(store.outbox.mark(steps))
+        assert all(store.outbox.apply(steps))
     assert [statement.split()[0] for statement, _ in sent] == ["UPDATE"]
 
 
@@ -489,21 +492,21 @@ def test_a_clock_that_was_ahead_and_is_set_back_holds_nothing_up(store: Store, d
 def test_many_steps_are_written_down_at_once_each_by_its_own_right(store: Store) -> None:
     keys = queue(store, *mails(6))
     first, second, third, foreign, _ = (d.id for d in claim(store, limit=5))
-    made = store.outbox.mark(
+    made = store.outbox.apply(
         [
-            Mark(first, S.DATA_DONE, NOW, 1),
-            Mark(first, S.SENT, NOW, 1, receipt="250 one"),
-            Mark(second, S.RETRYING, NOW + DAY, 1, error="greylisted", code="450"),
-            Mark(third, S.DATA_DONE, NOW + DAY, 1),
-            Mark(foreign, S.SENT, NOW, 2, receipt="250 of another attempt"),
-            Mark(keys[5], S.SENT, NOW, 1, receipt="250 of what nobody holds"),
-            Mark(99, S.SENT, NOW, 1, receipt="250 of what is not there"),
+            Transition(first, S.DATA_DONE, NOW, 1),
+            Transition(first, S.SENT, NOW, 1, receipt="250 one"),
+            Transition(second, S.RETRYING, NOW + DAY, 1, error="greylisted", code="450"),
+            Transition(third, S.DATA_DONE, NOW + DAY, 1),
+            Transition(foreign, S.SENT, NOW, 2, receipt="250 of another attempt"),
+            Transition(keys[5], S.SENT, NOW, 1, receipt="250 of what nobody holds"),
+            Transition(99, S.SENT, NOW, 1, receipt="250 of what is not there"),
         ]
     )
     assert made == [True, True, True, False, False, False, False]
     states = [state(store, key) for key in keys]
     assert states == [S.SENT, S.RETRYING, S.SENDING, S.SENDING, S.SENDING, S.QUEUED]
-    assert store.outbox.mark([]) == []
+    assert store.outbox.apply([]) == []
 
 
 def test_leases_that_last_are_left_alone(store: Store) -> None:

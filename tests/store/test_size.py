@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from digestbot.model import DeliveryState
-from digestbot.store import Mark, Store, open_store
+from digestbot.store import Store, Transition, open_store
 from tests.store.samples import NOW, mail, queue
 
 BYTES_MAX = 200
@@ -31,7 +31,7 @@ def test_a_delivery_that_was_sent_takes_at_most_200_bytes(tmp_path: Path, count:
         queue(store, *map(mail, addresses))
         while claimed := store.outbox.claim(NOW, lease_s=60, limit=AT_ONCE):
             for to, words in ((DeliveryState.DATA_DONE, None), (DeliveryState.SENT, RECEIPT)):
-                store.outbox.mark([Mark(d.id, to, NOW, 1, receipt=words) for d in claimed])
+                store.outbox.apply([Transition(d.id, to, NOW, 1, receipt=words) for d in claimed])
         assert store.outbox.counts()[DeliveryState.SENT] == count + 1
         bytes_each = (file_size(store) - before) / count
     assert bytes_each <= BYTES_MAX
