@@ -29,7 +29,7 @@ from digestbot.errors import (
     TransientFailure,
 )
 from digestbot.model import Delivery, DeliveryState, DestinationKind, Form, OutgoingMessage
-from digestbot.pipeline.group_commit import Commits, Sleep, patiently
+from digestbot.pipeline.group_commit import GroupCommit, Sleep, retry_while_unavailable
 from digestbot.pipeline.messages import MessageBuilder
 from digestbot.pipeline.processing_bounces import note_refusal
 from digestbot.sending_limits import day_of
@@ -104,11 +104,13 @@ async def deliver(
     """
     run = _Run(store, config, clock, random, progress, sleep)
     try:
-        in_doubt = await patiently(lambda: store.outbox.in_doubt(clock()), sleep)
-        await patiently(lambda: store.outbox.recover(clock(), silent={}), sleep)
+        in_doubt = await retry_while_unavailable(lambda: store.outbox.in_doubt(clock()), sleep)
+        await retry_while_unavailable(lambda: store.outbox.recover(clock(), silent={}), sleep)
         await run.send_all(stop)
         if in_doubt and await _silence(stop, sleep):
-            await patiently(lambda: store.outbox.recover(clock(), silent=in_doubt), sleep)
+            await retry_while_unavailable(
+                lambda: store.outbox.recover(clock(), silent=in_doubt), sleep
+            )
             await run.send_all(stop)
     finally:
         await run.close()
@@ -129,7 +131,7 @@ async def _silence(stop: Callable[[], bool], sleep: Sleep) -> bool:
 class _StoreCheckpoint(Checkpoint):
     """Where a sender says what is certain now; each word is committed before it goes on."""
 
-    commits: Commits
+    commits: GroupCommit
     delivery: Delivery
     clock: Clock
 
@@ -180,7 +182,7 @@ class _Run:
         self._sleep = sleep
         self._random = random
         self._progress = progress
-        self._commits = Commits(store, sleep=sleep)
+        self._commits = GroupCommit(store, sleep=sleep)
         self._messages = MessageBuilder(store, config.smtp)
         self._senders: dict[DestinationKind, Sender] = {}
         self._given_up: set[DestinationKind] = set()
@@ -243,10 +245,14 @@ class _Run:
             cap=_cap(self._config, now),
         )
         try:
-            claimed = await patiently(partial(claim, limit=LOTS[lost], lost=lost), self._sleep)
+            claimed = await retry_while_unavailable(
+                partial(claim, limit=LOTS[lost], lost=lost), self._sleep
+            )
             self._held |= {delivery.id: delivery.attempts for delivery in claimed}
             forms = REGISTRY[kind].forms
-            await patiently(partial(self._messages.read_ahead, claimed, forms), self._sleep)
+            await retry_while_unavailable(
+                partial(self._messages.read_ahead, claimed, forms), self._sleep
+            )
         except StoreError as error:
             self._broken = self._broken or error
             return ()
@@ -304,7 +310,7 @@ class _Run:
         try:
             return make()
         except StoreUnavailable:
-            return await self._commits.patiently(make)
+            return await self._commits.retry_while_unavailable(make)
 
     def _sender(self, kind: DestinationKind) -> Sender:
         """
@@ -347,7 +353,7 @@ class _Run:
                     self._counts["retrying"] += 1
                 case Dead():
                     note = partial(note_refusal, self._store, delivery, error, self._clock())
-                    await self._commits.patiently(note)
+                    await self._commits.retry_while_unavailable(note)
                     await self._commits.write(mark(DeliveryState.DEAD, None, code=error.code))
                     self._counts["dead"] += 1
                 case Unknown():
@@ -369,7 +375,7 @@ class _Run:
         if self._held:
             release_claims = partial(self._store.outbox.release_claims, self._held, self._clock())
             try:
-                await self._commits.patiently(
+                await self._commits.retry_while_unavailable(
                     partial(release_claims, cap_day=_cap_day(self._config))
                 )
             except StoreError as error:

@@ -27,7 +27,7 @@ that."""
 T = TypeVar("T")
 
 
-async def patiently(act: Callable[[], T], sleep: Sleep) -> T:
+async def retry_while_unavailable(act: Callable[[], T], sleep: Sleep) -> T:
     """
     What *act* gives, in a thread, as soon as the database lets it.
 
@@ -43,7 +43,7 @@ async def patiently(act: Callable[[], T], sleep: Sleep) -> T:
     return await asyncio.to_thread(act)
 
 
-class Commits:
+class GroupCommit:
     """Writes down steps in the order in which they come; used within one event loop."""
 
     def __init__(self, store: Store, *, sleep: Sleep = asyncio.sleep) -> None:
@@ -96,11 +96,11 @@ class Commits:
             self._writer = None
 
     async def _commit(self, marks: list[Transition]) -> list[bool]:
-        return await self.patiently(partial(self._outbox.apply, marks))
+        return await self.retry_while_unavailable(partial(self._outbox.apply, marks))
 
-    async def patiently(self, act: Callable[[], T]) -> T:
+    async def retry_while_unavailable(self, act: Callable[[], T]) -> T:
         """
-        What *act* gives, see `patiently`; tried only once when the database was given up before.
+        What *act* gives, see `retry_while_unavailable`; tried only once when the database was given up before.
 
         Raises:
             StoreError: The database was away for too long.
@@ -108,7 +108,7 @@ class Commits:
         if self._given_up is not None:
             return await asyncio.to_thread(act)
         try:
-            return await patiently(act, self._sleep)
+            return await retry_while_unavailable(act, self._sleep)
         except StoreError as error:
             self._given_up = error
             raise
