@@ -14,7 +14,7 @@ from sqlalchemy import ARRAY, ColumnElement, Dialect, bindparam, column, func, s
 from sqlalchemy.types import TypeEngine
 
 
-class GivenRows:
+class BulkValues:
     """The rows that a statement is given, each with the same columns."""
 
     def __init__(self, dialect: Dialect, **types: TypeEngine[Any]) -> None:

@@ -38,7 +38,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlalchemy.types import TypeEngine
 
 from digestbot.errors import ForeignStore, MissingExtra, StoreUnavailable
-from digestbot.store.bulk_values import GivenRows
+from digestbot.store.bulk_values import BulkValues
 
 BUSY_S: Final = 30
 """How long a statement waits for another process's lock before it gives up, if nobody says more."""
@@ -153,9 +153,9 @@ class Database:
         """An INSERT that knows ON CONFLICT: the same words, but two classes in SQLAlchemy."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
-    def given_rows(self, **types: TypeEngine[Any]) -> GivenRows:
+    def bulk_values(self, **types: TypeEngine[Any]) -> BulkValues:
         """Rows of these columns, to be given to one statement."""
-        return GivenRows(self._engine.dialect, **types)
+        return BulkValues(self._engine.dialect, **types)
 
     def take_lock(self, connection: Connection, lock: int) -> None:
         """

@@ -48,7 +48,7 @@ from digestbot.model import (
     DestinationKind,
     SubscriptionState,
 )
-from digestbot.store.bulk_values import GivenRows
+from digestbot.store.bulk_values import BulkValues
 from digestbot.store.database import CHUNK, Database, chunks
 from digestbot.store.tables import (
     NOT_SENT,
@@ -107,9 +107,9 @@ class Outbox:
         self._database = database
 
     @cached_property
-    def _given(self) -> GivenRows:
+    def _given(self) -> BulkValues:
         """What `_foreseen` is told of each mark; made when needed: most commands write none."""
-        return self._database.given_rows(
+        return self._database.bulk_values(
             key=deliveries.c.id.type,
             to=deliveries.c.state.type,
             attempt=deliveries.c.attempts.type,
