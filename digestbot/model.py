@@ -388,7 +388,7 @@ class OutgoingMessage:
 
     delivery: Delivery
     bodies: Mapping[Form, str] = field(repr=False)
-    message: bytes = field(default=b"", repr=False)
+    mime: bytes = field(default=b"", repr=False)
     """
     The whole message (RFC 5322) as it goes over the wire, where `Form.EML` is wanted.
 

@@ -17,7 +17,7 @@ from digestbot.model import DestinationKind
 from digestbot.oauth import OauthSettings, TokenSource
 from digestbot.secret import Secret
 from tests.deliver.test_smtp import EML
-from tests.servers.letters import Notes, make_letter
+from tests.servers.outgoing import Notes, make_outgoing
 from tests.servers.smtp import Certificates, SmtpServer, make_certificates
 from tests.servers.web import Reply, WebServer
 
@@ -163,7 +163,7 @@ def settings(certificates: Certificates, tmp_path: Path) -> Settings:
 
 def send(settings: SmtpSettings, *, count: int = 1) -> None:
     """So many mails one after the other."""
-    letter = make_letter(
+    letter = make_outgoing(
         DestinationKind.EMAIL, "reader@example.org", {}, message=EML.encode("ascii")
     )
 

@@ -9,7 +9,7 @@ import pytest
 
 from digestbot.deliver.dkim import open_signer
 from digestbot.render import Attachment, compose
-from tests.servers.letters import make_dkim
+from tests.servers.outgoing import make_dkim
 from tests.servers.scripted_smtp import ScriptedSmtp
 from tests.servers.smtp import SmtpServer
 from tests.wire import AT_MOST_ONCE, HTML_MAX, OF_A_PART, ONCE, check_message

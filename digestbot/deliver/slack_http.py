@@ -159,5 +159,7 @@ def retry_after_s(value: str | None) -> float | None:
 
 def shown(text: str) -> str:
     """*text* on one line, not too long for one."""
-    line = " ".join("".join(letter if outgoing.isprintable() else " " for letter in text).split())
+    line = " ".join(
+        "".join(character if character.isprintable() else " " for character in text).split()
+    )
     return line if len(line) <= SHOWN_MAX else line[: SHOWN_MAX - 1] + "…"

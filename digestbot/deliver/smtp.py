@@ -213,10 +213,10 @@ class _Pace:
 
 class SmtpSender:
     """
-    Sends each letter to its one recipient, over a few connections that stay open between letters.
+    Send each message to its one recipient over a few connections that stay open.
 
-    MessageBuilder wait in a queue. Each connection has a task that takes the next one whose domain is not
-    busy enough and does not rest, and begins it while the server still thinks about the one before.
+    Messages wait in a queue. Each connection has a task that takes the next one whose domain is
+    below its limit, and starts it while the server still processes the one before.
     """
 
     forms: ClassVar[frozenset[Form]] = frozenset({Form.EML})

@@ -17,7 +17,7 @@ TOKEN: Final = "{token}"  # noqa: S105 - the mark in the template, no secret
 _LONGEST = "0" * 32
 """Of a token: 16 digits of a 64-bit key and 16 letters of signature."""
 _SIGNATURE = 16
-"""MessageBuilder, 80 bits: more than anyone can try out by sending mails, and short (local part: 64)."""
+"""Letters of the signature: 80 bits resist guessing by mail and fit a local part of 64 octets."""
 _TOKEN = re.compile(r"([0-9a-f]{1,16})([a-z2-7]{16})")
 
 

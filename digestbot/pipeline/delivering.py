@@ -293,7 +293,7 @@ class _Run:
 
     async def _send(self, delivery: Delivery) -> None:
         sender = self._sender(delivery.destination.kind)
-        outgoing = await self._letter(delivery, sender.forms)
+        outgoing = await self._message(delivery, sender.forms)
         checkpoint = _StoreCheckpoint(self._commits, delivery, self._clock)
         receipt = await sender.send(outgoing, checkpoint)
         now = self._clock()
@@ -304,9 +304,9 @@ class _Run:
         )
         self._counts["sent"] += 1
 
-    async def _letter(self, delivery: Delivery, forms: Collection[Form]) -> OutgoingMessage:
-        """Mostly of what was read ahead; else a thread would cost more than the outgoing."""
-        make = partial(self._messages.outgoing, delivery, forms)
+    async def _message(self, delivery: Delivery, forms: Collection[Form]) -> OutgoingMessage:
+        """Build the message, mostly from what was read ahead, so that no thread is needed."""
+        make = partial(self._messages.build, delivery, forms)
         try:
             return make()
         except StoreUnavailable:

@@ -100,7 +100,7 @@ class GroupCommit:
 
     async def retry_while_unavailable(self, act: Callable[[], T]) -> T:
         """
-        What *act* gives, see `retry_while_unavailable`; tried only once when the database was given up before.
+        Return what *act* gives; try it only once after the database was given up.
 
         Raises:
             StoreError: The database was away for too long.

@@ -93,8 +93,8 @@ class MessageBuilder:
         texts = {form: text_of(self._body(delivery, form)) for form in set(forms) - {Form.EML}}
         if delivery.destination.kind is DestinationKind.FOLDER:
             texts |= self._exports(delivery)
-        message = self._message(delivery) if Form.EML in forms else b""
-        return OutgoingMessage(delivery=delivery, bodies=texts, message=mime)
+        mime = self._message(delivery) if Form.EML in forms else b""
+        return OutgoingMessage(delivery=delivery, bodies=texts, mime=mime)
 
     def _exports(self, delivery: Delivery) -> dict[Form, str]:
         """Those that its digest had asked for when the edition was made."""

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Kept:
+class BoundedCache:
     """
     Values by what they were made of. Two threads may make one twice; they get equal ones.
 

@@ -318,14 +318,14 @@ def _is_sound_latex(text: str) -> bool:
 def _has_balanced_braces(text: str) -> bool:
     depth = 0
     for letter in text:
-        depth += {"{": 1, "}": -1}.get(outgoing, 0)
+        depth += {"{": 1, "}": -1}.get(letter, 0)
         if depth < 0:
             return False
     return depth == 0
 
 
 def _bib(text: str) -> str:
-    return "".join(_BIBTEX.get(outgoing, outgoing) for letter in line(text))
+    return "".join(_BIBTEX.get(letter, letter) for letter in line(text))
 
 
 def _verbatim(text: str) -> str:

@@ -102,7 +102,7 @@ def language(name: str) -> Language:
 
 @lru_cache(maxsize=10_000)
 def _formatted(pattern: str, when: datetime, zone: ZoneInfo, named: bool, tag: str) -> str:
-    # Kept, since Babel takes longer than all the rest of a mail, whose dates are those of others.
+    # Cached: Babel takes longer than the rest of a mail, and mails share their dates.
     local = when.astimezone(zone)
     shown = format_datetime(local, pattern, locale=Locale.parse(tag, sep="-"))
     return f"{shown} {local.tzname()}" if named else shown

@@ -32,13 +32,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
 from digestbot.errors import RenderError
-from digestbot.render.cache import Kept
+from digestbot.render.cache import BoundedCache
 from digestbot.render.styles import StyleSheet, read_styles
 
 COLUMNS = 72
 """The width of plain text, so that it can be quoted twice within 78 (RFC 5322 2.1.1)."""
 PAPERS_MAX = 16_384
-"""Kept at most: a day of arXiv with the marks of many readers, some 100 MB."""
+"""BoundedCache at most: a day of arXiv with the marks of many readers, some 100 MB."""
 PARTS_MAX = 4_096
 STYLES = "mail/style.css"
 
@@ -77,9 +77,9 @@ class Templates:
     text: Environment
     styles: StyleSheet
     layouts: dict[tuple[str, str], Layout] = field(default_factory=dict, repr=False)
-    papers: Kept = field(default_factory=lambda: Kept(PAPERS_MAX), repr=False)
+    papers: BoundedCache = field(default_factory=lambda: BoundedCache(PAPERS_MAX), repr=False)
     """The papers that these templates have rendered."""
-    parts: Kept = field(default_factory=lambda: Kept(PARTS_MAX), repr=False)
+    parts: BoundedCache = field(default_factory=lambda: BoundedCache(PARTS_MAX), repr=False)
     """What else of a mail they have made."""
 
     def layout(self, name: str, theme: str = "") -> Layout:
@@ -239,7 +239,7 @@ def fill(text: str, indent: int = 0, first: str = "") -> str:
     """
     *text* in lines of at most 72 columns, each indented; *first* stands before the first.
 
-    A column is what a terminal gives a outgoing: two for a Chinese one, none for an accent. A text
+    A column is what a terminal gives a letter: two for a Chinese one, none for an accent. A text
     with a blank in it is filled when that is written, see `Blank`.
     """
     if "\x01" in text and _NAME.search(text):
@@ -335,7 +335,7 @@ def _broken(word: str, width: int) -> Iterator[str]:
     part = ""
     used = 0
     for letter in word:
-        columns = _width(outgoing)
+        columns = _width(letter)
         if used + columns > width:
             yield part
             part, used = "", 0
@@ -347,13 +347,13 @@ def _broken(word: str, width: int) -> Iterator[str]:
 def _width(text: str) -> int:
     if text.isascii():
         return len(text)
-    return sum(_columns(outgoing) for letter in text)
+    return sum(_columns(letter) for letter in text)
 
 
-def _columns(outgoing: str) -> int:
-    if unicodedata.combining(outgoing):
+def _columns(letter: str) -> int:
+    if unicodedata.combining(letter):
         return 0
-    return 2 if unicodedata.east_asian_width(outgoing) in "WF" else 1
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
 
 
 def _explained(name: str, error: Exception) -> RenderError:

@@ -100,7 +100,7 @@ digests:
 
 
 def text_of(dice: Random, length: int) -> str:
-    """About so many letters of words in lines."""
+    """About so many builder of words in lines."""
     words: list[str] = []
     while sum(map(len, words)) + len(words) < length:
         words += [*dice.choices(WORDS, k=12), "\n"]

@@ -6,7 +6,7 @@ import pytest
 from digestbot.deliver.folder import FolderSender, file_stem
 from digestbot.errors import PermanentFailure, TransientFailure
 from digestbot.model import DestinationKind, Form
-from tests.servers.letters import Notes, make_delivery, make_outgoing
+from tests.servers.outgoing import Notes, make_delivery, make_outgoing
 
 NAMES = [f"systems-0012-2026-11-23.{end}" for end in ("eml", "html", "json", "txt")]
 

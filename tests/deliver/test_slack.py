@@ -20,7 +20,7 @@ from digestbot.errors import (
 )
 from digestbot.model import DestinationKind, Form, OutgoingMessage, Receipt
 from digestbot.secret import Secret
-from tests.servers.letters import Notes, Slept, make_outgoing
+from tests.servers.outgoing import Notes, Slept, make_outgoing
 from tests.servers.slack import CUT, POST_AND_CUT, TOKEN, Fault, SlackServer
 
 

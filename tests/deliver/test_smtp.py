@@ -25,7 +25,7 @@ from digestbot.errors import (
 from digestbot.model import DestinationKind, OutgoingMessage
 from digestbot.render import compose
 from digestbot.secret import Secret
-from tests.servers.letters import Notes, Slept, make_dkim, make_outgoing
+from tests.servers.outgoing import Notes, Slept, make_dkim, make_outgoing
 from tests.servers.smtp import (
     CUT,
     SILENCE,

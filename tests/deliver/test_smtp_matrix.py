@@ -28,7 +28,7 @@ from digestbot.render import compose
 from digestbot.secret import Secret
 from digestbot.sending_limits import SendingLimits
 from digestbot.store import Store, open_store
-from tests.servers.letters import Notes, frozen_mail, make_outgoing
+from tests.servers.outgoing import Notes, frozen_mail, make_outgoing
 from tests.servers.scripted_smtp import FAULTS, STEPS, ScriptedSmtp
 from tests.servers.smtp import TAKE_AND_CUT, Certificates, SmtpServer, make_certificates
 from tests.store.samples import NOW, edition, mail, register

@@ -19,7 +19,7 @@ from digestbot.errors import (
 )
 from digestbot.model import DestinationKind, Form, OutgoingMessage
 from digestbot.secret import Secret
-from tests.servers.letters import Notes, Slept, make_outgoing
+from tests.servers.outgoing import Notes, Slept, make_outgoing
 from tests.servers.slack import CUT, POST_AND_CUT, WEBHOOK_PATH, Fault, SlackServer
 
 TEXTS = ("parent", "one", "two")

@@ -39,7 +39,7 @@ from tests.pipeline.test_killing import (
     repeats,
     violations,
 )
-from tests.servers.letters import frozen_mail
+from tests.servers.outgoing import frozen_mail
 from tests.servers.smtp import SmtpServer
 from tests.store import marks
 from tests.store.samples import NOW, edition, register

@@ -23,7 +23,7 @@ from digestbot.store import Store, open_store
 from digestbot.store.outbox import LEASED, WAITING
 from digestbot.store.tables import deliveries, delivery_attempts
 from tests.pipeline.killing import ON_THE_WIRE, POINTS
-from tests.servers.letters import frozen_mail
+from tests.servers.outgoing import frozen_mail
 from tests.servers.slack import TOKEN, SlackServer
 from tests.servers.smtp import SmtpServer, Taken
 from tests.store.samples import NOW, edition, mail, register

@@ -49,9 +49,9 @@ def test_a_letter_is_made_of_the_store_alone_and_is_the_same_each_time(
     store: Store, deliveries: tuple[Delivery, ...]
 ) -> None:
     for delivery in deliveries:
-        first, second = (MessageBuilder(store).outgoing(delivery, FORMS) for _ in range(2))
+        first, second = (MessageBuilder(store).build(delivery, FORMS) for _ in range(2))
         assert first == second
-        assert_sound(first.message)
+        assert_sound(first.mime)
 
 
 def test_readers_of_one_edition_differ_in_address_and_message_id_only(
@@ -59,20 +59,20 @@ def test_readers_of_one_edition_differ_in_address_and_message_id_only(
 ) -> None:
     builder = MessageBuilder(store)
     one, two = (builder.build(delivery, FORMS) for delivery in deliveries[:2])
-    assert read(one.message)["To"] == "one@example.org"
-    assert read(one.message)["Message-ID"] == deliveries[0].message_id
-    assert one.message.replace(b"one@", b"two@").replace(
+    assert read(one.mime)["To"] == "one@example.org"
+    assert read(one.mime)["Message-ID"] == deliveries[0].message_id
+    assert one.mime.replace(b"one@", b"two@").replace(
         deliveries[0].message_id.encode(), deliveries[1].message_id.encode()
-    ) == (two.message)
+    ) == (two.mime)
 
 
 def test_what_one_kind_has_read_ahead_another_does_not_forget(
     store: Store, deliveries: tuple[Delivery, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     builder = MessageBuilder(store)
-    letters.read_ahead(deliveries[:1], {Form.EML})
-    letters.read_ahead((), {Form.SLACK})
-    wanted = MessageBuilder(store).outgoing(deliveries[0], {Form.EML})
+    builder.read_ahead(deliveries[:1], {Form.EML})
+    builder.read_ahead((), {Form.SLACK})
+    wanted = MessageBuilder(store).build(deliveries[0], {Form.EML})
     monkeypatch.setattr(store.editions, "rendition", lambda *_: pytest.fail("read once more"))
     assert builder.build(deliveries[0], {Form.EML}) == wanted
 
@@ -80,7 +80,7 @@ def test_what_one_kind_has_read_ahead_another_does_not_forget(
 def test_the_message_says_what_the_forms_say(
     store: Store, deliveries: tuple[Delivery, ...]
 ) -> None:
-    outgoing = MessageBuilder(store).outgoing(deliveries[0], FORMS)
+    outgoing = MessageBuilder(store).build(deliveries[0], FORMS)
     message = read(outgoing.mime)
     for subtype, form in (("plain", Form.TEXT), ("html", Form.HTML)):
         part = message.get_body((subtype,))
@@ -94,7 +94,7 @@ def test_the_message_says_what_the_forms_say(
 def test_a_message_for_a_folder_is_addressed_to_its_sender(
     store: Store, deliveries: tuple[Delivery, ...]
 ) -> None:
-    outgoing = MessageBuilder(store).outgoing(deliveries[2], FORMS)
+    outgoing = MessageBuilder(store).build(deliveries[2], FORMS)
     assert read(outgoing.mime)["To"] == "papers@example.org"
 
 
@@ -102,7 +102,7 @@ def test_a_form_that_was_not_made_is_a_failure_that_says_so(
     store: Store, deliveries: tuple[Delivery, ...]
 ) -> None:
     with pytest.raises(PermanentFailure, match="d/1 has no markdown form in the store"):
-        MessageBuilder(store).outgoing(deliveries[0], {Form.MARKDOWN})
+        MessageBuilder(store).build(deliveries[0], {Form.MARKDOWN})
 
 
 def test_lists_that_are_asked_for_have_all_papers_and_go_with_the_mails(

@@ -122,7 +122,7 @@ def entries(text: str) -> list[tuple[str, dict[str, str]]]:
         depth = 1
         end = 0
         for end, letter in enumerate(rest):  # noqa: B007 - where it stops is the answer
-            depth += {"{": 1, "}": -1}.get(outgoing, 0)
+            depth += {"{": 1, "}": -1}.get(letter, 0)
             if depth == 0:
                 break
         assert depth == 0, f"{key} has unbalanced braces"

@@ -27,7 +27,7 @@ from digestbot.render import (
     render,
     seal,
 )
-from digestbot.render.cache import Kept
+from digestbot.render.cache import BoundedCache
 from digestbot.render.mail import BODY_MAX, TOKEN
 from digestbot.render.quoted_printable import encoded, size
 from digestbot.render.templates import COLUMNS, fill
@@ -246,7 +246,7 @@ def test_any_edition_gives_sound_html_text_and_subject(
     assert len(encodestring(text.encode())) <= BODY_MAX
     assert len(subject) <= 150
     assert subject.isprintable() or all(
-        outgoing.isprintable() or letter > "\xff" for letter in subject
+        letter.isprintable() or letter > "\xff" for letter in subject
     )
     assert ", 23 Nov" in subject
 
@@ -270,7 +270,7 @@ def test_what_other_editions_have_left_behind_changes_nothing(
 
 def forgetful(context: RenderContext) -> RenderContext:
     """The same, with nothing kept of what was rendered before."""
-    empty = replace(context.templates, papers=Kept(100), parts=Kept(100))
+    empty = replace(context.templates, papers=BoundedCache(100), parts=BoundedCache(100))
     return replace(context, templates=empty)
 
 
@@ -377,7 +377,7 @@ def test_text_keeps_to_72_columns_but_for_links(context: RenderContext) -> None:
 
 
 def _columns(row: str) -> int:
-    return sum(unicodedata.combining(outgoing) == 0 for letter in row)
+    return sum(unicodedata.combining(letter) == 0 for letter in row)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digestbot.render.cache import Kept
+from digestbot.render.cache import BoundedCache
 from digestbot.render.quoted_printable import (
     FIELD_MAX,
     decoded,
@@ -74,7 +74,7 @@ def test_no_text_makes_no_piece() -> None:
 
 
 def test_what_is_kept_is_bounded_and_what_is_asked_for_stays() -> None:
-    kept = Kept(entries=8)
+    kept = BoundedCache(entries=8)
     made = []
 
     def make(number: int) -> int:

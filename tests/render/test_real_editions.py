@@ -155,8 +155,8 @@ MARKUP = re.compile(
 
 def width(row: str) -> int:
     """Columns of a terminal."""
-    wide = sum(unicodedata.east_asian_width(outgoing) in "WF" for letter in row)
-    return len(row) + wide - sum(bool(unicodedata.combining(outgoing)) for letter in row)
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in row)
+    return len(row) + wide - sum(bool(unicodedata.combining(letter)) for letter in row)
 
 
 @pytest.mark.node

@@ -155,7 +155,7 @@ class SlackServer:
 
     def _keep(self, place: str, message: Mapping[str, Any]) -> str:
         ts = f"1764000000.{sum(map(len, self.posted.values())):06}"
-        self.posted[place].append(Posted(ts=ts, message=mime))
+        self.posted[place].append(Posted(ts=ts, message=message))
         return ts
 
     def _post_to_webhook(self, message: Mapping[str, Any]) -> tuple[int, str, Mapping[str, str]]:

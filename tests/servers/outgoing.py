@@ -1,4 +1,4 @@
-"""MessageBuilder for tests of destinations, and the checkpoint that writes down what it is told."""
+"""Outgoing messages for tests of destinations, and a checkpoint that records its calls."""
 
 from base64 import b64encode
 from collections.abc import Mapping
@@ -103,4 +103,4 @@ def make_outgoing(
 ) -> OutgoingMessage:
     """*bodies*, or the *message*, on the way to *address*."""
     delivery = make_delivery(kind, address, acknowledged=acknowledged)
-    return OutgoingMessage(delivery=delivery, bodies=bodies, message=mime)
+    return OutgoingMessage(delivery=delivery, bodies=bodies, mime=message)
