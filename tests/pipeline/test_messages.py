@@ -116,7 +116,7 @@ def test_lists_that_are_asked_for_have_all_papers_and_go_with_the_mails(
     (made,) = make_editions(store, config, load_templates(None), now=MONDAY)
     assert made.error is None
     builder = MessageBuilder(store)
-    first, second = (builder.build(each, FORMS).message for each in store.outbox.list()[1:])
+    first, second = (builder.build(each, FORMS).mime for each in store.outbox.list()[1:])
     assert_sound(first)
     files = {part.get_filename(): part for part in read(first).iter_attachments()}
     assert list(files) == ["d-1.bib", "d-1.ris"]
