@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from digestbot.cli.error_reporting import run_fenced
+from digestbot.cli.error_reporting import run_reporting_errors
 from digestbot.cli.group import digestbot
 from digestbot.store import open_store
 from tests.servers.arxiv import ArxivServer, FakePaper, every_fault, make_papers
@@ -86,7 +86,7 @@ def in_editions(folder: Path) -> Counter[tuple[str, int]]:
 
 def run(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
     capsys.readouterr()
-    code = run_fenced(digestbot, ["run", "--now", "--json"])
+    code = run_reporting_errors(digestbot, ["run", "--now", "--json"])
     out, err = capsys.readouterr()
     assert err == ""
     return code, json.loads(out)

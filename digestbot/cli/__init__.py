@@ -63,10 +63,10 @@ def main(args: "Sequence[str] | None" = None) -> None:
     if (sys.argv[1:] if args is None else list(args)) in (["--help"], ["-h"]):
         sys.stdout.write(help_text())
         sys.exit(0)
-    from digestbot.cli.error_reporting import run_fenced
+    from digestbot.cli.error_reporting import run_reporting_errors
     from digestbot.cli.group import digestbot
 
     if isinstance(sys.stdout, TextIOWrapper):
         # Windows gives pipes its own code page, without ✓: better escaped than a crash.
         sys.stdout.reconfigure(errors="backslashreplace")
-    sys.exit(run_fenced(digestbot, args))
+    sys.exit(run_reporting_errors(digestbot, args))

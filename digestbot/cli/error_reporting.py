@@ -18,7 +18,7 @@ from digestbot.errors import ConfigError, DigestbotError, InvalidValue, UsageErr
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
-def run_fenced(
+def run_reporting_errors(
     group: click.Command, args: Sequence[str] | None = None, app: App | None = None
 ) -> int:
     """

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pytest
 
 from digestbot.cli.app import App
-from digestbot.cli.error_reporting import run_fenced
+from digestbot.cli.error_reporting import run_reporting_errors
 from digestbot.cli.group import digestbot
 from digestbot.demo import SEED
 from tests.factories import NOW
@@ -98,7 +98,7 @@ def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     def call(*args: str, at: datetime = NOW, stdin: str = "") -> Called:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8"))
         capsys.readouterr()
-        code = run_fenced(digestbot, args, App(clock=lambda: at))
+        code = run_reporting_errors(digestbot, args, App(clock=lambda: at))
         captured = capsys.readouterr()
         assert not shows_a_secret(captured.out + captured.err), args
         return Called(code=code, out=captured.out, err=captured.err)

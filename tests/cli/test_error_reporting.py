@@ -10,7 +10,7 @@ import click
 import pytest
 
 from digestbot.cli.app import App
-from digestbot.cli.error_reporting import run_fenced
+from digestbot.cli.error_reporting import run_reporting_errors
 from digestbot.errors import (
     ConfigError,
     DigestbotError,
@@ -59,7 +59,7 @@ def command_that(error: BaseException) -> click.Command:
 def test_who_has_to_act_decides_the_exit_code(
     capsys: pytest.CaptureFixture[str], error: BaseException, code: int, words: str
 ) -> None:
-    assert run_fenced(command_that(error), []) == code
+    assert run_reporting_errors(command_that(error), []) == code
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.lstrip("\n") == words
@@ -69,7 +69,7 @@ def test_a_bug_is_one_line_and_a_file_with_its_traceback(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert run_fenced(command_that(ZeroDivisionError("by zero")), []) == 1
+    assert run_reporting_errors(command_that(ZeroDivisionError("by zero")), []) == 1
     (file,) = tmp_path.iterdir()
     line = capsys.readouterr().err
     assert line == (
@@ -101,5 +101,5 @@ def test_a_call_has_the_clock_that_it_was_given() -> None:
         seen.append(app.clock())
         return 0
 
-    assert run_fenced(command, [], App(clock=lambda: NOW)) == 0
+    assert run_reporting_errors(command, [], App(clock=lambda: NOW)) == 0
     assert seen == [NOW]

@@ -23,12 +23,12 @@ PROGRAM = """\
 import sys
 from datetime import UTC, datetime, timedelta
 from digestbot.cli.app import App
-from digestbot.cli.error_reporting import run_fenced
+from digestbot.cli.error_reporting import run_reporting_errors
 from digestbot.cli.group import digestbot
 from digestbot.pipeline import delivering
 delivering.SILENCE_S = 0
 ahead = timedelta(hours=int(sys.argv[1]))
-sys.exit(run_fenced(digestbot, sys.argv[2:], App(clock=lambda: datetime.now(UTC) + ahead)))
+sys.exit(run_reporting_errors(digestbot, sys.argv[2:], App(clock=lambda: datetime.now(UTC) + ahead)))
 """
 """
 The program with a clock that runs some hours ahead, so that leases end and retries are due; nobody
