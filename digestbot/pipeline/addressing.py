@@ -12,10 +12,10 @@ from digestbot.render import (
     RenderContext,
     Templates,
     bodies,
-    freeze,
-    letterhead,
+    edition_template,
+    personalize,
     render,
-    seal,
+    sender_headers,
 )
 from digestbot.render.view import title_of
 
@@ -85,7 +85,7 @@ def frozen_message(
         ("message", id(config), edition.digest, context.unsubscribe),
         lambda: (_letterhead(config, edition.digest, context), message_domain(config), config),
     )[:2]
-    return freeze(
+    return edition_template(
         blank,
         subject=subject,
         list_id=f"{title_of(edition)} <{edition.digest}.{domain}>",
@@ -113,7 +113,7 @@ def _letterhead(config: Config, digest: str, context: RenderContext) -> Fragment
     """What all mails of a digest have in their headers; one-click needs an https link."""
     link = context.unsubscribe or ""
     one_click = link.startswith("https:")
-    return letterhead(
+    return sender_headers(
         sender=sender(config),
         list_unsubscribe=(*([link] if one_click else ()), _own_unsubscribe(config, digest)),
         one_click=one_click,
@@ -123,7 +123,7 @@ def _letterhead(config: Config, digest: str, context: RenderContext) -> Fragment
 def preview_message(config: Config, edition: Edition, context: RenderContext) -> str:
     """The message that *edition* would be, to the sender itself."""
     mail = bodies(edition, context)
-    return seal(
+    return personalize(
         frozen_message(config, edition, mail.subject, context),
         recipient=parseaddr(sender(config))[1],
         message_id=make_message_id("preview", edition.name, domain=message_domain(config)),

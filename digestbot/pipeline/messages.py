@@ -29,8 +29,8 @@ from digestbot.render import (
     decoded,
     filled,
     merged,
+    personalize,
     render,
-    seal,
     sender_of,
 )
 from digestbot.store import Store
@@ -108,7 +108,7 @@ class MessageBuilder:
         if isinstance(frozen, str):
             raise PermanentFailure(f"{delivery.edition_name} has no message in the store")
         by_mail = delivery.destination.kind is DestinationKind.EMAIL
-        return seal(
+        return personalize(
             frozen,
             recipient=delivery.destination.address if by_mail else sender_of(frozen),
             message_id=delivery.message_id,

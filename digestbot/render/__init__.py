@@ -2,8 +2,8 @@
 Editions as texts: mail, Slack messages, JSON, Markdown, BibTeX, RIS, Atom.
 
 Pure: the same edition and context give the same text. Knows no store and no network. Begin at
-`render`, which gives texts; `bodies` and `freeze` give mails in pieces that editions share, and
-`seal` makes the message of one delivery of them.
+`render`, which gives texts; `bodies` and `edition_template` give mails in pieces that editions share, and
+`personalize` makes the message of one delivery of them.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,9 +16,9 @@ from digestbot.render.mail import Bodies, bodies
 from digestbot.render.mime import (
     Attachment,
     compose,
-    freeze,
-    letterhead,
-    seal,
+    edition_template,
+    personalize,
+    sender_headers,
     sender_of,
 )
 from digestbot.render.quoted_printable import decoded, filled, merged
@@ -33,12 +33,12 @@ __all__ = [
     "compose",
     "decoded",
     "filled",
-    "freeze",
-    "letterhead",
+    "edition_template",
+    "sender_headers",
     "load_templates",
     "merged",
     "render",
-    "seal",
+    "personalize",
     "sender_of",
 ]
 
@@ -61,7 +61,7 @@ def render(edition: Edition, form: Form, context: RenderContext) -> str:
 
     Raises:
         RenderError: A template is missing or fails; the message names it and the line. Or the form
-            is `Form.EML`, which needs a sender and a recipient: that is `freeze` and `seal`.
+            is `Form.EML`, which needs a sender and a recipient: that is `edition_template` and `personalize`.
     """
     if form not in FORMS:
         raise RenderError(f'"{form}" is not rendered from an edition alone: compose it')

@@ -2,7 +2,7 @@
 A whole mail message (RFC 5322) in three steps: what a sender's messages share, what the readers of
 an edition share, and the rest.
 
-`letterhead` and `freeze` make a message with open fields, to be kept; `seal` fills them in, with
+`sender_headers` and `edition_template` make a message with open fields, to be kept; `personalize` fills them in, with
 the same bytes for the same delivery however often. Knows nothing of editions and of sending;
 `compose` does it all.
 """
@@ -48,12 +48,12 @@ class Attachment:
     content: bytes
 
 
-def letterhead(
+def sender_headers(
     *, sender: str, list_unsubscribe: Sequence[str] = (), one_click: bool = False
 ) -> Fragments:
     """
-    What all messages of one sender have in common: everything but its fields, which `freeze` and
-    `seal` fill in.
+    What all messages of one sender have in common: everything but its fields, which `edition_template` and
+    `personalize` fill in.
 
     Args:
         sender: ``Digests <digests@example.org>``, or the address alone.
@@ -82,7 +82,7 @@ def letterhead(
     return encode_fragments(head, _as_it_is)
 
 
-def freeze(
+def edition_template(
     blank: Fragments, *, subject: str, list_id: str, attachments: Sequence[Attachment] = ()
 ) -> Fragments:
     """
@@ -90,7 +90,7 @@ def freeze(
     ``text`` and ``html``, and ``token``, or in a body ``token_line``, where a URI has it.
 
     Args:
-        blank: What `letterhead` made.
+        blank: What `sender_headers` made.
         list_id: ``Name <slug.example.org>`` (RFC 2919), the same for ever.
 
     Raises:
@@ -108,7 +108,7 @@ def freeze(
     return (*filter(None, head), *_content(attachments))
 
 
-def seal(
+def personalize(
     frozen: Iterable[bytes],
     *,
     recipient: str,
@@ -122,7 +122,7 @@ def seal(
     The message, in 7-bit ASCII with CRLF line ends: the same bytes for the same arguments.
 
     Args:
-        frozen: What `freeze` made; the bodies may be filled in already.
+        frozen: What `edition_template` made; the bodies may be filled in already.
         recipient: The one address it goes to; it stands in To.
         message_id: ``<…@domain>``.
         text: The plain part, which comes first (RFC 2046 5.1.4).
@@ -172,10 +172,10 @@ def compose(
     one_click: bool = False,
     attachments: Sequence[Attachment] = (),
 ) -> str:
-    """A message whose bodies are texts; see `freeze` and `seal`."""
-    blank = letterhead(sender=sender, list_unsubscribe=list_unsubscribe, one_click=one_click)
-    return seal(
-        freeze(blank, subject=subject, list_id=list_id, attachments=attachments),
+    """A message whose bodies are texts; see `edition_template` and `personalize`."""
+    blank = sender_headers(sender=sender, list_unsubscribe=list_unsubscribe, one_click=one_click)
+    return personalize(
+        edition_template(blank, subject=subject, list_id=list_id, attachments=attachments),
         recipient=recipient,
         message_id=message_id,
         date=date,

@@ -30,7 +30,7 @@ from sqlalchemy import insert, select, update
 from digestbot.config import load_config
 from digestbot.model import Body, DeliveryState, DestinationKind, Form
 from digestbot.pipeline import deliver
-from digestbot.render import freeze, letterhead
+from digestbot.render import edition_template, sender_headers
 from digestbot.render.quoted_printable import encode_fragments
 from digestbot.store import Store, open_store, renditions
 from digestbot.store.tables import deliveries, digests, editions
@@ -111,10 +111,10 @@ def bodies_of(number: int, papers: list[tuple[str, str]], dice: Random) -> dict[
     """A digest of its own, of papers that others have, too."""
     chosen = dice.sample(papers, PAPERS_EACH)
     subject = f"Your papers, digest {number}"
-    blank = letterhead(
+    blank = sender_headers(
         sender="Digests <digests@example.org>", list_unsubscribe=("mailto:digests@example.org",)
     )
-    frozen = freeze(blank, subject=subject, list_id=f"Papers <d{number}.example.org>")
+    frozen = edition_template(blank, subject=subject, list_id=f"Papers <d{number}.example.org>")
     text = encode_fragments(f"Digest {number}\n") + tuple(
         p for t, _ in chosen for p in encode_fragments(t)
     )

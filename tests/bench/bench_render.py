@@ -39,7 +39,7 @@ from digestbot.deliver.dkim import DkimSettings, Signer, open_signer
 from digestbot.filters import evaluate, parse_filter
 from digestbot.model import Announcement, Author, Edition, EditionPaper
 from digestbot.pipeline.addressing import frozen_message
-from digestbot.render import RenderContext, bodies, load_templates, seal
+from digestbot.render import RenderContext, bodies, load_templates, personalize
 from digestbot.render.mail import subject
 from digestbot.render.sanitize import clip
 from digestbot.render.templates import COLUMNS, Templates, our_folder
@@ -152,7 +152,7 @@ def make_readers(corpus: Path, templates: Templates, count: int) -> list[Reader]
 def ours(config: Config, reader: Reader) -> bytes:
     """From the selected papers to the message."""
     mail = bodies(reader.edition, reader.context)
-    return seal(
+    return personalize(
         frozen_message(config, reader.edition, mail.subject, reader.context),
         recipient=reader.address,
         message_id=reader.message_id,

@@ -20,12 +20,12 @@ from digestbot.render import (
     RenderContext,
     bodies,
     decoded,
+    edition_template,
     filled,
-    freeze,
-    letterhead,
     load_templates,
+    personalize,
     render,
-    seal,
+    sender_headers,
 )
 from digestbot.render.cache import BoundedCache
 from digestbot.render.mail import BODY_MAX, TOKEN
@@ -301,9 +301,11 @@ def test_any_edition_gives_a_sound_message_within_its_budgets(
     token = "t" * 200
     assert size(mail.text) <= BODY_MAX
     assert size(mail.html) <= BODY_MAX
-    blank = letterhead(sender="d@example.org", list_unsubscribe=("mailto:u+{token}@example.org",))
-    message = seal(
-        freeze(blank, subject=mail.subject, list_id="<l.example.org>"),
+    blank = sender_headers(
+        sender="d@example.org", list_unsubscribe=("mailto:u+{token}@example.org",)
+    )
+    message = personalize(
+        edition_template(blank, subject=mail.subject, list_id="<l.example.org>"),
         recipient="r@example.org",
         message_id="<1@example.org>",
         date=edition.created_at,

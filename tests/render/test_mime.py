@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from digestbot.errors import InvalidAddress, InvalidValue
-from digestbot.render import Attachment, compose, freeze, letterhead, seal
+from digestbot.render import Attachment, compose, edition_template, personalize, sender_headers
 from digestbot.render.quoted_printable import encode_fragments, field
 from tests.factories import NOW
 from tests.render.editions import TEXTS
@@ -99,20 +99,20 @@ def test_a_body_that_looks_like_a_boundary_is_none() -> None:
 
 def test_each_readers_token_is_in_the_links_and_the_bodies() -> None:
     links = ("https://example.org/u/{token}", "mailto:u+{token}@example.org")
-    blank = letterhead(sender="d@example.org", list_unsubscribe=links, one_click=True)
-    frozen = freeze(blank, subject="S", list_id="<l.example.org>")
+    blank = sender_headers(sender="d@example.org", list_unsubscribe=links, one_click=True)
+    frozen = edition_template(blank, subject="S", list_id="<l.example.org>")
     link = encode_fragments(f"https://example.org/u/{field('token_line')}\n")
     arguments: dict[str, Any] = {"recipient": "r@example.org", "message_id": MESSAGE_ID}
     arguments |= {"date": NOW, "text": link, "html": link}
-    wire = seal(frozen, token="abc-123_X", **arguments)
+    wire = personalize(frozen, token="abc-123_X", **arguments)
     assert b"<https://example.org/u/abc-123_X>,\r\n <mailto:u+abc-123_X@example.org>" in wire
     for subtype in ("plain", "html"):
         assert body(parsed(wire.decode()), subtype) == "https://example.org/u/abc-123_X\n"
     with pytest.raises(InvalidValue, match="a field that nothing was given for"):
-        seal(frozen, **arguments)
+        personalize(frozen, **arguments)
     for wrong in ("a b", "a\r\nBcc: x@example.org", "t" * 201):
         with pytest.raises(InvalidValue, match="token"):
-            seal(frozen, token=wrong, **arguments)
+            personalize(frozen, token=wrong, **arguments)
 
 
 def test_attachments_come_back_as_they_were() -> None:

@@ -17,7 +17,7 @@ from digestbot.model import (
     Form,
     OutgoingMessage,
 )
-from digestbot.render import freeze, letterhead
+from digestbot.render import edition_template, sender_headers
 from digestbot.render.quoted_printable import encode_fragments
 from digestbot.secret import Secret
 from tests.wire import Dns
@@ -63,10 +63,10 @@ def make_dkim() -> tuple[DkimSettings, Dns]:
 
 def frozen_mail(*, subject: str, text: str, html: str) -> dict[Form, Body]:
     """The forms of an edition of "systems" that a mail is made of, as the store keeps them."""
-    blank = letterhead(
+    blank = sender_headers(
         sender="Digests <digests@example.org>", list_unsubscribe=("mailto:digests@example.org",)
     )
-    frozen = freeze(blank, subject=subject, list_id="Systems <systems.example.org>")
+    frozen = edition_template(blank, subject=subject, list_id="Systems <systems.example.org>")
     bodies = {Form.TEXT: encode_fragments(text), Form.HTML: encode_fragments(html)}
     return {Form.SUBJECT: subject, **bodies, Form.EML: frozen}
 
