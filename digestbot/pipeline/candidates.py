@@ -25,7 +25,7 @@ Candidate = tuple[Announcement, Verdict]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Candidates:
     """What one digest looks at in the log, and what its filter lets in of that."""
 
     from_seq: int
@@ -52,7 +52,7 @@ class _Window:
 _Asked = tuple[DigestConfig, _Window]
 
 
-def read_log(store: Store, wanted: Iterable[tuple[DigestConfig, int]]) -> Mapping[str, Reading]:
+def read_log(store: Store, wanted: Iterable[tuple[DigestConfig, int]]) -> Mapping[str, Candidates]:
     """
     The reading of each digest, from the seq beside it to the head of the log, by its name.
 
@@ -79,7 +79,7 @@ def read_log(store: Store, wanted: Iterable[tuple[DigestConfig, int]]) -> Mappin
     is_little = sum(len(rows[window]) for _, window in asked) <= FEW
     candidates = _one_by_one(asked, every) if is_little else _together(asked, every)
     return {
-        digest.name: Reading(
+        digest.name: Candidates(
             from_seq=window.after, to_seq=to_seq, rows=rows[window], candidates=tuple(found)
         )
         for (digest, window), found in zip(asked, candidates, strict=True)

@@ -17,7 +17,7 @@ from digestbot.model import (
     SourceCoverage,
 )
 from digestbot.pipeline.addressing import message_domain, render_context
-from digestbot.pipeline.candidates import Reading, read_log
+from digestbot.pipeline.candidates import Candidates, read_log
 from digestbot.pipeline.messages import frozen_bodies
 from digestbot.render import Templates
 from digestbot.sending_limits import SendingLimits, flood
@@ -78,7 +78,7 @@ def make_editions(
 
 def _readings(
     store: Store, digests: Sequence[DigestConfig], states: Mapping[str, DigestState]
-) -> Mapping[str, Reading]:
+) -> Mapping[str, Candidates]:
     """What the digests read, all together; if that fails none, so that each reads for itself."""
     try:
         return read_log(store, [(digest, states[digest.name].cursor) for digest in digests])
@@ -172,7 +172,7 @@ def _fenced(
     config: Config,
     templates: Templates,
     digest: DigestConfig,
-    reading: Reading | None,
+    reading: Candidates | None,
     now: datetime,
     force: bool,
 ) -> EditionMade:
@@ -195,7 +195,7 @@ def _make(
     config: Config,
     templates: Templates,
     digest: DigestConfig,
-    reading: Reading | None,
+    reading: Candidates | None,
     now: datetime,
     force: bool,
 ) -> EditionMade:
@@ -273,7 +273,7 @@ def next_edition(
     now: datetime,
     slot: str = "preview",
     since: datetime | None = None,
-    reading: Reading | None = None,
+    reading: Candidates | None = None,
 ) -> tuple[Edition, Selection]:
     """
     What the digest's next edition would be at *now*; reads the store and changes nothing.
@@ -292,7 +292,7 @@ def next_edition(
 
 def read_ahead(
     store: Store, digests: Iterable[DigestConfig], *, now: datetime
-) -> Mapping[str, Reading]:
+) -> Mapping[str, Candidates]:
     """What `next_edition` reads at *now* for each of the digests, out of one walk for all."""
     states = {state.name: state for state in store.digests.states()}
     starts = [(one, _window_start(store, states.get(one.name), now, None)) for one in digests]
@@ -303,7 +303,7 @@ def _composed(
     store: Store,
     digest: DigestConfig,
     state: DigestState | None,
-    reading: Reading,
+    reading: Candidates,
     now: datetime,
     slot: str,
     again: bool = False,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from digestbot.filters.index import Index
 from digestbot.pipeline import candidates
-from digestbot.pipeline.candidates import Reading, read_log
+from digestbot.pipeline.candidates import Candidates, read_log
 from digestbot.store import Store
 from tests.pipeline.conftest import MONDAY, LoadConfig, paper
 
@@ -23,7 +23,7 @@ DIGESTS = """\
 NAMES = ("all", "one", "two", "three", "four")
 
 
-def readings(store: Store, configured: LoadConfig, cursors: list[int]) -> dict[str, Reading]:
+def readings(store: Store, configured: LoadConfig, cursors: list[int]) -> dict[str, Candidates]:
     config = configured(DIGESTS)
     wanted = [(config.digests[name], seq) for name, seq in zip(NAMES, cursors, strict=True)]
     together = dict(read_log(store, wanted))
