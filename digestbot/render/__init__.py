@@ -2,8 +2,8 @@
 Editions as texts: mail, Slack messages, JSON, Markdown, BibTeX, RIS, Atom.
 
 Pure: the same edition and context give the same text. Knows no store and no network. Begin at
-`render`, which gives texts; `bodies` and `edition_template` give mails in pieces that editions share, and
-`personalize` makes the message of one delivery of them.
+`render`, which returns texts; `bodies` and `edition_template` return fragments that editions share,
+and `personalize` makes the message of one delivery.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,13 +32,13 @@ __all__ = [
     "bodies",
     "compose",
     "decoded",
-    "filled",
     "edition_template",
-    "sender_headers",
+    "filled",
     "load_templates",
     "merged",
-    "render",
     "personalize",
+    "render",
+    "sender_headers",
     "sender_of",
 ]
 
@@ -61,7 +61,7 @@ def render(edition: Edition, form: Form, context: RenderContext) -> str:
 
     Raises:
         RenderError: A template is missing or fails; the message names it and the line. Or the form
-            is `Form.EML`, which needs a sender and a recipient: that is `edition_template` and `personalize`.
+            is `Form.EML`: use `edition_template` and `personalize`.
     """
     if form not in FORMS:
         raise RenderError(f'"{form}" is not rendered from an edition alone: compose it')

@@ -2,9 +2,8 @@
 A whole mail message (RFC 5322) in three steps: what a sender's messages share, what the readers of
 an edition share, and the rest.
 
-`sender_headers` and `edition_template` make a message with open fields, to be kept; `personalize` fills them in, with
-the same bytes for the same delivery however often. Knows nothing of editions and of sending;
-`compose` does it all.
+`sender_headers` and `edition_template` make a message with open fields; `personalize` fills them in
+and returns the same bytes for the same delivery. `compose` does all three. Knows no editions.
 """
 
 import base64
@@ -52,8 +51,7 @@ def sender_headers(
     *, sender: str, list_unsubscribe: Sequence[str] = (), one_click: bool = False
 ) -> Fragments:
     """
-    What all messages of one sender have in common: everything but its fields, which `edition_template` and
-    `personalize` fill in.
+    Encode the headers of one sender, with fields for what differs by edition and delivery.
 
     Args:
         sender: ``Digests <digests@example.org>``, or the address alone.

@@ -28,7 +28,8 @@ from digestbot.cli.group import digestbot
 from digestbot.pipeline import delivering
 delivering.SILENCE_S = 0
 ahead = timedelta(hours=int(sys.argv[1]))
-sys.exit(run_reporting_errors(digestbot, sys.argv[2:], App(clock=lambda: datetime.now(UTC) + ahead)))
+app = App(clock=lambda: datetime.now(UTC) + ahead)
+sys.exit(run_reporting_errors(digestbot, sys.argv[2:], app))
 """
 """
 The program with a clock that runs some hours ahead, so that leases end and retries are due; nobody

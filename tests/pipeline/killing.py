@@ -29,7 +29,7 @@ from digestbot.store import Store, open_store
 from digestbot.store.outbox import Outbox
 from tests.store.samples import NOW
 
-TRANSACTIONS = ("recover", "claim", "mark_data_done", "mark_sent")
+TRANSACTIONS = ("recover", "claim", "apply_data_done", "apply_sent")
 IN_TRANSACTION = ("called", "begun", "committing", "done")
 ON_THE_WIRE = (
     "connected",
@@ -42,10 +42,10 @@ ON_THE_WIRE = (
     "answered DOT",
     "goodbye",
 )
-OF_LETTERS = ("read_ahead", "letter")
+OF_MESSAGES = ("read_ahead", "build")
 POINTS = (
     *(f"{name} {when}" for name in TRANSACTIONS for when in IN_TRANSACTION),
-    *(f"{name} {when}" for name in OF_LETTERS for when in ("called", "done")),
+    *(f"{name} {when}" for name in OF_MESSAGES for when in ("called", "done")),
     *ON_THE_WIRE,
 )
 """Where a run can be killed; the last one comes when all is sent."""
@@ -71,9 +71,9 @@ class Killer(logging.Handler):
 
     def watch(self, store: Store) -> None:
         """Come to the points of the store, too."""
-        for name in ("recover", "claim", "mark"):
+        for name in ("recover", "claim", "apply"):
             self._wrap(Outbox, name)
-        for name in OF_LETTERS:
+        for name in OF_MESSAGES:
             self._wrap(MessageBuilder, name)
         engine = store._database._engine
         event.listen(engine, "begin", lambda _: self.at(f"{self._transaction} begun"))
@@ -83,7 +83,7 @@ class Killer(logging.Handler):
         real: Callable[..., Any] = getattr(room, name)
 
         def watched(this: Any, *args: Any, **options: Any) -> Any:
-            point = f"mark_{args[0][0].to}" if name == "mark" else name
+            point = f"apply_{args[0][0].to}" if name == "apply" else name
             before, self._transaction = self._transaction, point
             self.at(f"{point} called")
             result = real(this, *args, **options)

@@ -211,15 +211,15 @@ def fill_slack(store: Store, number: int) -> int:
 
 # Where a run dies, and what of the thread is then in the channel twice.
 SLACK_KILLS = (
-    ("mark_data_done done", 1, None),
-    ("mark_data_done called", 2, None),
-    ("mark_data_done done", 3, None),
-    ("mark_sending called", 1, "parent"),
-    ("mark_sending called", 3, "two"),
-    ("mark_sending done", 1, None),
-    ("mark_sending done", 2, None),
-    ("mark_sending done", 4, None),
-    ("mark_sent called", 1, None),
+    ("apply_data_done done", 1, None),
+    ("apply_data_done called", 2, None),
+    ("apply_data_done done", 3, None),
+    ("apply_sending called", 1, "parent"),
+    ("apply_sending called", 3, "two"),
+    ("apply_sending done", 1, None),
+    ("apply_sending done", 2, None),
+    ("apply_sending done", 4, None),
+    ("apply_sent called", 1, None),
 )
 
 

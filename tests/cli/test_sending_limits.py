@@ -21,7 +21,7 @@ def states(bot: Bot) -> list[str]:
 @pytest.fixture
 def flood(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> int:
     """Five days with one reader, and a sixth with four; gives how many were sent before."""
-    top = f"{smtp_keys(smtp)}\nbrakes: {{volume: 2, volume_floor: 1}}"
+    top = f"{smtp_keys(smtp)}\nsending_limits: {{volume: 2, volume_floor: 1}}"
     configure(arxiv.url, top=top, deliver="[{email: r0@example.org}]")
     for day in range(6):
         at = NOW + day * DAY
@@ -89,7 +89,7 @@ def test_a_digest_says_how_long_it_is_news(bot: Bot, arxiv: ArxivServer, smtp: S
 def test_a_reader_of_many_digests_gets_so_many_a_day(
     bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
 ) -> None:
-    top = f"{smtp_keys(smtp)}\nbrakes: {{per_day: 2}}"
+    top = f"{smtp_keys(smtp)}\nsending_limits: {{per_day: 2}}"
     more = "".join(f"  d{n}: {{deliver: [{{email: r@example.org}}]}}\n" for n in range(3))
     configure(arxiv.url, top=top, more=more)
     assert bot("run").code == 0
