@@ -1,24 +1,24 @@
-# What one does with this project, as commands. `make help` lists them.
-# Two of them do all set-up: `make demo` and `make test`.
+# The common tasks of this project; `make help` lists them.
+# `make demo` and `make test` set everything up.
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint types pytest format docs messages pictures golden bench soak clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
-# The first Python on the PATH that is new enough.
+# The first suitable Python on the PATH.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 WORKERS ?= 2
 
-help: ## list what can be made
+help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 14
 
-demo: $(VENV)/.installed ## install, then show a digest of real papers
+demo: $(VENV)/.installed ## install, then render a digest of real papers
 	@$(BIN)/digestbot demo
 
-test: check ## install all that the tests need, then run every check and test
+test: check ## install everything the tests need, then run every check and test
 
 check: lint types pytest
 
@@ -32,39 +32,39 @@ types: $(VENV)/.installed-test
 pytest: $(VENV)/.installed-test $(VENV)/.chromium node_modules/.installed
 	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
-format: $(VENV)/.installed-test ## format and mend what can be mended
+format: $(VENV)/.installed-test ## format, and apply automatic fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.installed-test ## write the generated parts of the docs anew
+docs: $(VENV)/.installed-test ## regenerate the generated parts of the docs
 	$(BIN)/python docs/generate.py
 
-pictures: $(VENV)/.installed-test $(VENV)/.chromium ## take the pictures of the README anew
+pictures: $(VENV)/.installed-test $(VENV)/.chromium ## retake the screenshots of the README
 	$(BIN)/python docs/pictures.py
 
-messages: $(VENV)/.installed-test ## gather the messages to be translated into the catalogues
+messages: $(VENV)/.installed-test ## extract translatable messages into the catalogues
 	mkdir -p build
 	$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --omit-header --no-location \
 		--sort-output --output-file build/digestbot.pot .
 	$(BIN)/pybabel --quiet update --domain digestbot --input-file build/digestbot.pot \
 		--output-dir digestbot/locales --no-fuzzy-matching --ignore-obsolete --width 100
-	@# What Babel writes into the head says nothing, or another thing each day.
+	@# Babel's header has placeholders and dates, which would change with every run.
 	sed -E -i.bak -e '/^"[A-Za-z-]*(Date|By|To|Translator|Team): /d' \
 		-e 's/^"Project-Id-Version:  /"Project-Id-Version: /' digestbot/locales/*/*/*.po
 	rm digestbot/locales/*/*/*.po.bak
 
-golden: $(VENV)/.installed-test ## write the golden files anew; review them as a diff
+golden: $(VENV)/.installed-test ## regenerate the golden files; review them as a diff
 	$(BIN)/python -m pytest tests/render --golden
 
-bench: $(VENV)/.installed-bench $(VENV)/.postfix ## measure the filter engine, backtest, mails and delivery; DIGESTBOT_CORPUS names the real papers
+bench: $(VENV)/.installed-bench $(VENV)/.postfix ## benchmark filters, backtest, rendering and delivery; needs DIGESTBOT_CORPUS
 	$(BIN)/python -m tests.bench.bench_delivery $(BENCH_DELIVERY_ARGS)
 	$(BIN)/python -m tests.bench.bench_filters $(BENCH_ARGS)
 	$(BIN)/python -m tests.bench.bench_render
 
-soak: $(VENV)/.installed-test ## what runs for long: a billion decisions of the engine, mutated filters, two thousand kills
+soak: $(VENV)/.installed-test ## run the long tests: a billion engine decisions, mutated filters, 2,000 kills
 	$(BIN)/python -m pytest -n $(WORKERS) -m soak $(PYTEST_ARGS)
 
-clean: ## remove what was made
+clean: ## remove generated files
 	rm -rf $(VENV) node_modules demo-out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
@@ -91,8 +91,8 @@ $(VENV)/.chromium: tests/install-chromium.sh | $(VENV)/bin/python
 	sh tests/install-chromium.sh $(VENV)
 	@touch $@
 
-# What Gmail and Outlook know of HTML and CSS. No lock file: it would hold a registry's address.
+# Data on the HTML and CSS that Gmail and Outlook support. No lock file: it would contain registry addresses.
 node_modules/.installed: package.json
 	@if command -v npm >/dev/null; then \
 		npm install --no-package-lock --no-audit --no-fund --silent && touch $@; \
-	else echo "no npm: the test of real mails against Gmail's and Outlook's CSS needs Node.js 20.19" >&2; fi
+	else echo "no npm: the Gmail and Outlook CSS tests need Node.js 20.19" >&2; fi
