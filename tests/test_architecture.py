@@ -1,18 +1,20 @@
 """
-The layers of the house: arrows go down only, never sideways between rooms.
+Layers: imports go down only, never sideways between rooms, and never in a circle within one.
 
-A module that stands in no layer fails, so that a new one has to be given its place here.
+A module outside the map fails, so that every new module is given its layer here.
 """
 
 import ast
+from collections.abc import Collection
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent / "digestbot"
 
-# From the bottom up. A module may import modules of lower layers, and itself. Layers that are
-# marked as one building are floors whose modules know each other.
+# From the bottom up. A module may import modules of lower layers, and itself. Modules of
+# the layers in SHARED may import one another.
 LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "ground",
@@ -52,7 +54,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("top", ("cli", "demo", "scheduler")),
 )
-ONE_BUILDING = {"ground", "stages", "top"}
+SHARED = {"ground", "stages", "top"}
 
 
 def modules() -> list[Path]:
@@ -65,7 +67,7 @@ def room_of(path: Path) -> str:
 
 
 def imported_rooms(path: Path) -> set[str]:
-    """The first name below ``digestbot`` of every import, those under TYPE_CHECKING too."""
+    """Return the first name below ``digestbot`` of every import, TYPE_CHECKING included."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
@@ -82,10 +84,10 @@ def imported_rooms(path: Path) -> set[str]:
 
 
 def layer_of(room: str) -> int:
-    for height, (_, rooms) in enumerate(LAYERS):
+    for level, (_, rooms) in enumerate(LAYERS):
         if room in rooms:
-            return height
-    raise AssertionError(f"digestbot/{room} stands in no layer: give it its place in {__file__}")
+            return level
+    raise AssertionError(f"digestbot/{room} has no layer: add it to LAYERS in {__file__}")
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
@@ -93,14 +95,74 @@ def test_imports_go_down_only(path: Path) -> None:
     room = room_of(path)
     if room in {"__init__", "__main__"}:
         return
-    height = layer_of(room)
+    level = layer_of(room)
     for other in imported_rooms(path) - {room}:
         there = layer_of(other)
-        same_floor = there == height and LAYERS[height][0] in ONE_BUILDING
-        assert there < height or same_floor, f"{room} may not import {other}"
+        same_layer = there == level and LAYERS[level][0] in SHARED
+        assert there < level or same_layer, f"{room} must not import {other}"
 
 
-def test_every_room_of_the_map_is_there() -> None:
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imported_modules(path: Path, known: Collection[str]) -> set[str]:
+    """Return the modules of the package that *path* imports, those in functions left out."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found.intersection(known)
+
+
+def test_rooms_have_no_import_cycles() -> None:
+    """A package's ``__init__`` may import its modules; they import one another, never it."""
+    names = {module_name(path): path for path in modules()}
+    packages = {module_name(path) for path in modules() if path.name == "__init__.py"}
+    graph = {
+        name: {
+            other
+            for other in imported_modules(path, names)
+            if other != name and not (other in packages and name.startswith(f"{other}."))
+        }
+        for name, path in names.items()
+    }
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
+
+
+def test_modules_of_a_room_leave_its_front_door_alone() -> None:
+    """A module that imports its own package's ``__init__`` makes a hidden cycle."""
+    found = [
+        f"{name} imports {package}"
+        for path in modules()
+        if path.name != "__init__.py"
+        for name in [module_name(path)]
+        for package in imported_packages(path)
+        if name.startswith(f"{package}.") and package != "digestbot"
+    ]
+    assert not found
+
+
+def imported_packages(path: Path) -> set[str]:
+    """Return the packages from whose ``__init__`` *path* takes a name that is no module."""
+    names = {module_name(each) for each in modules()}
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module in names:
+            is_package = (ROOT.parent / Path(*node.module.split("."))).is_dir()
+            from_init = [a.name for a in node.names if f"{node.module}.{a.name}" not in names]
+            if is_package and from_init:
+                found.add(node.module)
+    return found
+
+
+def test_every_module_of_the_map_exists() -> None:
     missing = [
         room
         for _, rooms in LAYERS
@@ -110,6 +172,6 @@ def test_every_room_of_the_map_is_there() -> None:
     assert not missing
 
 
-def test_there_is_no_cellar() -> None:
+def test_no_module_is_a_catch_all() -> None:
     names = {path.stem for path in modules()}
     assert not names & {"utils", "helpers", "common", "misc", "manager", "handlers"}

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from digestbot import __version__
 from digestbot.cli import COMMANDS
 
 ROOT = Path(__file__).parents[2]
+MADE_BY_USERS = {"config.yaml", "digestbot/locales/fr/LC_MESSAGES/digestbot.po"}
+"""Files that the docs speak of and the project does not contain."""
 
 
 def test_the_commands_page_is_fresh() -> None:
@@ -49,6 +52,60 @@ def test_no_page_links_to_nothing() -> None:
         if "://" not in target and not (page.parent / target).exists()
     ]
     assert not broken
+
+
+PATHS = re.compile(
+    r"(?:digestbot|docs|templates|tests)/[\w./-]*"  # a path from the root
+    r"|[\w-]+(?:/[\w.-]+)*\.(?:py|md|toml|yaml)"  # a file, perhaps inside the package
+    r"|digestbot(?:\.[a-z_]+)+"  # a module, or a name in one
+)
+
+
+def paths_in(text: str) -> set[str]:
+    """Return the project paths and modules that *text* names in backquotes."""
+    words = re.findall(r"`([^`\s]+)`", text)
+    return {word for word in words if "NAME" not in word and PATHS.fullmatch(word)}
+
+
+def exists(word: str, page: Path) -> bool:
+    """Return True if *word* is a file, a folder, a module or a public name of a module."""
+    if word.startswith("digestbot."):
+        parts = word.split(".")
+        module, name = ROOT.joinpath(*parts[:-1]), parts[-1]
+        if ROOT.joinpath(*parts).is_dir() or ROOT.joinpath(*parts).with_suffix(".py").is_file():
+            return True
+        source = module.with_suffix(".py")
+        return source.is_file() and bool(
+            re.search(rf"^(?:def|class) {name}\b", source.read_text(), re.M)
+        )
+    return any((base / word).exists() for base in (ROOT, ROOT / "digestbot", page.parent))
+
+
+def test_every_path_and_module_in_the_docs_exists() -> None:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    missing = [
+        f"{page.name}: {word}"
+        for page in pages
+        for word in sorted(paths_in(page.read_text()))
+        if not exists(word, page) and word not in MADE_BY_USERS
+    ]
+    assert not missing
+
+
+def test_every_recipe_names_a_commit_that_exists() -> None:
+    recipes = (ROOT / "docs" / "contributing.md").read_text().partition("## Recipes")[2]
+    rows = re.findall(r"^\| (a\w? [^|]+) \| `([0-9a-f]{7,})`: ", recipes, re.M)
+    table = (
+        (ROOT / "docs" / "architecture.md").read_text().partition("## Where to make a change")[2]
+    )
+    assert [what for what, _ in rows] == re.findall(r"^\| (an? [^|]+) \|", table, re.M)
+    shallow = ["git", "rev-parse", "--is-shallow-repository"]
+    answer = subprocess.run(shallow, cwd=ROOT, check=False, capture_output=True, text=True)
+    if answer.stdout.strip() != "false":
+        pytest.skip("not a full git clone")
+    for _, commit in rows:
+        shown = ["git", "cat-file", "-e", f"{commit}^{{commit}}"]
+        assert subprocess.run(shown, cwd=ROOT, check=False).returncode == 0, commit
 
 
 def test_no_file_names_a_registry_or_a_machine() -> None:
