@@ -19,7 +19,7 @@ from typing import ClassVar
 from digestbot import taxonomy
 from digestbot.errors import SourceError
 from digestbot.model import FetchedPaper
-from digestbot.net import Answer, Client, NetError, is_arxiv, shown_url
+from digestbot.net import Response, Client, NetError, is_arxiv, shown_url
 from digestbot.sources.arxiv_atom import ArxivFeed, parse, read_time
 from digestbot.sources.protocols import Page
 from digestbot.sources.retry import (
@@ -279,7 +279,7 @@ class _Pass:
                     await self.client.sleep(wait_s)
         raise AssertionError("what_next gives up in the end")
 
-    async def _request(self, start: int) -> Answer | NetError:
+    async def _request(self, start: int) -> Response | NetError:
         options = self.options
         try:
             return await self.client.get(

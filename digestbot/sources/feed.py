@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from digestbot.errors import BadAnswer, SourceError, SourceLate, SourceRefused
 from digestbot.model import FetchedPaper
 from digestbot.net import (
-    Answer,
+    Response,
     BadRedirect,
     Client,
     NetError,
@@ -121,7 +121,7 @@ def _is_web(url: str) -> bool:
 
 async def _asked(
     options: FeedOptions, name: str, client: Client, memory: Mapping[str, str]
-) -> Answer:
+) -> Response:
     floor_s = ARXIV_INTERVAL_S if is_arxiv(options.url) else 0.0
     try:
         return await client.get(
@@ -157,7 +157,7 @@ def _conditions(url: str, memory: Mapping[str, str]) -> dict[str, str]:
     return headers
 
 
-def _validators(url: str, answer: Answer) -> dict[str, str]:
+def _validators(url: str, answer: Response) -> dict[str, str]:
     # A validator that is no ASCII is against RFC 9110 8.8.3 and cannot be sent back.
     etag, modified = (answer.headers.get(name, "") for name in ("etag", "last-modified"))
     return {
@@ -168,7 +168,7 @@ def _validators(url: str, answer: Answer) -> dict[str, str]:
     }
 
 
-def _refusal(answer: Answer, name: str, url: str, now: datetime) -> SourceError:
+def _refusal(answer: Response, name: str, url: str, now: datetime) -> SourceError:
     """What a status other than 200 and 304 means."""
     status = answer.status
     if status in _BUSY or not 400 <= status < 500:
@@ -198,7 +198,7 @@ class _Parsed:
     """One of arXiv's daily feeds: all of it was announced now, and there is no backlog."""
 
 
-def _parsed(options: FeedOptions, answer: Answer, now: datetime) -> _Parsed:
+def _parsed(options: FeedOptions, answer: Response, now: datetime) -> _Parsed:
     if is_announcement(answer.body):
         papers = parse_announcements(answer.body)[: options.max_items]
         named = tuple(_with_categories(paper, options.categories) for paper in papers)
@@ -225,7 +225,7 @@ def _with_categories(paper: FetchedPaper, categories: tuple[str, ...]) -> Fetche
 def _page(
     options: FeedOptions,
     parsed: _Parsed,
-    answer: Answer,
+    answer: Response,
     memory: Mapping[str, str],
     validators: Mapping[str, str],
 ) -> Page:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from digestbot.errors import BadAnswer, SourceError, SourceLate, SourceRefused
-from digestbot.net import Answer, NetError, Unreachable, parse_retry_after
+from digestbot.net import Response, NetError, Unreachable, parse_retry_after
 from digestbot.sources.arxiv_atom import ArxivFeed, parse
 
 TRIES = 6
@@ -87,7 +87,7 @@ Decision = Trust | Doubt | Again | GiveUp
 
 
 def what_next(
-    got: Answer | NetError,
+    got: Response | NetError,
     asked: Asked,
     *,
     tries: int,
@@ -129,7 +129,7 @@ def _offline(got: Unreachable, asked: Asked, tries: int, now: datetime, luck: fl
     return Again(wait_s=_wait(asked, 1, luck), why=str(got))
 
 
-def _read(answer: Answer) -> ArxivFeed:
+def _read(answer: Response) -> ArxivFeed:
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind and "xml" not in kind:
         raise BadAnswer(f"the answer is {kind[:40]}, not XML")
@@ -137,7 +137,7 @@ def _read(answer: Answer) -> ArxivFeed:
 
 
 def _by_status(
-    answer: Answer, asked: Asked, tries: int, now: datetime, luck: float
+    answer: Response, asked: Asked, tries: int, now: datetime, luck: float
 ) -> Again | GiveUp:
     why = f"{asked.url} answered {answer.status}"
     retry_after_s = parse_retry_after(answer.headers.get("retry-after"), now)
@@ -146,7 +146,7 @@ def _by_status(
     return GiveUp(error=_refusal(answer, asked, why, now))
 
 
-def _refusal(answer: Answer, asked: Asked, why: str, now: datetime) -> SourceRefused:
+def _refusal(answer: Response, asked: Asked, why: str, now: datetime) -> SourceRefused:
     if answer.status == 403:
         advice = (
             "we are blocked; not asking for hours, set `contact` so that arXiv can write to you"
@@ -158,7 +158,7 @@ def _refusal(answer: Answer, asked: Asked, why: str, now: datetime) -> SourceRef
     return SourceRefused(f"{asked.name}: {why}: {advice}", retry_at=now + REFUSED)
 
 
-def _server_says(answer: Answer) -> str:
+def _server_says(answer: Response) -> str:
     """The message of an error feed, on one bounded line."""
     try:
         message = parse(answer.body).error

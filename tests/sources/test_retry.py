@@ -7,7 +7,7 @@ import pytest
 
 from digestbot.errors import SourceLate, SourceRefused
 from digestbot.model import FetchedPaper
-from digestbot.net import Answer, Unreachable
+from digestbot.net import Response, Unreachable
 from digestbot.sources.arxiv_atom import ArxivFeed
 from digestbot.sources.retry import (
     TRIES,
@@ -44,13 +44,13 @@ def body(count: int, *, total: int = 500, start: int = 0, message: str | None = 
     ).encode()
 
 
-def page(count: int, **settings: Any) -> Answer:
-    return Answer(status=200, headers=ATOM, body=body(count, **settings), url=URL)
+def page(count: int, **settings: Any) -> Response:
+    return Response(status=200, headers=ATOM, body=body(count, **settings), url=URL)
 
 
-def status(code: int, content: bytes = b"", **headers: str) -> Answer:
+def status(code: int, content: bytes = b"", **headers: str) -> Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status=code, headers=named, body=content, url=URL)
+    return Response(status=code, headers=named, body=content, url=URL)
 
 
 def asked(**overrides: Any) -> Asked:
@@ -59,7 +59,7 @@ def asked(**overrides: Any) -> Asked:
 
 
 def decided(
-    got: Answer | Unreachable, question: Asked | None = None, *, tries: int = 1, **settings: Any
+    got: Response | Unreachable, question: Asked | None = None, *, tries: int = 1, **settings: Any
 ) -> Decision:
     given: dict[str, Any] = {"now": NOW, "luck": 0.0} | settings
     return what_next(got, question or asked(), tries=tries, **given)
@@ -76,13 +76,13 @@ BELIEVED = [
 
 @pytest.mark.parametrize(("got", "overrides"), [case[1:] for case in BELIEVED],
                          ids=[case[0] for case in BELIEVED])  # fmt: skip
-def test_a_page_as_it_should_be_is_believed_at_once(got: Answer, overrides: dict[str, Any]) -> None:
+def test_a_page_as_it_should_be_is_believed_at_once(got: Response, overrides: dict[str, Any]) -> None:
     assert isinstance(decided(got, asked(**overrides)), Trust)
 
 
-HTML = Answer(status=200, headers={"content-type": "text/html"}, body=b"<html/>", url=URL)
-CUT = Answer(status=200, headers=ATOM, body=body(10)[:-20], url=URL)
-OTHER = Answer(status=200, headers=ATOM, body=b"<rss/>", url=URL)
+HTML = Response(status=200, headers={"content-type": "text/html"}, body=b"<html/>", url=URL)
+CUT = Response(status=200, headers=ATOM, body=body(10)[:-20], url=URL)
+OTHER = Response(status=200, headers=ATOM, body=b"<rss/>", url=URL)
 DOUBTED = [
     (page(9), {}, "9 of 10 results on the page from 0"),
     (page(11), {}, "11 of 10 results on the page from 0"),
@@ -105,7 +105,7 @@ DOUBTED = [
 
 @pytest.mark.parametrize(("got", "overrides", "why"), DOUBTED)
 def test_a_page_that_cannot_be_is_asked_for_again(
-    got: Answer, overrides: dict[str, Any], why: str
+    got: Response, overrides: dict[str, Any], why: str
 ) -> None:
     decision = decided(got, asked(**overrides))
     assert isinstance(decision, Again)
@@ -262,7 +262,7 @@ def test_a_page_that_is_always_short_the_same_way_is_taken_after_three_tries() -
 
 def test_entries_that_cannot_be_read_count_as_entries() -> None:
     broken = body(10).replace(b"http://arxiv.org/abs/2611.00003v1", b"nonsense")
-    decision = decided(Answer(status=200, headers=ATOM, body=broken, url=URL))
+    decision = decided(Response(status=200, headers=ATOM, body=broken, url=URL))
     assert isinstance(decision, Trust)
     assert (len(decision.feed.entries), decision.feed.skipped) == (9, 1)
     assert all(isinstance(paper, FetchedPaper) for paper in decision.feed.entries)
