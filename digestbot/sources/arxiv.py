@@ -22,7 +22,7 @@ from digestbot.model import FetchedPaper
 from digestbot.net import Response, Client, NetError, is_arxiv, shown_url
 from digestbot.sources.arxiv_atom import ArxivFeed, parse, read_time
 from digestbot.sources.protocols import Page
-from digestbot.sources.retry import (
+from digestbot.sources.arxiv_retry import (
     MAX_RESULTS,
     Again,
     Asked,

@@ -10,7 +10,7 @@ import pytest
 
 from digestbot.errors import SourceLate, SourceRefused
 from digestbot.sources import ArxivOptions
-from digestbot.sources.retry import STABLE_TRIES
+from digestbot.sources.arxiv_retry import STABLE_TRIES
 from tests.servers.arxiv import ArxivServer, FakePaper, Fault, every_fault, make_papers
 from tests.servers.web import Reply, WebServer
 from tests.sources.passes import NOW, run_pass

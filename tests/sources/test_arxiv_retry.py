@@ -9,7 +9,7 @@ from digestbot.errors import SourceLate, SourceRefused
 from digestbot.model import FetchedPaper
 from digestbot.net import Response, Unreachable
 from digestbot.sources.arxiv_atom import ArxivFeed
-from digestbot.sources.retry import (
+from digestbot.sources.arxiv_retry import (
     TRIES,
     Again,
     Asked,
