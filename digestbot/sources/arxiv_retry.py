@@ -1,39 +1,43 @@
 """
-Whether to believe an answer of arXiv, to ask again, or to give up for now.
+Decide whether to accept a response of arXiv, to repeat the request, or to give up for now.
 
-Pure: what arrived goes in, a decision comes out; `digestbot.sources.arxiv` does what it says.
-The rules are those that arXiv's answers of the last years taught: empty pages in the middle of a
-listing, short pages, HTML with status 200, 406 from the edge, 503 with ``Retry-After: 0``.
+Pure: `decide` maps what arrived to a decision that `digestbot.sources.arxiv` carries out. The rules
+follow failures seen on arXiv in recent years: empty pages in the middle of a listing, short pages,
+HTML with status 200, 406 from the edge, 503 with ``Retry-After: 0``.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from digestbot.errors import BadAnswer, SourceError, SourceLate, SourceRefused
-from digestbot.net import Response, NetError, Unreachable, parse_retry_after
+from digestbot.errors import BadAnswer, SourceError
+from digestbot.net import NetError, Response, Unreachable, is_retryable, parse_retry_after
 from digestbot.sources.arxiv_atom import ArxivFeed, parse
+from digestbot.sources.retry import LATE_PAUSE, from_status, late
 
-TRIES = 6
-OFFLINE_TRIES = 3
-STABLE_TRIES = 3
-"""Tries after which a doubtful page that always comes out the same is taken as it is."""
+MAX_ATTEMPTS = 6
+OFFLINE_ATTEMPTS = 3
+STABLE_ATTEMPTS = 3
+"""Attempts after which an implausible page that is always the same is accepted."""
 FIRST_WAIT_S = 5.0
-LONGEST_WAIT_S = 900.0
+MAX_WAIT_S = 900.0
 EMPTY_WAIT_S = 120.0
-"""Before asking again for a listing that had papers before and is empty now."""
+"""Wait before asking again for a listing that had papers and is empty now."""
 GROWTH = 4.0
-"""Each back-off may be this much longer: five waits reach from 5 s to 15 min."""
-LATE = timedelta(minutes=30)
-REFUSED = timedelta(hours=6)
-"""Asking on while blocked is read as an attack (arXiv, "Robots Beware")."""
+"""Factor between the bounds of two back-offs: five of them reach from 5 s to 15 min."""
 MAX_RESULTS = 30_000
 """Results of one query that arXiv serves; beyond is HTTP 400 (API manual 3.1.1.2)."""
-_AGAIN = frozenset({406, 408, 425, 429})
+_ADVICE = {
+    400: "correct the query",
+    401: "check the URL",
+    403: "access denied; requests pause for 6 hours, set `contact` so that arXiv can write to you",
+    404: "not found; check the URL",
+    410: "check the URL",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What was asked for, and what is known from before."""
+class PageRequest:
+    """Request for one page, and what earlier pages said."""
 
     name: str
     """The source, for messages."""
@@ -43,234 +47,228 @@ class Asked:
     size: int
     """``max_results``."""
     total: int | None = None
-    """Results that the page before told of, in this pass."""
+    """Results that the page before reported in this pass."""
     has_had_papers: bool = False
-    """This query gave papers: in an earlier pass, or on an earlier page of this one."""
+    """True if this query returned papers, in this pass or an earlier one."""
     is_arxiv: bool = True
-    """One of arXiv's own hosts: then its floors apply."""
+    """True on arXiv's own hosts, where its minimum waits apply."""
     interval_s: float = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trust:
-    """The page is what it should be."""
+class Accept:
+    """The page is plausible."""
 
     feed: ArxivFeed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doubt:
-    """The page stays unbelievable after all tries; what is on it is real all the same."""
+class AcceptIncomplete:
+    """The page stayed implausible after all attempts; its papers are real, some may be missing."""
 
     feed: ArxivFeed
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
-    """Ask the same once more, after *wait_s* seconds."""
+class Retry:
+    """Repeat the request after *wait_s* seconds."""
 
     wait_s: float
-    why: str
+    reason: str
     feed: ArxivFeed | None = None
-    """What came, if it could be read but not be believed."""
+    """The implausible page, if the response could be parsed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GiveUp:
-    """Nothing more to be had now."""
+    """End the pass with *error*."""
 
     error: SourceError
 
 
-Decision = Trust | Doubt | Again | GiveUp
+Decision = Accept | AcceptIncomplete | Retry | GiveUp
 
 
-def what_next(
-    got: Response | NetError,
-    asked: Asked,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    """One attempt at a request."""
+
+    request: PageRequest
+    number: int
+    """From 1."""
+    now: datetime
+    jitter: float
+
+
+def decide(
+    received: Response | NetError,
+    request: PageRequest,
     *,
-    tries: int,
+    attempts: int,
     now: datetime,
-    luck: float,
+    jitter: float,
     before: ArxivFeed | None = None,
 ) -> Decision:
     """
-    What to do with what came.
+    Decide what to do with the outcome of a request.
 
     Args:
-        got: The answer, or how the link failed.
-        asked: What it should answer.
-        tries: Requests made for this page so far, this one included; from 1.
-        now: For a Retry-After that is a date, and for when to ask again.
-        luck: Uniform in [0, 1): spreads the waits of many clients (full jitter).
-        before: The last page for this request that could be read but not be believed.
+        received: The response, or how the connection failed.
+        request: What was requested.
+        attempts: Requests made for this page so far, this one included; from 1.
+        now: For a Retry-After that is a date, and for the time of the next pass.
+        jitter: Uniform in [0, 1): spreads the waits of many clients (full jitter).
+        before: The last page for this request that was parsed but implausible.
     """
-    if isinstance(got, Unreachable) and not got.arrived:
-        return _offline(got, asked, tries, now, luck)
-    if isinstance(got, NetError):
-        return _again_or_late(str(got), asked, tries, now, luck)
-    if got.status != 200:
-        return _by_status(got, asked, tries, now, luck)
+    attempt = _Attempt(request=request, number=attempts, now=now, jitter=jitter)
+    if isinstance(received, Unreachable) and not received.arrived:
+        return _after_no_connection(received, attempt)
+    if isinstance(received, NetError):
+        return _retry_or_give_up(str(received), attempt)
+    if received.status != 200:
+        return _after_status(received, attempt)
     try:
-        feed = _read(got)
+        feed = _parse_atom(received)
     except BadAnswer as error:
-        return _again_or_late(f"{asked.url}: {error}", asked, tries, now, luck)
+        return _retry_or_give_up(f"{request.url}: {error}", attempt)
     if feed.error is not None:
-        why = f"{asked.url} answered with an error: {feed.error}"
-        return _again_or_late(why, asked, tries, now, luck)
-    return _by_content(feed, asked, tries, now, luck, before)
+        reason = f"{request.url} answered with an error: {feed.error}"
+        return _retry_or_give_up(reason, attempt)
+    return _after_page(feed, attempt, before)
 
 
-def _offline(got: Unreachable, asked: Asked, tries: int, now: datetime, luck: float) -> Decision:
-    """No request got through: most likely we have no network, which a person wants to hear soon."""
-    if tries >= OFFLINE_TRIES:
-        return GiveUp(error=_late(str(got), asked, tries, now, luck))
-    return Again(wait_s=_wait(asked, 1, luck), why=str(got))
+def _after_no_connection(error: Unreachable, attempt: _Attempt) -> Decision:
+    """Give up soon: most likely there is no network, which the operator should see quickly."""
+    if attempt.number >= OFFLINE_ATTEMPTS:
+        return GiveUp(error=_late(str(error), attempt))
+    return Retry(wait_s=_back_off(attempt.request, 1, attempt.jitter), reason=str(error))
 
 
-def _read(answer: Response) -> ArxivFeed:
-    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+def _parse_atom(response: Response) -> ArxivFeed:
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind and "xml" not in kind:
-        raise BadAnswer(f"the answer is {kind[:40]}, not XML")
-    return parse(answer.body)
+        raise BadAnswer(f"expected XML, got {kind[:40]}")
+    return parse(response.body)
 
 
-def _by_status(
-    answer: Response, asked: Asked, tries: int, now: datetime, luck: float
-) -> Again | GiveUp:
-    why = f"{asked.url} answered {answer.status}"
-    retry_after_s = parse_retry_after(answer.headers.get("retry-after"), now)
-    if answer.status in _AGAIN or not 400 <= answer.status < 500:
-        return _again_or_late(why, asked, tries, now, luck, retry_after_s)
-    return GiveUp(error=_refusal(answer, asked, why, now))
-
-
-def _refusal(answer: Response, asked: Asked, why: str, now: datetime) -> SourceRefused:
-    if answer.status == 403:
-        advice = (
-            "we are blocked; not asking for hours, set `contact` so that arXiv can write to you"
+def _after_status(response: Response, attempt: _Attempt) -> Retry | GiveUp:
+    request, now = attempt.request, attempt.now
+    if is_retryable(response.status):
+        retry_after_s = parse_retry_after(response.headers.get("retry-after"), now)
+        return _retry_or_give_up(
+            f"{request.url} answered {response.status}", attempt, retry_after_s
         )
-    elif answer.status == 400:
-        advice = f"{_server_says(answer)}; correct the query"
-    else:
-        advice = "check the address"
-    return SourceRefused(f"{asked.name}: {why}: {advice}", retry_at=now + REFUSED)
+    message = _server_message(response) if response.status == 400 else None
+    return GiveUp(
+        error=from_status(request.name, request.url, response, now, advice=_ADVICE, message=message)
+    )
 
 
-def _server_says(answer: Response) -> str:
-    """The message of an error feed, on one bounded line."""
+def _server_message(response: Response) -> str | None:
     try:
-        message = parse(answer.body).error
+        return parse(response.body).error
     except BadAnswer:
-        message = None
-    return f'"{message[:200]}"' if message else "no message"
+        return None
 
 
-def _by_content(
-    feed: ArxivFeed, asked: Asked, tries: int, now: datetime, luck: float, before: ArxivFeed | None
-) -> Decision:
-    why = _distrust(feed, asked, before)
-    if why is None:
-        return Trust(feed=feed)
+def _after_page(feed: ArxivFeed, attempt: _Attempt, before: ArxivFeed | None) -> Decision:
+    request = attempt.request
+    reason = _implausible(feed, request, before)
+    if reason is None:
+        return Accept(feed=feed)
     is_stable = before is not None and _is_same(feed, before)
-    if tries >= (STABLE_TRIES if is_stable and _is_an_end(feed, asked) else TRIES):
-        return _at_the_end(feed, asked, tries, why, now, luck)
-    wait_s = _wait(asked, tries, luck)
-    if asked.has_had_papers and asked.is_arxiv and _is_empty_listing(feed, asked):
+    can_accept = is_stable and _is_acceptable(feed, request)
+    if attempt.number >= (STABLE_ATTEMPTS if can_accept else MAX_ATTEMPTS):
+        return _after_last_attempt(feed, attempt, reason)
+    wait_s = _back_off(request, attempt.number, attempt.jitter)
+    if request.has_had_papers and request.is_arxiv and _is_empty_listing(feed, request):
         wait_s = max(wait_s, EMPTY_WAIT_S)
-    return Again(wait_s=wait_s, why=why, feed=feed)
+    return Retry(wait_s=wait_s, reason=reason, feed=feed)
 
 
-def _at_the_end(
-    feed: ArxivFeed, asked: Asked, tries: int, why: str, now: datetime, luck: float
-) -> Decision:
-    """The tries are used up: what is there is taken; a listing that never had any is empty."""
-    if _is_empty_listing(feed, asked) and not asked.has_had_papers:
-        return Trust(feed=feed)
-    if _is_an_end(feed, asked):
-        return Doubt(feed=feed, why=why)
-    return GiveUp(error=_late(f"{asked.url}: {why}", asked, tries, now, luck))
+def _after_last_attempt(feed: ArxivFeed, attempt: _Attempt, reason: str) -> Decision:
+    """Accept what there is; a listing that never had papers is empty."""
+    request = attempt.request
+    if _is_empty_listing(feed, request) and not request.has_had_papers:
+        return Accept(feed=feed)
+    if _is_acceptable(feed, request):
+        return AcceptIncomplete(feed=feed, reason=reason)
+    return GiveUp(error=_late(f"{request.url}: {reason}", attempt))
 
 
-def _is_an_end(feed: ArxivFeed, asked: Asked) -> bool:
-    """Whether there is something to take: papers, or the statement that there are none."""
-    return feed.count > 0 or _is_empty_listing(feed, asked)
+def _is_acceptable(feed: ArxivFeed, request: PageRequest) -> bool:
+    """Return True if the page has papers or states that the listing has none."""
+    return feed.count > 0 or _is_empty_listing(feed, request)
 
 
-def _is_empty_listing(feed: ArxivFeed, asked: Asked) -> bool:
-    return asked.start == 0 and not feed.count and not feed.total
+def _is_empty_listing(feed: ArxivFeed, request: PageRequest) -> bool:
+    return request.start == 0 and not feed.count and not feed.total
 
 
 def _is_same(one: ArxivFeed, other: ArxivFeed) -> bool:
     return (one.start, one.total, one.entries) == (other.start, other.total, other.entries)
 
 
-def _distrust(feed: ArxivFeed, asked: Asked, before: ArxivFeed | None) -> str | None:
-    """Why this page cannot be what was asked for, or None."""
-    if feed.start not in (None, asked.start):
-        return f"asked for results from {asked.start}, got those from {feed.start}"
+def _implausible(feed: ArxivFeed, request: PageRequest, before: ArxivFeed | None) -> str | None:
+    """Return why the page cannot be the requested one, or None if it can."""
+    if feed.start not in (None, request.start):
+        return f"requested results from {request.start}, got results from {feed.start}"
     if not feed.count:
-        return _distrust_empty(feed, asked, before)
+        return _implausibly_empty(feed, request, before)
     if feed.total is None:
         return None
-    if asked.total is not None and feed.total < asked.total - asked.size:
-        return f"{feed.total} results, where a moment before there were {asked.total}"
-    expected = min(asked.size, feed.total - asked.start)
+    if request.total is not None and feed.total < request.total - request.size:
+        return f"{feed.total} results, down from {request.total} a moment before"
+    expected = min(request.size, feed.total - request.start)
     if feed.count != expected:
-        return f"{feed.count} of {expected} results on the page from {asked.start}"
+        return f"{feed.count} of {expected} results on the page from {request.start}"
     return None
 
 
-def _distrust_empty(feed: ArxivFeed, asked: Asked, before: ArxivFeed | None) -> str | None:
+def _implausibly_empty(
+    feed: ArxivFeed, request: PageRequest, before: ArxivFeed | None
+) -> str | None:
     """
-    An empty page is believed past the end of a listing, if it is so twice.
+    Accept an empty page past the end of a listing if it is empty twice.
 
-    A total of 0 is what failures look like: never believed at once, nor in the middle of a pass.
+    A total of 0 is what failures look like: it is never accepted at once, nor in the middle of a
+    pass.
     """
-    past_the_end = feed.total is not None and 0 < feed.total <= asked.start
+    past_the_end = feed.total is not None and 0 < feed.total <= request.start
     if past_the_end and before is not None and before.total == feed.total and not before.count:
         return None
-    if asked.start > 0:
-        return f"no results on the page from {asked.start}"
-    return "no results, where there were some before" if asked.has_had_papers else "no results"
+    if request.start > 0:
+        return f"no results on the page from {request.start}"
+    return "no results, although there were some before" if request.has_had_papers else "no results"
 
 
-def _again_or_late(
-    why: str,
-    asked: Asked,
-    tries: int,
-    now: datetime,
-    luck: float,
-    retry_after_s: float | None = None,
-) -> Again | GiveUp:
-    wait_s = max(_wait(asked, tries, luck), retry_after_s or 0.0)
-    if tries >= TRIES or wait_s > LONGEST_WAIT_S:
-        return GiveUp(error=_late(why, asked, tries, now, luck, retry_after_s))
-    return Again(wait_s=wait_s, why=why)
+def _retry_or_give_up(
+    reason: str, attempt: _Attempt, retry_after_s: float | None = None
+) -> Retry | GiveUp:
+    wait_s = max(_back_off(attempt.request, attempt.number, attempt.jitter), retry_after_s or 0.0)
+    if attempt.number >= MAX_ATTEMPTS or wait_s > MAX_WAIT_S:
+        return GiveUp(error=_late(reason, attempt, retry_after_s))
+    return Retry(wait_s=wait_s, reason=reason)
 
 
-def _late(
-    why: str,
-    asked: Asked,
-    tries: int,
-    now: datetime,
-    luck: float,
-    retry_after_s: float | None = None,
-) -> SourceLate:
-    pause = max(LATE * (1 + luck), timedelta(seconds=retry_after_s or 0.0))
-    times = f" (asked {tries} times)" if tries > 1 else ""
-    retry_at = now + pause
-    due = f"nothing is lost, next try {retry_at:%Y-%m-%d %H:%M} UTC"
-    return SourceLate(f"{asked.name}: {why}{times}; {due}", retry_at=retry_at)
+def _late(reason: str, attempt: _Attempt, retry_after_s: float | None = None) -> SourceError:
+    times = f" ({attempt.number} attempts)" if attempt.number > 1 else ""
+    return late(
+        attempt.request.name,
+        f"{reason}{times}",
+        attempt.now,
+        pause=LATE_PAUSE * (1 + attempt.jitter),
+        retry_after_s=retry_after_s,
+    )
 
 
-def _wait(asked: Asked, tries: int, luck: float) -> float:
+def _back_off(request: PageRequest, attempts: int, jitter: float) -> float:
     """
-    Seconds until the next try: full jitter below a bound that grows with each try.
+    Return the seconds until the next attempt: full jitter below a bound that grows each time.
 
-    For arXiv from 5 s to 15 min. A mirror or a test server is the owner's: its interval is both
-    the floor and the unit, so that an interval of 0 asks again at once.
+    For arXiv from 5 s to 15 min. A mirror or test server belongs to the operator: its interval is
+    both the minimum and the unit, so that an interval of 0 repeats at once.
     """
-    unit = max(FIRST_WAIT_S, asked.interval_s) if asked.is_arxiv else asked.interval_s
-    return max(unit, luck * min(LONGEST_WAIT_S, unit * GROWTH ** (tries - 1)))
+    unit = max(FIRST_WAIT_S, request.interval_s) if request.is_arxiv else request.interval_s
+    return max(unit, jitter * min(MAX_WAIT_S, unit * GROWTH ** (attempts - 1)))
