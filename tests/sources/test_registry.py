@@ -1,4 +1,4 @@
-"""What holds for every kind of source; a new one joins by its line in the registry."""
+"""Rules for every kind of source; a new kind joins with its line in the registry."""
 
 import dataclasses
 from datetime import timedelta
@@ -13,7 +13,7 @@ from tests.sources.passes import run_pass
 
 KINDS = sorted(REGISTRY)
 EXTRA: dict[str, dict[str, Any]] = {"arxiv": {"query": "all:gpu"}, "feed": {}}
-"""What each kind needs besides its address."""
+"""Required options of each kind besides ``url``."""
 
 
 def options(kind: str, url: str) -> Options:
@@ -22,12 +22,12 @@ def options(kind: str, url: str) -> Options:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_options_are_frozen_and_every_field_is_explained(kind: str) -> None:
+def test_options_are_frozen_and_documented(kind: str) -> None:
     adapter = TypeAdapter(REGISTRY[kind])
     properties = adapter.json_schema()["properties"]
     fields = {field.name for field in dataclasses.fields(REGISTRY[kind])}  # type: ignore[arg-type]
     assert set(properties) == fields
-    assert not [name for name, told in properties.items() if not told.get("description")]
+    assert not [name for name, schema in properties.items() if not schema.get("description")]
     with pytest.raises(dataclasses.FrozenInstanceError):
         options(kind, "https://x.example/").url = "https://y.example/"  # type: ignore[attr-defined]
 
@@ -52,9 +52,7 @@ def test_unknown_keys_are_refused(kind: str) -> None:
     ],
     ids=["500", "403", "reset", "garbage", "no gzip", "40 MB"],
 )
-def test_every_failure_is_an_error_of_the_source_that_names_it_and_when_to_ask_again(
-    kind: str, reply: Reply
-) -> None:
+def test_failures_name_the_source_and_the_next_try(kind: str, reply: Reply) -> None:
     with WebServer.of(reply) as server:
         result = run_pass(options(kind, server.url + "/x?key=secret"))
     assert result.error is not None
