@@ -104,7 +104,7 @@ class Client:
         same_site: bool = False,
     ) -> Response:
         """
-        Send a GET, follow redirects, and return the response whatever its status.
+        Send a GET, follow redirects and return the response of any status.
 
         Each hop waits for the pacer first (outside of the timeouts) and may then take *total_s*.
         The long *read_s* is for arXiv, whose 503 arrives after 183 s.
@@ -154,7 +154,7 @@ class Client:
         max_bytes: int = 256 * 1024,
     ) -> Response:
         """
-        Send a POST of *content*, or of *json*, and return the response whatever its status.
+        Send *content* or *json* by POST and return the response of any status.
 
         It is not paced, and redirects are returned, not followed. Errors name the host only: the
         path of a webhook is a secret.
@@ -194,7 +194,7 @@ class Client:
             await self.pacer.release(group, pause_s)
 
     def _requested_pause_s(self, response: Response) -> float:
-        """Return how long a busy server asks all clients to wait, up to `MAX_PAUSE_S`."""
+        """Return the pause that a busy server requests, up to `MAX_PAUSE_S`."""
         if response.status not in BUSY:
             return 0.0
         wait_s = parse_retry_after(response.headers.get("retry-after"), self.clock())
@@ -280,13 +280,13 @@ class _Pace:
 
 
 def user_agent(contact: str | None = None) -> str:
-    """Return the User-Agent header with an address for complaints (arXiv blocks by it)."""
+    """Return the User-Agent header. arXiv blocks by it, so it names a contact."""
     email = f"; mailto:{contact}" if contact else ""
     return f"digestbot/{__version__} (+{PROJECT_URL}{email})"
 
 
 def _as_unreachable(error: Exception, shown: str) -> Unreachable:
-    """Translate an error of httpx, whose own text may contain whole URLs."""
+    """Translate an error of httpx. Its own text may contain whole URLs."""
     import httpx
 
     before_sending = (

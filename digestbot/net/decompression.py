@@ -18,7 +18,7 @@ async def read_body(
     chunks: AsyncIterable[bytes], encoding: str, *, max_bytes: int, shown: str
 ) -> bytes:
     """
-    Return the decompressed body; at most *max_bytes* of it are held in memory.
+    Return the decompressed body, keeping at most *max_bytes* in memory.
 
     Args:
         chunks: The raw bytes as they arrive.

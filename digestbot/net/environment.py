@@ -58,7 +58,7 @@ def _trusted_certificates() -> ssl.SSLContext:
 
 
 def _check_proxies() -> None:
-    """Raise for the first proxy setting that httpx cannot use."""
+    """Raise for the first unusable proxy setting."""
     proxies = getproxies()
     if "*" in (host.strip() for host in proxies.get("no", "").split(",")):
         return  # httpx then ignores all proxies
@@ -70,7 +70,7 @@ def _check_proxies() -> None:
 
 
 def _proxy_problem(url: str) -> str | None:
-    """Return what is wrong with the proxy *url*, without its value: it may contain a password."""
+    """Describe the problem of a proxy URL. The URL itself may contain a password."""
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
@@ -85,6 +85,6 @@ def _proxy_problem(url: str) -> str | None:
 
 
 def _variable(kind: str) -> str:
-    """Return the name under which the setting was found; lower case wins, as in urllib."""
+    """Return the variable that sets *kind*. Lower case wins, as in urllib."""
     names = (f"{kind}_proxy", f"{kind}_proxy".upper())
     return next((name for name in names if os.environ.get(name)), f"system {kind} proxy")

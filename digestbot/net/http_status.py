@@ -1,4 +1,4 @@
-"""Which HTTP statuses are worth a retry, and when: the one place for all callers."""
+"""HTTP statuses worth a retry, and Retry-After, for all callers."""
 
 import re
 from datetime import UTC, datetime
@@ -14,13 +14,13 @@ _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 def is_retryable(status: int) -> bool:
-    """Return True if the request that got *status*, not a success, may succeed later."""
+    """Return True if a request failed with a temporary *status*."""
     return status in _RETRYABLE or not 400 <= status < 500
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """
-    Return the seconds to wait from a Retry-After header (RFC 9110 10.2.3).
+    Parse a Retry-After header into seconds (RFC 9110 10.2.3).
 
     Both forms are read, a number of seconds and an HTTP date. The result is between 0 and
     `MAX_RETRY_AFTER_S`; None if the header is missing or unreadable.

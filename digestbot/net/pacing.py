@@ -41,5 +41,5 @@ def pace_group(url: str) -> str:
 
 
 def allowed_interval_s(url: str, configured_s: float) -> float:
-    """Return *configured_s*, raised to arXiv's minimum if *url* is one of its hosts."""
+    """Return *configured_s*, raised to arXiv's minimum on its hosts."""
     return max(configured_s, ARXIV_INTERVAL_S if is_arxiv(url) else 0.0)

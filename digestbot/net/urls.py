@@ -11,7 +11,7 @@ _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
 def is_web_url(url: str) -> bool:
-    """Return True if *url* is an http or https URL with a host."""
+    """Return True for http and https URLs with a host."""
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname)
@@ -20,14 +20,14 @@ def is_web_url(url: str) -> bool:
 
 
 def is_arxiv(url: str) -> bool:
-    """Return True if *url* is on one of arXiv's own hosts, where its terms apply."""
+    """Return True on arXiv's own hosts, where its terms apply."""
     host = host_of(url)
     return host == ARXIV or host.endswith("." + ARXIV)
 
 
 def host_of(url: str) -> str:
     """
-    Return the host of *url* in lower case, without a trailing dot.
+    Return the host in lower case, with a trailing dot removed.
 
     Raises:
         Unreachable: The URL is invalid.
@@ -36,7 +36,7 @@ def host_of(url: str) -> str:
 
 
 def shown_url(url: str) -> str:
-    """Return *url* without user, password, query and fragment, which may hold secrets."""
+    """Return scheme, host, port and path. The other parts may be secret."""
     try:
         return shown_origin(url) + split_url(url).path
     except NetError:
@@ -44,7 +44,7 @@ def shown_url(url: str) -> str:
 
 
 def shown_origin(url: str) -> str:
-    """Return scheme, host and port of *url*, for URLs whose path is a secret."""
+    """Return scheme, host and port, for URLs with a secret path."""
     parts = split_url(url)
     port = f":{parts.port}" if parts.port else ""
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
@@ -85,7 +85,7 @@ def with_params(url: str, params: Mapping[str, str] | None) -> str:
 
 def redirect_target(url: str, status: int, location: str | None, *, same_site: bool) -> str | None:
     """
-    Return the absolute URL that a response redirects to, or None if it is final.
+    Return the absolute URL of a redirect; None for a final response.
 
     Args:
         url: The URL that answered.
@@ -118,7 +118,7 @@ def _is_same_site(one: str, other: str) -> bool:
 
 
 def headers_after_redirect(headers: Mapping[str, str], old: str, new: str) -> dict[str, str]:
-    """Return *headers* for the next hop, dropping credentials if the origin changes."""
+    """Return the headers for the next hop, without credentials for another origin."""
     if shown_origin(old) == shown_origin(new):
         return dict(headers)
     return {name: value for name, value in headers.items() if name.lower() not in _CREDENTIALS}

@@ -52,7 +52,7 @@ MAX_BYTES = 32 * 1024 * 1024
 MAX_REREADS = 5
 """Pages read again in one pass because the listing moved during the pass."""
 MAX_USELESS_PAGES = 3
-"""Implausible pages without new papers in a row: the server ignores the request."""
+"""Repeated or implausible pages in a row: the server ignores the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +142,7 @@ class ArxivMemory:
     mark: datetime | None = None
     """Newest ``updated`` of the last complete pass, even of another query."""
     floor: datetime | None = None
-    """Oldest ``updated`` ever read by this query; None before its first complete pass."""
+    """Oldest ``updated`` read by this query; set by its first complete pass."""
     since: datetime | None = None
     """Oldest paper to report of a first pass that was interrupted."""
 
@@ -222,7 +222,7 @@ class _Pass:
     skipped: int = 0
     rereads: int = 0
     useless_pages: int = 0
-    """Implausible pages in a row without new papers."""
+    """Implausible pages in a row that added no papers."""
     has_grown: bool = False
     """True if the listing grew during the pass: there may be new papers at its top."""
     is_rereading_top: bool = False
@@ -346,7 +346,7 @@ class _Pass:
             log.warning("query rewritten by arXiv", extra=facts)
 
     def _next_start(self, start: int, number: int, feed: ArxivFeed, *, new: int) -> int | None:
-        """Return where the next page begins: downwards, then the top again if papers arrived."""
+        """Return the start of the next page: downwards, then the top again if papers arrived."""
         if self.useless_pages == MAX_USELESS_PAGES:
             return None
         if self.is_rereading_top:
@@ -360,7 +360,7 @@ class _Pass:
         return following
 
     def _following(self, start: int, number: int, feed: ArxivFeed) -> int | None:
-        """Return where the next page down begins, or None after the last."""
+        """Return the start of the next page down; None after the last."""
         has_moved = start > 0 and None not in (self.total, feed.total) and self.total != feed.total
         self.has_grown |= has_moved and (feed.total or 0) > (self.total or 0)
         self.total = feed.total if feed.total is not None else self.total
@@ -378,7 +378,7 @@ class _Pass:
         return None if self.limit else following
 
     def _has_passed_window(self, feed: ArxivFeed) -> bool:
-        """Return True if *feed* ends below the window; all of it must, if it is out of order."""
+        """Return True if *feed* ends below the window. Out of order, all of it must be."""
         updates = _updates(feed)
         if self.window is None or not updates:
             return False
@@ -435,5 +435,5 @@ def _fuller(one: ArxivFeed, other: ArxivFeed) -> ArxivFeed:
 
 
 def _normalised(query: str) -> str:
-    """Return *query* without insignificant blanks, brackets, quotes and case."""
+    """Strip blanks, brackets, quotes and case, which arXiv may change."""
     return re.sub(r'[\s+()"]', "", query).lower()

@@ -81,7 +81,7 @@ def _number(root: Any, name: str) -> int | None:
 
 
 def _error_in(root: Any, entries: list[Any]) -> str | None:
-    """Return the message of an error feed, whose ids contain ``/api/errors`` (API manual 3.4)."""
+    """Return the message of an error feed. Its ids contain ``/api/errors`` (API manual 3.4)."""
     for element in (root, *entries):
         if _ERROR_ID in (child_text(element, f"{ATOM}id") or ""):
             message = child_text(entries[0], f"{ATOM}summary") if entries else None
@@ -90,7 +90,7 @@ def _error_in(root: Any, entries: list[Any]) -> str | None:
 
 
 def _paper_or_none(entry: Any) -> FetchedPaper | None:
-    """Return the paper of *entry*, or None if it is broken: the others must survive it."""
+    """Parse *entry*; skip it if broken, so that the others survive."""
     try:
         return _paper(entry)
     except (InvalidPaperId, BadAnswer) as error:
@@ -147,12 +147,12 @@ def _primary(entry: Any) -> str | None:
 
 
 def _arxiv_text(entry: Any, name: str) -> str | None:
-    """Return the stripped text of one of arXiv's own elements, or None if empty."""
+    """Return the stripped text of an element of arXiv's own namespace."""
     return (child_text(entry, f"{ARXIV}{name}") or "").strip() or None
 
 
 def read_time(text: str | None) -> datetime | None:
-    """Return the time in *text* (RFC 3339) in UTC, or None if it is missing or invalid."""
+    """Parse an RFC 3339 time into UTC. Missing or invalid text gives None."""
     try:
         moment = datetime.fromisoformat((text or "").strip())
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

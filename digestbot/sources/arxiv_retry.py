@@ -29,7 +29,7 @@ MAX_RESULTS = 30_000
 _ADVICE = {
     400: "correct the query",
     401: "check the URL",
-    403: "access denied; requests pause for 6 hours, set `contact` so that arXiv can write to you",
+    403: "access denied; paused for 6 hours, set `contact` so that arXiv can write to you",
     404: "not found; check the URL",
     410: "check the URL",
 }
@@ -188,7 +188,7 @@ def _after_page(feed: ArxivFeed, attempt: _Attempt, before: ArxivFeed | None) ->
 
 
 def _after_last_attempt(feed: ArxivFeed, attempt: _Attempt, reason: str) -> Decision:
-    """Accept what there is; a listing that never had papers is empty."""
+    """Accept whatever the page contains; give up if it is useless."""
     request = attempt.request
     if _is_empty_listing(feed, request) and not request.has_had_papers:
         return Accept(feed=feed)
@@ -198,7 +198,7 @@ def _after_last_attempt(feed: ArxivFeed, attempt: _Attempt, reason: str) -> Deci
 
 
 def _is_acceptable(feed: ArxivFeed, request: PageRequest) -> bool:
-    """Return True if the page has papers or states that the listing has none."""
+    """Return True for papers, or for the statement that the listing is empty."""
     return feed.count > 0 or _is_empty_listing(feed, request)
 
 
@@ -211,7 +211,7 @@ def _is_same(one: ArxivFeed, other: ArxivFeed) -> bool:
 
 
 def _implausible(feed: ArxivFeed, request: PageRequest, before: ArxivFeed | None) -> str | None:
-    """Return why the page cannot be the requested one, or None if it can."""
+    """Return the reason to distrust the page; None if it is plausible."""
     if feed.start not in (None, request.start):
         return f"requested results from {request.start}, got results from {feed.start}"
     if not feed.count:
@@ -230,7 +230,9 @@ def _implausibly_empty(
     feed: ArxivFeed, request: PageRequest, before: ArxivFeed | None
 ) -> str | None:
     """
-    Accept an empty page past the end of a listing if it is empty twice.
+    Return the reason to distrust an empty page.
+
+    Past the end of the listing, a page that is empty twice is plausible.
 
     A total of 0 is what failures look like: it is never accepted at once, nor in the middle of a
     pass.

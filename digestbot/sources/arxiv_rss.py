@@ -27,7 +27,7 @@ _TYPES = {kind.value: kind for kind in AnnounceType}
 
 
 def is_announcement(body: bytes) -> bool:
-    """Return True if *body* is a daily feed of arXiv with papers; on weekends they are empty."""
+    """Return True if *body* is a daily feed of arXiv with papers. On weekends it has none."""
     return _MARK.search(body) is not None
 
 
@@ -80,7 +80,7 @@ def _paper(item: Any) -> FetchedPaper:
 
 
 def _paper_id(item: Any, stated: re.Match[str] | None) -> PaperId:
-    """Parse the id with its version from the guid or the description; the link lacks it."""
+    """Parse the id from the guid or the description. The link lacks the version."""
     guid = _first(item, "guid", f"{ATOM}id") or (stated["id"] if stated else "")
     paper = parse_paper_id(guid)
     if not paper.id.startswith("arxiv:"):

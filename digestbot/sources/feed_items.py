@@ -43,7 +43,7 @@ class ParsedFeed:
     papers: tuple[FetchedPaper, ...] = field(repr=False)
     """In the order of the feed."""
     skipped: int = 0
-    """Items with neither title nor text."""
+    """Items that lack both title and text."""
     is_cut: bool = False
     """True if the root element is unclosed, so that items are missing; an unclosed last item is
     left out."""
@@ -113,7 +113,7 @@ def _is_last_item_cut(text: bytes) -> bool:
 
 
 def _newest(entries: list[Any], limit: int, now: datetime) -> list[Any]:
-    """Return the newest *limit* entries in feed order, which may begin with the oldest."""
+    """Return the newest *limit* entries in feed order. Some feeds begin with the oldest."""
     if len(entries) <= limit:
         return entries
     dates = [_dates(entry, now)[1] or _LONG_AGO for entry in entries]
@@ -206,7 +206,7 @@ def _paper(entry: Any, context: _FeedContext) -> FetchedPaper | None:
 
 
 def _text(entry: Any, key: str) -> str:
-    """Return the text of a field that may be HTML; plain text stays unchanged."""
+    """Return the text of a field that may be HTML. Plain text stays unchanged."""
     value = str(entry.get(key) or "")
     kind = (entry.get(f"{key}_detail") or {}).get("type", "text/html")
     return value if kind == "text/plain" else plain_html(value)
@@ -223,7 +223,7 @@ def _abstract(entry: Any) -> str:
 
 
 def _beginning(text: str) -> str | None:
-    """Return the beginning of *text* as the title of an item without one (RSS 2.0 allows it)."""
+    """Return the beginning of *text* as a title. RSS 2.0 allows untitled items."""
     line = one_line(text)
     if line is None or len(line) <= _LONGEST_TITLE:
         return line
@@ -231,7 +231,7 @@ def _beginning(text: str) -> str | None:
 
 
 def _identity(entry: Any, context: _FeedContext) -> tuple[PaperId, str | None]:
-    """Return id and DOI: the arXiv id if any field names one, else the DOI, else a hash."""
+    """Return id and DOI: the arXiv id if any field names one, else the DOI or a hash."""
     named = list(_named_papers(entry))
     doi = next((paper.id.removeprefix("doi:") for paper in named if paper.id[:4] == "doi:"), None)
     arxiv = next((paper for paper in named if paper.id.startswith("arxiv:")), None)
@@ -256,7 +256,7 @@ def _named_papers(entry: Any) -> Iterable[PaperId]:
 
 
 def _may_name_paper(text: str) -> bool:
-    """Return True for DOIs and prefixed ids or URLs; bare numbers often just count items."""
+    """Return True for DOIs, prefixed ids and URLs. Bare numbers often count items."""
     lower = text.lower()
     if lower.startswith(("oai:arxiv.org:", "arxiv:")) or _DOI.fullmatch(text):
         return True
@@ -359,7 +359,7 @@ def _pdf(entry: Any) -> str | None:
 
 
 def _link_url(text: object) -> str | None:
-    """Return *text* if it is a URL that can be shown as a link, else None."""
+    """Return *text* if it is safe to show as a link."""
     url = str(text or "").strip()
     if len(url) > 2048 or not url.isprintable() or re.search(r"[\s<>\"]", url):
         return None

@@ -60,18 +60,18 @@ def own_text(element: Any) -> str:
 
 
 def child_text(element: Any, tag: str) -> str | None:
-    """Return the text of the first child *tag* of *element*, as served; None without one."""
+    """Return the text of the first child *tag*, as served."""
     child = element.find(tag)
     return None if child is None else own_text(child)
 
 
 def one_line(text: str | None) -> str | None:
-    """Return *text* with its whitespace collapsed; None if nothing is left."""
+    """Collapse whitespace; return None for blank text."""
     return " ".join((text or "").split()) or None
 
 
 def split_names(text: str) -> list[str]:
-    """Split *text* at commas, except inside brackets, where they belong to affiliations."""
+    """Split *text* at commas. Those inside brackets belong to affiliations."""
     parts, depth = [""], 0
     for char in text:
         depth = max(0, depth + (char == "(") - (char == ")"))
@@ -110,7 +110,9 @@ _LINES = re.compile(r"\s*\n\s*")
 
 def plain_html(source: str) -> str:
     """
-    Return the text of the HTML *source*, one line per paragraph, in linear time.
+    Return the text of the HTML *source*, one line per paragraph.
+
+    It takes linear time.
 
     Only known element names are tags, so inequalities stay. Scripts, styles and comments are
     dropped.

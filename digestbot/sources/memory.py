@@ -13,7 +13,7 @@ RENAMED_SHARE = 0.8
 
 
 def fingerprint(text: str) -> str:
-    """Return a hash of *text*, such as a URL whose password must not be stored."""
+    """Return a hash of *text*, such as a URL with a password."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -25,7 +25,7 @@ _ADVICE = {
     404: "not found; check the URL",
     410: "gone for good; remove the source",
 }
-"""What the operator can do about a refusal; statuses not listed get the advice of 400."""
+"""Advice for the operator about a refusal; other statuses get the advice of 400."""
 
 
 def late(
@@ -36,21 +36,21 @@ def late(
     pause: timedelta = LATE_PAUSE,
     retry_after_s: float | None = None,
 ) -> SourceLate:
-    """Return the error of a source that may answer after *pause*, or later if it says so."""
+    """Return the error of a source to retry after *pause*, or a longer Retry-After."""
     retry_at = now + max(pause, timedelta(seconds=retry_after_s or 0.0))
     due = f"no papers lost; next try at {retry_at:%Y-%m-%d %H:%M} UTC"
     return SourceLate(f"{source}: {cause}; {due}", retry_at=retry_at)
 
 
 def unreadable(source: str, cause: str, now: datetime) -> BadAnswer:
-    """Return the error of a source whose response cannot be parsed."""
+    """Return the error of a source with an unreadable response."""
     retry_at = now + LATE_PAUSE
     due = f"next try at {retry_at:%Y-%m-%d %H:%M} UTC"
     return BadAnswer(f"{source}: {cause}; {due}", retry_at=retry_at)
 
 
 def from_net_error(source: str, error: NetError, now: datetime) -> SourceError:
-    """Return the error of a source whose server gave no usable response."""
+    """Classify a failed request."""
     if isinstance(error, BadRedirect):
         return SourceRefused(f"{source}: {error}; correct the URL", retry_at=now + LATE_PAUSE)
     if isinstance(error, TooLarge):
@@ -68,7 +68,7 @@ def from_status(
     message: str | None = None,
 ) -> SourceError:
     """
-    Return the error of a source whose server answered with a failure status.
+    Classify a failure status.
 
     Args:
         source: The operator's name for it.

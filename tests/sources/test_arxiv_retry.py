@@ -201,7 +201,7 @@ def test_six_failed_attempts_pause_for_30_to_60_minutes(jitter: float) -> None:
 
 
 REFUSED = [
-    (403, b"<html>Access Denied", "access denied; requests pause for 6 hours, set `contact`"),
+    (403, b"<html>Access Denied", "access denied; paused for 6 hours, set `contact`"),
     (400, body(0, message="bad field"), '"bad field"; correct the query'),
     (400, b"nonsense", "correct the query"),
     (404, b"", "not found; check the URL"),
