@@ -57,7 +57,7 @@ def parse(body: bytes) -> ArxivFeed:
     """
     root = parse_xml(body)
     if root.tag != f"{ATOM}feed":
-        raise BadAnswer("expected an Atom feed, got other XML")
+        raise BadAnswer("not an Atom feed; check the URL")
     entries = root.findall(f"{ATOM}entry")
     error = _error_in(root, entries)
     papers = () if error is not None else tuple(filter(None, map(_paper_or_none, entries)))

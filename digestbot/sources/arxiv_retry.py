@@ -30,7 +30,6 @@ _ADVICE = {
     400: "correct the query",
     401: "check the URL",
     403: "access denied; paused for 6 hours, set `contact` so that arXiv can write to you",
-    404: "not found; check the URL",
     410: "check the URL",
 }
 
@@ -232,10 +231,8 @@ def _implausibly_empty(
     """
     Return the reason to distrust an empty page.
 
-    Past the end of the listing, a page that is empty twice is plausible.
-
-    A total of 0 is what failures look like: it is never accepted at once, nor in the middle of a
-    pass.
+    Past the end of the listing, a page that is empty twice is plausible. A total of 0 is how
+    failures look, so it is never accepted at once, nor in the middle of a pass.
     """
     past_the_end = feed.total is not None and 0 < feed.total <= request.start
     if past_the_end and before is not None and before.total == feed.total and not before.count:

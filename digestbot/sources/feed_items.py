@@ -80,7 +80,7 @@ def parse_feed(
     feed = parsed.get("feed") or {}
     title = one_line(_text(feed, "title")) or ""
     if not parsed.get("version") and not parsed.get("entries") and not title:
-        raise BadAnswer("expected a feed, got something else")
+        raise BadAnswer("not an RSS or Atom feed; check the URL")
     text = body.replace(b"\0", b"")  # UTF-16 hides ASCII between zeros
     entries = list(parsed.get("entries", ()))[: -1 if _is_last_item_cut(text) else None]
     page = _link_url(feed.get("link"))

@@ -103,7 +103,7 @@ IMPLAUSIBLE = [
     ),
     (page(0, message="try later"), {}, f"{URL} answered with an error: try later"),
     (HTML, {}, f"{URL}: expected XML, got text/html"),
-    (OTHER, {}, f"{URL}: expected an Atom feed, got other XML"),
+    (OTHER, {}, f"{URL}: not an Atom feed; check the URL"),
 ]
 
 

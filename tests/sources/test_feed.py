@@ -188,9 +188,19 @@ def test_a_daily_feed_of_arxiv_is_reported_completely() -> None:
         (Reply(status=410), SourceRefused, "answered 410: gone for good", 604_800),
         (Reply(status=418), SourceRefused, "answered 418: check the URL", 21_600),
         (Reply(status=302, headers={"Location": "ftp://x/"}), SourceRefused, "ftp", 1800),
-        (Reply(body=b"<html><p>Hi</html>"), BadAnswer, "expected a feed, got something else", 1800),
-        (Reply(body=b""), BadAnswer, "expected a feed, got something else", 1800),
-        (Reply(body=b'{"version": "https://jsonfeed.org"}'), BadAnswer, "expected a feed", 1800),
+        (
+            Reply(body=b"<html><p>Hi</html>"),
+            BadAnswer,
+            "not an RSS or Atom feed; check the URL",
+            1800,
+        ),
+        (Reply(body=b""), BadAnswer, "not an RSS or Atom feed; check the URL", 1800),
+        (
+            Reply(body=b'{"version": "https://jsonfeed.org"}'),
+            BadAnswer,
+            "not an RSS or Atom feed",
+            1800,
+        ),
         (Reply(body=b"x" * 11_000_000), BadAnswer, "more than 10,485,760 bytes", 1800),
     ],
 )

@@ -1,23 +1,28 @@
 """Rules for every kind of source; a new kind joins with its line in the registry."""
 
 import dataclasses
-from datetime import timedelta
+import json
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from digestbot.sources import REGISTRY, Options
+from digestbot.config import json_schema, load_config
+from digestbot.net import Client
+from digestbot.sources import REGISTRY, Options, Page
 from tests.servers.web import Reply, WebServer
 from tests.sources.passes import run_pass
 
 KINDS = sorted(REGISTRY)
-EXTRA: dict[str, dict[str, Any]] = {"arxiv": {"query": "all:gpu"}, "feed": {}}
-"""Required options of each kind besides ``url``."""
+REQUIRED: dict[str, dict[str, Any]] = {"arxiv": {"query": "all:gpu"}}
+"""Required options of a kind besides ``url``, if it has any."""
 
 
 def options(kind: str, url: str) -> Options:
-    settings = {"url": url, "interval": timedelta(0)} | EXTRA[kind]
+    settings = {"url": url, "interval": timedelta(0)} | REQUIRED.get(kind, {})
     return REGISTRY[kind](**settings)
 
 
@@ -34,7 +39,7 @@ def test_options_are_frozen_and_documented(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_unknown_keys_are_refused(kind: str) -> None:
-    settings = {"url": "https://x.example/", "nonsense": 1} | EXTRA[kind]
+    settings = {"url": "https://x.example/", "nonsense": 1} | REQUIRED.get(kind, {})
     with pytest.raises(ValidationError, match="nonsense"):
         TypeAdapter(REGISTRY[kind]).validate_python(settings)
 
@@ -60,3 +65,28 @@ def test_failures_name_the_source_and_the_next_try(kind: str, reply: Reply) -> N
     assert "secret" not in str(result.error)
     assert "\n" not in str(result.error)
     assert result.error.retry_at is not None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class EmptyOptions:
+    """Source without papers."""
+
+    url: str
+
+    async def fetch(
+        self, name: str, client: Client, memory: Mapping[str, str], now: datetime
+    ) -> AsyncIterator[Page]:
+        yield Page(papers=(), memory=memory, complete=True)
+
+
+def test_a_registry_line_adds_a_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Config and JSON schema follow the registry."""
+    monkeypatch.setitem(REGISTRY, "empty", EmptyOptions)
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        'sources: {none: {kind: empty, url: "https://x.example/"}}\n'
+        "digests: {d: {schedule: daily 09:00}}\n",
+        encoding="utf-8",
+    )
+    assert load_config(path, {}).sources == {"none": EmptyOptions(url="https://x.example/")}
+    assert '"const": "empty"' in json.dumps(json_schema())
