@@ -1,7 +1,7 @@
 """
-Identifiers of papers: arXiv's two schemes, DOIs, and the ones digestbot makes for feeds.
+Paper ids: arXiv's two schemes, DOIs, and hashes for papers of feeds.
 
-A paper's ``id`` bears its scheme and no version: ``arxiv:2603.20941``, ``arxiv:math/0309136``,
+An ``id`` has a scheme and no version: ``arxiv:2603.20941``, ``arxiv:math/0309136``,
 ``doi:10.1000/xyz``, ``feed:<hash>``. Begin at `parse_paper_id`.
 """
 
@@ -12,10 +12,10 @@ from urllib.parse import unquote, urlsplit
 from digestbot import taxonomy
 from digestbot.errors import InvalidPaperId
 
-LONGEST = 2048
-"""Characters of a text that is looked at; the longest URL that browsers agree on."""
+MAX_LENGTH = 2048
+"""Longest accepted text in characters; the longest URL that all browsers support."""
 
-_ANY_CASE = re.IGNORECASE | re.ASCII  # without ASCII the Kelvin sign would be a "k"
+_ANY_CASE = re.IGNORECASE | re.ASCII  # without ASCII the Kelvin sign would match "k"
 _VERSION = r"(?:v(?P<version>[1-9][0-9]{0,3}))?"
 _NEW = re.compile(
     rf"(?P<yy>[0-9]{{2}})(?P<mm>[0-9]{{2}})\.(?P<number>[0-9]{{1,6}}){_VERSION}", _ANY_CASE
@@ -25,20 +25,20 @@ _OLD = re.compile(
     rf"/(?P<yy>[0-9]{{2}})(?P<mm>[0-9]{{2}})(?P<number>[0-9]{{3}}){_VERSION}",
     _ANY_CASE,
 )
-_LOST_ITS_FIRST_ZERO = re.compile(r"[7-9][0-9]{2}\.[0-9]{1,4}")
+_WITHOUT_LEADING_ZERO = re.compile(r"[7-9][0-9]{2}\.[0-9]{1,4}")
 _DOI = re.compile(r"10\.[0-9]{4,9}(?:\.[0-9]+)*/[^\s\x00-\x1f\x7f]+")
 _ARXIV_DOI = "10.48550/arxiv."
 _FEED = re.compile(r"feed:[0-9a-z]{8,64}")
 _PREFIX = re.compile(r"^(?:oai:arxiv\.org:|arxiv:|doi:)\s*", _ANY_CASE)
-_LISTED = re.compile(r"\s+\[[A-Za-z.-]+\].*", re.S)
-"""What stands after an identifier on arXiv's stamp: ``[cs.DC] 21 Mar 2026``."""
+_STAMP_SUFFIX = re.compile(r"\s+\[[A-Za-z.-]+\].*", re.S)
+"""Suffix of the id in arXiv's stamp: ``[cs.DC] 21 Mar 2026``."""
 _LOOKS_LIKE_URL = re.compile(r"https?://|(?:[a-z0-9-]+\.)*(?:arxiv|ar5iv|doi)\.org/", _ANY_CASE)
 _PAGES = re.compile(r"/(?:abs|pdf|html|ps|e-print|src|format|tb)/(?P<id>.+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperId:
-    """A paper, and the version of it if one is named."""
+    """Paper id, with the version if one is given."""
 
     id: str
     version: int | None
@@ -46,18 +46,19 @@ class PaperId:
 
 def parse_paper_id(text: str) -> PaperId:
     """
-    The paper that *text* names, with its version if it names one.
+    Parse the paper id in *text*, with its version if it has one.
 
-    Reads both schemes of arXiv, ``2603.20941v2`` (since 2007-04) and ``math.GT/0309136``, bare,
+    Accepts both schemes of arXiv, ``2603.20941v2`` (since 2007-04) and ``math.GT/0309136``, bare,
     after ``arXiv:`` or ``oai:arXiv.org:``, or inside an abs, pdf or html URL (arXiv help,
-    "Understanding the arXiv identifier"). Old ids drop the subject class. Reads DOIs, bare, after
-    ``doi:`` or in a doi.org URL; a DOI that arXiv gave (10.48550/arXiv.…) is that arXiv paper.
+    "Understanding the arXiv identifier"). The subject class of old ids is dropped. Accepts DOIs,
+    bare, after ``doi:`` or in a doi.org URL; a DOI issued by arXiv (10.48550/arXiv.…) becomes the
+    arXiv id.
 
     Args:
-        text: What a person or a feed wrote; surrounding blanks do not matter.
+        text: Input of a user or feed; surrounding whitespace is ignored.
 
     Raises:
-        InvalidPaperId: No identifier, or one that no month of arXiv could have given out.
+        InvalidPaperId: *text* has no identifier, or one that arXiv cannot have issued.
     """
     bare = _unwrapped(_bounded(text))
     if _FEED.fullmatch(bare):
@@ -69,42 +70,42 @@ def parse_paper_id(text: str) -> PaperId:
 
 def normalise_doi(text: str) -> str:
     """
-    The DOI in *text*, bare and in lower case: DOIs differ in no letter's case (DOI Handbook 2.4).
+    Return the bare DOI in lower case: DOIs are case-insensitive (DOI Handbook 2.4).
 
     Args:
         text: ``10.1000/XYZ``, also after ``doi:`` or in a doi.org URL.
 
     Raises:
-        InvalidPaperId: No DOI.
+        InvalidPaperId: *text* is not a DOI.
     """
     bare = _unwrapped(_bounded(text)).rstrip(".,;")
     if not _DOI.fullmatch(bare):
-        raise InvalidPaperId(f'"{_shown(text)}" is no DOI; one looks like 10.1000/xyz')
+        raise InvalidPaperId(f'"{_shown(text)}" is not a DOI; write one like 10.1000/xyz')
     return bare.lower()
 
 
 def arxiv_url(paper_id: str, version: int | None = None) -> str:
-    """The abs page of an arXiv paper (``arxiv:…``), of one version or of the newest."""
+    """Return the abs page of the arXiv paper; without *version*, of the newest."""
     return _page("abs", paper_id, version)
 
 
 def arxiv_pdf_url(paper_id: str, version: int | None = None) -> str:
-    """The PDF of an arXiv paper (``arxiv:…``), of one version or of the newest."""
+    """Return the PDF of the arXiv paper; without *version*, of the newest."""
     return _page("pdf", paper_id, version)
 
 
 def _bounded(text: str) -> str:
-    if len(text) > LONGEST:
+    if len(text) > MAX_LENGTH:
         raise InvalidPaperId(f'"{_shown(text)}" is longer than any paper id')
     return text.strip()
 
 
 def _unwrapped(text: str) -> str:
-    """*text* without what people and feeds wrap around an identifier."""
+    """Strip the URL, prefix or stamp around an identifier."""
     if _LOOKS_LIKE_URL.match(text):
         return _from_url(text)
-    bare = _LISTED.sub("", _PREFIX.sub("", text, count=1))
-    # "doi:https://doi.org/10.…" stands in real feeds.
+    bare = _STAMP_SUFFIX.sub("", _PREFIX.sub("", text, count=1))
+    # Real feeds contain "doi:https://doi.org/10.…".
     return _from_url(bare) if _LOOKS_LIKE_URL.match(bare) else bare
 
 
@@ -112,8 +113,8 @@ def _from_url(text: str) -> str:
     try:
         url = urlsplit(text if "://" in text else f"https://{text}")
         host = (url.hostname or "").lower()
-    except ValueError as error:  # an address like http://[::1
-        raise InvalidPaperId(f'"{_shown(text)}" is no address of a paper') from error
+    except ValueError as error:  # a URL like http://[::1
+        raise InvalidPaperId(f'"{_shown(text)}" is not a valid URL') from error
     path = unquote(url.path)
     if host in {"doi.org", "dx.doi.org", "www.doi.org"}:
         return path.removeprefix("/")
@@ -135,24 +136,24 @@ def _from_arxiv(bare: str, text: str) -> PaperId:
         return _new(match, text)
     if match := _OLD.fullmatch(bare):
         return _old(match, text)
-    if _LOST_ITS_FIRST_ZERO.fullmatch(bare):
+    if _WITHOUT_LEADING_ZERO.fullmatch(bare):
         raise InvalidPaperId(
-            f'"{_shown(text)}" is no paper id; if it was read as a number, quote it: "0{bare}"'
+            f'"{_shown(text)}" is not a paper id; if YAML read it as a number, quote it: "0{bare}"'
         )
     raise InvalidPaperId(
-        f'"{_shown(text)}" is no paper id; write one like arxiv:2603.20941 or doi:10.1000/xyz'
+        f'"{_shown(text)}" is not a paper id; write one like arxiv:2603.20941 or doi:10.1000/xyz'
     )
 
 
 def _new(match: re.Match[str], text: str) -> PaperId:
     yy, month, number = int(match["yy"]), int(match["mm"]), match["number"]
     if not 1 <= month <= 12 or (yy, month) < (7, 4) or int(number) == 0:
-        raise InvalidPaperId(f'arXiv never gave out the id "{_shown(text)}"')
+        raise InvalidPaperId(f'arXiv never issued the id "{_shown(text)}"')
     digits = 5 if yy >= 15 else 4
     if len(number) < digits:
         raise InvalidPaperId(
-            f'"{_shown(text)}" lacks a digit: an id of that month has {digits} after the dot; '
-            f'if it was read as a number, quote it: "{match["yy"]}{match["mm"]}.'
+            f'"{_shown(text)}" is too short: ids of that month have {digits} digits after the dot; '
+            f'if YAML read it as a number, quote it: "{match["yy"]}{match["mm"]}.'
             f'{number.ljust(digits, "0")}"'
         )
     if yy < 15 and len(number) > digits:
@@ -167,10 +168,12 @@ def _old(match: re.Match[str], text: str) -> PaperId:
     year = yy + (1900 if yy >= 91 else 2000)
     if not 1 <= month <= 12 or not (1991, 7) <= (year, month) <= (2007, 3):
         raise InvalidPaperId(
-            f'arXiv never gave out the id "{_shown(text)}": such ids run from 9107 to 0703'
+            f'arXiv never issued the id "{_shown(text)}": ids of this form run from 9107 to 0703'
         )
     if archive not in taxonomy.archives() or match["number"] == "000":
-        raise InvalidPaperId(f'"{_shown(text)}" is no paper id: arXiv has no archive "{archive}"')
+        raise InvalidPaperId(
+            f'"{_shown(text)}" is not a paper id: arXiv has no archive "{archive}"'
+        )
     return _arxiv(f"{archive}/{match['yy']}{match['mm']}{match['number']}", match)
 
 
@@ -181,12 +184,12 @@ def _arxiv(number: str, match: re.Match[str]) -> PaperId:
 
 def _page(kind: str, paper_id: str, version: int | None) -> str:
     if not paper_id.startswith("arxiv:"):
-        raise InvalidPaperId(f'"{_shown(paper_id)}" is no paper of arXiv')
+        raise InvalidPaperId(f'"{_shown(paper_id)}" is not an arXiv id')
     suffix = f"v{version}" if version else ""
     return f"https://arxiv.org/{kind}/{paper_id.removeprefix('arxiv:')}{suffix}"
 
 
 def _shown(text: str) -> str:
-    """*text* on one short line, for a message."""
+    """Return *text* on one short line, for a message."""
     line = " ".join(text.split())
     return line if len(line) <= 60 else f"{line[:59]}…"

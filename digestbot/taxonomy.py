@@ -1,8 +1,8 @@
 """
 arXiv's categories: codes, names, archives and aliases.
 
-Knows nothing of papers or filters. The table holds the facts of arXiv's own taxonomy
-(arxiv-base, ``arxiv/taxonomy/definitions.py``); it is read at first use. Begin at `expand`.
+The table holds arXiv's own taxonomy (arxiv-base, ``arxiv/taxonomy/definitions.py``) and is parsed
+at first use. Begin at `expand`.
 """
 
 import difflib
@@ -12,8 +12,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
 
-# A line: the code; "=" and the canonical name if it is an alias, ">" and the new home if the
-# archive was subsumed; its name. Lines with "# " begin a group.
+# Each line: the code; "=" and the canonical code of an alias, or ">" and the category that took in
+# a subsumed archive; the name. Lines with "# " begin a group.
 _TABLE = """
 # Computer Science
 cmp-lg>cs.CL Computation and Language
@@ -203,7 +203,7 @@ stat.TH=math.ST Statistics Theory
 
 _LINE = re.compile(r"^([^=> ]+)(?:([=>])(\S+))? (.+)$", re.MULTILINE)
 
-# Archives that are never a paper's category themselves.
+# Archives that are not categories themselves.
 _PURE_ARCHIVES = {
     "cs": "Computer Science",
     "econ": "Economics",
@@ -218,49 +218,50 @@ _PURE_ARCHIVES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Category:
-    """One code that stands, or once stood, on papers."""
+    """Category of papers, in use or historical."""
 
     code: str
     group: str
     name: str
     canonical: str
-    """The code that arXiv shows; the code itself unless it is an alias or was subsumed."""
+    """The code that arXiv displays; differs from *code* for aliases and subsumed archives."""
     subsumed: bool
-    """An archive that gave out its last identifier in the 1990s."""
+    """True for archives that issued their last id in the 1990s."""
 
     @property
     def archive(self) -> str:
-        """``cs`` of ``cs.DC``; ``hep-th`` is both."""
+        """Archive of the code: ``cs`` for ``cs.DC``, ``hep-th`` for itself."""
         return self.code.partition(".")[0]
 
 
 def is_category(code: str) -> bool:
-    """Whether *code*, spelt exactly so, may stand on a paper of arXiv; aliases and old ones too."""
+    """Return True if *code*, in this exact spelling, is a category, an alias or historical."""
     return code in _categories()
 
 
 def canonical(code: str) -> str:
-    """The name that arXiv shows for *code*: ``math.NA`` for ``cs.NA``; what is unknown stays."""
+    """Return the code that arXiv displays: ``math.NA`` for ``cs.NA``; unknown codes unchanged."""
     known = _categories().get(code)
     return known.canonical if known else code
 
 
 def aliases(code: str) -> frozenset[str]:
     """
-    All names of the category *code*, itself included; both sides of an alias may be on one paper.
+    Return all codes of the category *code*, itself included.
 
-    Subsumed archives are names of what took them in: ``cs.CL`` and ``cmp-lg``.
+    A paper may list both codes of an alias. Subsumed archives count as aliases of their category:
+    ``cs.CL`` and ``cmp-lg``.
     """
-    return _namesakes().get(canonical(code), frozenset()) | {code}
+    return _codes_by_canonical().get(canonical(code), frozenset()) | {code}
 
 
 def expand(spec: str) -> frozenset[str]:
     """
-    The codes that *spec* means, with their aliases; empty if it means none.
+    Return the codes that *spec* matches, with their aliases; empty if it matches none.
 
     Args:
-        spec: A code (``cs.DC``), an archive (``cs``, ``astro-ph``: all of it, the bare code on old
-            papers too) or a beginning with a star (``cs.*``, ``hep-*``). Case does not matter.
+        spec: A code (``cs.DC``), an archive (``cs``, ``astro-ph``: all its codes, and the bare code
+            of old papers) or a prefix with a star (``cs.*``, ``hep-*``). Case is ignored.
     """
     wanted = spec.strip().lower()
     start = wanted.removesuffix("*") if wanted.endswith("*") else f"{wanted}."
@@ -272,14 +273,14 @@ def expand(spec: str) -> frozenset[str]:
 
 
 def named(name: str) -> frozenset[str]:
-    """The codes, aliases too, whose English name is *name*; case does not matter."""
+    """Return the codes and aliases with the English *name*; case is ignored."""
     wanted = _key(name)
     codes = [c.code for c in _categories().values() if wanted and _key(c.name) == wanted]
     return frozenset[str]().union(*(aliases(code) for code in codes))
 
 
 def suggest(spec: str) -> str | None:
-    """The code that *spec* probably stands for, by spelling or English name; None if nothing is."""
+    """Return the code closest to *spec* in spelling or English name, or None."""
     wanted = _key(spec)
     by_name = {_key(c.name): c.canonical for c in reversed(_categories().values())}
     exact = _by_key().get(wanted) or by_name.get(wanted)
@@ -287,25 +288,25 @@ def suggest(spec: str) -> str | None:
         return exact
     near = difflib.get_close_matches(wanted, _by_key(), n=4, cutoff=0.7)
     if near:
-        return _by_key()[max(near, key=lambda key: _like(key, wanted))]
+        return _by_key()[max(near, key=lambda key: _similarity(key, wanted))]
     near = difflib.get_close_matches(wanted, by_name, n=1, cutoff=0.8)
     return by_name[near[0]] if near else None
 
 
 def meant(code: str) -> str:
-    """``; did you mean "cs.DS" (Data Structures and Algorithms)?``"""
+    """Return a hint such as ``; did you mean "cs.DS" (Data Structures and Algorithms)?``."""
     return f'; did you mean "{code}" ({name_of(code)})?'
 
 
 def name_of(code: str) -> str:
-    """The English name of a category or archive; what is unknown is its own name."""
+    """Return the English name of a category or archive; unknown codes unchanged."""
     known = _categories().get(code)
     return known.name if known else _PURE_ARCHIVES.get(code, code)
 
 
 @cache
 def archives() -> tuple[str, ...]:
-    """All archives in alphabetical order, those too that live on only in old identifiers."""
+    """Return all archives in alphabetical order, including those found only in old ids."""
     return tuple(sorted({category.archive for category in _categories().values()}))
 
 
@@ -322,8 +323,8 @@ def _categories() -> dict[str, Category]:
 
 
 @cache
-def _namesakes() -> dict[str, frozenset[str]]:
-    """Canonical code → all codes that mean it."""
+def _codes_by_canonical() -> dict[str, frozenset[str]]:
+    """Return a map from each canonical code to all its codes."""
     found = defaultdict(set)
     for category in _categories().values():
         found[category.canonical].add(category.code)
@@ -339,8 +340,8 @@ def _key(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
-def _like(key: str, wanted: str) -> tuple[float, int]:
-    """How near *key* is to *wanted*; of equals the one with the longer common beginning."""
+def _similarity(key: str, wanted: str) -> tuple[float, int]:
+    """Return the similarity of *key* and *wanted*; ties go to the longer common prefix."""
     ratio = difflib.SequenceMatcher(None, key, wanted).ratio()
     same = (a == b for a, b in zip(key, wanted, strict=False))
     return ratio, sum(1 for _ in itertools.takewhile(bool, same))

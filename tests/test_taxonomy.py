@@ -1,4 +1,4 @@
-"""arXiv's categories, held against facts that everybody can look up."""
+"""arXiv's categories, checked against its published taxonomy."""
 
 import csv
 from pathlib import Path
@@ -29,22 +29,22 @@ from digestbot import taxonomy
         ("", set()),
     ],
 )
-def test_a_category_an_archive_or_a_wildcard_means_these_codes(spec: str, codes: set[str]) -> None:
+def test_categories_archives_and_wildcards_expand(spec: str, codes: set[str]) -> None:
     assert taxonomy.expand(spec) == codes
 
 
 @pytest.mark.parametrize("spec", ["astro-ph", "astro-ph.*"])
-def test_an_archive_means_the_bare_code_of_old_papers_too(spec: str) -> None:
+def test_an_archive_includes_its_bare_code(spec: str) -> None:
     assert {"astro-ph", "astro-ph.CO", "astro-ph.SR"} <= taxonomy.expand(spec)
     assert len(taxonomy.expand(spec)) == 7
 
 
-def test_archives_and_their_wildcards_mean_the_same() -> None:
+def test_archives_and_their_wildcards_are_equal() -> None:
     for archive in taxonomy.archives():
         assert taxonomy.expand(archive) == taxonomy.expand(f"{archive}.*") != set()
 
 
-def test_math_is_not_math_ph_but_has_its_alias() -> None:
+def test_math_includes_only_the_alias_of_math_ph() -> None:
     assert {"math.AG", "math.MP", "math-ph", "cs.NA"} <= taxonomy.expand("math")
     assert "hep-th" not in taxonomy.expand("math")
     assert "math.AG" not in taxonomy.expand("math-ph")
@@ -58,7 +58,7 @@ def test_aliases_have_one_canonical_name() -> None:
     assert taxonomy.aliases("14J60") == {"14J60"}
 
 
-def test_codes_are_known_by_their_exact_spelling() -> None:
+def test_codes_are_case_sensitive() -> None:
     assert taxonomy.is_category("cs.DC")
     assert taxonomy.is_category("astro-ph")
     assert not taxonomy.is_category("cs.dc")
@@ -66,7 +66,7 @@ def test_codes_are_known_by_their_exact_spelling() -> None:
     assert not taxonomy.is_category("14J60")
 
 
-def test_names_are_arxivs() -> None:
+def test_names_are_those_of_arxiv() -> None:
     assert taxonomy.name_of("cs.DC") == "Distributed, Parallel, and Cluster Computing"
     assert taxonomy.name_of("cs") == "Computer Science"
     assert taxonomy.name_of("14J60") == "14J60"
@@ -88,12 +88,12 @@ def test_names_are_arxivs() -> None:
         ("", None),
     ],
 )
-def test_suggests_what_was_probably_meant(spec: str, code: str | None) -> None:
+def test_suggestions_follow_spelling_and_names(spec: str, code: str | None) -> None:
     assert taxonomy.suggest(spec) == code
 
 
 @pytest.mark.corpus
-def test_the_table_has_the_facts_of_arxivs_own(corpus: Path) -> None:
+def test_the_table_equals_arxivs_taxonomy(corpus: Path) -> None:
     with (corpus / "arxiv-categories.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     for row in rows:

@@ -1,7 +1,7 @@
 """
-Where papers come from: a room per kind, each behind the same `Options.fetch`.
+Sources: where papers come from, one module per kind behind the common `Options.fetch`.
 
-A new kind is a module with its options and one line in `REGISTRY`.
+To add a kind, write a module with its options and add one line to `REGISTRY`.
 """
 
 from digestbot.sources.arxiv import ArxivOptions

@@ -1,13 +1,12 @@
 """
-arXiv's query API as a source: newest update first, back to what is known, with an overlap.
+arXiv's query API as a source: newest updates first, back to known papers plus an overlap.
 
-A pass reads from the top of the listing down to its `Horizon` and gives each page as soon as it is
-believed. Only its last page moves the mark, so a pass that dies starts again from the top and the
-log drops what it knows. Begin at `ArxivOptions.fetch`; `parse` reads an answer,
-`arxiv_patience.what_next` decides whether to believe it.
+A pass reads the listing from the top down to the end of its `Window` and yields each page as soon
+as it is accepted. Only the last page moves the mark, so an interrupted pass starts again at the top
+and the log drops duplicates. Begin at `ArxivOptions.fetch`; `parse` reads a response,
+`arxiv_retry.decide` accepts it or asks again.
 """
 
-import hashlib
 import logging
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -19,39 +18,46 @@ from typing import ClassVar
 from digestbot import taxonomy
 from digestbot.errors import SourceError
 from digestbot.model import FetchedPaper
-from digestbot.net import Answer, Client, NetError, is_arxiv, shown_url
-from digestbot.sources.arxiv_atom import ArxivFeed, parse, read_time
-from digestbot.sources.protocols import Page
-from digestbot.sources.retry import (
-    MAX_RESULTS,
-    Again,
-    Asked,
-    Doubt,
-    GiveUp,
-    Trust,
-    what_next,
+from digestbot.net import (
+    ARXIV_INTERVAL_S,
+    Client,
+    NetError,
+    Response,
+    allowed_interval_s,
+    is_arxiv,
+    shown_url,
 )
+from digestbot.sources.arxiv_atom import ArxivFeed, parse, read_time
+from digestbot.sources.arxiv_retry import (
+    MAX_RESULTS,
+    Accept,
+    AcceptIncomplete,
+    GiveUp,
+    PageRequest,
+    Retry,
+    decide,
+)
+from digestbot.sources.memory import fingerprint
+from digestbot.sources.protocols import Page, check_interval, check_span
 
 __all__ = ["ArxivFeed", "ArxivOptions", "parse"]
 
 log = logging.getLogger(__name__)
 
-WORTH_A_WORD_S = 5.0
-"""A wait that a person at a terminal should know the reason of."""
+LOGGED_WAIT_S = 5.0
+"""Waits from here on are logged as warnings, since someone may be watching the terminal."""
 
 MAX_BYTES = 32 * 1024 * 1024
-"""A page of 2,000 papers has about 6 MB."""
+"""Size limit of a page; one of 2,000 papers has about 6 MB."""
 MAX_REREADS = 5
-"""Pages read again in one pass because the listing moved under it."""
-MAX_BARREN = 3
-"""Pages that repeat what is known against all order: a server that answers whatever is asked."""
-CENTURY = timedelta(days=36_500)
-ARXIV_INTERVAL = timedelta(seconds=3)
+"""Pages read again in one pass because the listing moved during the pass."""
+MAX_USELESS_PAGES = 3
+"""Repeated or implausible pages in a row: the server ignores the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArxivOptions:
-    """Papers of arXiv by category or by a query of its own syntax."""
+    """arXiv papers by category or by query."""
 
     __pydantic_config__: ClassVar[dict[str, object]] = {
         "extra": "forbid",
@@ -59,43 +65,40 @@ class ArxivOptions:
     }
 
     categories: tuple[str, ...] = ()
-    """Categories (`cs.DC`) or whole archives (`cs`, `astro-ph`); or else `query`."""
+    """Categories (`cs.DC`) or whole archives (`cs`, `astro-ph`); alternative to `query`."""
     query: str | None = None
-    """arXiv's own query syntax: `cat:cs.DC AND all:gpu`; or else `categories`."""
+    """Query in arXiv's syntax: `cat:cs.DC AND all:gpu`; alternative to `categories`."""
     url: str = "https://export.arxiv.org/api/query"
-    """A mirror or a test server, instead of arXiv."""
+    """The query API; change it to use a mirror or a test server."""
     backfill: timedelta = timedelta(days=7)
-    """How far back the very first fetch has news, counted from the newest paper."""
-    interval: timedelta = ARXIV_INTERVAL
-    """Between requests; at least 3s for arxiv.org, by its terms."""
+    """How far back the first fetch reports papers, counted from the newest paper."""
+    interval: timedelta = timedelta(seconds=ARXIV_INTERVAL_S)
+    """Time between requests; at least 3s for arxiv.org, by its terms of use."""
     page_size: int = 200
-    """Papers asked for at once, 1 to 2000; small pages are cheaper to ask for again."""
+    """Papers per request, 1 to 2000; small pages are cheaper to repeat."""
     overlap: timedelta = timedelta(days=14)
-    """How far below the last complete pass each pass reads again: moderation holds papers."""
+    """How far behind the last complete pass to read again: moderation delays papers."""
     max_pages: int = 500
-    """Pages of one pass."""
+    """Limit of pages per pass."""
 
     def __post_init__(self) -> None:
         if bool(self.categories) == (self.query is not None):
-            raise ValueError("give either categories or a query")
+            raise ValueError("set either categories or query")
         if self.query is not None and not self.query.strip():
-            raise ValueError("the query is empty")
+            raise ValueError("query is empty")
         for category in self.categories:
             _check_category(category)
         if not 1 <= self.page_size <= 2000:
             raise ValueError(f"page_size must be from 1 to 2000, not {self.page_size}")
         if self.max_pages < 1:
             raise ValueError(f"max_pages must be at least 1, not {self.max_pages}")
-        if self.interval < timedelta(0):
-            raise ValueError("interval must not be negative")
-        if not timedelta(0) <= self.backfill <= CENTURY:
-            raise ValueError("backfill must not be negative, nor beyond a century")
-        if not timedelta(0) <= self.overlap <= CENTURY:
-            raise ValueError("overlap must not be negative, nor beyond a century")
+        check_interval(self.interval)
+        check_span("backfill", self.backfill)
+        check_span("overlap", self.overlap)
 
     @property
     def search(self) -> str:
-        """``search_query``: the owner's own, or his categories with both names of the aliases."""
+        """``search_query``: the configured query, or the categories and their aliases."""
         if self.query is not None:
             return self.query.strip()
         codes = dict.fromkeys(
@@ -105,20 +108,19 @@ class ArxivOptions:
 
     @property
     def interval_s(self) -> float:
-        """Seconds between requests; arXiv's own hosts have a floor that no config lowers."""
-        floor = ARXIV_INTERVAL if is_arxiv(self.url) else self.interval
-        return max(self.interval, floor).total_seconds()
+        """Seconds between requests, at least arXiv's minimum on its own hosts."""
+        return allowed_interval_s(self.url, self.interval.total_seconds())
 
     def fetch(
         self, name: str, client: Client, memory: Mapping[str, str], now: datetime
     ) -> AsyncIterator[Page]:
-        """One pass; see `Options.fetch`."""
+        """Make one pass; see `Options.fetch`."""
         return _Pass(
             options=self,
             name=name,
             client=client,
             memory=memory,
-            known=Known.read(memory, fingerprint(self)),
+            known=ArxivMemory.read(memory, fingerprint(f"{self.url}\n{self.search}")),
             now=now,
         ).pages()
 
@@ -131,27 +133,22 @@ def _check_category(category: str) -> None:
     raise ValueError(f'arXiv has no category "{category}"{hint}')
 
 
-def fingerprint(options: ArxivOptions) -> str:
-    """What is asked, and whom: if it changes, what was read before says nothing of the new."""
-    return hashlib.sha256(f"{options.url}\n{options.search}".encode()).hexdigest()[:16]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What earlier passes left in the memory of the source."""
+class ArxivMemory:
+    """Memory of earlier passes."""
 
     query: str
-    """Fingerprint of the query as it is now."""
+    """Fingerprint of the current URL and query."""
     mark: datetime | None = None
-    """The newest ``updated`` of the last complete pass, of whatever query."""
+    """Newest ``updated`` of the last complete pass, even of another query."""
     floor: datetime | None = None
-    """How deep this query was ever read; None if it had no complete pass."""
+    """Oldest ``updated`` read by this query; set by its first complete pass."""
     since: datetime | None = None
-    """Where the news begin of a first pass that was not completed."""
+    """Oldest paper to report of a first pass that was interrupted."""
 
     @classmethod
-    def read(cls, memory: Mapping[str, str], query: str) -> "Known":
-        """From *memory*; what belongs to another query is not taken."""
+    def read(cls, memory: Mapping[str, str], query: str) -> "ArxivMemory":
+        """Read *memory*, ignoring what belongs to another query."""
         is_same = memory.get("query") == query
         pending, _, since = memory.get("pending", "").partition(" ")
         return cls(
@@ -163,28 +160,28 @@ class Known:
 
     @property
     def has_had_papers(self) -> bool:
-        """This query gave papers in an earlier pass."""
+        """True if this query returned papers in an earlier pass."""
         return self.floor is not None or self.since is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Horizon:
-    """How deep a pass reads, and what of it is news."""
+class Window:
+    """Range of a pass: how far back it reads, and which papers it reports."""
 
     floor: datetime
-    """Read until older than this."""
+    """Read until papers are older than this."""
     since: datetime
     """Papers last updated before this are backlog."""
 
     @classmethod
-    def of(cls, options: ArxivOptions, known: Known, newest: datetime) -> "Horizon":
+    def of(cls, options: ArxivOptions, known: ArxivMemory, newest: datetime) -> "Window":
         """
-        The horizon of a pass whose listing begins at *newest*.
+        Return the window of a pass whose listing begins at *newest*.
 
-        The first pass is anchored at the newest paper, so that an old or quiet listing does not
-        come out empty. It reads as deep as the next pass will, whatever the backfill: else the
-        next would take all the papers in between for news. After a change of the query its news
-        reach back to the old mark at least, so that nothing falls between the two queries.
+        The first pass is anchored at the newest paper, so that an old or quiet listing still
+        reports papers. It reads as far back as the next pass will, whatever the backfill;
+        otherwise the next would report all the papers in between. After a change of the query it
+        reports papers back to the old mark at least, so that none falls between the two queries.
         """
         if known.floor is not None and known.mark is not None:
             return cls(floor=known.mark - options.overlap, since=known.floor)
@@ -196,90 +193,91 @@ _NOTHING = ArxivFeed(total=None, start=None, per_page=None, title="", error=None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Reading:
-    """What was had for one page in the end."""
+class _PageOutcome:
+    """Outcome of one page after all attempts."""
 
     feed: ArxivFeed
-    why: str | None = None
-    """Why it is not to be believed."""
+    gap: str | None = None
+    """Why papers may be missing from it."""
     error: SourceError | None = None
     """Why the pass ends here."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _Pass:
-    """One pass from the top down; its later fields are what it has met so far."""
+    """One pass from the top down; the later fields record its progress."""
 
     options: ArxivOptions
     name: str
     client: Client
     memory: Mapping[str, str]
-    known: Known
+    known: ArxivMemory
     now: datetime
-    horizon: Horizon | None = None
+    window: Window | None = None
     newest: datetime | None = None
     total: int | None = None
     seen: set[tuple[str, int]] = field(default_factory=set)
-    flaws: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
     limit: str | None = None
     skipped: int = 0
     rereads: int = 0
-    barren: int = 0
-    """Pages in a row that are not to be believed and hold nothing new."""
+    useless_pages: int = 0
+    """Implausible pages in a row that added no papers."""
     has_grown: bool = False
-    """The listing got longer while it was read: there may be new papers on its top."""
-    is_at_top_again: bool = False
+    """True if the listing grew during the pass: there may be new papers at its top."""
+    is_rereading_top: bool = False
 
     async def pages(self) -> AsyncIterator[Page]:
-        """All pages; each is to be stored before the next is asked for."""
+        """Yield each page; the caller stores it before the next is requested."""
         start: int | None = 0
         for number in count(1):
-            reading = await self._read(start or 0)
-            papers = self._take(reading.feed)
-            if reading.error is not None:
+            outcome = await self._read(start or 0)
+            papers = self._new_papers(outcome.feed)
+            if outcome.error is not None:
                 if papers:
                     yield self._page(papers)
-                raise reading.error
-            if reading.why is not None:
-                self.flaws.append(reading.why)
-            self.barren = self.barren + 1 if reading.why is not None and not papers else 0
-            start = self._next_start(start or 0, number, reading.feed, fresh=len(papers))
+                raise outcome.error
+            if outcome.gap is not None:
+                self.gaps.append(outcome.gap)
+            is_useless = outcome.gap is not None and not papers
+            self.useless_pages = self.useless_pages + 1 if is_useless else 0
+            start = self._next_start(start or 0, number, outcome.feed, new=len(papers))
             if start is None:
                 yield self._last_page(papers)
                 return
             yield self._page(papers)
 
-    async def _read(self, start: int) -> _Reading:
-        """The page from *start*, asked for as often as `what_next` says."""
-        asked = self._asked(start)
+    async def _read(self, start: int) -> _PageOutcome:
+        """Request the page from *start*, repeatedly if `decide` says so."""
+        request = self._page_request(start)
         before: ArxivFeed | None = None
         fullest = _NOTHING
-        for tries in count(1):
-            decision = what_next(
-                await self._request(start),
-                asked,
-                tries=tries,
+        for attempts in count(1):
+            decision = decide(
+                await self._send(start),
+                request,
+                attempts=attempts,
                 now=self.client.clock(),
-                luck=self.client.jitter(),
+                jitter=self.client.jitter(),
                 before=before,
             )
             match decision:
-                case Trust(feed=feed):
-                    return _Reading(feed=feed)
-                case Doubt(feed=feed, why=why):
-                    return _Reading(feed=_fuller(fullest, feed), why=why)
+                case Accept(feed=feed):
+                    return _PageOutcome(feed=feed)
+                case AcceptIncomplete(feed=feed, reason=reason):
+                    return _PageOutcome(feed=_fuller(fullest, feed), gap=reason)
                 case GiveUp(error=error):
-                    return _Reading(feed=fullest, error=error)
-                case Again(wait_s=wait_s, why=why):
-                    facts = {"source": self.name, "cause": why, "wait_s": round(wait_s, 1)}
-                    level = logging.WARNING if wait_s >= WORTH_A_WORD_S else logging.INFO
-                    log.log(level, "asking again", extra=facts)
+                    return _PageOutcome(feed=fullest, error=error)
+                case Retry(wait_s=wait_s, reason=reason):
+                    facts = {"source": self.name, "cause": reason, "wait_s": round(wait_s, 1)}
+                    level = logging.WARNING if wait_s >= LOGGED_WAIT_S else logging.INFO
+                    log.log(level, "request repeated", extra=facts)
                     before = decision.feed
                     fullest = _fuller(fullest, before or _NOTHING)
                     await self.client.sleep(wait_s)
-        raise AssertionError("what_next gives up in the end")
+        raise AssertionError("decide gives up after MAX_ATTEMPTS")
 
-    async def _request(self, start: int) -> Answer | NetError:
+    async def _send(self, start: int) -> Response | NetError:
         options = self.options
         try:
             return await self.client.get(
@@ -291,15 +289,15 @@ class _Pass:
                     "sortBy": "lastUpdatedDate",
                     "sortOrder": "descending",
                 },
-                interval_s=self.options.interval_s,
+                interval_s=options.interval_s,
                 max_bytes=MAX_BYTES,
                 same_site=True,
             )
         except NetError as error:
             return error
 
-    def _asked(self, start: int) -> Asked:
-        return Asked(
+    def _page_request(self, start: int) -> PageRequest:
+        return PageRequest(
             name=self.name,
             url=shown_url(self.options.url),
             start=start,
@@ -313,80 +311,79 @@ class _Pass:
     def _size(self, start: int) -> int:
         return min(self.options.page_size, MAX_RESULTS - start)
 
-    def _take(self, feed: ArxivFeed) -> tuple[FetchedPaper, ...]:
-        """The papers of *feed* not met before in this pass, those too old to be news marked."""
-        self._look_at(feed)
-        fresh = {(p.id, p.version): p for p in feed.entries if (p.id, p.version) not in self.seen}
-        self.seen.update(fresh)
-        return tuple(map(self._dated, fresh.values()))
+    def _new_papers(self, feed: ArxivFeed) -> tuple[FetchedPaper, ...]:
+        """Return the papers first seen in this pass, marking the backlog."""
+        self._observe(feed)
+        new = {(p.id, p.version): p for p in feed.entries if (p.id, p.version) not in self.seen}
+        self.seen.update(new)
+        return tuple(map(self._with_backlog, new.values()))
 
-    def _look_at(self, feed: ArxivFeed) -> None:
+    def _observe(self, feed: ArxivFeed) -> None:
+        """Update the progress; the first page with dates sets the window."""
         self.skipped += feed.skipped
         newest = max(_updates(feed), default=None)
         if newest is None:
             return
-        # A date in the future, should one slip in, must not move the mark past what comes next.
+        # A date in the future must not move the mark past papers still to come.
         newest = min(newest, self.now)
         self.newest = max(newest, self.newest or newest)
-        if self.horizon is None:
-            self.horizon = Horizon.of(self.options, self.known, newest)
+        if self.window is None:
+            self.window = Window.of(self.options, self.known, newest)
             self._compare_query(feed.title)
 
-    def _dated(self, paper: FetchedPaper) -> FetchedPaper:
-        if self.horizon is None or paper.updated is None or paper.updated >= self.horizon.since:
+    def _with_backlog(self, paper: FetchedPaper) -> FetchedPaper:
+        if self.window is None or paper.updated is None or paper.updated >= self.window.since:
             return paper
         return replace(paper, backlog=True)
 
     def _compare_query(self, title: str) -> None:
-        """Since 2025 arXiv rewrites loose queries, ``pineapple`` to ``all:pineapple``: say so."""
+        """Log a rewritten query: since 2025 arXiv turns ``pineapple`` into ``all:pineapple``."""
         understood = re.search(r"search_query=(.*?)&id_list=", title)
         if self.options.query is None or understood is None:
             return
-        if _bare(understood[1]) != _bare(self.options.query):
+        if _normalised(understood[1]) != _normalised(self.options.query):
             facts = {"source": self.name, "understood": understood[1][:200]}
-            log.warning("arXiv read the query differently", extra=facts)
+            log.warning("query rewritten by arXiv", extra=facts)
 
-    def _next_start(self, start: int, number: int, feed: ArxivFeed, *, fresh: int) -> int | None:
-        """Where the next page begins: downwards, then, if papers came meanwhile, the top again."""
-        if self.barren == MAX_BARREN:
+    def _next_start(self, start: int, number: int, feed: ArxivFeed, *, new: int) -> int | None:
+        """Return the start of the next page: downwards, then the top again if papers arrived."""
+        if self.useless_pages == MAX_USELESS_PAGES:
             return None
-        if self.is_at_top_again:
+        if self.is_rereading_top:
             self.total = feed.total if feed.total is not None else self.total
-            is_all_new = fresh > 0 and fresh == feed.count
+            is_all_new = new > 0 and new == feed.count
             return start + feed.count if is_all_new and number < self.options.max_pages else None
         following = self._following(start, number, feed)
         if following is None and self.has_grown and not self.limit:
-            self.is_at_top_again = True
+            self.is_rereading_top = True
             return 0
         return following
 
     def _following(self, start: int, number: int, feed: ArxivFeed) -> int | None:
-        """Where the next page down begins; None if this was the last."""
+        """Return the start of the next page down; None after the last."""
         has_moved = start > 0 and None not in (self.total, feed.total) and self.total != feed.total
         self.has_grown |= has_moved and (feed.total or 0) > (self.total or 0)
         self.total = feed.total if feed.total is not None else self.total
         if has_moved and self.rereads < MAX_REREADS:
-            # Results above this page came or went: its first ones may now be on the page before.
+            # Results above moved: the first ones of this page may now be on the page before.
             self.rereads += 1
             return max(0, start - self.options.page_size)
         following = start + feed.count
-        if not feed.count or self._is_deep_enough(feed) or self._is_at_end(following, feed):
+        if not feed.count or self._has_passed_window(feed) or self._is_at_end(following, feed):
             return None
         if number >= self.options.max_pages:
-            self.limit = (
-                f"stopped after {number} pages, as max_pages says; older papers are missing"
-            )
+            self.limit = f"stopped at max_pages: {number}; older papers are missing"
         elif following >= MAX_RESULTS:
-            self.limit = f"arXiv gives {MAX_RESULTS:,} results of a query; older papers are missing"
+            self.limit = f"arXiv serves {MAX_RESULTS:,} results per query; older papers are missing"
         return None if self.limit else following
 
-    def _is_deep_enough(self, feed: ArxivFeed) -> bool:
-        """Whether the horizon is passed; a page out of order must lie below it altogether."""
+    def _has_passed_window(self, feed: ArxivFeed) -> bool:
+        """Return True if *feed* ends below the window. Out of order, all of it must be."""
         updates = _updates(feed)
-        if self.horizon is None or not updates:
+        if self.window is None or not updates:
             return False
         is_sorted = all(above >= below for above, below in pairwise(updates))
-        return (updates[-1] if is_sorted else max(updates)) < self.horizon.floor
+        return (updates[-1] if is_sorted else max(updates)) < self.window.floor
 
     def _is_at_end(self, following: int, feed: ArxivFeed) -> bool:
         if feed.total is None:
@@ -395,24 +392,25 @@ class _Pass:
 
     def _page(self, papers: tuple[FetchedPaper, ...]) -> Page:
         memory = dict(self.memory)
-        if self.known.floor is None and self.horizon is not None:
-            memory["pending"] = f"{self.known.query} {self.horizon.since.isoformat()}"
+        if self.known.floor is None and self.window is not None:
+            memory["pending"] = f"{self.known.query} {self.window.since.isoformat()}"
         return Page(papers=papers, memory=memory, total=self.total, done=len(self.seen))
 
     def _last_page(self, papers: tuple[FetchedPaper, ...]) -> Page:
-        """The end of the pass; the mark moves unless a page may have lacked something."""
+        """Return the last page; the mark moves unless papers may be missing."""
         page = self._page(papers)
-        if self.flaws:
+        if self.gaps:
             return replace(page, note=self._note())
         is_complete = self.limit is None
-        # What a limit cuts off no later pass would get either: the mark moves all the same.
-        return replace(page, memory=self._moved(page), complete=is_complete, note=self._note())
+        # Later passes would stop at the same limit, so the mark moves all the same.
+        memory = self._memory_after(page)
+        return replace(page, memory=memory, complete=is_complete, note=self._note())
 
-    def _moved(self, page: Page) -> Mapping[str, str]:
-        if self.newest is None or self.horizon is None:
+    def _memory_after(self, page: Page) -> Mapping[str, str]:
+        if self.newest is None or self.window is None:
             return page.memory
         mark = max(self.newest, min(self.known.mark or self.newest, self.now))
-        floor = min(self.horizon.floor, self.known.floor or self.horizon.floor)
+        floor = min(self.window.floor, self.known.floor or self.window.floor)
         return {
             "query": self.known.query,
             "mark": mark.isoformat(),
@@ -420,11 +418,11 @@ class _Pass:
         }
 
     def _note(self) -> str | None:
-        notes = [*dict.fromkeys(self.flaws[:3]), *filter(None, [self.limit])]
-        if not self.seen and not self.flaws:
+        notes = [*dict.fromkeys(self.gaps[:3]), *filter(None, [self.limit])]
+        if not self.seen and not self.gaps:
             notes.append("the query has no results")
         if self.skipped:
-            notes.append(f"{self.skipped} entries could not be read")
+            notes.append(f"unreadable entries skipped: {self.skipped}")
         return "; ".join(notes) or None
 
 
@@ -436,6 +434,6 @@ def _fuller(one: ArxivFeed, other: ArxivFeed) -> ArxivFeed:
     return one if one.count > other.count else other
 
 
-def _bare(query: str) -> str:
-    """*query* without what says nothing: blanks, brackets, quotes and case."""
+def _normalised(query: str) -> str:
+    """Strip blanks, brackets, quotes and case, which arXiv may change."""
     return re.sub(r'[\s+()"]', "", query).lower()

@@ -1,5 +1,5 @@
 """
-What arXiv's query API answers, read: Atom with arXiv's and OpenSearch's elements.
+Parser for arXiv's query API: Atom with elements of arXiv and OpenSearch.
 
 Pure: bytes in, values out. Fields are found by name, since their order changed in 2025.
 """
@@ -20,47 +20,47 @@ log = logging.getLogger(__name__)
 ATOM = "{http://www.w3.org/2005/Atom}"
 ARXIV = "{http://arxiv.org/schemas/atom}"
 OPENSEARCH = "{http://a9.com/-/spec/opensearch/"
-"""Followed by 1.0/ in old manuals and by 1.1/ in answers."""
+"""Followed by 1.0/ in old manuals and by 1.1/ in responses."""
 _ERROR_ID = "/api/errors"
 _NUMBER = re.compile(r"\s*[0-9]{1,9}\s*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArxivFeed:
-    """One answer of the query API."""
+    """One response of the query API."""
 
     total: int | None
-    """``totalResults``; None if the answer does not say."""
+    """``totalResults``; None if absent."""
     start: int | None
     per_page: int | None
-    """``itemsPerPage``: an echo of what was asked, not the number of entries."""
+    """``itemsPerPage``: echoes the request; the number of entries may differ."""
     title: str
     """The query as arXiv understood it: ``arXiv Query: search_query=…&id_list=…``."""
     error: str | None
-    """The message, if this is the feed of one entry called "Error"."""
+    """Message of an error feed, whose one entry is called "Error"."""
     entries: tuple[FetchedPaper, ...] = field(repr=False)
     skipped: int = 0
-    """Entries that could not be read."""
+    """Unreadable entries."""
 
     @property
     def count(self) -> int:
-        """Entries on the page, those that could not be read too."""
+        """Entries on the page, unreadable ones included."""
         return len(self.entries) + self.skipped
 
 
 def parse(body: bytes) -> ArxivFeed:
     """
-    The feed in *body*, with the text of its papers as served.
+    Parse *body*; the text of the papers stays as served.
 
     Raises:
-        BadAnswer: No well-formed XML, or its root is no Atom feed.
+        BadAnswer: The body is not well-formed XML, or not an Atom feed.
     """
     root = parse_xml(body)
     if root.tag != f"{ATOM}feed":
-        raise BadAnswer("the answer is XML, but no Atom feed")
+        raise BadAnswer("not an Atom feed; check the URL")
     entries = root.findall(f"{ATOM}entry")
     error = _error_in(root, entries)
-    papers = () if error is not None else tuple(filter(None, map(_readable, entries)))
+    papers = () if error is not None else tuple(filter(None, map(_paper_or_none, entries)))
     return ArxivFeed(
         total=_number(root, "totalResults"),
         start=_number(root, "startIndex"),
@@ -81,7 +81,7 @@ def _number(root: Any, name: str) -> int | None:
 
 
 def _error_in(root: Any, entries: list[Any]) -> str | None:
-    """The message of an error feed: its ids lead to ``/api/errors`` (API manual 3.4)."""
+    """Return the message of an error feed. Its ids contain ``/api/errors`` (API manual 3.4)."""
     for element in (root, *entries):
         if _ERROR_ID in (child_text(element, f"{ATOM}id") or ""):
             message = child_text(entries[0], f"{ATOM}summary") if entries else None
@@ -89,12 +89,12 @@ def _error_in(root: Any, entries: list[Any]) -> str | None:
     return None
 
 
-def _readable(entry: Any) -> FetchedPaper | None:
-    """The paper of *entry*; one that is broken is left out and must not cost the others."""
+def _paper_or_none(entry: Any) -> FetchedPaper | None:
+    """Parse *entry*; skip it if broken, so that the others survive."""
     try:
         return _paper(entry)
     except (InvalidPaperId, BadAnswer) as error:
-        log.warning("left out an entry that cannot be read", extra={"cause": str(error)})
+        log.warning("unreadable entry skipped", extra={"cause": str(error)})
         return None
 
 
@@ -117,9 +117,9 @@ def _paper(entry: Any) -> FetchedPaper:
         primary_category=_primary(entry) or next(iter(categories), None),
         published=published,
         updated=read_time(child_text(entry, f"{ATOM}updated")) or published,
-        comment=_told(entry, "comment"),
-        journal_ref=_told(entry, "journal_ref"),
-        doi=_told(entry, "doi"),
+        comment=_arxiv_text(entry, "comment"),
+        journal_ref=_arxiv_text(entry, "journal_ref"),
+        doi=_arxiv_text(entry, "doi"),
         url=arxiv_url(paper.id, version),
         pdf_url=arxiv_pdf_url(paper.id, version),
     )
@@ -129,7 +129,7 @@ def _paper_id(entry: Any) -> PaperId:
     text = child_text(entry, f"{ATOM}id") or ""
     paper = parse_paper_id(text)
     if not paper.id.startswith("arxiv:"):
-        raise InvalidPaperId(f'"{text[:60]}" is no paper of arXiv')
+        raise InvalidPaperId(f'"{text[:60]}" is not an arXiv id')
     return paper
 
 
@@ -146,13 +146,13 @@ def _primary(entry: Any) -> str | None:
     return None if element is None else element.get("term") or None
 
 
-def _told(entry: Any, name: str) -> str | None:
-    """One of arXiv's own elements, as served but for blanks around it; None if empty."""
+def _arxiv_text(entry: Any, name: str) -> str | None:
+    """Return the stripped text of an element of arXiv's own namespace."""
     return (child_text(entry, f"{ARXIV}{name}") or "").strip() or None
 
 
 def read_time(text: str | None) -> datetime | None:
-    """The moment in *text* (RFC 3339) in UTC; None if there is none that can be read."""
+    """Parse an RFC 3339 time into UTC. Missing or invalid text gives None."""
     try:
         moment = datetime.fromisoformat((text or "").strip())
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

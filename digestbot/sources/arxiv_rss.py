@@ -1,8 +1,8 @@
 """
-arXiv's daily feeds (rss.arxiv.org), RSS 2.0 and Atom: one batch, each paper with its announce type.
+Parser for arXiv's daily feeds (rss.arxiv.org), RSS 2.0 and Atom: batches with announce types.
 
-Read with lxml and as plain text: a parser for feeds takes descriptions for HTML and makes ``if xw``
-of ``if x<y then z>w``. Pure: bytes in, values out.
+It reads descriptions as plain text with lxml; a feed parser takes them for HTML and turns
+``if x<y then z>w`` into ``if xw``. Pure: bytes in, values out.
 """
 
 import logging
@@ -27,36 +27,36 @@ _TYPES = {kind.value: kind for kind in AnnounceType}
 
 
 def is_announcement(body: bytes) -> bool:
-    """Whether *body* is one of arXiv's daily feeds, and not the empty one of a weekend."""
+    """Return True if *body* is a daily feed of arXiv with papers. On weekends it has none."""
     return _MARK.search(body) is not None
 
 
 def parse_announcements(body: bytes) -> tuple[FetchedPaper, ...]:
     """
-    The papers of a daily feed in its order: new, cross, replace, replace-cross.
+    Return the papers of a daily feed in its order: new, cross, replace, replace-cross.
 
-    The feed knows when a batch was announced, not when a paper was submitted: no dates.
+    They have no dates: the feed says when the batch was announced, not when papers were submitted.
 
     Raises:
-        BadAnswer: No well-formed XML.
+        BadAnswer: The body is not well-formed XML.
     """
     root = parse_xml(body)
     items = [*root.iter("item"), *root.iter(f"{ATOM}entry")]
-    return tuple(paper for item in items if (paper := _readable(item)) is not None)
+    return tuple(paper for item in items if (paper := _paper_or_none(item)) is not None)
 
 
-def _readable(item: Any) -> FetchedPaper | None:
+def _paper_or_none(item: Any) -> FetchedPaper | None:
     try:
         return _paper(item)
     except InvalidPaperId as error:
-        log.warning("left out an item that cannot be read", extra={"cause": str(error)})
+        log.warning("unreadable item skipped", extra={"cause": str(error)})
         return None
 
 
 def _paper(item: Any) -> FetchedPaper:
     description = _first(item, "description", f"{ATOM}summary") or ""
-    said = _DESCRIPTION.fullmatch(description)
-    paper = _paper_id(item, said)
+    stated = _DESCRIPTION.fullmatch(description)
+    paper = _paper_id(item, stated)
     version = paper.version or 1
     title = _first(item, "title", f"{ATOM}title")
     if not title:
@@ -65,12 +65,12 @@ def _paper(item: Any) -> FetchedPaper:
     return FetchedPaper(
         id=paper.id,
         version=version,
-        type=_type(item, said, version),
+        type=_type(item, stated, version),
         title=title,
-        abstract=said["text"] if said else description,
+        abstract=stated["text"] if stated else description,
         authors=tuple(Author(name=name) for name in _authors(item)),
         categories=categories,
-        # Not marked; in arXiv's records the primary category is the first.
+        # Unmarked in the feed; the first category of arXiv's records is the primary one.
         primary_category=next(iter(categories), None),
         journal_ref=one_line(child_text(item, f"{ARXIV}journal_reference")),
         doi=one_line(child_text(item, f"{ARXIV}DOI")),
@@ -79,18 +79,18 @@ def _paper(item: Any) -> FetchedPaper:
     )
 
 
-def _paper_id(item: Any, said: re.Match[str] | None) -> PaperId:
-    """From the guid, which has the version, or from the description; the link has none."""
-    guid = _first(item, "guid", f"{ATOM}id") or (said["id"] if said else "")
+def _paper_id(item: Any, stated: re.Match[str] | None) -> PaperId:
+    """Parse the id from the guid or the description. The link lacks the version."""
+    guid = _first(item, "guid", f"{ATOM}id") or (stated["id"] if stated else "")
     paper = parse_paper_id(guid)
     if not paper.id.startswith("arxiv:"):
-        raise InvalidPaperId(f'"{guid[:60]}" is no paper of arXiv')
+        raise InvalidPaperId(f'"{guid[:60]}" is not an arXiv id')
     return paper
 
 
-def _type(item: Any, said: re.Match[str] | None, version: int) -> AnnounceType:
-    told = one_line(child_text(item, f"{ARXIV}announce_type")) or (said["type"] if said else "")
-    return _TYPES.get(told, AnnounceType.NEW if version == 1 else AnnounceType.REPLACE)
+def _type(item: Any, stated: re.Match[str] | None, version: int) -> AnnounceType:
+    name = one_line(child_text(item, f"{ARXIV}announce_type")) or (stated["type"] if stated else "")
+    return _TYPES.get(name, AnnounceType.NEW if version == 1 else AnnounceType.REPLACE)
 
 
 def _categories(item: Any) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ def _categories(item: Any) -> tuple[str, ...]:
 
 
 def _authors(item: Any) -> list[str]:
-    """Names from the one ``dc:creator``."""
+    """Return the names in ``dc:creator``, which lists them all."""
     return split_names(" ".join((_first(item, f"{DC}creator") or "").split()))
 
 
@@ -109,7 +109,7 @@ def _first(item: Any, *tags: str) -> str | None:
 
 
 def error_in(body: bytes) -> str | None:
-    """The title of the empty feed that answers a wrong address: "Feed error for query: …"."""
+    """Return the title of the error feed for a wrong URL: "Feed error for query: …"."""
     try:
         root = parse_xml(body)
     except BadAnswer:

@@ -1,4 +1,4 @@
-"""Reading XML and HTML that strangers wrote: safely, and without losing what looks like tags."""
+"""Parse XML and HTML from untrusted servers, keeping text that only looks like tags."""
 
 import html
 import re
@@ -22,56 +22,56 @@ _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 
 def parse_xml(body: bytes) -> Any:
     """
-    The root element of *body*.
+    Return the root element of *body*.
 
-    A document type is refused: no source of ours needs one, and entities are how XML is made to
-    explode. Control characters and broken UTF-8, which no XML may hold (XML 1.0, 2.2), are taken
-    out rather than the whole page lost for one of them.
+    Document types are refused: no supported source needs one, and entities allow XML bombs. Control
+    characters and broken UTF-8, which XML forbids (XML 1.0, 2.2), are removed, so that one of them
+    does not cost the whole page.
 
     Raises:
-        BadAnswer: No well-formed XML, or XML with a document type.
+        BadAnswer: The XML is not well-formed, or has a document type.
     """
     try:
-        root = _parsed(body)
+        root = _parse(body)
     except etree.XMLSyntaxError as error:
-        root = _parsed_mended(body, error)
+        root = _parse_cleaned(body, error)
     if root.getroottree().docinfo.doctype:
-        raise BadAnswer("the answer has a document type, which is not read")
+        raise BadAnswer("the response has a document type, which is refused")
     return root
 
 
-def _parsed(body: bytes) -> Any:
+def _parse(body: bytes) -> Any:
     return etree.fromstring(body, etree.XMLParser(**_PARSER))
 
 
-def _parsed_mended(body: bytes, first: etree.XMLSyntaxError) -> Any:
+def _parse_cleaned(body: bytes, first: etree.XMLSyntaxError) -> Any:
     text = body.decode("utf-8", "replace")
-    mended = _FORBIDDEN.sub("", _DECLARATION.sub("", text)).encode()
+    cleaned = _FORBIDDEN.sub("", _DECLARATION.sub("", text)).encode()
     try:
-        return _parsed(mended)
+        return _parse(cleaned)
     except etree.XMLSyntaxError:
         cause = " ".join(str(first.msg).split())[:120]
-        raise BadAnswer(f"the answer is not well-formed XML: {cause}") from first
+        raise BadAnswer(f"the response is not well-formed XML: {cause}") from first
 
 
 def own_text(element: Any) -> str:
-    """All text inside *element*, as served."""
+    """Return all text inside *element*, as served."""
     return "".join(element.itertext())
 
 
 def child_text(element: Any, tag: str) -> str | None:
-    """The text of the first child *tag* of *element*, as served; None if there is no such child."""
+    """Return the text of the first child *tag*, as served."""
     child = element.find(tag)
     return None if child is None else own_text(child)
 
 
 def one_line(text: str | None) -> str | None:
-    """*text* with its blanks collapsed; None if nothing is left."""
+    """Collapse whitespace; return None for blank text."""
     return " ".join((text or "").split()) or None
 
 
 def split_names(text: str) -> list[str]:
-    """The parts of *text* between commas; those within brackets belong to affiliations."""
+    """Split *text* at commas. Those inside brackets belong to affiliations."""
     parts, depth = [""], 0
     for char in text:
         depth = max(0, depth + (char == "(") - (char == ")"))
@@ -82,8 +82,8 @@ def split_names(text: str) -> list[str]:
     return [name for part in parts if (name := part.strip())]
 
 
-# Names of HTML 5, JATS and MathML that feeds put into titles and abstracts. What is not listed is
-# text: "if x<y then z>w" and "$0<a<b$" are, and a parser of HTML would eat them.
+# Element names of HTML 5, JATS and MathML that feeds put into titles and abstracts. Everything else
+# is text: an HTML parser would drop parts of "if x<y then z>w" and "$0<a<b$".
 _NAMES = (
     "a|abbr|acronym|address|article|aside|audio|b|bdi|bdo|big|blockquote|body|br|button|caption|"
     "center|cite|code|col|colgroup|dd|del|details|dfn|div|dl|dt|em|embed|fieldset|figcaption|"
@@ -94,7 +94,7 @@ _NAMES = (
     "m(?:i|n|o|row|sub|sup|subsup|text|stack|over|under|frac|sqrt|space|style|table|tr|td)|"
     "(?:jats|mml):[a-z-]+"
 )
-# Attributes have a "=": without that, "x <b and c> y" would hold a tag.
+# Attributes need a "=": otherwise "x <b and c> y" would contain a tag.
 _TAG = re.compile(
     rf"<!--|-->|<!\[CDATA\[|<(?P<end>/?)(?P<name>{_NAMES})(?:\s*/?|\s[^<>=]*=[^<>]*)>",
     re.IGNORECASE,
@@ -103,37 +103,40 @@ _BREAKS = re.compile(
     r"address|article|blockquote|br|caption|dd|div|d[lt]|figcaption|figure|footer|h[1-6]|header|"
     r"hr|li|[ou]l|p|pre|section|table|tr|jats:(?:p|sec|title)"
 )
-_SILENT = frozenset({"script", "style", "head"})
+_HIDDEN = frozenset({"script", "style", "head"})
 _BLANKS = re.compile(r"[^\S\n]+")
 _LINES = re.compile(r"\s*\n\s*")
 
 
 def plain_html(source: str) -> str:
     """
-    The text of a piece of HTML, one line a paragraph; takes time in proportion to its length.
+    Return the text of the HTML *source*, one line per paragraph.
 
-    Only tags that exist are tags: an inequality stays. Scripts, styles and comments are dropped.
+    It takes linear time.
+
+    Only known element names are tags, so inequalities stay. Scripts, styles and comments are
+    dropped.
     """
-    pieces: list[str] = []
-    silent: str | None = None
+    parts: list[str] = []
+    hidden: str | None = None
     last = 0
     for match in _TAG.finditer(source):
-        if silent is None:
-            pieces.append(source[last : match.start()])
+        if hidden is None:
+            parts.append(source[last : match.start()])
         last = match.end()
         name = (match["name"] or match[0]).lower()
-        silent = _silence(silent, name, is_end=match["end"] == "/")
-        pieces.append("\n" if _BREAKS.fullmatch(name) else "")
-    if silent is None:
-        pieces.append(source[last:])
-    text = _BLANKS.sub(" ", html.unescape("".join(pieces)))
+        hidden = _hidden_by(hidden, name, is_end=match["end"] == "/")
+        parts.append("\n" if _BREAKS.fullmatch(name) else "")
+    if hidden is None:
+        parts.append(source[last:])
+    text = _BLANKS.sub(" ", html.unescape("".join(parts)))
     return _LINES.sub("\n", text).strip()
 
 
-def _silence(silent: str | None, name: str, *, is_end: bool) -> str | None:
-    """What has to be closed before text is heard again, after the tag *name*."""
-    if silent is not None:
-        closed = name == "-->" if silent == "<!--" else is_end and name == silent
-        return None if closed else silent
-    opens = name == "<!--" or (name in _SILENT and not is_end)
+def _hidden_by(hidden: str | None, name: str, *, is_end: bool) -> str | None:
+    """Return the element whose end makes text visible again, after the tag *name*."""
+    if hidden is not None:
+        closed = name == "-->" if hidden == "<!--" else is_end and name == hidden
+        return None if closed else hidden
+    opens = name == "<!--" or (name in _HIDDEN and not is_end)
     return name if opens else None

@@ -1,47 +1,71 @@
-"""What every source gives, and what it must be able to do. Knows no source."""
+"""Interface of all sources: their options, and the pages that they yield."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from digestbot.model import FetchedPaper
 from digestbot.net import Client
 
+_CENTURY = timedelta(days=36_500)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A piece of a pass: its papers and its memory are to be stored in one transaction."""
+    """Part of a pass; its papers and memory are stored in one transaction."""
 
     papers: tuple[FetchedPaper, ...]
     memory: Mapping[str, str]
-    """All that the source wants to find again at its next pass, once *papers* are stored."""
+    """State of the source for its next pass, valid once *papers* are stored."""
     total: int | None = None
-    """Results the source says it has, read or not; None if it does not say."""
+    """Results that the server reports, read or not; None if it reports none."""
     done: int = 0
     """Papers of this pass so far, this page included."""
     complete: bool = False
-    """True only on the last page of a pass that covered all it should."""
+    """True only on the last page of a pass that covered its whole range."""
     note: str | None = None
-    """What is missing or remarkable, for people; None if nothing is."""
+    """Remark for the operator, such as what is missing; None if all is well."""
 
 
 class Options(Protocol):
-    """The options of one kind of source: a frozen dataclass of its config keys that can fetch."""
+    """Options of one kind of source: a frozen dataclass of its config keys that can fetch."""
 
     def fetch(
         self, name: str, client: Client, memory: Mapping[str, str], now: datetime
     ) -> AsyncIterator[Page]:
         """
-        One pass, page by page.
+        Make one pass over the source, page by page.
 
         Args:
-            name: What the owner calls the source, for messages.
-            client: How to ask.
-            memory: What the last stored page left; empty at first.
+            name: The operator's name for the source, for messages.
+            client: Sends the requests.
+            memory: The memory of the last stored page; empty on the first pass.
             now: When the pass begins.
 
         Raises:
-            SourceLate, SourceRefused, BadAnswer: pages given before stay good.
+            SourceLate, SourceRefused, BadAnswer: pages already yielded remain valid.
         """
         ...
+
+
+def check_span(key: str, value: timedelta) -> None:
+    """
+    Check a look-back period of the config.
+
+    Raises:
+        ValueError: *value* is negative or longer than a century, which datetime cannot subtract.
+    """
+    if not timedelta(0) <= value <= _CENTURY:
+        raise ValueError(f"{key} must be between 0 and 100 years")
+
+
+def check_interval(value: timedelta) -> None:
+    """
+    Check the time between requests.
+
+    Raises:
+        ValueError: *value* is negative.
+    """
+    if value < timedelta(0):
+        raise ValueError("interval must be 0 or longer")

@@ -59,7 +59,7 @@ def test_a_broken_source_stops_no_other(bot: Bot, arxiv: ArxivServer) -> None:
     assert found["bad"]["retry_at"].endswith("Z")
     assert found["arxiv"]["new"] == len(PAPERS)
     assert called.err == (
-        f"bad: {bad.url}/feed answered 404: there is no such feed; check the address\n"
+        f"bad: {bad.url}/feed answered 404: not found; check the URL\n"
     )
     line = called.err.splitlines()[-1]
     assert line.startswith("bad: ")

@@ -89,7 +89,7 @@ def test_a_server_that_refused_us_is_left_alone_but_told_of(bot: Bot) -> None:
         called = bot("run", at=NOW + timedelta(hours=1))
         assert called.code == 1
         assert called.err == (
-            f"arxiv: {closed.url} answered 403: we are blocked; not asking for hours, set `contact`"
+            f"arxiv: {closed.url} answered 403: access denied; paused for 6 hours, set `contact`"
             " so that arXiv can write to you; not asked again before 2026-11-23 14:00,"
             " 'digestbot fetch' does all the same\n"
         )

@@ -186,7 +186,7 @@ def test_a_source_that_fails_is_logged_with_its_reason(bot: Bot) -> None:
         configure(bad.url)
         with Serving() as serving:
             serving.wait_for(
-                f"not all was fetched: arxiv: {bad.url} answered 404: check the address"
+                f"not all was fetched: arxiv: {bad.url} answered 404: not found; check the URL"
             )
             assert serving.end()[0] == 0
 

@@ -1,5 +1,5 @@
 """
-arXiv's query API on loopback: a real HTTP server, made-up papers, the faults of the real one.
+arXiv's query API on loopback: a real HTTP server with generated papers and arXiv's known faults.
 
 ::
 
@@ -7,8 +7,8 @@ arXiv's query API on loopback: a real HTTP server, made-up papers, the faults of
     with ArxivServer(papers, faults=every_fault()) as server:
         ...  # url: server.url in the config
 
-A fault happens once, at the n-th request; all other requests are answered as arXiv does: Atom in
-today's layout, gzip, sorted, paged, errors as a feed of one entry with status 400.
+A fault happens once, at the n-th request; all other requests get arXiv's usual response: Atom in
+the current layout, gzip, sorted, paged, errors as a feed of one entry with status 400.
 """
 
 import gzip
@@ -29,7 +29,7 @@ MAX_RESULTS = 30_000
 
 
 class Fault(StrEnum):
-    """What arXiv, or something before it, has been seen to do instead of answering."""
+    """Failures seen on arXiv or the servers in front of it."""
 
     EMPTY = "empty: no entries and a total of 0"
     EMPTY_INSIDE = "no entries, with the true total"
@@ -40,23 +40,23 @@ class Fault(StrEnum):
     S429_WAIT = "429 with Retry-After: 1"
     S503 = "503 with Retry-After: 0"
     S500 = "500"
-    RESET = "a reset instead of an answer"
+    RESET = "a reset instead of a response"
     RESET_INSIDE = "a reset before the last byte"
-    TRUNCATED = "XML that ends in the middle, as if it were all"
+    TRUNCATED = "truncated XML with a matching Content-Length"
     ERROR_FEED = "an error feed with status 200"
     GROWN = "new papers on top of the listing"
-    WRONG_START = "the page from 0, whatever was asked"
-    SLOW = "an answer after a third of a second"
+    WRONG_START = "the page from 0 for any start"
+    SLOW = "a response after a third of a second"
 
 
 def every_fault(*, first: int = 1, step: int = 2) -> dict[int, Fault]:
-    """Each fault once: the first at request *first*, the others *step* requests apart."""
-    return {first + step * place: fault for place, fault in enumerate(Fault)}
+    """Return each fault once: the first at request *first*, the others *step* apart."""
+    return {first + step * index: fault for index, fault in enumerate(Fault)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakePaper:
-    """One version of one paper as arXiv serves it."""
+    """One version of a paper as arXiv serves it."""
 
     id: str
     """``2611.00001``, without version."""
@@ -65,18 +65,18 @@ class FakePaper:
     abstract: str
     authors: tuple[str, ...]
     categories: tuple[str, ...]
-    """The primary one first."""
+    """Primary category first."""
     published: datetime
     updated: datetime
     comment: str | None = None
     journal_ref: str | None = None
     doi: str | None = None
     listed: datetime | None = None
-    """Where the listing has it, if its order and its dates disagree."""
+    """Sort date in the listing, if it differs from the paper's own."""
 
     @property
     def name(self) -> str:
-        """The id with the version: ``2611.00001v1``."""
+        """Id with version: ``2611.00001v1``."""
         return f"{self.id}v{self.version}"
 
 
@@ -111,23 +111,23 @@ def make_papers(
     first_number: int = 1,
 ) -> tuple[FakePaper, ...]:
     """
-    *n* papers, last updated evenly between *start* and *days* later, the oldest first.
+    Return *n* papers, updated at even intervals over *days* from *start*, oldest first.
 
-    One in eight is a replacement. The same arguments give the same papers.
+    One in eight is a replacement. Equal arguments return equal papers.
 
     Args:
         n: At most 90,000.
         start: Aware.
-        days: Length of the time that they are spread over.
+        days: Period over which the updates are spread.
         seed: Of the random texts.
         category: The primary category of all; by default one of several.
-        first_number: Where the ids begin, to make another lot with ids of its own.
+        first_number: Number of the first id, to make further papers with other ids.
     """
     dice = random.Random(seed)
     step = timedelta(days=days) / max(n, 1)
     return tuple(
-        _make_paper(dice, start + place * step, first_number + place, category)
-        for place in range(n)
+        _make_paper(dice, start + index * step, first_number + index, category)
+        for index in range(n)
     )
 
 
@@ -157,12 +157,12 @@ def _make_paper(
 
 class ArxivServer:
     """
-    The server, for ``with``.
+    Server for ``with``.
 
     Args:
-        papers: The listing; several versions of one paper are several results here.
-        faults: Number of the request, from 1, → what goes wrong with it.
-        arrivals: Papers that come into the listing with `Fault.GROWN`.
+        papers: The listing; each version of a paper is a result.
+        faults: Number of the request, from 1 → its fault.
+        arrivals: Papers that `Fault.GROWN` adds to the listing.
     """
 
     def __init__(
@@ -176,12 +176,12 @@ class ArxivServer:
         self.faults = dict(faults or {})
         self.arrivals = list(arrivals)
         self.happened: list[Fault] = []
-        """The faults that were met, in order."""
+        """Faults that happened, in order."""
         self._web = WebServer(self._answer)
 
     @property
     def url(self) -> str:
-        """The address of the query API."""
+        """URL of the query API."""
         return f"{self._web.url}/api/query"
 
     @property
@@ -216,12 +216,12 @@ class ArxivServer:
 
 
 class _BadQueryError(Exception):
-    """arXiv would answer 400."""
+    """Query that arXiv answers with 400."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Listing:
-    """The results of one request."""
+    """Results of one request."""
 
     query: str
     start: int
@@ -275,9 +275,9 @@ def _sort_key(query: Mapping[str, str]) -> _ByDate:
 
 def matches(search: str, paper: FakePaper) -> bool:
     """
-    Whether *paper* is a result of *search*: terms with ``OR``, ``AND`` and ``ANDNOT`` between.
+    Return True if *paper* matches *search*: terms joined by ``OR``, ``AND`` and ``ANDNOT``.
 
-    OR binds weakest; brackets are dropped, so they must not be needed.
+    OR binds weakest; brackets are ignored, so searches must not depend on them.
     """
     flat = re.sub(r"[()]", " ", search).strip()
     if not flat:

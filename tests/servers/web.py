@@ -1,4 +1,4 @@
-"""A real HTTP server in a thread, on loopback, that answers what a test tells it to."""
+"""Real HTTP server in a thread, on loopback, with scripted responses."""
 
 import socket
 import socketserver
@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a client asked for."""
+    """Request of a client."""
 
     method: str
     path: str
@@ -27,18 +27,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the server answers, byte for byte."""
+    """Response of the server, byte for byte."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Content-Length is added unless it is given."""
+    """Content-Length is added unless given."""
     body: bytes = b""
     reset: bool = False
-    """Reset the connection: at once, or before the last byte if there is a *body*."""
+    """Reset the connection: at once, or before the last byte of *body* if there is one."""
     delay_s: float = 0.0
-    """Answer so much later."""
+    """Delay of the response."""
     wait_for: threading.Event | None = None
-    """Answer only after this was set."""
+    """Event to wait for before responding."""
 
 
 Answering = Callable[[Request], Reply]
@@ -49,14 +49,14 @@ class _Server(ThreadingHTTPServer):
     block_on_close = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is part of the tests."""
+        """Ignore clients that hang up, as some tests do."""
 
 
 class WebServer:
     """
-    A server for ``with``; *answering* is called for each request, in the server's threads.
+    Server for ``with``; *answering* is called for each request, in the server's threads.
 
-    ``WebServer.of(reply, reply…)`` answers with them in turn, the last one for ever.
+    ``WebServer.of(reply, reply…)`` sends them in turn and repeats the last.
     """
 
     def __init__(self, answering: Answering, *, tls: ssl.SSLContext | None = None) -> None:
@@ -67,19 +67,19 @@ class WebServer:
 
     @classmethod
     def of(cls, *replies: Reply, tls: ssl.SSLContext | None = None) -> Self:
-        """Answer with *replies* in turn, whatever is asked; with the last for ever."""
+        """Send *replies* in turn to any requests, and repeat the last."""
         left = list(replies)
         return cls(lambda _: left.pop(0) if len(left) > 1 else left[0], tls=tls)
 
     @property
     def url(self) -> str:
-        """``http://127.0.0.1:<port>`` or https, without a slash at the end."""
+        """``http://127.0.0.1:<port>``, or https, without a trailing slash."""
         scheme = "https" if self._tls else "http"
         return f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def paths(self) -> Sequence[str]:
-        """The paths asked for, in order."""
+        """Requested paths, in order."""
         return [request.path for request in self.requests]
 
     def __enter__(self) -> Self:
@@ -101,7 +101,7 @@ class WebServer:
         self._server.server_close()
 
     def answer(self, request: Request) -> Reply:
-        """Note *request*, then answer it, one at a time."""
+        """Record *request*, then answer it; one at a time."""
         with self._lock:
             self.requests.append(request)
             return self._answering(request)
@@ -132,7 +132,7 @@ class WebServer:
                 threading.Event().wait(reply.delay_s)
                 if reply.wait_for is not None:
                     reply.wait_for.wait(60)
-                # Each connection serves one request, so that none is left open when a test ends.
+                # Each connection serves one request, so that all are closed when a test ends.
                 self.close_connection = True
                 if reply.reset:
                     self._reset(reply.body)
@@ -150,11 +150,11 @@ class WebServer:
                     self.send_header("Content-Length", str(len(body) + 1))
                     self.end_headers()
                     self.wfile.write(body)
-                # To linger for no time at all is what makes close() send RST instead of FIN.
+                # Lingering for zero seconds makes close() send RST instead of FIN.
                 linger = struct.pack("ii", 1, 0)
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                """Nothing to the terminal."""
+                """Keep the terminal quiet."""
 
         return Handler

@@ -1,4 +1,4 @@
-"""What the tests of sources share: a client whose waits are noted, not waited."""
+"""Run passes over a source with a client that records its waits instead of sleeping."""
 
 import asyncio
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
 @dataclass(frozen=True, kw_only=True)
 class Pass:
-    """How one pass over a source went."""
+    """Outcome of one pass over a source."""
 
     pages: tuple[Page, ...]
     waits_s: tuple[float, ...]
@@ -23,7 +23,7 @@ class Pass:
 
     @property
     def papers(self) -> list[FetchedPaper]:
-        """All papers, in the order they came."""
+        """All papers, in order."""
         return [paper for page in self.pages for paper in page.papers]
 
     @property
@@ -33,12 +33,12 @@ class Pass:
 
     @property
     def memory(self) -> Mapping[str, str]:
-        """What the last page wants to be remembered."""
+        """Memory of the last page."""
         return self.pages[-1].memory
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Noted:
+class _Sleeper:
     waits_s: list[float] = field(default_factory=list)
 
     async def sleep(self, wait_s: float) -> None:
@@ -52,12 +52,14 @@ def run_pass(
     now: datetime = NOW,
     pages: int | None = None,
 ) -> Pass:
-    """One pass of *options*; no more than *pages* of it if given, as if killed after them."""
-    noted = _Noted()
+    """Run one pass of *options*; stop after *pages* if given, as if killed."""
+    sleeper = _Sleeper()
     found: list[Page] = []
 
     async def go() -> None:
-        client = Client(user_agent="test", clock=lambda: now, sleep=noted.sleep, jitter=lambda: 0.5)
+        client = Client(
+            user_agent="test", clock=lambda: now, sleep=sleeper.sleep, jitter=lambda: 0.5
+        )
         async with client:
             async for page in options.fetch("source", client, dict(memory or {}), now):
                 found.append(page)
@@ -69,4 +71,4 @@ def run_pass(
         asyncio.run(go())
     except SourceError as raised:
         error = raised
-    return Pass(pages=tuple(found), waits_s=tuple(noted.waits_s), error=error)
+    return Pass(pages=tuple(found), waits_s=tuple(sleeper.waits_s), error=error)

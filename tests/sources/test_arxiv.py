@@ -1,4 +1,4 @@
-"""arXiv's query API as a source, against a real server with the faults of the real one."""
+"""arXiv's query API as a source, against a loopback server with arXiv's known faults."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import pytest
 
 from digestbot.errors import SourceLate, SourceRefused
 from digestbot.sources import ArxivOptions
-from digestbot.sources.retry import STABLE_TRIES
+from digestbot.sources.arxiv_retry import STABLE_ATTEMPTS
 from tests.servers.arxiv import ArxivServer, FakePaper, Fault, every_fault, make_papers
 from tests.servers.web import Reply, WebServer
 from tests.sources.passes import NOW, run_pass
@@ -29,7 +29,7 @@ def names(papers: Sequence[FakePaper]) -> list[str]:
     return sorted(f"arxiv:{paper.name}" for paper in papers)
 
 
-def test_a_pass_gives_every_paper_once_newest_first() -> None:
+def test_a_pass_yields_every_paper_once_newest_first() -> None:
     with ArxivServer(WEEK) as server:
         result = run_pass(options(server))
     assert result.names == [f"arxiv:{paper.name}" for paper in reversed(WEEK)]
@@ -39,7 +39,7 @@ def test_a_pass_gives_every_paper_once_newest_first() -> None:
     assert result.pages[-1].note is None
 
 
-def test_texts_come_as_served() -> None:
+def test_texts_stay_as_served() -> None:
     with ArxivServer(WEEK) as server:
         result = run_pass(options(server))
     served = {f"arxiv:{paper.id}": paper for paper in WEEK}
@@ -55,7 +55,7 @@ def test_texts_come_as_served() -> None:
 
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("request_number", [1, 3, 6], ids=["first", "middle", "last"])
-def test_one_fault_costs_no_paper_and_doubles_none(fault: Fault, request_number: int) -> None:
+def test_one_fault_neither_loses_nor_doubles_papers(fault: Fault, request_number: int) -> None:
     with ArxivServer(WEEK, faults={request_number: fault}) as server:
         result = run_pass(options(server))
         assert server.happened == [fault]
@@ -64,7 +64,7 @@ def test_one_fault_costs_no_paper_and_doubles_none(fault: Fault, request_number:
     assert result.pages[-1].complete
 
 
-def test_all_faults_in_one_pass_cost_no_paper() -> None:
+def test_all_faults_in_one_pass_lose_no_paper() -> None:
     week = make_papers(2000, start=NOW - timedelta(days=6.9), days=6.9, category="cs.DC")
     late = make_papers(3, start=NOW, days=0.01, category="cs.DC", first_number=5000)
     with ArxivServer(week, faults=every_fault(), arrivals=late) as server:
@@ -77,17 +77,17 @@ def test_all_faults_in_one_pass_cost_no_paper() -> None:
     assert not [paper for paper in result.papers if paper.backlog]
 
 
-def test_two_faults_at_every_request_cost_no_paper() -> None:
+def test_two_faults_at_every_request_lose_no_paper() -> None:
     faults = {n: (Fault.EMPTY, Fault.SHORT)[n % 2] for n in range(1, 40) if n % 3}
     with ArxivServer(WEEK, faults=faults) as server:
         result = run_pass(options(server))
     assert sorted(result.names) == names(WEEK)
 
 
-# What a pass reads, and what of it is news.
+# The window: how far a pass reads, and which papers it reports.
 
 
-def test_the_first_pass_marks_as_backlog_what_is_older_than_the_backfill() -> None:
+def test_first_pass_marks_papers_before_backfill_as_backlog() -> None:
     papers = make_papers(100, start=NOW - timedelta(days=50), days=50, category="cs.DC")
     with ArxivServer(papers) as server:
         result = run_pass(options(server, backfill=timedelta(days=5)))
@@ -96,10 +96,10 @@ def test_the_first_pass_marks_as_backlog_what_is_older_than_the_backfill() -> No
     assert [p.updated for p in news] == [
         p.updated for p in reversed(papers) if p.updated >= newest - timedelta(days=5)
     ]
-    assert 28 <= len(result.papers) < 40, "it reads as deep as the next pass, not to the end"
+    assert 28 <= len(result.papers) < 40, "it reads as far back as the next pass, not to the end"
 
 
-def test_the_second_pass_has_no_news_in_a_listing_that_stood_still() -> None:
+def test_second_pass_of_an_unchanged_listing_reports_nothing() -> None:
     papers = make_papers(100, start=NOW - timedelta(days=50), days=50, category="cs.DC")
     with ArxivServer(papers) as server:
         first = run_pass(options(server))
@@ -109,14 +109,14 @@ def test_the_second_pass_has_no_news_in_a_listing_that_stood_still() -> None:
     assert second.pages[-1].complete
 
 
-def test_an_old_listing_is_not_empty_but_begins_at_its_newest_paper() -> None:
+def test_first_pass_of_an_old_listing_reports_its_newest_papers() -> None:
     papers = make_papers(30, start=datetime(2019, 3, 1, tzinfo=UTC), days=10, category="cs.DC")
     with ArxivServer(papers) as server:
         result = run_pass(options(server))
     assert len([paper for paper in result.papers if not paper.backlog]) >= 20
 
 
-def test_a_paper_that_moderation_held_is_news_when_it_appears() -> None:
+def test_papers_delayed_by_moderation_are_reported() -> None:
     listed = [paper for paper in WEEK if paper is not WEEK[5]]
     with ArxivServer(listed) as server:
         first = run_pass(options(server, backfill=timedelta(days=1)))
@@ -140,17 +140,17 @@ def test_a_page_out_of_order_does_not_end_the_pass() -> None:
         1, start=NOW - timedelta(days=400), days=1, category="cs.DC", first_number=9000
     )[0]
 
-    # As if the index had it twice: among the new ones, with the date of the old version.
+    # As if indexed twice: among new papers, with the date of an old version.
     misplaced = replace(stray, listed=WEEK[50].updated)
     with ArxivServer([*WEEK, misplaced]) as server:
         result = run_pass(options(server))
     assert set(names(WEEK)) <= set(result.names)
 
 
-# What it remembers.
+# Memory.
 
 
-def test_a_killed_first_pass_starts_again_to_the_same_horizon() -> None:
+def test_an_interrupted_first_pass_keeps_its_window() -> None:
     with ArxivServer(WEEK) as server:
         killed = run_pass(options(server, backfill=DAY), pages=2)
         assert "mark" not in killed.memory
@@ -163,7 +163,7 @@ def test_a_killed_first_pass_starts_again_to_the_same_horizon() -> None:
     assert {f"arxiv:{p.name}" for p in WEEK if p.updated >= newest - DAY} <= news
 
 
-def test_a_killed_later_pass_leaves_the_mark_where_it_was() -> None:
+def test_an_interrupted_later_pass_keeps_the_mark() -> None:
     with ArxivServer(WEEK[:30]) as server:
         first = run_pass(options(server))
         server.papers = list(WEEK)
@@ -174,7 +174,7 @@ def test_a_killed_later_pass_leaves_the_mark_where_it_was() -> None:
     assert result.memory["mark"] == WEEK[-1].updated.isoformat()
 
 
-def test_a_date_in_the_future_does_not_move_the_mark_beyond_now() -> None:
+def test_a_future_date_moves_the_mark_no_further_than_now() -> None:
     odd = make_papers(
         1, start=NOW + timedelta(days=300), days=1, category="cs.DC", first_number=9000
     )
@@ -184,7 +184,7 @@ def test_a_date_in_the_future_does_not_move_the_mark_beyond_now() -> None:
     assert not [paper for paper in result.papers if paper.backlog]
 
 
-def test_a_changed_query_begins_anew_and_reaches_back_to_the_old_mark() -> None:
+def test_a_changed_query_reads_back_to_the_old_mark() -> None:
     other = make_papers(40, start=NOW - timedelta(days=6), days=6, category="cs.OS", seed=2)
     with ArxivServer(other) as server:
         first = run_pass(options(server, categories=("cs.OS",)), now=NOW)
@@ -200,10 +200,10 @@ def test_a_changed_query_begins_anew_and_reaches_back_to_the_old_mark() -> None:
     assert not [paper for paper in since_mark if paper.backlog]
 
 
-# Empty, refused, late.
+# Empty listings, refusals and failures.
 
 
-def test_a_listing_that_never_had_papers_is_empty_after_three_tries() -> None:
+def test_a_new_empty_listing_is_accepted_after_three_attempts() -> None:
     with ArxivServer([]) as server:
         result = run_pass(options(server))
         assert len(server.requests) == 3
@@ -212,17 +212,17 @@ def test_a_listing_that_never_had_papers_is_empty_after_three_tries() -> None:
     assert not result.memory
 
 
-def test_a_listing_that_is_suddenly_empty_is_not_believed() -> None:
+def test_a_suddenly_empty_listing_is_incomplete() -> None:
     with ArxivServer(WEEK) as server:
         first = run_pass(options(server))
         server.papers = []
         result = run_pass(options(server), first.memory)
     assert not result.pages[-1].complete
-    assert result.pages[-1].note == "no results, where there were some before"
+    assert result.pages[-1].note == "no results, although there were some before"
     assert result.memory["mark"] == first.memory["mark"]
 
 
-def test_papers_before_a_failure_are_given_and_the_source_is_late() -> None:
+def test_papers_before_a_failure_are_kept() -> None:
     faults = dict.fromkeys(range(3, 50), Fault.S503)
     with ArxivServer(WEEK, faults=faults) as server:
         result = run_pass(options(server))
@@ -232,13 +232,12 @@ def test_papers_before_a_failure_are_given_and_the_source_is_late() -> None:
     assert "mark" not in result.memory
     assert isinstance(result.error, SourceLate)
     assert str(result.error) == (
-        f"source: {url} answered 503 (asked 6 times); "
-        "nothing is lost, next try 2026-11-23 08:45 UTC"
+        f"source: {url} answered 503 (6 attempts); no papers lost; next try at 2026-11-23 08:45 UTC"
     )
     assert result.error.retry_at == NOW + timedelta(minutes=45)
 
 
-def test_a_page_that_stays_short_is_given_and_the_pass_goes_on() -> None:
+def test_a_short_page_is_kept_and_the_pass_continues() -> None:
     faults = dict.fromkeys(range(2, 5), Fault.SHORT)
     with ArxivServer(WEEK, faults=faults) as server:
         result = run_pass(options(server))
@@ -249,7 +248,7 @@ def test_a_page_that_stays_short_is_given_and_the_pass_goes_on() -> None:
     assert "mark" not in result.memory
 
 
-def test_papers_of_a_doubtful_page_are_given_before_the_source_is_late() -> None:
+def test_papers_of_a_short_page_are_kept_before_a_failure() -> None:
     faults = {1: Fault.SHORT} | dict.fromkeys(range(2, 50), Fault.S500)
     with ArxivServer(WEEK, faults=faults) as server:
         result = run_pass(options(server))
@@ -257,7 +256,7 @@ def test_papers_of_a_doubtful_page_are_given_before_the_source_is_late() -> None
     assert isinstance(result.error, SourceLate)
 
 
-def test_a_wrong_query_is_refused_with_the_words_of_the_server() -> None:
+def test_an_invalid_query_shows_the_message_of_the_server() -> None:
     with ArxivServer(WEEK) as server:
         result = run_pass(options(server, categories=(), query="nonsense:gpu"))
         assert len(server.requests) == 1
@@ -268,7 +267,7 @@ def test_a_wrong_query_is_refused_with_the_words_of_the_server() -> None:
     )
 
 
-def test_retry_after_is_obeyed_and_the_waits_of_a_mirror_are_its_interval() -> None:
+def test_retry_after_is_honoured_on_a_mirror() -> None:
     faults = {1: Fault.S429_WAIT, 3: Fault.S500}
     with ArxivServer(WEEK[:10], faults=faults) as server:
         assert run_pass(options(server)).waits_s == (1.0,)
@@ -281,11 +280,11 @@ def test_max_pages_ends_a_pass_with_a_note() -> None:
         result = run_pass(options(server, max_pages=2))
     assert len(result.papers) == 20
     assert not result.pages[-1].complete
-    note = "stopped after 2 pages, as max_pages says; older papers are missing"
+    note = "stopped at max_pages: 2; older papers are missing"
     assert result.pages[-1].note == note
 
 
-def test_the_server_is_asked_as_the_manual_says() -> None:
+def test_requests_follow_the_api_manual() -> None:
     with ArxivServer(WEEK[:3]) as server:
         run_pass(options(server, categories=("cs.NA", "cs.DC")))
         query = server.requests[0].query
@@ -298,7 +297,7 @@ def test_the_server_is_asked_as_the_manual_says() -> None:
     }
 
 
-def test_a_query_of_the_owner_finds_what_it_says() -> None:
+def test_a_configured_query_finds_its_papers() -> None:
     with ArxivServer(WEEK) as server:
         found = run_pass(options(server, categories=(), query='cat:cs.DC AND ti:"cold starts"'))
     assert sorted(found.names) == names([p for p in WEEK if "Cold Starts" in p.title])
@@ -314,13 +313,13 @@ def test_a_query_of_the_owner_finds_what_it_says() -> None:
         ("https://arxiv.mirror.example/api/query", 1, 1),
     ],
 )
-def test_the_pace_of_arxiv_cannot_be_lowered(url: str, interval_s: int, kept_s: int) -> None:
+def test_the_interval_of_arxiv_has_a_minimum(url: str, interval_s: int, kept_s: int) -> None:
     source = ArxivOptions(query="all:gpu", url=url, interval=timedelta(seconds=interval_s))
     assert source.interval_s == kept_s
 
 
 @pytest.mark.parametrize(("title", "warnings"), [("all:pineapple", 1), ("(Pineapple)", 0)])
-def test_a_query_that_arxiv_rewrote_is_told(
+def test_a_rewritten_query_is_logged(
     title: str, warnings: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     body = (
@@ -331,11 +330,11 @@ def test_a_query_that_arxiv_rewrote_is_told(
     )
     with WebServer.of(Reply(body=body.encode())) as server:
         run_pass(ArxivOptions(query="pineapple", url=server.url, interval=timedelta(0)))
-    told = [entry for entry in caplog.records if "read the query differently" in entry.message]
-    assert len(told) == warnings
+    logged = [entry for entry in caplog.records if entry.message == "query rewritten by arXiv"]
+    assert len(logged) == warnings
 
 
-def test_an_archive_is_asked_for_as_its_categories() -> None:
+def test_an_archive_is_queried_as_its_categories() -> None:
     search = ArxivOptions(categories=("econ",)).search
     assert search == "cat:econ.EM OR cat:econ.GN OR cat:econ.TH OR cat:q-fin.EC"
 
@@ -343,31 +342,31 @@ def test_an_archive_is_asked_for_as_its_categories() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "give either categories or a query"),
-        ({"categories": ("cs.DC",), "query": "all:gpu"}, "give either categories or a query"),
-        ({"query": "  "}, "the query is empty"),
+        ({}, "set either categories or query"),
+        ({"categories": ("cs.DC",), "query": "all:gpu"}, "set either categories or query"),
+        ({"query": "  "}, "query is empty"),
         ({"categories": ("cs.DX",)}, 'arXiv has no category "cs.DX"; did you mean "cs.'),
         ({"query": "all:gpu", "page_size": 0}, "page_size must be from 1 to 2000, not 0"),
         ({"query": "all:gpu", "page_size": 2001}, "page_size must be from 1 to 2000, not 2001"),
         ({"query": "all:gpu", "max_pages": 0}, "max_pages must be at least 1, not 0"),
-        ({"query": "all:gpu", "backfill": -DAY}, "backfill must not be negative"),
-        ({"query": "all:gpu", "overlap": -DAY}, "overlap must not be negative"),
-        ({"query": "all:gpu", "interval": -DAY}, "interval must not be negative"),
+        ({"query": "all:gpu", "backfill": -DAY}, "backfill must be between 0 and 100 years"),
+        ({"query": "all:gpu", "overlap": -DAY}, "overlap must be between 0 and 100 years"),
+        ({"query": "all:gpu", "interval": -DAY}, "interval must be 0 or longer"),
     ],
 )
-def test_options_that_cannot_be_meant_say_so(settings: dict[str, object], message: str) -> None:
+def test_invalid_options_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ArxivOptions(**settings)  # type: ignore[arg-type]
 
 
-def test_a_server_that_answers_whatever_is_asked_is_left_after_a_few_pages() -> None:
-    """The bundled page says "results from 180 of 27,874" to every question."""
+def test_a_server_that_ignores_the_request_is_given_up() -> None:
+    """The bundled page answers every request with "results from 180 of 27,874"."""
     seed = files("digestbot") / "seed" / "arxiv-cs.DC-start180.xml"
     page = Reply(body=seed.read_bytes(), headers={"Content-Type": "application/atom+xml"})
     with WebServer(lambda request: page) as server:
         passed = run_pass(ArxivOptions(categories=("cs.DC",), url=server.url, interval=0 * DAY))
-        asked = len(server.requests)
+        requests = len(server.requests)
     assert len(passed.papers) == 15
     assert not passed.pages[-1].complete
-    assert "asked for results from 0, got those from 180" in (passed.pages[-1].note or "")
-    assert asked == 4 * STABLE_TRIES
+    assert "requested results from 0, got results from 180" in (passed.pages[-1].note or "")
+    assert requests == 4 * STABLE_ATTEMPTS

@@ -1,4 +1,4 @@
-"""arXiv's Atom read: today's layout and the old one, text untouched, hostile bytes refused."""
+"""arXiv's Atom: current and old layout, unchanged text, hostile bytes."""
 
 import contextlib
 import json
@@ -72,18 +72,18 @@ def test_every_field_of_an_entry_is_read_as_served() -> None:
 
 
 def entry(inside: str) -> ArxivFeed:
-    """A feed of one entry."""
+    """Parse a feed of one entry."""
     return parse(
         f'<feed xmlns="http://www.w3.org/2005/Atom"><entry>{inside}</entry></feed>'.encode()
     )
 
 
-def test_the_paper_titled_0_exists() -> None:
+def test_a_paper_titled_0_is_read() -> None:
     feed = entry("<id>http://arxiv.org/abs/2104.12255v1</id><title>0</title>")
     assert [paper.title for paper in feed.entries] == ["0"]
 
 
-def test_an_entry_with_nothing_but_id_and_title_is_a_paper() -> None:
+def test_an_entry_needs_only_id_and_title() -> None:
     (paper,) = entry("<id>http://arxiv.org/abs/2104.12255</id><title>T</title>").entries
     assert (paper.version, paper.type) == (1, AnnounceType.NEW)
     assert (paper.authors, paper.categories, paper.updated) == ((), (), None)
@@ -97,24 +97,24 @@ def test_an_entry_with_nothing_but_id_and_title_is_a_paper() -> None:
         "<id>http://arxiv.org/abs/2104.12255v1</id>",
         "<id>http://example.org/abs/1</id><title>T</title>",
         "<id>http://arxiv.org/abs/9913.12255v1</id><title>no such month</title>",
-        "<id>https://doi.org/10.1000/x</id><title>not of arXiv</title>",
+        "<id>https://doi.org/10.1000/x</id><title>not arXiv</title>",
     ],
 )
-def test_a_broken_entry_is_counted_and_costs_no_other(inside: str) -> None:
+def test_a_broken_entry_is_counted_and_skipped(inside: str) -> None:
     good = "<id>http://arxiv.org/abs/2104.12255v1</id><title>T</title>"
     feed = entry(f"{inside}</entry><entry>{good}")
     assert (len(feed.entries), feed.skipped, feed.count) == (1, 1, 2)
 
 
 @pytest.mark.parametrize("date", ["soon", "", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00"])
-def test_a_date_that_cannot_be_read_is_none(date: str) -> None:
+def test_an_unreadable_date_is_none(date: str) -> None:
     (paper,) = entry(
         f"<id>http://arxiv.org/abs/2104.12255v1</id><title>T</title><updated>{date}</updated>"
     ).entries
     assert paper.updated is None
 
 
-def test_an_error_feed_is_no_paper() -> None:
+def test_an_error_feed_has_a_message_and_no_papers() -> None:
     feed = entry(
         "<id>https://arxiv.org/api/errors#incorrect_id</id><title>Error</title>"
         "<summary>incorrect id format for abc</summary>"
@@ -122,7 +122,7 @@ def test_an_error_feed_is_no_paper() -> None:
     assert (feed.error, feed.entries, feed.skipped) == ("incorrect id format for abc", (), 0)
 
 
-def test_a_control_character_does_not_cost_the_page() -> None:
+def test_control_characters_are_removed() -> None:
     body = OLD.replace("Erd", "E\x0brd").encode() + b"<!-- \xff -->"
     assert parse(body).entries[0].title == "On $a<b$\n  & Erd\\H{o}s"
 
@@ -133,8 +133,8 @@ REFUSED = [
     (b"", "not well-formed XML"),
     (b"Rate exceeded.", "not well-formed XML"),
     (OLD.encode()[:-10], "not well-formed XML"),
-    (b"<html><body/></html>", "no Atom feed"),
-    (b"<feed/>", "no Atom feed"),
+    (b"<html><body/></html>", "not an Atom feed; check the URL"),
+    (b"<feed/>", "not an Atom feed; check the URL"),
     (BOMB.encode(), "document type"),
     (b'<!DOCTYPE feed SYSTEM "file:///etc/passwd"><feed/>', "document type"),
     (b"<a>" * 100_000, "not well-formed XML"),
@@ -142,7 +142,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("body", "message"), REFUSED)
-def test_what_is_no_feed_is_a_bad_answer(body: bytes, message: str) -> None:
+def test_other_bytes_are_a_bad_answer(body: bytes, message: str) -> None:
     with pytest.raises(BadAnswer, match=message):
         parse(body)
 
@@ -152,9 +152,7 @@ def test_what_is_no_feed_is_a_bad_answer(body: bytes, message: str) -> None:
     length=st.integers(min_value=0, max_value=40),
     put=st.one_of(st.binary(max_size=20), st.sampled_from([b"<", b"&#0;", b"]]>", b"\xff\xfe"])),
 )
-def test_mutated_bytes_never_raise_anything_but_a_bad_answer(
-    cut: int, length: int, put: bytes
-) -> None:
+def test_mutated_bytes_raise_only_bad_answer(cut: int, length: int, put: bytes) -> None:
     body = OLD.encode()
     with contextlib.suppress(BadAnswer):
         parse(body[:cut] + put + body[cut + length :])
@@ -170,7 +168,7 @@ def test_the_bundled_page_holds_fifteen_papers() -> None:
 
 
 @pytest.mark.corpus
-def test_the_bundled_page_says_what_the_seed_says(corpus: Path) -> None:
+def test_the_bundled_page_equals_the_seed(corpus: Path) -> None:
     expected = json.loads((corpus / "seed" / "arxiv-cs.DC-start180.json").read_text("utf-8"))
     papers = parse(SEED.read_bytes()).entries
     assert len(papers) == len(expected["papers"])
@@ -187,7 +185,7 @@ def test_the_bundled_page_says_what_the_seed_says(corpus: Path) -> None:
 
 
 @pytest.mark.corpus
-def test_recorded_answers_are_read_whole(corpus: Path) -> None:
+def test_recorded_responses_are_read_completely(corpus: Path) -> None:
     paths = sorted((corpus / "arxiv-api").rglob("*.xml"))
     assert len(paths) >= 11
     for path in paths:

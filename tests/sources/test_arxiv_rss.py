@@ -1,4 +1,4 @@
-"""arXiv's daily feeds read: announce types, and abstracts that look like HTML and are none."""
+"""arXiv's daily feeds: announce types, and plain-text abstracts that look like HTML."""
 
 import contextlib
 from pathlib import Path
@@ -51,7 +51,7 @@ def only(body: bytes) -> FetchedPaper:
     return paper
 
 
-def test_an_rss_item_is_read_whole_and_as_plain_text() -> None:
+def test_an_rss_item_is_read_as_plain_text() -> None:
     paper = only(rss(RSS_ITEM))
     assert (paper.id, paper.version) == ("arxiv:2203.01250", 3)
     assert paper.type is AnnounceType.REPLACE_CROSS
@@ -64,7 +64,7 @@ def test_an_rss_item_is_read_whole_and_as_plain_text() -> None:
     assert paper.url == "https://arxiv.org/abs/2203.01250v3"
 
 
-def test_the_date_of_a_batch_is_not_the_date_of_a_paper() -> None:
+def test_papers_have_no_dates() -> None:
     paper = only(rss(RSS_ITEM))
     assert (paper.published, paper.updated) == (None, None)
 
@@ -90,12 +90,12 @@ def test_an_unknown_announce_type_follows_from_the_version(
     assert only(rss(item)).type is kind
 
 
-def test_an_item_that_cannot_be_read_costs_no_other() -> None:
+def test_an_unreadable_item_is_skipped() -> None:
     broken = RSS_ITEM.replace("oai:arXiv.org:2203.01250v3", "oai:arXiv.org:nonsense")
     assert len(parse_announcements(rss(broken, RSS_ITEM))) == 1
 
 
-def test_other_feeds_are_no_announcements() -> None:
+def test_other_feeds_are_not_announcements() -> None:
     assert not is_announcement(rss())
     assert not is_announcement(b"<rss><item><title>Announce Type: none</title></item></rss>")
 
@@ -112,16 +112,14 @@ def test_the_message_of_an_error_feed_is_found() -> None:
     length=st.integers(min_value=0, max_value=60),
     put=st.binary(max_size=20),
 )
-def test_mutated_bytes_never_raise_anything_but_a_bad_answer(
-    cut: int, length: int, put: bytes
-) -> None:
+def test_mutated_bytes_raise_only_bad_answer(cut: int, length: int, put: bytes) -> None:
     body = rss(RSS_ITEM)
     with contextlib.suppress(BadAnswer):
         parse_announcements(body[:cut] + put + body[cut + length :])
 
 
 @pytest.mark.corpus
-def test_daily_feeds_from_the_wild_are_read_whole(corpus: Path) -> None:
+def test_recorded_daily_feeds_are_read_completely(corpus: Path) -> None:
     counted = {}
     for path in sorted((corpus / "arxiv-rss").glob("*.xml")):
         body = path.read_bytes()

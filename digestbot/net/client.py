@@ -1,0 +1,325 @@
+"""
+The HTTP client. Begin at `Client.get`.
+
+httpx is imported with the first request, so that commands without network traffic start faster.
+"""
+
+import asyncio
+import json as jsonlib
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from digestbot import __version__
+from digestbot.net.decompression import read_body
+from digestbot.net.errors import BadRedirect, Unreachable
+from digestbot.net.http_status import BUSY, parse_retry_after
+from digestbot.net.pacing import Pacer, pace_group
+from digestbot.net.urls import (
+    ARXIV,
+    headers_after_redirect,
+    redirect_target,
+    shown_origin,
+    shown_url,
+    with_params,
+)
+
+if TYPE_CHECKING:
+    import httpx
+
+PROJECT_URL = "https://github.com/digestbot/digestbot"
+MAX_BYTES = 10 * 1024 * 1024
+MAX_REDIRECTS = 5
+MAX_PAUSE_S = 900.0
+"""Limit of a busy server's Retry-After for its whole pacing group."""
+_PERMANENT = frozenset({301, 308})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """A server's response with any status."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case; repeated headers are joined by a comma (RFC 9110 5.2)."""
+    body: bytes = field(repr=False)
+    """Decompressed, otherwise unchanged."""
+    url: str = field(repr=False)
+    """The URL after all redirects: the base of relative links."""
+    moved: bool = False
+    """True if there were redirects and all were permanent (301, 308)."""
+
+
+def utc_now() -> datetime:
+    """Return the current time, aware and in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(kw_only=True, slots=True)
+class Client:
+    """
+    HTTP client for ``async with``; one per event loop, shared by all callers.
+
+    It honours the operator's proxy variables and keeps no cookies. Callers that retry wait through
+    *sleep* and *jitter* and read the time from *clock*, so that tests can substitute them.
+    """
+
+    user_agent: str
+    pacer: Pacer | None = None
+    clock: Callable[[], datetime] = utc_now
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    jitter: Callable[[], float] = random.random
+    """Uniform in [0, 1)."""
+    _http: "httpx.AsyncClient | None" = field(default=None, init=False, repr=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
+
+    async def get(
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        group: str | None = None,
+        interval_s: float = 0.0,
+        hold_s: float | None = None,
+        max_bytes: int = MAX_BYTES,
+        total_s: float = 240.0,
+        connect_s: float = 10.0,
+        read_s: float = 200.0,
+        same_site: bool = False,
+    ) -> Response:
+        """
+        Send a GET, follow redirects and return the response of any status.
+
+        Each hop waits for the pacer first (outside of the timeouts) and may then take *total_s*.
+        The long *read_s* is for arXiv, whose 503 arrives after 183 s.
+
+        Args:
+            url: http or https.
+            params: Added to the query and encoded here.
+            headers: Sent unchanged; credentials are dropped on a redirect to another origin.
+            group: The pacer's group; by default that of the host, see `pace_group`.
+            interval_s: Minimum time between the end of a request and the next in the group.
+            hold_s: How long a request that never ends (a killed process) blocks the group. By
+                default *total_s* for arXiv, which allows one connection only, else *interval_s*.
+            max_bytes: Limit of the decompressed body.
+            total_s: For one hop, from the connection to the last byte.
+            connect_s: For the connection.
+            read_s: Between two chunks of the response.
+            same_site: Follow redirects within the same host (or within arxiv.org) only.
+
+        Raises:
+            Unreachable, TooLarge, BadEncoding, BadRedirect.
+            NetworkSettingError: A proxy or certificate variable is invalid.
+        """
+        limits = _Limits(total_s=total_s, connect_s=connect_s, read_s=read_s, max_bytes=max_bytes)
+        pace = _Pace(group=group, interval_s=interval_s, hold_s=hold_s)
+        current = with_params(url, params)
+        sent = dict(headers or {})
+        permanent = True
+        for hop in range(MAX_REDIRECTS + 1):
+            response = await self._get_paced(current, sent, limits, pace)
+            location = response.headers.get("location")
+            target = redirect_target(response.url, response.status, location, same_site=same_site)
+            if target is None:
+                return replace(response, moved=hop > 0 and permanent)
+            permanent = permanent and response.status in _PERMANENT
+            sent = headers_after_redirect(sent, current, target)
+            current = target
+        raise BadRedirect(f"{shown_url(url)} redirects more than {MAX_REDIRECTS} times")
+
+    async def post(
+        self,
+        url: str,
+        *,
+        content: bytes | None = None,
+        json: object = None,
+        headers: Mapping[str, str] | None = None,
+        total_s: float = 30.0,
+        max_bytes: int = 256 * 1024,
+    ) -> Response:
+        """
+        Send *content* or *json* by POST and return the response of any status.
+
+        It is not paced, and redirects are returned, not followed. Errors name the host only: the
+        path of a webhook is a secret.
+
+        Args:
+            url: http or https.
+            content: The body; give its ``content-type`` in *headers*.
+            json: Encoded as the body if *content* is None.
+            headers: Sent unchanged.
+            total_s: From the connection to the last byte.
+            max_bytes: Limit of the decompressed body of the response.
+
+        Raises:
+            Unreachable, TooLarge, BadEncoding.
+            NetworkSettingError: A proxy or certificate variable is invalid.
+        """
+        limits = _Limits(total_s=total_s, connect_s=10.0, read_s=total_s, max_bytes=max_bytes)
+        sent = dict(headers or {})
+        if content is None:
+            content = jsonlib.dumps(json, ensure_ascii=False).encode()
+            sent.setdefault("content-type", "application/json; charset=utf-8")
+        return await self._request("POST", url, sent, content, limits)
+
+    async def _get_paced(
+        self, url: str, headers: Mapping[str, str], limits: "_Limits", pace: "_Pace"
+    ) -> Response:
+        if self.pacer is None:
+            return await self._request("GET", url, headers, None, limits)
+        group = pace.group or pace_group(url)
+        pause_s = pace.interval_s
+        await self.pacer.take(group, pace.interval_s, pace.hold(group, limits.total_s))
+        try:
+            response = await self._request("GET", url, headers, None, limits)
+            pause_s = max(pause_s, self._requested_pause_s(response))
+            return response
+        finally:
+            await self.pacer.release(group, pause_s)
+
+    def _requested_pause_s(self, response: Response) -> float:
+        """Return the pause that a busy server requests, up to `MAX_PAUSE_S`."""
+        if response.status not in BUSY:
+            return 0.0
+        wait_s = parse_retry_after(response.headers.get("retry-after"), self.clock())
+        return min(wait_s or 0.0, MAX_PAUSE_S)
+
+    async def _request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        limits: "_Limits",
+    ) -> Response:
+        """Make one request within *limits*; translate every failure into a `NetError`."""
+        import httpx
+
+        http = self._open()
+        shown = shown_url(url) if method == "GET" else shown_origin(url)
+        try:
+            async with asyncio.timeout(limits.total_s):
+                return await _exchange(http, method, url, headers, content, limits, shown)
+        except TimeoutError as error:
+            cause = f"{shown}: no complete response within {limits.total_s:g} s"
+            raise Unreachable(cause) from error
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise _as_unreachable(error, shown) from error
+
+    def _open(self) -> "httpx.AsyncClient":
+        if self._http is None:
+            from digestbot.net.environment import open_http
+
+            self._http = open_http(self.user_agent)
+        return self._http
+
+
+async def _exchange(
+    http: "httpx.AsyncClient",
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    content: bytes | None,
+    limits: "_Limits",
+    shown: str,
+) -> Response:
+    import httpx
+
+    timeout = httpx.Timeout(limits.read_s, connect=limits.connect_s)
+    request = http.build_request(method, url, headers=headers, content=content, timeout=timeout)
+    received = await http.send(request, stream=True, follow_redirects=False)
+    try:
+        encoding = received.headers.get("content-encoding", "")
+        return Response(
+            status=received.status_code,
+            headers={name.lower(): value for name, value in received.headers.items()},
+            body=await read_body(
+                received.aiter_raw(), encoding, max_bytes=limits.max_bytes, shown=shown
+            ),
+            url=str(received.url),
+        )
+    finally:
+        await received.aclose()
+        http.cookies.clear()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Limits:
+    total_s: float
+    connect_s: float
+    read_s: float
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pace:
+    group: str | None
+    interval_s: float
+    hold_s: float | None
+
+    def hold(self, group: str, total_s: float) -> float:
+        if self.hold_s is not None:
+            return self.hold_s
+        return total_s if group == ARXIV else self.interval_s
+
+
+def user_agent(contact: str | None = None) -> str:
+    """Return the User-Agent header. arXiv blocks by it, so it names a contact."""
+    email = f"; mailto:{contact}" if contact else ""
+    return f"digestbot/{__version__} (+{PROJECT_URL}{email})"
+
+
+def _as_unreachable(error: Exception, shown: str) -> Unreachable:
+    """Translate an error of httpx. Its own text may contain whole URLs."""
+    import httpx
+
+    before_sending = (
+        httpx.ConnectError,
+        httpx.ConnectTimeout,
+        httpx.PoolTimeout,
+        httpx.ProxyError,
+        httpx.UnsupportedProtocol,
+        httpx.LocalProtocolError,
+        httpx.InvalidURL,
+    )
+    return Unreachable(f"{shown}: {_cause(error)}", arrived=not isinstance(error, before_sending))
+
+
+def _cause(error: Exception) -> str:
+    import httpx
+
+    causes: tuple[tuple[type[Exception], str], ...] = (
+        (httpx.ConnectTimeout, "connection timed out"),
+        (httpx.TimeoutException, "no response in time"),
+        (httpx.ConnectError, f"connection failed ({_system_error(error)})"),
+        (httpx.ProxyError, "the proxy refused the connection"),
+        (httpx.UnsupportedProtocol, "not an http or https URL"),
+        (httpx.InvalidURL, "invalid URL"),
+        (httpx.RemoteProtocolError, "the response was cut off or is not HTTP"),
+        (httpx.NetworkError, "connection lost"),
+    )
+    return next(
+        (text for kind, text in causes if isinstance(error, kind)), f"{type(error).__name__}"
+    )
+
+
+def _system_error(error: Exception) -> str:
+    """Return the operating system's message, such as an unknown host name."""
+    text = " ".join(str(error).split())
+    return text[:120] or type(error).__name__

@@ -1,0 +1,90 @@
+"""
+Build the httpx client from the operator's environment: proxies and trusted certificates.
+
+httpx reads the same variables; here each failure becomes one line that names the variable.
+"""
+
+import logging
+import os
+import ssl
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.request import getproxies
+
+import httpx
+
+from digestbot.net.errors import NetworkSettingError
+
+_SCHEMES = ("http", "https", "socks5", "socks5h")
+MAX_PORT = 65_535
+
+
+def open_http(user_agent: str) -> httpx.AsyncClient:
+    """
+    Return a client that sends *user_agent* and accepts gzip.
+
+    Raises:
+        NetworkSettingError: A proxy or certificate variable is invalid.
+    """
+    # Below WARNING both log whole URLs and headers, which may contain secrets.
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    headers = {"user-agent": user_agent, "accept-encoding": "gzip"}
+    trusted = _trusted_certificates()
+    _check_proxies()
+    try:
+        return httpx.AsyncClient(headers=headers, verify=trusted)
+    except httpx.InvalidURL as error:
+        raise NetworkSettingError(
+            f"{_variable('no')}: invalid host; separate hosts with commas: localhost,.example.org"
+        ) from error
+
+
+def _trusted_certificates() -> ssl.SSLContext:
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:  # includes ssl.SSLError
+        is_corrupt = isinstance(error, ssl.SSLError)
+        cause = "it contains no PEM certificate" if is_corrupt else error.strerror
+        path = os.environ.get("SSL_CERT_FILE")
+        if not path or (Path(path).is_file() and not is_corrupt):
+            raise NetworkSettingError(
+                f"TLS settings: {cause}; check SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE"
+            ) from error
+        raise NetworkSettingError(
+            f'SSL_CERT_FILE: cannot read certificates from "{path}": {cause}; '
+            "correct the path, or unset the variable to use the bundled certificates"
+        ) from error
+
+
+def _check_proxies() -> None:
+    """Raise for the first unusable proxy setting."""
+    proxies = getproxies()
+    if "*" in (host.strip() for host in proxies.get("no", "").split(",")):
+        return  # httpx then ignores all proxies
+    for kind in ("http", "https", "all"):
+        if value := proxies.get(kind):
+            problem = _proxy_problem(value if "://" in value else f"http://{value}")
+            if problem:
+                raise NetworkSettingError(f"{_variable(kind)}: {problem}")
+
+
+def _proxy_problem(url: str) -> str | None:
+    """Describe the problem of a proxy URL. The URL itself may contain a password."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        return "invalid proxy URL; write http://host:port"
+    if parsed.scheme not in _SCHEMES:
+        return f'unsupported proxy scheme "{parsed.scheme}"; use http://, https:// or socks5://'
+    if not parsed.host or (parsed.port or 0) > MAX_PORT:
+        return "invalid proxy URL; write http://host:port"
+    if parsed.scheme.startswith("socks") and find_spec("socksio") is None:
+        return "a SOCKS proxy needs another package: pip install 'httpx[socks]'"
+    return None
+
+
+def _variable(kind: str) -> str:
+    """Return the variable that sets *kind*. Lower case wins, as in urllib."""
+    names = (f"{kind}_proxy", f"{kind}_proxy".upper())
+    return next((name for name in names if os.environ.get(name)), f"system {kind} proxy")

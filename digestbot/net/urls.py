@@ -1,0 +1,124 @@
+"""URLs: parse them, show them without secrets, and decide which redirects to follow."""
+
+from collections.abc import Mapping
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from digestbot.net.errors import BadRedirect, NetError, Unreachable
+
+ARXIV = "arxiv.org"
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+
+def is_web_url(url: str) -> bool:
+    """Return True for http and https URLs with a host."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
+def is_arxiv(url: str) -> bool:
+    """Return True on arXiv's own hosts, where its terms apply."""
+    host = host_of(url)
+    return host == ARXIV or host.endswith("." + ARXIV)
+
+
+def host_of(url: str) -> str:
+    """
+    Return the host in lower case, with a trailing dot removed.
+
+    Raises:
+        Unreachable: The URL is invalid.
+    """
+    return (split_url(url).hostname or "").lower().rstrip(".")
+
+
+def shown_url(url: str) -> str:
+    """Return scheme, host, port and path. The other parts may be secret."""
+    try:
+        return shown_origin(url) + split_url(url).path
+    except NetError:
+        return "invalid URL"
+
+
+def shown_origin(url: str) -> str:
+    """Return scheme, host and port, for URLs with a secret path."""
+    parts = split_url(url)
+    port = f":{parts.port}" if parts.port else ""
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}{port}"
+
+
+def split_url(url: str) -> SplitResult:
+    """
+    Split *url* into its parts.
+
+    Raises:
+        Unreachable: The URL is invalid.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises ValueError for a port such as 99999
+    except ValueError as error:
+        raise Unreachable("invalid URL", arrived=False) from error
+    return parts
+
+
+def with_params(url: str, params: Mapping[str, str] | None) -> str:
+    """
+    Return *url* with *params* added to its query.
+
+    Raises:
+        Unreachable: The URL is invalid.
+    """
+    if not params:
+        return url
+    import httpx
+
+    try:
+        return str(httpx.URL(url).copy_merge_params(dict(params)))
+    except httpx.InvalidURL as error:
+        raise Unreachable("invalid URL", arrived=False) from error
+
+
+def redirect_target(url: str, status: int, location: str | None, *, same_site: bool) -> str | None:
+    """
+    Return the absolute URL of a redirect; None for a final response.
+
+    Args:
+        url: The URL that answered.
+        status: Its HTTP status.
+        location: Its Location header.
+        same_site: Refuse other sites; all hosts of arxiv.org are one site.
+
+    Raises:
+        BadRedirect: The target is invalid, on another site, or less secure.
+    """
+    if status not in _REDIRECTS or not location:
+        return None
+    source = shown_url(url)
+    try:
+        target = urljoin(url, location.strip())
+        scheme = split_url(target).scheme
+    except (ValueError, NetError) as error:
+        raise BadRedirect(f"{source} redirects to an invalid URL") from error
+    if scheme not in ("http", "https"):
+        raise BadRedirect(f'{source} redirects to the scheme "{scheme}"')
+    if scheme == "http" and split_url(url).scheme == "https":
+        raise BadRedirect(f"{source} redirects from https to http: {shown_url(target)}")
+    if same_site and not _is_same_site(url, target):
+        raise BadRedirect(f"{source} redirects to another site: {shown_origin(target)}")
+    return target
+
+
+def _is_same_site(one: str, other: str) -> bool:
+    return host_of(one) == host_of(other) or (is_arxiv(one) and is_arxiv(other))
+
+
+def headers_after_redirect(headers: Mapping[str, str], old: str, new: str) -> dict[str, str]:
+    """Return the headers for the next hop, without credentials for another origin."""
+    if shown_origin(old) == shown_origin(new):
+        return dict(headers)
+    return {name: value for name, value in headers.items() if name.lower() not in _CREDENTIALS}
