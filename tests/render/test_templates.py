@@ -10,7 +10,7 @@ from digestbot.errors import RenderError
 from digestbot.model import Form, Theme
 from digestbot.render import RenderContext, load_templates, render
 from digestbot.render.sanitize import doi_url, url
-from digestbot.render.templates import our_folder
+from digestbot.render.templates import packaged_folder
 from digestbot.render.view import ShownEdition, ShownPaper, ShownSource
 from tests.factories import make_edition, make_paper
 from tests.render.editions import full_edition
@@ -131,7 +131,7 @@ def test_what_a_template_reads_decides_whether_it_is_rendered_again(
 
 
 def test_our_templates_are_found_in_a_checkout() -> None:
-    names = {str(path.relative_to(our_folder())) for path in our_folder().rglob("*.j2")}
+    names = {str(path.relative_to(packaged_folder())) for path in packaged_folder().rglob("*.j2")}
     both = {name.split(".")[0] for name in names if name.startswith("mail/")} - {"mail/words"}
     assert names == {
         *(f"{name}.{form}.j2" for name in both for form in ("html", "txt")),
@@ -185,7 +185,7 @@ def test_a_doi_is_linked_to_its_resolver(doi: str | None, link: str | None) -> N
     assert doi_url(doi) == link
 
 
-GUIDE = our_folder().parent / "docs" / "templates.md"
+GUIDE = packaged_folder().parent / "docs" / "templates.md"
 
 
 def examples() -> dict[str, str]:
@@ -221,7 +221,9 @@ def test_an_owners_file_holds_for_a_theme_too(tmp_path: Path, context: RenderCon
 
 def names_of_files(suffix: str) -> set[str]:
     """Our templates of the mail with that ending, without it."""
-    return {path.name.removesuffix(suffix) for path in (our_folder() / "mail").glob(f"*{suffix}")}
+    return {
+        path.name.removesuffix(suffix) for path in (packaged_folder() / "mail").glob(f"*{suffix}")
+    }
 
 
 def test_the_guide_names_every_file() -> None:
@@ -238,7 +240,7 @@ def test_the_guide_names_every_block() -> None:
     )
     blocks = {
         form: set(
-            re.findall(r"{% block (\w+)", (our_folder() / f"mail/paper.{form}.j2").read_text())
+            re.findall(r"{% block (\w+)", (packaged_folder() / f"mail/paper.{form}.j2").read_text())
         )
         for form in ("html", "txt")
     }
@@ -249,7 +251,9 @@ def test_the_guide_names_every_block() -> None:
 def test_every_block_of_a_paper_can_be_replaced_alone(
     tmp_path: Path, context: RenderContext
 ) -> None:
-    for block in re.findall(r"{% block (\w+)", (our_folder() / "mail/paper.html.j2").read_text()):
+    for block in re.findall(
+        r"{% block (\w+)", (packaged_folder() / "mail/paper.html.j2").read_text()
+    ):
         extends = '{% extends "digestbot/mail/paper.html.j2" %}'
         source = f"{extends}{{% block {block} %}}MINE{{% endblock %}}"
         html = render(

@@ -1,0 +1,92 @@
+"""
+An edition as mail: subject, HTML part and plain part, in fragments that are encoded once.
+
+`mail_cache` holds the parts that editions share, `mail_layout` fits them into a body. ``make
+bench`` compares the cost of a personal mail with that of rendering two whole pages. Begin at
+`bodies`.
+"""
+
+from dataclasses import dataclass
+
+from digestbot.model import REPLACEMENTS, AnnounceType, Edition, EditionPaper, Fragments
+from digestbot.render.context import RenderContext
+from digestbot.render.mail_cache import (
+    MailEdition,
+    PartRenderer,
+    paper_group,
+    part_renderers,
+    shared_edition,
+)
+from digestbot.render.mail_layout import lay_out
+from digestbot.render.quoted_printable import decode
+from digestbot.render.sanitize import clip, shorten
+from digestbot.render.view import REASON, section_titles, title_of
+
+SUBJECT_MAX = 150
+PREHEADER = 140
+
+# A tuple: looking up an enum in a set takes ten times as long, and this runs for every paper.
+_FRESH = tuple(kind for kind in AnnounceType if kind not in REPLACEMENTS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bodies:
+    """Subject and both bodies of a mail, shared by the readers of an edition."""
+
+    subject: str
+    text: Fragments
+    html: Fragments
+
+
+def bodies(edition: Edition, context: RenderContext) -> Bodies:
+    """
+    Render the mail of *edition*, each body at most 80,000 octets long.
+
+    The only field left open is `mail_cache.TOKEN`, if the unsubscribe link contains it.
+
+    Raises:
+        RenderError: A template is missing or fails, or the page is too long even without papers.
+    """
+    text, html = part_renderers(context)
+    mail = _prepare(edition, context, text)
+    return Bodies(
+        subject=mail.personal["subject"], text=lay_out(text, mail), html=lay_out(html, mail)
+    )
+
+
+def subject(edition: Edition, context: RenderContext) -> str:
+    """Render the subject, such as ``Systems for ML: 7 new papers, 23 Nov``, up to `SUBJECT_MAX`."""
+    return _prepare(edition, context, part_renderers(context)[0]).personal["subject"]
+
+
+def html(edition: Edition, context: RenderContext) -> str:
+    """Render the HTML body as text."""
+    text, html = part_renderers(context)
+    return decode(lay_out(html, _prepare(edition, context, text)))
+
+
+def text(edition: Edition, context: RenderContext) -> str:
+    """Render the plain body in lines of at most 72 columns, except links."""
+    text, _ = part_renderers(context)
+    return decode(lay_out(text, _prepare(edition, context, text)))
+
+
+def _prepare(edition: Edition, context: RenderContext, renderer: PartRenderer) -> MailEdition:
+    """Group the papers and collect the facts; *renderer* has the template of the subject."""
+    fresh: list[EditionPaper] = []
+    updated: list[EditionPaper] = []
+    for entry in edition.papers:
+        (fresh if entry.type in _FRESH else updated).append(entry)
+    shared = shared_edition(edition, context, len(fresh))
+    # Headings separate two groups; for a single one, the count at the top is enough.
+    titles = section_titles(context.lang) if fresh and updated else (None, None)
+    parts = zip(titles, (fresh, updated), strict=True)
+    groups = [paper_group(context, title, entries) for title, entries in parts if entries]
+    firsts = [paper.short_title for group in groups for paper in group.papers[:3]]
+    personal = {
+        "title": title_of(edition),
+        "why": clip(context.filter_in_words, REASON) if context.filter_in_words else "",
+        "preheader": shorten("; ".join(firsts[:3]), PREHEADER) or shared.shown.totals,
+    }
+    personal["subject"] = clip(renderer.subject(shared, personal), SUBJECT_MAX)
+    return MailEdition(shared=shared, personal=personal, groups=groups, papers=len(edition.papers))
