@@ -34,7 +34,7 @@ def test_full_edition_is_unchanged(form: Form, context: RenderContext, golden: G
 
 @pytest.mark.parametrize("form", [Form.SUBJECT, Form.HTML, Form.TEXT, Form.SLACK], ids=str)
 def test_empty_edition_is_unchanged(form: Form, context: RenderContext, golden: Golden) -> None:
-    golden(f"quiet-{NAMES[form]}", render(make_edition(papers=()), form, context))
+    golden(f"empty-{NAMES[form]}", render(make_edition(papers=()), form, context))
 
 
 @pytest.mark.parametrize("form", NAMES, ids=str)
