@@ -57,7 +57,7 @@ FORMS: Mapping[Form, Callable[[Edition, RenderContext], str]] = {
 
 def render(edition: Edition, form: Form, context: RenderContext) -> str:
     """
-    Return *edition* in *form*, complete, for sending or for a file in UTF-8.
+    Render *edition* in *form*, ready to send or to save as UTF-8.
 
     Raises:
         RenderError: A template is missing or fails; the message names it and the line. Also for

@@ -1,5 +1,5 @@
 """
-An edition as an Atom feed (RFC 4287), with one entry per paper.
+An edition as an Atom feed (RFC 4287), one entry per paper.
 
 Ids never change, so a feed reader recognizes a version of a paper in later editions and in other
 digests. Begin at `atom`.
@@ -25,7 +25,7 @@ NAME = 200
 
 
 def atom(edition: Edition, context: RenderContext) -> str:
-    """Return the feed, ending with a line break; its id is that of the digest."""
+    """Render the feed. Its id is that of the digest; it ends with a line break."""
     shown = show(edition, context)
     feed = Element("feed", {"xmlns": NAMESPACE, "xml:lang": context.lang.tag})
     _text(feed, "id", _uuid("digest", context.public_url or "", edition.digest))
@@ -75,7 +75,7 @@ def _entry(entry: EditionPaper, shown: ShownPaper) -> Element:
 
 
 def _content(shown: ShownPaper) -> str:
-    """Return the content of an entry as HTML, which the feed's XML escapes once more."""
+    """Return an entry's content as HTML. The feed's XML escapes it once more."""
     abstract = "".join(span.text for span in shown.abstract)
     facts = (shown.badge, *shown.categories, shown.identifier)
     remarks = (shown.changes, shown.comment, shown.journal, *shown.why)

@@ -8,11 +8,12 @@ T = TypeVar("T")
 
 class BoundedCache:
     """
-    Cache with a bounded number of entries, safe to use from several threads.
+    Cache with a bounded number of entries.
 
-    Two threads may make the same value twice; they get equal ones. There are two generations: a
-    value that is used moves into the young one, and when that is full, the old one is dropped. A
-    hit therefore counts and moves nothing, which matters over a million mails.
+    It is safe to use from several threads; two of them may make the same value twice and get equal
+    ones. There are two generations: a value that is used moves into the young one, and when that is
+    full, the old one is dropped. So a hit in the young one needs no bookkeeping, which matters over
+    a million mails.
     """
 
     def __init__(self, entries: int) -> None:
@@ -25,11 +26,11 @@ class BoundedCache:
 
     @property
     def get_recent(self) -> Callable[[object], Any]:
-        """Look-up in the young generation; on None, call `get_or_make`."""
+        """Fast look-up of recent values; on a miss, call `get_or_make`."""
         return self._young.get
 
     def get_or_make(self, key: object, make: Callable[[], T]) -> T:
-        """Return the value under *key*, calling *make* if there is none."""
+        """Return the value under *key*, or make it."""
         value: T | None = self._young.get(key)
         if value is not None:
             return value

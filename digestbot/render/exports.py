@@ -138,9 +138,10 @@ def _time(when: datetime | None) -> str | None:
 
 def markdown(edition: Edition, context: RenderContext) -> str:
     """
-    Return the edition in CommonMark, with YAML front matter that Obsidian shows as properties.
+    Return the edition in CommonMark with YAML front matter.
 
-    Text from papers is escaped, so it never becomes markup.
+    Obsidian shows the front matter as properties. Text from papers is escaped, so it never becomes
+    markup.
     """
     shown = show(edition, context)
     rows = (*_front_matter(edition, context), *_markdown_lines(shown, context.lang))
@@ -231,7 +232,7 @@ def _markdown_footer(shown: ShownEdition) -> Iterator[str]:
 
 
 def _marked(parts: Sequence[Span]) -> str:
-    """Set hits in bold, without surrounding spaces, where CommonMark would show the stars."""
+    """Set hits in bold. CommonMark requires the stars to touch the text."""
     shown = []
     for part in parts:
         text = _md(part.text)
@@ -254,7 +255,7 @@ def _target(link: str | None) -> str:
 
 
 def bibtex(edition: Edition, context: RenderContext) -> str:
-    """Return one entry per paper, with stable ASCII keys that are unique in the edition."""
+    """Return one entry per paper, with stable, unique ASCII keys."""
     keys: set[str] = set()
     entries = []
     for entry in edition.papers:
@@ -297,7 +298,7 @@ def _fields(paper: Paper) -> Iterator[tuple[str, str]]:
 
 
 def _latex_title(paper: Paper) -> str:
-    """Return the title as typed by its authors if that is sound LaTeX, else escaped."""
+    """Return the raw title if it is safe LaTeX, else the escaped plain one."""
     raw = line(paper.title_raw)
     return raw if _is_sound_latex(raw) and not _UNSAFE_LATEX.search(raw) else _bib(paper.title)
 
@@ -330,12 +331,12 @@ def _bib(text: str) -> str:
 
 
 def _verbatim(text: str) -> str:
-    """Remove braces from a DOI or a link, which BibTeX styles print unchanged."""
+    """Remove braces from a DOI or link. BibTeX styles print the rest unchanged."""
     return re.sub(r"[{}\\\s]", "", line(text))
 
 
 def _person(name: str) -> str:
-    """Escape one name; braces keep an "and" inside it from splitting it."""
+    """Escape one name. Braces protect an "and" inside it."""
     escaped = _bib(name)
     return "{" + escaped + "}" if re.search(r"\band\b|,.*,", escaped) else escaped
 

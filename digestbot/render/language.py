@@ -1,8 +1,8 @@
 """
 Translated text of an edition: messages, plurals, dates and numbers.
 
-The catalogues (`digestbot.languages`) are read from their .po files on first use, so there is no
-compiled file that could be out of date. Begin at `language`.
+The catalogues (`digestbot.languages`) are read from their .po files on first use, so there
+are no compiled files that could be out of date. Begin at `language`.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ from digestbot.languages import DOMAIN, ENGLISH, catalogue_of, languages
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
-    """One language; pybabel finds the messages by the names of gettext's methods."""
+    """One language. Its methods have gettext's names, so that pybabel finds the messages."""
 
     tag: str
     """Value of the ``lang`` attribute (BCP 47): ``en``, ``de``, ``zh-Hans``."""
@@ -82,9 +82,10 @@ class Language:
 @cache
 def language(name: str) -> Language:
     """
-    Return the language *name*, one of `languages`, or English for any other name.
+    Return the language *name*, one of `languages`.
 
-    The config checks names, and an edition in English is better than none.
+    Any other name gives English: the config checks names, and an edition in English is better than
+    none.
     """
     if name == ENGLISH or name not in languages():
         locale = Locale.parse(ENGLISH)

@@ -31,7 +31,7 @@ _FRESH = tuple(kind for kind in AnnounceType if kind not in REPLACEMENTS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bodies:
-    """Subject and both bodies of a mail, shared by the readers of an edition."""
+    """Subject and bodies that the readers of an edition share."""
 
     subject: str
     text: Fragments
@@ -40,7 +40,7 @@ class Bodies:
 
 def bodies(edition: Edition, context: RenderContext) -> Bodies:
     """
-    Render the mail of *edition*, each body at most 80,000 octets long.
+    Render the mail of *edition*; each body has at most 80,000 octets.
 
     The only field left open is `mail_cache.TOKEN`, if the unsubscribe link contains it.
 
@@ -66,13 +66,13 @@ def html(edition: Edition, context: RenderContext) -> str:
 
 
 def text(edition: Edition, context: RenderContext) -> str:
-    """Render the plain body in lines of at most 72 columns, except links."""
+    """Render the plain body. Lines have up to 72 columns, except for links."""
     text, _ = part_renderers(context)
     return decode(lay_out(text, _prepare(edition, context, text)))
 
 
 def _prepare(edition: Edition, context: RenderContext, renderer: PartRenderer) -> MailEdition:
-    """Group the papers and collect the facts; *renderer* has the template of the subject."""
+    """Group the papers and collect the facts. *renderer* renders the subject."""
     fresh: list[EditionPaper] = []
     updated: list[EditionPaper] = []
     for entry in edition.papers:

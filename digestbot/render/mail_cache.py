@@ -1,8 +1,8 @@
 """
 Rendered parts of mails, cached so that editions and readers share them.
 
-A paper is rendered without any knowledge of the edition around it, so every mail that shows it
-alike reuses its fragments. The frame around the papers is rendered once, and the parts about the
+A paper is rendered independently of the edition around it, so every mail that shows it alike
+reuses its fragments. The frame around the papers is rendered once, and the parts about the
 edition once for equal facts. Begin at `PartRenderer`.
 """
 
@@ -33,7 +33,7 @@ TOKEN = "token_line"  # noqa: S105 - the name of a field
 PAPERS_FIELD = b"\x00papers"
 NUMBER_FIELD = b"\x00number"
 PERSONAL = frozenset({"title", "why"})
-"""Facts of `edition` that differ between readers; pages are cached without them."""
+"""Facts of `edition` that differ between readers; cached pages omit them."""
 
 _NEW = AnnounceType.NEW
 _NUMBER_MAX = len(encode("99999."))
@@ -69,7 +69,7 @@ PaperKey = tuple[str, str, int]
 
 
 class CachedPaper:
-    """A paper in both forms and all lengths, each rendered on first use."""
+    """A paper in both forms and all lengths, rendered on first use."""
 
     __slots__ = ("_heading", "default", "entry", "rendered", "short_title")
 
@@ -110,7 +110,7 @@ class CachedPaper:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperGroup:
-    """Papers under one heading, which is shown if there is more than one group."""
+    """Papers under one heading. A single group has no heading."""
 
     title: str | None
     papers: Sequence[CachedPaper]
@@ -118,7 +118,7 @@ class PaperGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _CachedPage:
-    """A body without papers, for editions that differ in their personal facts only."""
+    """The frame of a body, for editions that differ only in personal facts."""
 
     fragments: Fragments
     """The papers' place is a field; the place of a personal fact is empty."""
@@ -150,7 +150,7 @@ class MailEdition:
 
 
 def shared_edition(edition: Edition, context: RenderContext, fresh: int) -> SharedEdition:
-    """Return the shared facts of *edition*, which has *fresh* papers that are not updates."""
+    """Return the shared facts of *edition*; *fresh* counts its new papers."""
     papers = edition.papers
     # Nearly always answered by the first paper.
     is_arxiv = bool(papers) and papers[0].paper.id.startswith("arxiv:")
@@ -198,7 +198,7 @@ def paper_group(
 
 
 class PartRenderer:
-    """The templates of one form, theme and language, and what they have rendered."""
+    """Templates of one form, theme and language, with a cache of their output."""
 
     def __init__(self, context: RenderContext, form: str) -> None:
         self.context = context
@@ -225,7 +225,7 @@ class PartRenderer:
         return self._once("lines", _FIELDS)
 
     def heading(self, group: PaperGroup) -> Fragments:
-        """Return the heading of *group*, empty if it has no title."""
+        """Return the heading of *group*, if any."""
         if group.title is None:
             return ()
         section = Section(title=group.title, papers=(), lines=())
@@ -244,7 +244,7 @@ class PartRenderer:
         return "".join([part if isinstance(part, str) else part.render(personal) for part in parts])
 
     def page(self, mail: MailEdition, unshown: int = 0) -> tuple[list[bytes], int]:
-        """Return everything but the papers, whose place is a field, and its octets."""
+        """Return the page with a field for the papers, and its octets."""
         key = (self.form, unshown, *self._sharing_key(mail.personal))
         page = mail.shared.pages.get(key)
         if page is None:
@@ -300,7 +300,7 @@ class PartRenderer:
         )
 
     def _render_part(self, name: str, shown: ShownEdition, personal: Mapping[str, str]) -> str:
-        """Render a template about the edition, with placeholders for facts that it only shows."""
+        """Render a part with placeholders for the personal facts that it only shows."""
         shows = self._layout(name).shows
         facts = {
             fact: placeholder(fact) if fact in shows and personal[fact] else personal[fact]
@@ -324,7 +324,7 @@ class PartRenderer:
 
 
 def part_renderers(context: RenderContext) -> tuple[PartRenderer, PartRenderer]:
-    """Return the renderers of the plain part and of the HTML part."""
+    """Return the renderers of the plain and the HTML part."""
     key = ("renderers", context.theme.value, context.language, context.timezone.key)
     return context.templates.parts.get_or_make(
         key, lambda: (PartRenderer(context, "txt"), PartRenderer(context, "html"))

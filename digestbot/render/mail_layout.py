@@ -24,7 +24,7 @@ from digestbot.render.view import ABSTRACTS
 BODY_MAX = 80_000
 """Octets of a body as sent, in quoted-printable: below Gmail's limit however it counts."""
 SHORTENED = (700, 300, 120, 0)
-"""Characters of abstracts to try, in this order, where the theme's length does not fit."""
+"""Characters of abstracts to try, in this order, if the theme's length is too long."""
 
 
 def lay_out(renderer: PartRenderer, mail: MailEdition) -> Fragments:
@@ -53,7 +53,7 @@ def lay_out(renderer: PartRenderer, mail: MailEdition) -> Fragments:
 
 
 def _in_full(renderer: PartRenderer, mail: MailEdition, room: int) -> list[bytes] | None:
-    """Lay out all papers with the longest abstracts that fit; None if they exceed *room*."""
+    """Lay out all papers in full, abstracts as long as possible; None if too long."""
     arranged = _with_default_abstracts(renderer, mail, room)
     if arranged is not None:
         return arranged
@@ -68,7 +68,7 @@ def _in_full(renderer: PartRenderer, mail: MailEdition, room: int) -> list[bytes
 def _with_default_abstracts(
     renderer: PartRenderer, mail: MailEdition, room: int
 ) -> list[bytes] | None:
-    """Lay out all papers with the theme's abstracts; None if they exceed *room*."""
+    """Lay out all papers with the theme's abstracts; None if too long."""
     # One pass with as few memory accesses as possible: nearly all mails need only this.
     form = renderer.form
     arranged: list[bytes] = []
@@ -93,7 +93,7 @@ def _with_default_abstracts(
 
 
 def _with_lines(renderer: PartRenderer, mail: MailEdition, room: int) -> list[bytes] | None:
-    """Lay out the first papers without abstracts, the others in one line; None if too long."""
+    """Lay out the last papers as lines, the others in full; None if too long."""
     room -= size(renderer.lines()) * len(mail.groups)
     lines = _fitting(renderer, mail, "line", 0, room)
     if len(lines) < mail.papers:
@@ -112,7 +112,7 @@ def _with_lines(renderer: PartRenderer, mail: MailEdition, room: int) -> list[by
 
 
 def _in_lines(renderer: PartRenderer, mail: MailEdition, room: int) -> tuple[list[bytes], int]:
-    """Lay out as many one-line papers as fit; return them and the number left out."""
+    """Lay out as many lines as fit; return them and the number left out."""
     room -= size(renderer.lines()) * len(mail.groups)
     # Upper bound: the note about some papers is never longer than the note about all.
     room -= renderer.page(mail, mail.papers)[1] - renderer.page(mail)[1]
@@ -123,7 +123,7 @@ def _in_lines(renderer: PartRenderer, mail: MailEdition, room: int) -> tuple[lis
 def _fitting(
     renderer: PartRenderer, mail: MailEdition, template: str, abstract: int, room: int
 ) -> list[RenderedPaper]:
-    """Render the first papers that take, headings included, at most *room* octets."""
+    """Render the first papers that, with all headings, fit in *room* octets."""
     key = (renderer.form, template, abstract)
     fitting: list[RenderedPaper] = []
     for group in mail.groups:
@@ -144,7 +144,7 @@ def _arranged(
     full: Sequence[RenderedPaper],
     lines: Sequence[RenderedPaper],
 ) -> list[bytes]:
-    """Arrange the papers in page order, with numbers, headings and the list around the lines."""
+    """Arrange the papers in page order, with numbers and headings."""
     arranged: list[bytes] = []
     begin = 0
     for group in mail.groups:

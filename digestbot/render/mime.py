@@ -52,7 +52,7 @@ def sender_headers(
     *, sender: str, list_unsubscribe: Sequence[str] = (), one_click: bool = False
 ) -> Fragments:
     """
-    Encode the headers of one sender, with fields for what differs by edition and delivery.
+    Encode the headers of one sender; what differs by edition or delivery becomes a field.
 
     Args:
         sender: ``Digests <digests@example.org>``, or the address alone.
@@ -85,12 +85,13 @@ def edition_template(
     headers: Fragments, *, subject: str, list_id: str, attachments: Sequence[Attachment] = ()
 ) -> Fragments:
     """
-    Add what the readers of one edition share to *headers*, which `sender_headers` made.
+    Add what the readers of one edition share to *headers*.
 
     Fields left open: ``date``, ``to``, ``message_id``, the bodies ``text`` and ``html``, and the
     reader's token, which is ``token`` in a header and ``token_line`` in a body.
 
     Args:
+        headers: What `sender_headers` returned.
         list_id: ``Name <slug.example.org>`` (RFC 2919), constant over the life of the digest.
 
     Raises:
@@ -121,7 +122,9 @@ def personalize(
     token: str = "",
 ) -> bytes:
     """
-    Return the message of one delivery in 7-bit ASCII with CRLF, always the same bytes for it.
+    Return the message of one delivery, in 7-bit ASCII with CRLF.
+
+    The same arguments always give the same bytes.
 
     Args:
         template: What `edition_template` returned; its bodies may be filled in already.
@@ -209,7 +212,7 @@ def _content(attachments: Sequence[Attachment]) -> Fragments:
 
 
 def _multipart(subtype: str, boundary: str, parts: Sequence[str]) -> str:
-    """Join *parts* (RFC 2046 5.1.1); the line end before a boundary belongs to the boundary."""
+    """Join *parts*. The line end before a boundary is part of it (RFC 2046 5.1.1)."""
     inside = "".join(f"--{boundary}\n{part}\n" for part in parts)
     head = f'Content-Type: multipart/{subtype};\n boundary="{boundary}"\n\n'
     return f"{head}{inside}--{boundary}--\n"
@@ -247,7 +250,7 @@ def _check_lines(head: str) -> None:
 
 
 def _unstructured(name: str, value: str) -> str:
-    """Encode free text, folded at 76 columns and as encoded words (RFC 2047) unless ASCII."""
+    """Encode and fold free text; non-ASCII becomes encoded words (RFC 2047)."""
     text = _one_line(name, value)
     charset = _charset(text)
     if charset == "us-ascii" and len(name) + 2 + len(text) <= 76:
@@ -305,7 +308,7 @@ def _quoted(name: str) -> str:
 
 
 def _one_line(name: str, value: str) -> str:
-    """Return *value* if it stays inside its header; `email` itself lets NUL through."""
+    """Check that *value* stays inside its header. `email` itself lets NUL through."""
     if _CONTROL.search(value):
         raise InvalidValue(f"{name} contains a control character or a line break")
     return value
@@ -332,7 +335,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def _date(date: datetime) -> str:
-    """Format *date* for RFC 5322 3.3, three times as fast as `email.utils.format_datetime`."""
+    """Format *date* (RFC 5322 3.3), three times as fast as `email.utils`."""
     if date.tzinfo is None:
         raise InvalidValue("the date of a message needs a time zone")
     day = f"{_DAYS[date.weekday()]}, {date.day:02} {_MONTHS[date.month - 1]} {date.year:04}"

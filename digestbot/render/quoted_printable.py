@@ -1,11 +1,11 @@
 """
-Quoted-printable text in fragments that can be joined in any order, with fields to fill in later.
+Quoted-printable fragments with fields to fill in later.
 
-A fragment is quoted-printable (RFC 2045 6.7) with CRLF. It ends at the end of a line and begins no
-line with a dot, so that joined fragments are a valid body which SMTP's dot-stuffing leaves
-unchanged. A field holds the place of a text that differs from delivery to delivery. In text it is
-written as a NUL, its name and a NUL; among fragments it is a NUL and its name. Begin at
-`encode_fragments`.
+Fragments can be joined in any order. Each is quoted-printable (RFC 2045 6.7) with CRLF; it ends at
+the end of a line and begins no line with a dot, so that joined fragments are a valid body which
+SMTP's dot-stuffing leaves unchanged. A field holds the place of a text that differs from delivery
+to delivery. In text it is written as a NUL, its name and a NUL; among fragments it is a NUL and its
+name. Begin at `encode_fragments`.
 """
 
 import re
@@ -29,7 +29,7 @@ def field(name: str) -> str:
 
 
 def encode_fragments(text: str, encoder: Callable[[str], bytes] | None = None) -> Fragments:
-    """Split *text* at its fields and encode the rest with *encoder*, by default `encode`."""
+    """Split *text* at its fields and encode the rest (default: `encode`)."""
     encoder = encoder or encode
     if "\x00" not in text:
         return (encoder(text),) if text else ()
@@ -41,7 +41,7 @@ def encode_fragments(text: str, encoder: Callable[[str], bytes] | None = None) -
 
 
 def encode(text: str) -> bytes:
-    """Encode *text* as one fragment; an open last line gets a soft break, which decoding drops."""
+    """Encode *text* as one fragment. An open last line gets a soft line break."""
     # Fast path: most of what is written into a cached page is a few plain words.
     if (
         0 < len(text) < _LINE
@@ -74,7 +74,7 @@ def encode(text: str) -> bytes:
 
 def _safe_lines(found: re.Match[bytes]) -> bytes:
     """
-    Rewrite one line so that it starts safely and is at most 76 octets long.
+    Rewrite one line to start safely and to have at most 76 octets.
 
     SMTP doubles a dot at the start of a line (RFC 5321 4.5.2), and some mailboxes put ">" before
     "From " (RFC 2049 3), so the first character of both is written as its number. A line that ends
@@ -99,7 +99,7 @@ def _safe_lines(found: re.Match[bytes]) -> bytes:
 
 
 def decode(fragments: Iterable[bytes]) -> str:
-    """Return the text of *fragments*, without open fields."""
+    """Decode *fragments*, skipping open fields."""
     joined = b"".join(fragment for fragment in fragments if fragment[0] != _OPEN)
     return a2b_qp(joined).replace(b"\r\n", b"\n").decode("utf-8")
 
@@ -117,7 +117,7 @@ def fill_fields(fragments: Iterable[bytes], values: Mapping[str, Fragments]) -> 
 
 
 def size(fragments: Iterable[bytes]) -> int:
-    """Return the octets of *fragments* in a message, counting `FIELD_MAX` for each open field."""
+    """Count the octets of *fragments*, with `FIELD_MAX` per open field."""
     return sum(len(fragment) if fragment[0] != _OPEN else FIELD_MAX for fragment in fragments)
 
 

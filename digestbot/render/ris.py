@@ -1,8 +1,9 @@
 """
-An edition in RIS, for reference managers such as Zotero, EndNote and Mendeley.
+An edition in RIS, for reference managers.
 
-The format is that of Research Information Systems (2011): a tag of two characters, two spaces, a
-hyphen, a space, a value on one line; CRLF line ends. Begin at `ris`.
+Zotero, EndNote and Mendeley read it. The format is that of Research Information Systems (2011): a
+tag of two characters, two spaces, a hyphen, a space, a value on one line; CRLF line ends. Begin at
+`ris`.
 """
 
 from collections.abc import Iterator

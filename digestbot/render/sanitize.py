@@ -47,7 +47,7 @@ class Span:
 
 
 def line(text: str) -> str:
-    """Return *text* on one line, without invisible characters and with few marks per letter."""
+    """Clean *text*: one line, visible characters, few marks per letter."""
     is_clean = text.isprintable() and "  " not in text and text[:1] != " " != text[-1:]
     if is_clean and (text.isascii() or not _STACKED.search(text)):
         return text  # the usual case, in a tenth of the time
@@ -55,20 +55,20 @@ def line(text: str) -> str:
 
 
 def clip(text: str, length: int) -> str:
-    """Shorten `line(text)` to at most *length* characters, at a word and with an ellipsis."""
+    """Clean and shorten *text*, see `line` and `shorten`."""
     # Text far beyond the cut is dropped before cleaning: a single word may have 10,000 letters.
     return shorten(line(text[: 4 * length + 100]), length)
 
 
 def shorten(shown: str, length: int) -> str:
-    """Shorten clean text to at most *length* characters, with an ellipsis if it is cut."""
+    """Shorten clean text to *length* characters, at a word and with an ellipsis."""
     if len(shown) <= length:
         return shown
     return shown[: cut_at(shown, length - 1)].rstrip(_BEFORE_CUT) + "…"
 
 
 def cut_at(text: str, length: int) -> int:
-    """Return where to cut *text* to at most *length* characters, preferably at a space."""
+    """Return where to cut *text* to *length* characters, preferably at a space."""
     if len(text) <= length:
         return len(text)
     space = max(text.rfind(" ", length // 2, length + 1), text.rfind("\n", length // 2, length + 1))
@@ -109,7 +109,7 @@ def spans(
 
 
 def url(text: str | None) -> str | None:
-    """Return *text* if it is a safe web link (http, https), else None."""
+    """Return *text* if it is a safe http or https link, else None."""
     if not text or len(text) > URL_MAX or line(text) != text or " " in text:
         return None
     try:

@@ -49,7 +49,7 @@ SOURCES = 8
 FALLBACK_MAX = 900
 """Characters of the text for notifications and for screen readers."""
 ABSTRACTS: Mapping[Theme, int] = {Theme.DEFAULT: 400, Theme.COMPACT: 0, Theme.FULL: 1200}
-"""Characters of an abstract; 400 can be read without leaving the channel."""
+"""Characters of an abstract; 400 can be read in the channel itself."""
 
 _ZERO_WIDTH_SPACE = "\u200b"
 # Bold, italic, strike-through, code and emoji markup, which Slack reads at a word's edge only.
@@ -85,7 +85,7 @@ def escape(text: str) -> str:
 
 
 def link(url: str | None, label: str) -> str:
-    """Return ``<url|label>``, or only the label if *url* is None; *label* is escaped here."""
+    """Return ``<url|label>`` with *label* escaped, or the label alone."""
     if url is None:
         return escape(label)
     address = url.replace("&", "&amp;")
@@ -204,7 +204,7 @@ def _paper(paper: ShownPaper, lang: Language) -> str:
 
 
 def _rows(paper: ShownPaper, length: int, lang: Language) -> Iterable[str]:
-    """Yield the lines of one paper, each text in it at most about *length* characters."""
+    """Yield the lines of one paper, each text cut to about *length* characters."""
     yield f"*{paper.number}.* *{_title(paper, length)}*"
     if paper.authors:
         yield escape(clip(names(paper, lang), length))

@@ -1,5 +1,5 @@
 """
-Inlining of the mail's style sheet, once, when a template is loaded.
+Inlining of the mail's style sheet when a template is loaded.
 
 Libraries for this parse whole pages and would break Jinja's tags and partial templates. Here a
 selector is always a single class. Begin at `StyleSheet.inline`.
@@ -17,7 +17,7 @@ _SELECTED = re.compile(r"\.([A-Za-z][\w-]*)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StyleSheet:
-    """Rules for single classes, and the rest, which remains a style sheet."""
+    """Rules to inline, and the rest of the style sheet."""
 
     rules: Mapping[str, str]
     """Declarations by class name, in the order of the sheet."""
@@ -27,7 +27,7 @@ class StyleSheet:
     """Classes used in *kept*; all others are removed from the mail."""
 
     def inline(self, source: str) -> str:
-        """Replace the classes in *source* by style attributes; existing styles come last."""
+        """Replace classes in *source* by style attributes; existing styles come last."""
         return _CLASSES.sub(self._attributes, source)
 
     def _attributes(self, found: re.Match[str]) -> str:
@@ -40,7 +40,7 @@ class StyleSheet:
 
 
 def read_styles(css: str) -> StyleSheet:
-    """Parse *css*; only rules for one class on a line of their own can be inlined."""
+    """Parse *css*. Only one-line rules for a single class can be inlined."""
     rules: dict[str, str] = {}
     kept = []
     depth = 0

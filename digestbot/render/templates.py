@@ -71,7 +71,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Templates:
-    """The packaged and the operator's templates, read once and compiled on first use."""
+    """The packaged and the operator's templates, compiled on first use."""
 
     html: Environment
     text: Environment
@@ -135,7 +135,7 @@ def load_templates(operator_folder: Path | None = None) -> Templates:
 
 
 def packaged_folder() -> Path:
-    """Return the folder of the packaged templates, which in a checkout is at its top level."""
+    """Return the folder of the packaged templates, in a wheel or a checkout."""
     package = Path(__file__).parent.parent
     installed = package / "templates"
     return installed if installed.is_dir() else package.parent / "templates"
@@ -217,7 +217,7 @@ def _usage(environment: Environment, name: str) -> _Usage | None:
 
 def _shown(tree: nodes.Template) -> Iterator[nodes.Node]:
     """
-    Yield the nodes of *tree* that are shown unchanged or tested for presence.
+    Yield nodes of *tree* that are only shown or tested for presence.
 
     Such as ``{{ x }}``, ``{% if x %}`` and ``{{ ("X " ~ x) | fill }}``.
     """
@@ -260,7 +260,7 @@ def breaks(text: str) -> Markup:
 
 def fill(text: str, indent: int = 0, first: str = "") -> str:
     """
-    Wrap *text* at 72 columns and indent it; *first* goes before the first line.
+    Wrap *text* at 72 columns and indent it, with *first* before it.
 
     Columns are those of a terminal: two for a Chinese letter, none for an accent. Text with a
     placeholder is wrapped once that has its value, see `Placeholder`.
@@ -279,7 +279,7 @@ def fill(text: str, indent: int = 0, first: str = "") -> str:
 
 
 def placeholder(name: str) -> str:
-    """Return the mark that each edition replaces with its own fact *name*."""
+    """Return the mark that each edition replaces by its fact *name*."""
     return f"\x01{name}\x01"
 
 
@@ -290,7 +290,7 @@ def split_placeholders(text: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placeholder:
-    """A fact to be written into a text, alone or inside a paragraph to be wrapped."""
+    """Place of a fact, alone or in a paragraph to be wrapped."""
 
     parts: tuple[str, ...]
     """Texts; at odd indexes, names of facts."""
@@ -327,7 +327,7 @@ _PLACEHOLDER = re.compile("(\x01[a-z_]+\x01|\x02[^\x02]*\x02)")
 
 
 def _wrapped_ascii(words: list[str], width: int) -> Iterator[str]:
-    """Do the work of `_wrapped` faster, where each letter has one column."""
+    """Wrap ASCII, faster than `_wrapped`."""
     text = " ".join(words)
     at = 0
     while len(text) - at > width:
@@ -391,7 +391,7 @@ def _place(name: str, error: Exception) -> str:
 
 
 def _last_line(traceback: TracebackType | None, name: str) -> int | None:
-    """Return the innermost template line in *traceback*, where Jinja puts template lines."""
+    """Return the innermost line of the template in *traceback*."""
     line = None
     while traceback is not None:
         if traceback.tb_frame.f_code.co_filename.endswith(name.rpartition("/")[2]):

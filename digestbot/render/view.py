@@ -1,8 +1,8 @@
 """
-The content of an edition as readers see it, shared by mail, Slack, Markdown and Atom.
+The content of an edition as readers see it.
 
-All text here is clean and bounded but not yet escaped: escaping is the last step of each form.
-Begin at `show`.
+It is shared by mail, Slack, Markdown and Atom. All text here is clean and bounded but not yet
+escaped: escaping is the last step of each form. Begin at `show`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -251,7 +251,7 @@ def _abstract(entry: EditionPaper, length: int) -> tuple[Span, ...]:
 
 
 def changes(entry: EditionPaper) -> tuple[Change, ...]:
-    """Compare with the previous version, if known; the most telling differences come first."""
+    """Return what differs from the previous version, most telling first."""
     before, after = entry.previous, entry.paper
     if before is None:
         return ()
@@ -265,12 +265,12 @@ def changes(entry: EditionPaper) -> tuple[Change, ...]:
 
 
 def title_of(edition: Edition) -> str:
-    """Return the digest's title, or its name if it has none."""
+    """Return the digest's title, or else its name."""
     return clip(edition.title, 100) or clip(edition.digest, 100)
 
 
 def paper_count(edition: Edition, lang: Language) -> str:
-    """Return ``7 new papers``, ``5 new and 2 updated papers`` or ``top 30 of 47 papers``."""
+    """Count the papers: ``5 new and 2 updated papers``, ``top 30 of 47 papers``."""
     shown = len(edition.papers)
     if edition.omitted:
         return lang.ngettext(
@@ -446,7 +446,7 @@ def _why(matches: Sequence[Match], lang: Language) -> tuple[str, ...]:
 
 
 def _term(match: Match) -> str:
-    """Return the term of *match*, without the name of a self-explanatory field."""
+    """Return the term of *match*, omitting self-explanatory field names."""
     name, _, value = match.term.partition(": ")
     if name == "regex":
         return clip(match.text, NAME)
