@@ -212,7 +212,9 @@ class PartRenderer:
         self._computed_with = {
             fact
             for fact in PERSONAL
-            if any(each.reads is None or fact in each.reads - each.shows for each in layouts)
+            if any(
+                layout.reads is None or fact in layout.reads - layout.shows for layout in layouts
+            )
         }
         """Personal facts that a template computes with: pages are shared per value of these."""
 
@@ -251,8 +253,8 @@ class PartRenderer:
             page = mail.shared.pages[key] = self._render_page(mail, unshown)
         fragments = list(page.fragments)
         octets = page.size
-        for at, name, each in page.placeholders:
-            text = mail.personal[name] if name else each.render(mail.personal)
+        for at, name, place in page.placeholders:
+            text = mail.personal[name] if name else place.render(mail.personal)
             fragments[at] = fragment = encode(str(escape(text)) if self.is_html else text)
             octets += len(fragment)
         return fragments, octets
@@ -289,12 +291,12 @@ class PartRenderer:
         placeholders = []
         for at, part in enumerate(split_placeholders(text)):
             if at % 2:
-                each = Placeholder.parse(part)
-                placeholders.append((len(fragments), each.name, each))
+                place = Placeholder.parse(part)
+                placeholders.append((len(fragments), place.name, place))
                 fragments.append(b"")
             else:
                 fragments += encode_fragments(part)
-        octets = size(each for each in fragments if each and each != PAPERS_FIELD)
+        octets = size(fragment for fragment in fragments if fragment and fragment != PAPERS_FIELD)
         return _CachedPage(
             fragments=tuple(fragments), placeholders=tuple(placeholders), size=octets
         )

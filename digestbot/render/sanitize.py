@@ -89,16 +89,16 @@ def spans(
     """
     end = cut_at(text, length)
     joined_hits = _disjoint(hits, end)
-    shown_emphases = [each for each in emphases if each.start < end]
+    shown_emphases = [emph for emph in emphases if emph.start < end]
     edges = {0, end, *(edge for hit in joined_hits for edge in hit)}
-    edges.update(min(edge, end) for each in shown_emphases for edge in (each.start, each.end))
+    edges.update(min(edge, end) for emph in shown_emphases for edge in (emph.start, emph.end))
     found = []
     for start, stop in pairwise(sorted(edges)):
         run = text[start:stop]
         if stop == end < len(text):
             run = run.rstrip(_BEFORE_CUT)
         is_bold = next(
-            (each.is_bold for each in shown_emphases if each.start <= start < each.end), None
+            (emph.is_bold for emph in shown_emphases if emph.start <= start < emph.end), None
         )
         is_hit = any(begin <= start < close for begin, close in joined_hits)
         found.append(Span(_tidy(run), hit=is_hit, italic=is_bold is False, bold=is_bold is True))

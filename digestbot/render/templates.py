@@ -226,9 +226,9 @@ def _shown(tree: nodes.Template) -> Iterator[nodes.Node]:
             yield from _concatenated(node)
     for branch in tree.find_all(nodes.If):
         yield branch.test
-    for each in tree.find_all(nodes.Filter):
-        if each.name == "fill" and each.node is not None:
-            yield from _concatenated(each.node)
+    for call in tree.find_all(nodes.Filter):
+        if call.name == "fill" and call.node is not None:
+            yield from _concatenated(call.node)
 
 
 _MESSAGES = {"_", "gettext", "ngettext"}
@@ -238,8 +238,8 @@ def _concatenated(node: nodes.Node) -> Iterator[nodes.Node]:
     """Yield *node* and what its text contains unchanged: ``x ~ y``, ``_("%(x)s", x=x)``."""
     yield node
     if isinstance(node, nodes.Concat):
-        for each in node.nodes:
-            yield from _concatenated(each)
+        for part in node.nodes:
+            yield from _concatenated(part)
     elif isinstance(node, nodes.Call) and _is_message(node.node):
         for fact in node.kwargs:
             yield from _concatenated(fact.value)

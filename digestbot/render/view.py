@@ -303,7 +303,7 @@ def names(paper: ShownPaper, lang: Language, number: int = AUTHORS) -> str:
 def name_spans(paper: ShownPaper, lang: Language, number: int = AUTHORS) -> tuple[Span, ...]:
     """Return `names` as spans, with matched authors as hits."""
     cut = len(paper.authors) > number
-    ordered = sorted(paper.authors, key=lambda each: not each.hit) if cut else paper.authors
+    ordered = sorted(paper.authors, key=lambda author: not author.hit) if cut else paper.authors
     more = paper.more_authors + max(0, len(paper.authors) - number)
     # The translation may put text on both sides of the names; no name contains NUL.
     before, _, after = lang.names(["\0"], more).partition("\0")
@@ -436,7 +436,7 @@ def _remark(text: str | None) -> str | None:
 
 
 def _why(matches: Sequence[Match], lang: Language) -> tuple[str, ...]:
-    """List the terms that matched: lang, then others; common fields only if nothing else did."""
+    """List matched terms, words first; common fields only if nothing else matched."""
     telling = sorted(
         (match for match in matches if match.field not in COMMON_FIELDS),
         key=lambda match: match.field not in {"title", "abstract"},
@@ -469,8 +469,8 @@ def _source(coverage: SourceCoverage, context: RenderContext) -> ShownSource:
         moment = lang.moment(coverage.as_of, context.timezone)
         counted.append(lang.gettext("complete as of %(moment)s", moment=moment))
     categories = tuple(
-        f"{clip(each.category, NAME)} {lang.number(each.announced)}/{lang.number(each.matched)}"
-        for each in coverage.categories
+        f"{clip(c.category, NAME)} {lang.number(c.announced)}/{lang.number(c.matched)}"
+        for c in coverage.categories
     )
     return ShownSource(
         name=clip(coverage.source, NAME),

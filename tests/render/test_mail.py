@@ -113,7 +113,7 @@ def test_highlighting_survives_escaping(context: RenderContext) -> None:
         (
             [("abstract", r"regex: \bkv.?cache\b", "KV-cache")],
             "KV-cache",
-        ),  # the words, not the code
+        ),  # the matched text, not the pattern
         (
             [("author", "author: Ion Stoica", "I. Stoica"), ("title", "gpu", "GPU")],
             "gpu · Ion Stoica",

@@ -12,7 +12,7 @@ from digestbot.render import RenderContext, bodies, load_templates, render
 from digestbot.render.cache import BoundedCache
 from tests.factories import make_edition
 from tests.render.editions import EDITIONS
-from tests.render.owned import owned
+from tests.render.operator_templates import with_template
 
 
 @given(editions=st.lists(EDITIONS, min_size=2, max_size=3))
@@ -41,9 +41,9 @@ def test_templates_may_compute_with_the_title(
     (tmp_path / "mail/masthead.txt.j2").write_text(
         shown + '{% if edition.title == "one" %}!{% endif %}{{ edition.why | upper }}\n'
     )
-    ours = replace(context, templates=load_templates(tmp_path))
+    custom = replace(context, templates=load_templates(tmp_path))
     for title in ("one", "two", "one"):
-        context = replace(ours, filter_in_words=f"{title} of all")
+        context = replace(custom, filter_in_words=f"{title} of all")
         first = render(make_edition(title=title), Form.TEXT, context).split("\n")[0]
         named = title.upper() if "upper" in shown else title
         assert first == f"{named}{'!' if title == 'one' else ''}{title.upper()} OF ALL"
@@ -53,8 +53,10 @@ def test_page_is_rendered_again_if_a_read_fact_changes(
     tmp_path: Path, context: RenderContext
 ) -> None:
     for name in ("masthead", "coverage"):
-        ours = owned(tmp_path, context, f"mail/{name}.txt.j2", "{{ edition['number'] }}\n")
+        custom = with_template(
+            tmp_path, context, f"mail/{name}.txt.j2", "{{ edition['number'] }}\n"
+        )
     first, second = (
-        render(make_edition(number=number), Form.TEXT, ours).split("\n")[0] for number in (7, 8)
+        render(make_edition(number=number), Form.TEXT, custom).split("\n")[0] for number in (7, 8)
     )
     assert (first, second) == ("7", "8")

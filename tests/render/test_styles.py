@@ -6,7 +6,7 @@ from digestbot.model import Form
 from digestbot.render import RenderContext, render
 from digestbot.render.styles import read_styles
 from tests.factories import make_edition
-from tests.render.owned import owned
+from tests.render.operator_templates import with_template
 
 SHEET = """\
 /* a comment */
@@ -39,6 +39,8 @@ def test_at_rules_stay_in_the_sheet() -> None:
 
 def test_operator_style_sheet_is_inlined(tmp_path: Path, context: RenderContext) -> None:
     css = ".title{color:#123456}\n@media print{\n.title{color:#000000!important}\n}\n"
-    html = render(make_edition(), Form.HTML, owned(tmp_path, context, "mail/style.css", css))
+    html = render(
+        make_edition(), Form.HTML, with_template(tmp_path, context, "mail/style.css", css)
+    )
     assert '<h1 class="title" style="color:#123456" dir="auto">' in html
     assert "<style>\n@media print{\n.title{color:#000000!important}\n}\n</style>" in html

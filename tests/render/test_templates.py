@@ -1,4 +1,4 @@
-"""Operator templates override and extend ours, and fail with their name and line."""
+"""Operator templates override and extend the packaged ones, and fail with their name and line."""
 
 import re
 from dataclasses import fields, replace
@@ -15,18 +15,18 @@ from digestbot.render.templates import COLUMNS, fill, packaged_folder
 from digestbot.render.view import ShownEdition, ShownPaper, ShownSource
 from tests.factories import make_edition, make_paper
 from tests.render.editions import HOSTILE, full_edition
-from tests.render.owned import owned
+from tests.render.operator_templates import with_template
 from tests.render.pages import check_page
 
 
 def test_operator_template_replaces_the_packaged_one(
     tmp_path: Path, context: RenderContext
 ) -> None:
-    ours = owned(
+    custom = with_template(
         tmp_path, context, "subject.txt.j2", "[{{ edition.number }}] {{ edition.title }}\n"
     )
-    assert render(make_edition(), Form.SUBJECT, ours) == "[12] Systems for ML"
-    assert "<!DOCTYPE html>" in render(make_edition(), Form.HTML, ours)
+    assert render(make_edition(), Form.SUBJECT, custom) == "[12] Systems for ML"
+    assert "<!DOCTYPE html>" in render(make_edition(), Form.HTML, custom)
 
 
 def test_operator_template_may_extend_the_packaged_one(
@@ -35,7 +35,9 @@ def test_operator_template_may_extend_the_packaged_one(
     source = (
         '{% extends "digestbot/mail/paper.html.j2" %}{% block links %}<!-- mine -->{% endblock %}'
     )
-    html = render(make_edition(), Form.HTML, owned(tmp_path, context, "mail/paper.html.j2", source))
+    html = render(
+        make_edition(), Form.HTML, with_template(tmp_path, context, "mail/paper.html.j2", source)
+    )
     assert "<!-- mine -->" in html
     assert "Serverless" in html
     assert ">PDF</a>" not in html
@@ -43,8 +45,8 @@ def test_operator_template_may_extend_the_packaged_one(
 
 def test_operator_html_is_autoescaped(tmp_path: Path, context: RenderContext) -> None:
     edition = make_edition([make_paper(title="<script>")])
-    ours = owned(tmp_path, context, "mail/paper.html.j2", "<p>{{ paper.title_text }}</p>")
-    assert "<p>&lt;script&gt;</p>" in render(edition, Form.HTML, ours)
+    custom = with_template(tmp_path, context, "mail/paper.html.j2", "<p>{{ paper.title_text }}</p>")
+    assert "<p>&lt;script&gt;</p>" in render(edition, Form.HTML, custom)
 
 
 @pytest.mark.parametrize(
@@ -63,15 +65,19 @@ def test_failing_template_is_named_with_its_line(
     source: str, message: str, tmp_path: Path, context: RenderContext
 ) -> None:
     with pytest.raises(RenderError, match=f"^template {message}") as caught:
-        render(make_edition(), Form.HTML, owned(tmp_path, context, "mail/masthead.html.j2", source))
+        render(
+            make_edition(),
+            Form.HTML,
+            with_template(tmp_path, context, "mail/masthead.html.j2", source),
+        )
     assert "\n" not in str(caught.value)
     assert caught.value.__cause__ is not None
 
 
 def test_paper_template_cannot_read_the_edition(tmp_path: Path, context: RenderContext) -> None:
-    ours = owned(tmp_path, context, "mail/paper.txt.j2", "{{ edition.title }}")
+    custom = with_template(tmp_path, context, "mail/paper.txt.j2", "{{ edition.title }}")
     with pytest.raises(RenderError, match=r"mail/paper\.txt\.j2:1: 'edition' is undefined"):
-        render(make_edition(), Form.TEXT, ours)
+        render(make_edition(), Form.TEXT, custom)
 
 
 @pytest.mark.parametrize(
@@ -84,9 +90,9 @@ def test_paper_template_cannot_read_the_edition(tmp_path: Path, context: RenderC
 def test_paper_number_may_be_placed_anywhere(
     source: str, line: str, tmp_path: Path, context: RenderContext
 ) -> None:
-    ours = owned(tmp_path, context, "mail/paper.txt.j2", source)
+    custom = with_template(tmp_path, context, "mail/paper.txt.j2", source)
     edition = make_edition([make_paper(title=title) for title in "AB"])
-    assert line in render(edition, Form.TEXT, ours).split("\n")
+    assert line in render(edition, Form.TEXT, custom).split("\n")
 
 
 @pytest.mark.parametrize(
@@ -144,25 +150,29 @@ def examples() -> dict[str, str]:
 
 def test_examples_of_the_guide_work(tmp_path: Path, context: RenderContext) -> None:
     for name, text in examples().items():
-        ours = owned(tmp_path, context, name, text)
-    html = render(make_edition(), Form.HTML, ours)
+        custom = with_template(tmp_path, context, name, text)
+    html = render(make_edition(), Form.HTML, custom)
     assert "Our reading group meets on Thursdays" in html
     assert "cs.DC · cs.LG" not in html
     assert "Ion Stoica" in html
     check_page(html)
-    subject = render(make_edition(), Form.SUBJECT, ours)
+    subject = render(make_edition(), Form.SUBJECT, custom)
     assert subject == "[12] Systems for ML: 1 new paper"
 
 
 def test_operator_template_applies_to_themes(tmp_path: Path, context: RenderContext) -> None:
-    ours = owned(tmp_path, context, "mail/masthead.html.j2", examples()["mail/masthead.html.j2"])
-    html = render(make_edition(), Form.HTML, replace(ours, theme=Theme.COMPACT))
+    custom = with_template(
+        tmp_path, context, "mail/masthead.html.j2", examples()["mail/masthead.html.j2"]
+    )
+    html = render(make_edition(), Form.HTML, replace(custom, theme=Theme.COMPACT))
     assert "Our reading group meets on Thursdays" in html
     assert "a serverless system" not in html
     source = "<tr><td><!-- mine --></td></tr>"
-    ours = owned(tmp_path, context, "compact/mail/paper.html.j2", source)
-    assert "<!-- mine -->" in render(make_edition(), Form.HTML, replace(ours, theme=Theme.COMPACT))
-    assert "<!-- mine -->" not in render(make_edition(), Form.HTML, ours)
+    custom = with_template(tmp_path, context, "compact/mail/paper.html.j2", source)
+    assert "<!-- mine -->" in render(
+        make_edition(), Form.HTML, replace(custom, theme=Theme.COMPACT)
+    )
+    assert "<!-- mine -->" not in render(make_edition(), Form.HTML, custom)
 
 
 def names_of_files(suffix: str) -> set[str]:
@@ -201,7 +211,9 @@ def test_every_block_of_a_paper_can_be_replaced(tmp_path: Path, context: RenderC
         extends = '{% extends "digestbot/mail/paper.html.j2" %}'
         source = f"{extends}{{% block {block} %}}MINE{{% endblock %}}"
         html = render(
-            full_edition(), Form.HTML, owned(tmp_path, context, "mail/paper.html.j2", source)
+            full_edition(),
+            Form.HTML,
+            with_template(tmp_path, context, "mail/paper.html.j2", source),
         )
         assert html.count("MINE") == len(full_edition().papers)
 
@@ -211,7 +223,7 @@ def test_every_file_can_be_replaced(suffix: str, tmp_path: Path, context: Render
     form = Form.HTML if suffix == "html" else Form.TEXT
     for name in names_of_files(f".{suffix}.j2") - {"macros"}:
         file = f"mail/{name}.{suffix}.j2"
-        body = render(full_edition(), form, owned(tmp_path / name, context, file, "MINE\n"))
+        body = render(full_edition(), form, with_template(tmp_path / name, context, file, "MINE\n"))
         # The edition has papers, and none of them is cut to one line.
         assert ("MINE" in body) is (name not in {"empty", "line", "lines"})
 
