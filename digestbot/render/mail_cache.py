@@ -71,14 +71,15 @@ PaperKey = tuple[str, str, int]
 class CachedPaper:
     """A paper in both forms and all lengths, rendered on first use."""
 
-    __slots__ = ("_heading", "default", "entry", "rendered", "short_title")
+    __slots__ = ("_heading", "entry", "html", "rendered", "short_title", "text")
 
     def __init__(self, entry: EditionPaper, heading: str) -> None:
         self.entry = entry
         self.short_title = clip(entry.paper.title, 90)
         self._heading = heading
-        self.default: dict[str, Fragments] = {}
-        """Fragments by form with the theme's full abstract, as in nearly all mails."""
+        self.html: Fragments | None = None
+        self.text: Fragments | None = None
+        """As in nearly all mails: with the theme's full abstract. Likewise `html`."""
         self.rendered: dict[PaperKey, RenderedPaper] = {}
 
     def shows(self, entry: EditionPaper) -> bool:
@@ -88,7 +89,11 @@ class CachedPaper:
     def render_default(self, renderer: "PartRenderer") -> Fragments:
         """Render the paper with the theme's full abstract and cache it."""
         key = (renderer.form, "paper", ABSTRACTS[renderer.context.theme])
-        fragments = self.default[renderer.form] = self.render(renderer, key)[1]
+        _, fragments = self.render(renderer, key)
+        if renderer.is_html:
+            self.html = fragments
+        else:
+            self.text = fragments
         return fragments
 
     def render(self, renderer: "PartRenderer", key: PaperKey) -> RenderedPaper:

@@ -70,7 +70,7 @@ def _with_default_abstracts(
 ) -> list[bytes] | None:
     """Lay out all papers with the theme's abstracts; None if too long."""
     # One pass with as few memory accesses as possible: nearly all mails need only this.
-    form = renderer.form
+    is_html = renderer.is_html
     arranged: list[bytes] = []
     number = 0
     for group in mail.groups:
@@ -79,7 +79,9 @@ def _with_default_abstracts(
             arranged += heading
             room -= size(heading)
         for paper in group.papers:
-            fragments = paper.default.get(form) or paper.render_default(renderer)
+            fragments = paper.html if is_html else paper.text
+            if fragments is None:
+                fragments = paper.render_default(renderer)
             number += 1
             if len(fragments) == 1:
                 room -= len(fragments[0])
