@@ -1,8 +1,8 @@
 """
 Translated text of an edition: messages, plurals, dates and numbers.
 
-The catalogues (`digestbot.languages`) are read from their .po files on first use, so there
-are no compiled files that could be out of date. Begin at `language`.
+The catalogues (`digestbot.languages`) are read from their .po files on first use instead of being
+compiled ahead, so they are always current. Begin at `language`.
 """
 
 from collections.abc import Iterable
