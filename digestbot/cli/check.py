@@ -26,7 +26,7 @@ from digestbot.pipeline import next_edition, read_ahead
 from digestbot.pipeline.addressing import render_context
 from digestbot.pipeline.fetching import StorePacer
 from digestbot.render import load_templates, render
-from digestbot.render.templates import our_folder
+from digestbot.render.templates import packaged_folder
 from digestbot.sources import Options
 from digestbot.store import open_store
 
@@ -106,7 +106,8 @@ def _lines(app: App, config: Config, findings: list[Finding]) -> Iterator[str]:
 
 def _strangers(folder: Path) -> Iterator[Finding]:
     """The owner's templates that nothing asks for: most likely their names are slips."""
-    ours = {path.relative_to(our_folder()).as_posix() for path in our_folder().rglob("*.*")}
+    packaged = packaged_folder()
+    ours = {path.relative_to(packaged).as_posix() for path in packaged.rglob("*.*")}
     known = ours | {f"{theme}/{name}" for theme in Theme for name in ours}
     texts = {
         path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8", errors="replace")

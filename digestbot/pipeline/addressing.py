@@ -81,7 +81,7 @@ def frozen_message(
     config: Config, edition: Edition, subject: str, context: RenderContext
 ) -> Fragments:
     """The message of *edition* but for its bodies and for what is each delivery's own."""
-    blank, domain = context.templates.parts.once(
+    blank, domain = context.templates.parts.get_or_make(
         ("message", id(config), edition.digest, context.unsubscribe),
         lambda: (_letterhead(config, edition.digest, context), message_domain(config), config),
     )[:2]

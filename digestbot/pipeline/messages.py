@@ -26,9 +26,9 @@ from digestbot.pipeline.addressing import frozen_message
 from digestbot.render import (
     RenderContext,
     bodies,
-    decoded,
-    filled,
-    merged,
+    decode,
+    fill_fields,
+    merge_fragments,
     personalize,
     render,
     sender_of,
@@ -56,7 +56,7 @@ def frozen_bodies(
 
 def text_of(body: Body) -> str:
     """*body* as a text to be read; what each delivery fills in is left out."""
-    return body if isinstance(body, str) else decoded(body)
+    return body if isinstance(body, str) else decode(body)
 
 
 class MessageBuilder:
@@ -143,4 +143,4 @@ class MessageBuilder:
             if isinstance(pieces := self._from_store(delivery, part), tuple)
         }
         # Joined once for all its readers: only what is each one's own stays apart.
-        return merged(filled(body, inside))
+        return merge_fragments(fill_fields(body, inside))
