@@ -11,7 +11,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from digestbot.deliver.smtp import SmtpSender, SmtpSettings
+from digestbot.deliver.smtp import SmtpSender
+from digestbot.deliver.smtp_settings import SmtpSettings
 from digestbot.errors import DeliveryError, Misconfigured, TransientFailure
 from digestbot.model import DestinationKind
 from digestbot.oauth import OauthSettings, TokenSource
@@ -80,17 +81,17 @@ def test_a_token_near_its_end_is_not_used_again(life_s: object) -> None:
         (
             Reply(status=400, body=b'{"error": "invalid_grant", "error_description": "pl4nted"}'),
             Misconfigured,
-            'refuses: 400 invalid_grant; check "oauth"',
+            'refused: 400 invalid_grant; check "oauth"',
         ),
-        (Reply(status=401, body=b'{"error": "<pl4nted-access>"}'), Misconfigured, "refuses: 401;"),
+        (Reply(status=401, body=b'{"error": "<pl4nted-access>"}'), Misconfigured, "refused: 401;"),
         (Reply(status=302, headers={"Location": "http://127.0.0.1:9/"}), Misconfigured, "302"),
         (Reply(status=503), TransientFailure, "failed: 503"),
         (Reply(status=429, body=b"{}"), TransientFailure, "failed: 429"),
-        (Reply(body=b"<html>pl4nted"), TransientFailure, "answered without an access token"),
+        (Reply(body=b"<html>pl4nted"), TransientFailure, "responded without an access token"),
         (Reply(body=b'{"access_token": "a b"}'), TransientFailure, "without an access token"),
-        (Reply(body=b'["pl4nted"]'), TransientFailure, "answered without an access token"),
-        (Reply(body=b"{" + b" " * 70_000), TransientFailure, "without an access token"),
-        (Reply(reset=True), TransientFailure, "does not answer: "),
+        (Reply(body=b'["pl4nted"]'), TransientFailure, "responded without an access token"),
+        (Reply(body=b"{" + b" " * 70_000), TransientFailure, "did not respond: "),
+        (Reply(reset=True), TransientFailure, "did not respond: "),
     ],
 )
 def test_what_a_provider_answers_is_told_without_its_secrets(
@@ -202,9 +203,9 @@ def test_a_refused_token_is_answered_with_an_empty_line_and_not_used_again(
         async def twice() -> str:
             sender = SmtpSender(settings(server, refreshing(web.url)))
             try:
-                await sender.check()
+                await sender.check(())
             except Misconfigured as error:
-                await sender.check()
+                await sender.check(())
                 return str(error)
             finally:
                 await sender.close()
@@ -221,8 +222,11 @@ def test_a_refused_token_is_answered_with_an_empty_line_and_not_used_again(
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"security": "none", "insecure": True}, "a token without TLS could be used by anyone"),
-        ({"security": "none"}, "a token without TLS could be used by anyone"),
+        (
+            {"security": "none", "insecure": True},
+            "without TLS anyone on the way could use the access token",
+        ),
+        ({"security": "none"}, "without TLS anyone on the way could use the access token"),
     ],
 )
 def test_a_token_never_travels_without_tls(
@@ -241,7 +245,7 @@ def test_a_server_without_xoauth2_is_told_of(
     certificates: Certificates, settings: Settings
 ) -> None:
     with SmtpServer(starttls=certificates.server, logins={"me": "x"}) as server:
-        with pytest.raises(Misconfigured, match="offers no XOAUTH2"):
+        with pytest.raises(Misconfigured, match="does not offer XOAUTH2"):
             send(settings(server, OauthSettings(token=Secret(TOKEN))))
         assert "AUTH" not in server.commands
 

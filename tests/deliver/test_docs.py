@@ -8,8 +8,9 @@ from textwrap import dedent
 
 import pytest
 
-from digestbot.deliver import retry, smtp, smtp_replies
+from digestbot.deliver import retry, smtp_replies
 from digestbot.deliver.dkim import SIGNED
+from digestbot.deliver.smtp_settings import SmtpSettings
 from digestbot.model import DeliveryState
 from digestbot.store import outbox
 from tests.deliver.test_smtp_classify import ROWS
@@ -57,7 +58,7 @@ def test_the_waits_are_those_of_the_code() -> None:
 def test_the_limits_have_their_defaults() -> None:
     section = PAGE.partition("## How fast")[2]
     found = dict(re.findall(r"^\| `(\w+)` \| (\d+)", section, re.MULTILINE))
-    defaults = {each.name: str(each.default) for each in fields(smtp.SmtpSettings)}
+    defaults = {each.name: str(each.default) for each in fields(SmtpSettings)}
     assert len(found) == 5
     assert {name: defaults[name] for name in found} == found
 

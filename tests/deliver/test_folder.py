@@ -92,17 +92,17 @@ def test_names_are_safe_for_every_file_system(edition: str, stem: str) -> None:
 
 @pytest.mark.parametrize("edition", ["systems", "/12", "systems/", "systems/twelve", "systems/-1"])
 def test_an_edition_without_a_number_has_no_file(edition: str) -> None:
-    with pytest.raises(PermanentFailure, match="no file name"):
+    with pytest.raises(PermanentFailure, match="cannot make a file name"):
         file_stem(make_delivery(DestinationKind.FOLDER, "out", edition_name=edition))
 
 
 def test_check_tries_each_folder_and_leaves_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    assert asyncio.run(FolderSender([str(folder)]).check()) == "1 folder: writable"
+    assert asyncio.run(FolderSender().check((str(folder),))) == "1 folder: writable"
     assert list(folder.iterdir()) == []
 
 
 def test_check_names_the_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("", encoding="utf-8")
     with pytest.raises(TransientFailure, match="out"):
-        asyncio.run(FolderSender([str(tmp_path / "out")]).check())
+        asyncio.run(FolderSender().check((str(tmp_path / "out"),)))

@@ -281,14 +281,14 @@ def test_a_form_that_is_no_list_of_messages_is_never_posted(body: str) -> None:
 
 def test_check_names_team_and_bot_and_posts_nothing() -> None:
     with SlackServer() as server:
-        found = asyncio.run(SlackSender(settings(server)).check())
+        found = asyncio.run(SlackSender(settings(server)).check(()))
     assert found == f"{server.url}: Reading group as digestbot"
     assert [path for _, path, _ in server.requests] == ["/api/auth.test"]
 
 
 def test_check_raises_what_a_message_would() -> None:
     with SlackServer() as server, pytest.raises(Misconfigured, match="invalid_auth"):
-        asyncio.run(SlackSender(settings(server, "xoxb-pl4nted-wrong")).check())
+        asyncio.run(SlackSender(settings(server, "xoxb-pl4nted-wrong")).check(()))
 
 
 @pytest.mark.parametrize("token", [None, Secret("")])

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from digestbot.deliver.dkim import DkimSettings
-from digestbot.deliver.smtp import SmtpSender, SmtpSettings
-from digestbot.deliver.smtp_connection import Link
+from digestbot.deliver.smtp import SmtpSender
+from digestbot.deliver.smtp_connection import SmtpConnection
+from digestbot.deliver.smtp_settings import SmtpSettings
 from digestbot.deliver.verp import delivery_of
 from digestbot.errors import (
     DeliveryError,
@@ -353,7 +354,7 @@ def test_a_stripped_starttls_aborts_before_anything_is_said() -> None:
     with SmtpServer() as server:
         error = failure(settings(server, security="starttls", **login()))
     assert isinstance(error, Misconfigured)
-    assert "offers no STARTTLS" in str(error)
+    assert "does not offer STARTTLS" in str(error)
     assert server.commands == ["CONNECT", "EHLO"]
 
 
@@ -384,7 +385,7 @@ def test_an_unknown_authority_is_refused(security: str, certificates: Certificat
     with tls_server(security, certificates) as server:
         error = failure(settings(server, security=security))
     assert isinstance(error, Misconfigured)
-    assert "certificate is not trusted" in str(error)
+    assert "untrusted certificate of the mail server: " in str(error)
     assert server.messages == []
 
 
@@ -403,7 +404,7 @@ def test_certificates_go_unchecked_only_loudly(
 ) -> None:
     with tls_server("tls", certificates) as server:
         assert send(settings(server, security="tls", verify=False)) == ["250 2.0.0 taken"]
-    assert "certificate is not checked" in caplog.text
+    assert "mail server certificate not checked" in caplog.text
 
 
 def test_a_missing_ca_file_is_named(certificates: Certificates) -> None:
@@ -467,7 +468,7 @@ def test_check_says_what_it_found_and_sends_nothing(
 ) -> None:
     with SmtpServer() if security == "none" else tls_server(security, certificates) as server:
         how = settings(server, security=security, ca_file=ca_file)
-        found = asyncio.run(SmtpSender(how).check())
+        found = asyncio.run(SmtpSender(how).check(()))
     tls = "no TLS" if security == "none" else "TLS"
     assert found == f"localhost:{server.port}: {tls}, no login"
     assert server.commands[-1] == "QUIT"
@@ -478,7 +479,7 @@ def test_check_raises_what_a_message_would() -> None:
     with SmtpServer() as server:
         sender = SmtpSender(settings(server, security="starttls"))
         with pytest.raises(Misconfigured):
-            asyncio.run(sender.check())
+            asyncio.run(sender.check(()))
 
 
 def test_the_port_follows_from_the_security() -> None:
@@ -491,7 +492,7 @@ def test_a_sender_that_is_no_address_is_our_fault() -> None:
     with SmtpServer() as server:
         error = failure(settings(server, sender="Digests"))
     assert isinstance(error, Misconfigured)
-    assert '"smtp.sender" is no address' in str(error)
+    assert '"smtp.sender" is not an address' in str(error)
 
 
 POLICY = "550 5.7.1 not from you"
@@ -505,7 +506,7 @@ def test_a_policy_that_refuses_three_in_a_row_is_about_us() -> None:
     with SmtpServer(faults=[("RCPT", POLICY), ("DOT", POLICY), ("RCPT", POLICY)]) as server:
         outcomes = send(settings(server), *[outgoing()] * 3)
     assert kinds(outcomes) == ["TransientFailure", "TransientFailure", "Misconfigured"]
-    assert outcomes[2].endswith("likewise the 2 before it, so it is about us")
+    assert outcomes[2].endswith("; the 2 deliveries before it too, so it concerns our server")
 
 
 def test_one_mailbox_with_a_policy_of_its_own_stops_nobody_else() -> None:
@@ -568,7 +569,7 @@ def test_a_key_that_cannot_sign_stops_before_anything_is_said() -> None:
         how = settings(server, dkim=dkim_settings(PASSWORD))
         assert isinstance(failure(how), Misconfigured)
         with pytest.raises(Misconfigured, match=r"smtp\.dkim\.key"):
-            asyncio.run(SmtpSender(how).check())
+            asyncio.run(SmtpSender(how).check(()))
     assert server.commands == []
 
 
@@ -712,7 +713,7 @@ class Flooded(asyncio.Transport):
 def test_an_answer_without_end_costs_the_link(flood: bytes, goes_on: bytes, chunk: int) -> None:
     for octets, is_lost in ((goes_on, False), (flood, True)):
         transport = Flooded()
-        link = Link(SmtpSettings(), pipelines=True, size_limit=None)
+        link = SmtpConnection(SmtpSettings(), pipelines=True, size_limit=None)
         link.take_over(transport)
         for start in range(0, len(octets), chunk):
             link.data_received(octets[start : start + chunk])

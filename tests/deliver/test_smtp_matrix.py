@@ -20,7 +20,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from digestbot.config import Config
-from digestbot.deliver.smtp import SmtpSender, SmtpSettings
+from digestbot.deliver.smtp import SmtpSender
+from digestbot.deliver.smtp_settings import SmtpSettings
 from digestbot.errors import DeliveryError, PermanentFailure, TransientFailure
 from digestbot.model import Delivery, DestinationKind, Edition, Form
 from digestbot.pipeline import deliver
@@ -125,7 +126,7 @@ def config(house: Path, smtp: SmtpSettings) -> Config:
         bounces=None,
         slack=None,
         digests={},
-        webhooks={},
+        secret_addresses={},
     )
 
 

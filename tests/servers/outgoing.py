@@ -13,7 +13,6 @@ from digestbot.model import (
     Delivery,
     DeliveryState,
     Destination,
-    DestinationKind,
     Form,
     OutgoingMessage,
 )
@@ -72,7 +71,7 @@ def frozen_mail(*, subject: str, text: str, html: str) -> dict[Form, Body]:
 
 
 def make_delivery(
-    kind: DestinationKind,
+    kind: str,
     address: str,
     *,
     edition_name: str = "systems/12",
@@ -94,7 +93,7 @@ def make_delivery(
 
 
 def make_outgoing(
-    kind: DestinationKind,
+    kind: str,
     address: str,
     bodies: Mapping[Form, str],
     *,
