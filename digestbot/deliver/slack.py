@@ -75,7 +75,7 @@ _PERMANENT_ERRORS: Final = INVALID_LAYOUT | {
 }
 _ADVICE: Final = {
     "not_in_channel": "; invite the app to the channel",
-    "channel_not_found": "; if the channel is private, invite the app or use the channel's id",
+    "channel_not_found": "; invite the app if the channel is private, or use the channel's id",
 }
 _RATE_LIMITED = 429
 _RATE_LIMIT_S = 30.0
