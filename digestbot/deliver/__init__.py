@@ -42,11 +42,11 @@ REGISTRY: dict[str, DestinationType] = {
 
 def open_sender(kind: str, config: DestinationConfig) -> Sender:
     """
-    Return the sender for *kind*, without connecting.
+    Return an unconnected sender for *kind*.
 
     Raises:
-        Misconfigured: *config* lacks the settings that *kind* needs, or no such kind exists, as
-            for a delivery queued by a newer version.
+        Misconfigured: *config* lacks the settings that *kind* needs, or *kind* is unknown, as in a
+            delivery queued by a newer version.
     """
     if kind not in REGISTRY:
         raise Misconfigured(f'unknown kind of destination "{kind}"')

@@ -58,7 +58,7 @@ class FolderSender:
         return f"{count} folder{'s' if count != 1 else ''}: writable"
 
     async def close(self) -> None:
-        """Do nothing: no file stays open."""
+        """Return at once: all files are closed already."""
 
 
 def file_stem(delivery: Delivery) -> str:
@@ -111,7 +111,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Flush the new file names to disk; Windows neither offers nor needs it."""
+    """Flush the new file names to disk. Windows has no such call."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)

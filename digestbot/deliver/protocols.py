@@ -1,4 +1,4 @@
-"""What the rest of digestbot may ask of a destination, and what a destination may ask in return."""
+"""Interfaces of destinations, and `DestinationType`, which describes one kind of them."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ class DestinationConfig(Protocol):
     """Part of the config that a sender may read."""
 
     def section(self, settings: type[T]) -> T | None:
-        """Return the config's section of type *settings*; None if it has none."""
+        """Return the config's section of type *settings*, if it has one."""
 
     @property
     def secret_addresses(self) -> Mapping[str, Secret]:
@@ -75,11 +75,11 @@ class DestinationType:
     """
 
     kind: str
-    """Key under ``deliver:``, in the store and in JSON; never changes."""
+    """Key under ``deliver:``, in the store and in JSON; keep it stable."""
     description: str
     """Sentence for the config's JSON Schema and its docs."""
     open: Callable[[DestinationConfig], Sender]
-    """Make the sender, without connecting; raises Misconfigured if settings are missing."""
+    """Make an unconnected sender; raises Misconfigured if settings are missing."""
     forms: frozenset[Form]
     """Forms of the edition that each message must contain."""
 
@@ -95,7 +95,7 @@ class DestinationType:
     A text that repeats nothing of the value should be a `DiscreetError`: it is always shown.
     """
     if_null: str | None = None
-    """Error for the key without a value; by default the key counts as absent."""
+    """Error for an empty key; by default an empty key counts as absent."""
     address: Callable[[Any, Path], str] = lambda value, folder: str(value)
     """Address for a value: identifies the destination in the store, contains no secret. The second
     argument is the config's folder."""
@@ -107,11 +107,11 @@ class DestinationType:
     settings: type | None = None
     """Dataclass of that section."""
     requires: tuple[str, ...] = ()
-    """Path of the config key without which nothing can be sent."""
+    """Path of the config key that sending requires."""
     requires_hint: str = ""
     """End of the error when that key is missing: ``needs a …: add … at the top level``."""
     is_set_up: Callable[[DestinationConfig], bool] = lambda config: False
-    """Whether ``check --connect`` tries the sender although no digest uses this kind."""
+    """Return True to let ``check --connect`` try the sender even if no digest uses it."""
 
     # Properties
 

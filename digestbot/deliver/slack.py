@@ -79,7 +79,7 @@ _ADVICE: Final = {
 }
 _RATE_LIMITED = 429
 _RATE_LIMIT_S = 30.0
-"""Wait after a rate limit without Retry-After."""
+"""Default wait after a rate limit."""
 
 
 def classify(
@@ -120,7 +120,7 @@ class SlackSender:
 
     def __init__(self, settings: SlackSettings, *, sleep: Sleep = asyncio.sleep) -> None:
         """
-        Prepare without connecting; *sleep* waits between two messages.
+        Make an unconnected sender; *sleep* waits between two messages.
 
         Raises:
             Misconfigured: *settings* have no token.
@@ -134,7 +134,7 @@ class SlackSender:
 
     async def send(self, outgoing: OutgoingMessage, checkpoint: Checkpoint) -> Receipt:
         """
-        Post the messages of *outgoing* not yet acknowledged; marks are Slack's ``ts``.
+        Post the remaining messages of *outgoing*; marks are Slack's ``ts``.
 
         Raises:
             DeliveryError: See `classify`.

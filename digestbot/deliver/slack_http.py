@@ -39,7 +39,7 @@ INVALID_LAYOUT: Final = frozenset(
 )
 """Errors about our blocks: a bug of ours, but the message may pass as plain text."""
 GATEWAY_ERRORS: Final = frozenset({502, 504})
-"""Statuses of a gateway that does not know the post's outcome (RFC 9110 15.6.3, 15.6.5)."""
+"""Statuses of a gateway that lost the post's outcome (RFC 9110 15.6.3, 15.6.5)."""
 CONCURRENT_POSTS: Final = 100
 """Posts of one sender at a time, httpx's number of connections: a post waits here rather than in
 the connection pool, where the wait would count as a timeout of Slack."""
@@ -69,7 +69,7 @@ class SlackHttp:
         self, url: str, body: Mapping[str, object], *, server: str, token: str | None = None
     ) -> Reply:
         """
-        Post *body* to *url*; redirects are returned, not followed.
+        Post *body* to *url*; a redirect is returned as the reply.
 
         Args:
             url: May be secret: no error contains it.
@@ -100,7 +100,7 @@ class SlackHttp:
 
 def no_reply(error: DigestbotError, server: str) -> DeliveryError:
     """
-    Classify a post without a usable response.
+    Classify a post that failed before a usable response.
 
     TransientFailure only if *server* certainly never saw the request; an error that is no
     `NetError` comes from our own network settings.
@@ -156,7 +156,7 @@ class Pace:
     @asynccontextmanager
     async def turn(self, channel: str) -> AsyncIterator[None]:
         """
-        Reserve *channel* for a whole outgoing message, so that two digests do not mix in it.
+        Reserve *channel* for a whole outgoing message, to keep two digests apart in it.
 
         Raises:
             TransientFailure: An earlier Retry-After for *channel* is still in force.
@@ -181,7 +181,7 @@ class Pace:
 
 
 def retry_after_s(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After header, at most a day; None if it has none."""
+    """Return the seconds in a Retry-After header, if any; at most a day."""
     if value is None or not value.strip().isdecimal():
         return None
     return min(float(value), RETRY_AFTER_MAX_S)

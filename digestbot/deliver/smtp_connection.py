@@ -41,7 +41,7 @@ class Envelope:
     sender: str
     recipient: str
     text: bytes
-    """Message as in `OutgoingMessage.mime`, without the final dot."""
+    """Message as in `OutgoingMessage.mime`; the final dot is added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Reply:
     """Server's reply to one command."""
 
     code: int | None
-    """None if the line does not begin with a reply code."""
+    """None for a malformed reply."""
     text: str
 
     def error(self, phase: Phase) -> DeliveryError:
@@ -71,7 +71,7 @@ class SmtpConnection(asyncio.Protocol):
     SMTP connection that carries one message after another.
 
     One task uses it and awaits the replies in the order of its commands. An unexpected, malformed
-    or missing reply leaves the two sides out of step, and the connection is dropped.
+    or missing reply leaves the two sides out of sync, and the connection is dropped.
     """
 
     def __init__(self, limits: _Limits, *, pipelines: bool, size_limit: str | None) -> None:
@@ -101,7 +101,7 @@ class SmtpConnection(asyncio.Protocol):
         self._change: asyncio.Future[None] | None = None
         self._must_reset = False
         self.has_begun = False
-        """Whether the next message's commands are already sent."""
+        """True if the next message's commands are already sent."""
 
     def take_over(self, transport: asyncio.Transport) -> None:
         """Use *transport* from now on."""
@@ -116,7 +116,7 @@ class SmtpConnection(asyncio.Protocol):
         return self._transport.get_extra_info("ssl_object") is not None
 
     @property
-    def is_in_step(self) -> bool:
+    def is_in_sync(self) -> bool:
         """True unless the server sent something unasked, such as a 421 after idling too long."""
         return not (self.is_lost or self._replies or self._buffer or self._transport.is_closing())
 
@@ -140,7 +140,7 @@ class SmtpConnection(asyncio.Protocol):
         Send MAIL, RCPT and DATA; on return the server waits for the text.
 
         All replies of a group are awaited, even after a refusal, so that the connection stays in
-        step for the next message.
+        sync for the next message.
 
         Raises:
             DeliveryError: See `classify`.
@@ -174,7 +174,7 @@ class SmtpConnection(asyncio.Protocol):
             raise refusals[0][1]
 
     def _must_stop(self, reply: Reply) -> bool:
-        """Return True if no further command may follow: not pipelined, or out of step."""
+        """Return True if the commands end here: not pipelined, or out of sync."""
         if reply.code is None or not 400 <= reply.code <= 599 or reply.code == _CLOSING:
             self.abort()
         return self.is_lost or not self.pipelines
@@ -208,7 +208,7 @@ class SmtpConnection(asyncio.Protocol):
         return reply
 
     async def quit(self) -> None:
-        """Send QUIT and close; the reply does not matter."""
+        """Send QUIT and close, whatever the reply."""
         try:
             self._write(b"QUIT\r\n")
             log.debug("goodbye")
@@ -252,7 +252,7 @@ class SmtpConnection(asyncio.Protocol):
         Send a lone dot to a server that asks for the text although it refused the recipient.
 
         RFC 2920 3.1 requires this; the server replies that there is no valid recipient. A server
-        that refused the sender and still asks for the text is out of step: it gets no dot.
+        that refused the sender and still asks for the text is out of sync: it gets no dot.
         """
         if refused is not Phase.RCPT:
             self.abort()
@@ -327,7 +327,7 @@ class SmtpConnection(asyncio.Protocol):
             self._read(line.rstrip(b"\r"))
         is_long = len(self._buffer) + self._size > _REPLY_MAX
         if is_long or len(self._replies) > _REPLIES_MAX:
-            self._why_lost = "a reply without end"
+            self._why_lost = "an endless reply"
             self.abort()
         self._wake()
 

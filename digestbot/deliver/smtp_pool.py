@@ -56,7 +56,7 @@ class _Transmission:
 
 
 def _interval_s(per_minute: int) -> float:
-    """Return the seconds from one message to the next; 0 for no limit."""
+    """Return the seconds from one message to the next; 0 means unlimited."""
     return 60 / per_minute if per_minute > 0 else 0.0
 
 
@@ -173,13 +173,13 @@ class SmtpPool:
         return None
 
     async def _pause(self, domain: str) -> None:
-        """Keep *domain* waiting for its interval, without occupying a connection."""
+        """Keep *domain* waiting for its interval, while its connection serves others."""
         await self._sleep(self._domain_interval_s)
         del self._pausing[domain]
         self._start_workers()
 
     async def _work(self) -> None:
-        """Send one transmission after another over one connection until none is ready."""
+        """Send one transmission after another over one connection while any is ready."""
         connection = self._idle.pop() if self._idle else None
         transmission = self._take()
         try:
@@ -215,7 +215,7 @@ class SmtpPool:
             self._policy_refusals = 0
             transmission.succeed(f"{reply.code} {one_line(reply.text)}")
         except DeliveryError as error:
-            # A refusal leaves the connection in step; after a missing reply nothing is certain.
+            # After a refusal the connection is still in sync; after a missing reply it may not be.
             if error.code in {None, UNKNOWN_CODE}:
                 transmission.drop_connection()
             transmission.fail(self._escalated(error))
@@ -249,7 +249,7 @@ class SmtpPool:
         transmission.connection = connection
         if connection is None or not connection.has_begun:
             await self._pace.turn()
-        if connection is not None and not connection.has_begun and not connection.is_in_step:
+        if connection is not None and not connection.has_begun and not connection.is_in_sync:
             connection.abort()
         elif connection is not None:
             try:
@@ -303,5 +303,5 @@ class SmtpPool:
 
 
 def _is_closing(error: DeliveryError) -> bool:
-    """Return True for no reply and for 421: the server has closed the connection."""
+    """Return True if the server closed the connection: with 421, or silently."""
     return error.code is None or error.code.startswith("421")

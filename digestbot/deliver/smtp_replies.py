@@ -33,7 +33,7 @@ class Phase(StrEnum):
 
 
 _INDEPENDENT_PHASES = {Phase.CONNECT, Phase.HELLO, Phase.STARTTLS, Phase.LOGIN, Phase.MAIL}
-"""Phases in which a permanent refusal does not depend on the recipient."""
+"""Phases in which a permanent refusal concerns all recipients."""
 _TOO_BIG = {"5.2.3", "5.3.4"}
 """Message too big, which the reply to MAIL with SIZE may already say (RFC 1870)."""
 _LOGIN_NEEDED_CODES = {530, 535}
@@ -46,7 +46,7 @@ _SENDER_AUTHENTICATION = {
 Google and Microsoft; they apply to every message."""
 POLICY_REFUSAL = re.compile(r"5\d\d 5\.7\.\d+")
 POLICY_MAX = 3
-"""Policy refusals in a row after which the cause is taken to be our server, not a mailbox."""
+"""Policy refusals in a row after which our own server is taken to be the cause."""
 _RETRY_SOON_CODES = {421, 450, 451}
 RETRY_SOON_S = 300.0
 """Greylisting accepts a message after about five minutes at the earliest."""

@@ -30,7 +30,7 @@ class SmtpSettings:
     security: Literal["none", "starttls", "tls"] = "starttls"
     """`tls` from the first byte (preferred), `starttls` (required, never skipped), or `none`."""
     username: str | None = None
-    """User name for the login; without it digestbot does not log in."""
+    """User name for the login; leave it out to send without a login."""
     password: Secret | None = None
     """Password for the login; write `${SMTP_PASSWORD}` or `${file:PATH}`."""
     oauth: OauthSettings | None = None
@@ -43,7 +43,7 @@ class SmtpSettings:
     secret: Secret | None = None
     """Signs the tokens of `envelope_from`; 16 characters or more. Never change it."""
     dkim: DkimSettings | None = None
-    """Sign every mail with DKIM (RFC 6376); not needed if your mail server does it."""
+    """Sign every mail with DKIM (RFC 6376), unless your mail server does it."""
     insecure: bool = False
     """Allow a login without TLS, which sends the password in clear text."""
     ca_file: str | None = None
@@ -63,10 +63,10 @@ class SmtpSettings:
     domain_connections: int = 2
     """Largest number of connections at a time for recipients at one domain."""
     per_minute: int = 0
-    """Messages a minute, spread evenly; 0 for no limit."""
+    """Messages a minute, spread evenly; 0 means unlimited."""
     domain_per_minute: int = 0
-    """Messages a minute for recipients at one domain, spread evenly; 0 for no limit. Other domains
-    are not delayed."""
+    """Messages a minute for recipients at one domain, spread evenly; 0 means unlimited. Other
+    domains are not delayed."""
 
     @property
     def effective_port(self) -> int:
@@ -79,7 +79,7 @@ class SmtpSettings:
         return bool(self.secret and self.envelope_from and TOKEN in self.envelope_from)
 
     def token(self, delivery_id: int) -> str:
-        """Return the delivery's token for use in addresses; ``none`` without a secret."""
+        """Return the delivery's token for use in addresses; ``none`` if there is no secret."""
         return token(delivery_id, self.secret.reveal()) if self.secret else "none"
 
     def bounce_address(self, delivery_id: int) -> str:

@@ -43,7 +43,7 @@ _RATE_LIMIT_S = 30.0
 
 
 def fingerprint(url: str) -> str:
-    """Return twelve hexadecimal digits that identify *url* without revealing it."""
+    """Return twelve hexadecimal digits that identify *url* but do not reveal it."""
     return hashlib.sha256(url.encode()).hexdigest()[:12]
 
 
@@ -83,7 +83,7 @@ class WebhookSender:
 
     async def send(self, outgoing: OutgoingMessage, checkpoint: Checkpoint) -> Receipt:
         """
-        Post the messages of *outgoing* not yet acknowledged; marks count from "1".
+        Post the remaining messages of *outgoing*; marks count from "1".
 
         Raises:
             DeliveryError: See `classify`.

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from digestbot.bounces import score, verdict, weigh
+from digestbot.bounces import classify, score, suppression_reason
 from digestbot.model import BounceKind
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -40,7 +40,7 @@ DAY = timedelta(days=1)
 def test_only_a_failure_that_names_the_mailbox_is_hard(
     action: str, status: str, kind: str | None
 ) -> None:
-    assert weigh(action, status) == kind
+    assert classify(action, status) == kind
 
 
 def after(*days: float) -> list[datetime]:
@@ -77,11 +77,11 @@ def test_a_point_a_day_that_fades(days: tuple[float, ...], points: float) -> Non
     ids=["two-days", "three-days", "three-weeks", "four-weeks", "every-month", "one-day"],
 )
 def test_soft_bounces_suppress_by_score(days: tuple[float, ...], is_suppressed: bool) -> None:
-    reason = verdict(BounceKind.SOFT, after(*days), NOW)
+    reason = suppression_reason(BounceKind.SOFT, after(*days), NOW)
     assert reason == ("bounced again and again" if is_suppressed else None)
 
 
 @pytest.mark.parametrize("kind", BounceKind)
 def test_the_kind_decides_at_once_or_never(kind: BounceKind) -> None:
     wanted = {BounceKind.HARD: "bounced", BounceKind.COMPLAINT: "complained"}
-    assert verdict(kind, [], NOW) == wanted.get(kind)
+    assert suppression_reason(kind, [], NOW) == wanted.get(kind)
