@@ -13,7 +13,7 @@ from digestbot.deliver.dkim import SIGNED
 from digestbot.deliver.smtp_settings import SmtpSettings
 from digestbot.model import DeliveryState
 from digestbot.store import outbox
-from tests.deliver.test_smtp_classify import ROWS
+from tests.deliver.test_smtp_replies import ROWS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "delivery.md").read_text(encoding="utf-8")
 MATRIX = Path(__file__).with_name("smtp_matrix.csv").read_text(encoding="utf-8")
