@@ -51,7 +51,7 @@ def tokens(settings: OauthSettings, *, count: int = 1) -> list[str]:
     return asyncio.run(ask())
 
 
-def test_a_token_is_asked_for_once_and_kept() -> None:
+def test_token_is_requested_once_and_kept() -> None:
     with WebServer.of(granted()) as web:
         assert tokens(refreshing(f"{web.url}/token", scope="mail"), count=3) == [TOKEN] * 4
     (request,) = web.requests
@@ -66,7 +66,7 @@ def test_a_token_is_asked_for_once_and_kept() -> None:
 
 
 @pytest.mark.parametrize("life_s", [0, 60, "soon"])
-def test_a_token_near_its_end_is_not_used_again(life_s: object) -> None:
+def test_token_near_expiry_is_replaced(life_s: object) -> None:
     first = granted("pl4nted-1", expires_in=life_s, refresh_token="pl4nted-next")
     with WebServer.of(first, granted("pl4nted-2")) as web:
         kept = life_s == "soon"  # a provider that does not say: five minutes
@@ -94,7 +94,7 @@ def test_a_token_near_its_end_is_not_used_again(life_s: object) -> None:
         (Reply(reset=True), TransientFailure, "did not respond: "),
     ],
 )
-def test_what_a_provider_answers_is_told_without_its_secrets(
+def test_provider_errors_contain_no_secret(
     reply: Reply, kind: type[DeliveryError], words: str
 ) -> None:
     with WebServer.of(reply) as web, pytest.raises(kind) as caught:
@@ -108,7 +108,7 @@ def command(code: str) -> OauthSettings:
     return OauthSettings(token_command=f'{sys.executable} -c "{code}"')
 
 
-def test_a_command_is_asked_before_every_connection(tmp_path: Path) -> None:
+def test_command_runs_before_every_connection(tmp_path: Path) -> None:
     log = tmp_path / "log"
     code = f"open('{log}', 'a').write('x'); print('{TOKEN}'); print('more')"
     assert tokens(command(code)) == [TOKEN, TOKEN]
@@ -126,7 +126,7 @@ def test_a_command_is_asked_before_every_connection(tmp_path: Path) -> None:
         (OauthSettings(token_command=" "), "cannot be run: no command"),
     ],
 )
-def test_a_command_that_fails_is_told_of(settings: OauthSettings, words: str) -> None:
+def test_failed_command_is_reported(settings: OauthSettings, words: str) -> None:
     with pytest.raises(Misconfigured) as caught:
         tokens(settings)
     assert str(caught.value).startswith(f'"oauth.token_command" {words}')
@@ -179,7 +179,7 @@ def send(settings: SmtpSettings, *, count: int = 1) -> None:
     asyncio.run(go())
 
 
-def test_a_token_logs_in_for_a_connection_and_not_for_a_message(
+def test_login_by_token_is_once_per_connection(
     certificates: Certificates, settings: Settings
 ) -> None:
     with (
@@ -192,9 +192,7 @@ def test_a_token_logs_in_for_a_connection_and_not_for_a_message(
     assert len(web.requests) == 1
 
 
-def test_a_refused_token_is_answered_with_an_empty_line_and_not_used_again(
-    certificates: Certificates, settings: Settings
-) -> None:
+def test_refused_token_is_discarded(certificates: Certificates, settings: Settings) -> None:
     with (
         WebServer.of(granted("pl4nted-old"), granted()) as web,
         SmtpServer(starttls=certificates.server, tokens={"me@example.org": TOKEN}) as server,
@@ -229,7 +227,7 @@ def test_a_refused_token_is_answered_with_an_empty_line_and_not_used_again(
         ({"security": "none"}, "without TLS anyone on the way could use the access token"),
     ],
 )
-def test_a_token_never_travels_without_tls(
+def test_token_is_never_sent_without_tls(
     settings: Settings, more: dict[str, Any], words: str
 ) -> None:
     with (
@@ -241,18 +239,14 @@ def test_a_token_never_travels_without_tls(
         assert (server.connections, web.requests) == (0, [])
 
 
-def test_a_server_without_xoauth2_is_told_of(
-    certificates: Certificates, settings: Settings
-) -> None:
+def test_server_without_xoauth2_is_reported(certificates: Certificates, settings: Settings) -> None:
     with SmtpServer(starttls=certificates.server, logins={"me": "x"}) as server:
         with pytest.raises(Misconfigured, match="does not offer XOAUTH2"):
             send(settings(server, OauthSettings(token=Secret(TOKEN))))
         assert "AUTH" not in server.commands
 
 
-def test_a_token_of_the_config_is_used_as_it_is(
-    certificates: Certificates, settings: Settings
-) -> None:
+def test_token_of_the_config_is_used(certificates: Certificates, settings: Settings) -> None:
     tokens = {"me@example.org": TOKEN}
     with SmtpServer(implicit_tls=certificates.server, tokens=tokens) as server:
         send(settings(server, OauthSettings(token=Secret(TOKEN)), security="tls"))

@@ -37,9 +37,7 @@ DAY = timedelta(days=1)
         ("", "5.1.1", None),
     ],
 )
-def test_only_a_failure_that_names_the_mailbox_is_hard(
-    action: str, status: str, kind: str | None
-) -> None:
+def test_only_dead_mailboxes_are_hard_bounces(action: str, status: str, kind: str | None) -> None:
     assert classify(action, status) == kind
 
 
@@ -60,7 +58,7 @@ def after(*days: float) -> list[datetime]:
     ],
     ids=["none", "one", "one-day", "faded", "three", "clock-set-back"],
 )
-def test_a_point_a_day_that_fades(days: tuple[float, ...], points: float) -> None:
+def test_score_is_a_decaying_point_a_day(days: tuple[float, ...], points: float) -> None:
     assert score(after(*days), NOW) == pytest.approx(points)
 
 
@@ -82,6 +80,6 @@ def test_soft_bounces_suppress_by_score(days: tuple[float, ...], is_suppressed: 
 
 
 @pytest.mark.parametrize("kind", BounceKind)
-def test_the_kind_decides_at_once_or_never(kind: BounceKind) -> None:
+def test_hard_bounces_and_complaints_suppress_at_once(kind: BounceKind) -> None:
     wanted = {BounceKind.HARD: "bounced", BounceKind.COMPLAINT: "complained"}
     assert suppression_reason(kind, [], NOW) == wanted.get(kind)

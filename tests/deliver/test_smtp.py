@@ -121,7 +121,7 @@ def failure(
     return caught.value
 
 
-def test_the_message_arrives_byte_for_byte() -> None:
+def test_message_arrives_byte_for_byte() -> None:
     with SmtpServer() as server:
         assert send(settings(server)) == ["250 2.0.0 taken"]
     (taken,) = server.messages
@@ -129,13 +129,13 @@ def test_the_message_arrives_byte_for_byte() -> None:
     assert (taken.sender, taken.recipients) == ("digests@example.org", ("reader@example.org",))
 
 
-def test_the_envelope_may_name_another_sender() -> None:
+def test_envelope_sender_can_differ() -> None:
     with SmtpServer() as server:
         send(settings(server, envelope_from="bounces@example.org"))
     assert server.messages[0].sender == "bounces@example.org"
 
 
-def test_says_data_done_after_the_servers_go_ahead_and_before_the_dot() -> None:
+def test_data_done_comes_between_354_and_the_dot() -> None:
     with SmtpServer() as server:
         seen: list[list[str]] = []
 
@@ -149,7 +149,7 @@ def test_says_data_done_after_the_servers_go_ahead_and_before_the_dot() -> None:
 
 @pytest.mark.parametrize("phase", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize("reply", [CUT, "451 4.3.0 later"])
-def test_what_fails_before_the_text_is_certainly_not_delivered(phase: str, reply: str) -> None:
+def test_failure_before_the_text_is_transient(phase: str, reply: str) -> None:
     notes = Notes()
     with SmtpServer(faults=[(phase, reply)]) as server:
         error = failure(settings(server), notes=notes)
@@ -159,7 +159,7 @@ def test_what_fails_before_the_text_is_certainly_not_delivered(phase: str, reply
 
 
 @pytest.mark.parametrize("phase", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA"])
-def test_a_silent_server_is_left_after_the_timeout(phase: str) -> None:
+def test_silent_server_times_out(phase: str) -> None:
     with SmtpServer(faults=[(phase, SILENCE)]) as server:
         error = failure(settings(server, timeout=timedelta(seconds=0.1)))
     assert isinstance(error, TransientFailure)
@@ -169,7 +169,7 @@ def test_a_silent_server_is_left_after_the_timeout(phase: str) -> None:
     ("fault", "taken"),
     [(CUT, 0), (TAKE_AND_CUT, 1), (SILENCE, 0)],
 )
-def test_a_link_lost_after_the_dot_leaves_the_outcome_unknown(fault: str, taken: int) -> None:
+def test_loss_after_the_dot_is_an_unknown_outcome(fault: str, taken: int) -> None:
     notes = Notes()
     with SmtpServer(faults=[("DOT", fault)]) as server:
         error = failure(settings(server, final_timeout=timedelta(seconds=0.2)), notes=notes)
@@ -178,7 +178,7 @@ def test_a_link_lost_after_the_dot_leaves_the_outcome_unknown(fault: str, taken:
     assert len(server.messages) == taken
 
 
-def test_a_link_lost_before_the_dot_is_certainly_not_delivered() -> None:
+def test_loss_before_the_dot_is_transient() -> None:
     class HungUpOn(Notes):
         async def data_done(self) -> None:
             await super().data_done()
@@ -194,7 +194,7 @@ def test_a_link_lost_before_the_dot_is_certainly_not_delivered() -> None:
     assert server.messages == []
 
 
-def test_a_checkpoint_that_cannot_be_written_stops_before_the_dot() -> None:
+def test_failed_checkpoint_stops_before_the_dot() -> None:
     class Broken(Notes):
         async def data_done(self) -> None:
             raise RuntimeError("the disk is full")
@@ -213,13 +213,13 @@ def test_a_checkpoint_that_cannot_be_written_stops_before_the_dot() -> None:
 
 
 @pytest.mark.parametrize("fault", ["554 5.0.0 I am not done with you", CUT])
-def test_what_the_server_says_to_quit_changes_nothing(fault: str) -> None:
+def test_reply_to_quit_is_irrelevant(fault: str) -> None:
     with SmtpServer(faults=[("QUIT", fault)]) as server:
         assert send(settings(server)) == ["250 2.0.0 taken"]
     assert len(server.messages) == 1
 
 
-def test_a_dead_mailbox_is_told_apart_and_named_nowhere() -> None:
+def test_dead_mailbox_is_suppressed_and_not_named() -> None:
     fault = ("RCPT", "550 5.1.1 <reader@example.org> user unknown")
     with SmtpServer(faults=[fault]) as server:
         error = failure(settings(server))
@@ -228,14 +228,14 @@ def test_a_dead_mailbox_is_told_apart_and_named_nowhere() -> None:
     assert str(error) == "the mail server refused the recipient: 550 5.1.1 <address> user unknown"
 
 
-def test_one_connection_carries_many_messages_up_to_its_limit() -> None:
+def test_connection_is_reused_up_to_its_limit() -> None:
     with SmtpServer() as server:
         send(settings(server, messages_per_connection=2), *[outgoing()] * 5)
     assert len(server.messages) == 5
     assert server.connections == 3
 
 
-def test_a_refusal_is_cleared_and_the_connection_kept() -> None:
+def test_connection_survives_a_refusal() -> None:
     with SmtpServer(faults=[("RCPT", "550 5.1.1 no"), ("DOT", "554 5.6.0 no")]) as server:
         outcomes = send(settings(server), *[outgoing()] * 3)
     assert [outcome.split(":")[0] for outcome in outcomes] == [
@@ -249,7 +249,7 @@ def test_a_refusal_is_cleared_and_the_connection_kept() -> None:
 
 
 @pytest.mark.parametrize("fault", [CUT, "421 4.4.2 idle too long"])
-def test_an_idle_connection_that_died_is_replaced(fault: str) -> None:
+def test_dead_idle_connection_is_replaced(fault: str) -> None:
     async def send_two(how: SmtpSettings) -> list[str]:
         sender = SmtpSender(how)
         first = await sender.send(outgoing(), Notes())
@@ -264,7 +264,7 @@ def test_an_idle_connection_that_died_is_replaced(fault: str) -> None:
 
 
 @pytest.mark.parametrize("fault", [CUT, "421 4.4.2 too many errors", "500 what"])
-def test_a_refusal_that_cannot_be_cleared_costs_the_connection(fault: str) -> None:
+def test_failed_reset_drops_the_connection(fault: str) -> None:
     with SmtpServer(faults=[("RCPT", "550 5.1.1 no"), ("RSET", fault)]) as server:
         refused, sent = send(settings(server), outgoing(), outgoing())
     assert refused.startswith("PermanentFailure")
@@ -272,14 +272,14 @@ def test_a_refusal_that_cannot_be_cleared_costs_the_connection(fault: str) -> No
     assert server.connections == 2
 
 
-def test_a_421_costs_one_delivery_only() -> None:
+def test_421_fails_one_delivery_only() -> None:
     with SmtpServer(faults=[("MAIL", "421 4.7.0 closing")]) as server:
         first, second = send(settings(server), outgoing(), outgoing())
     assert first.startswith("TransientFailure")
     assert second == "250 2.0.0 taken"
 
 
-def test_never_more_connections_than_allowed() -> None:
+def test_number_of_connections_is_limited() -> None:
     async def send_many(how: SmtpSettings) -> None:
         sender = SmtpSender(how)
         await asyncio.gather(*(sender.send(outgoing(), Notes()) for _ in range(8)))
@@ -291,7 +291,7 @@ def test_never_more_connections_than_allowed() -> None:
     assert server.connections == 2
 
 
-def test_a_cancelled_send_lets_its_connection_go() -> None:
+def test_cancelled_send_frees_its_connection() -> None:
     async def cancel_one(how: SmtpSettings) -> None:
         sender = SmtpSender(how)
         task = asyncio.create_task(sender.send(outgoing(), Notes()))
@@ -307,7 +307,7 @@ def test_a_cancelled_send_lets_its_connection_go() -> None:
     assert server.connections == 2
 
 
-def test_a_message_over_the_announced_size_is_not_even_begun() -> None:
+def test_oversized_message_is_never_begun() -> None:
     with SmtpServer(size_limit=20) as server:
         error = failure(settings(server))
     assert isinstance(error, PermanentFailure)
@@ -316,13 +316,13 @@ def test_a_message_over_the_announced_size_is_not_even_begun() -> None:
 
 
 @pytest.mark.parametrize("address", ["a@b, c@d", "x\r\nRCPT TO:<y@z.org>", "", "übung@example.org"])
-def test_what_is_not_one_address_never_becomes_a_command(address: str) -> None:
+def test_invalid_address_never_becomes_a_command(address: str) -> None:
     with SmtpServer() as server:
         assert isinstance(failure(settings(server), outgoing(address)), PermanentFailure)
     assert server.commands == []
 
 
-def test_nobody_listening_is_a_matter_of_time() -> None:
+def test_closed_port_is_transient() -> None:
     with SmtpServer() as server:
         gone = settings(server)
     assert isinstance(failure(gone), TransientFailure)
@@ -350,7 +350,7 @@ def login(password: str = PASSWORD) -> dict[str, object]:
     return {"username": "bot", "password": Secret(password)}
 
 
-def test_a_stripped_starttls_aborts_before_anything_is_said() -> None:
+def test_stripped_starttls_aborts() -> None:
     with SmtpServer() as server:
         error = failure(settings(server, security="starttls", **login()))
     assert isinstance(error, Misconfigured)
@@ -358,7 +358,7 @@ def test_a_stripped_starttls_aborts_before_anything_is_said() -> None:
     assert server.commands == ["CONNECT", "EHLO"]
 
 
-def test_a_refused_starttls_is_not_skipped(certificates: Certificates, ca_file: str) -> None:
+def test_refused_starttls_is_not_skipped(certificates: Certificates, ca_file: str) -> None:
     faults = [("STARTTLS", "454 4.7.0 not now")]
     with tls_server("starttls", certificates, faults=faults) as server:
         error = failure(settings(server, security="starttls", ca_file=ca_file))
@@ -366,7 +366,7 @@ def test_a_refused_starttls_is_not_skipped(certificates: Certificates, ca_file: 
     assert "MAIL" not in server.commands
 
 
-def test_a_password_is_never_sent_in_clear_as_a_fallback() -> None:
+def test_password_is_never_sent_in_clear_by_default() -> None:
     with SmtpServer(logins={"bot": PASSWORD}, clear_logins=True) as server:
         error = failure(settings(server, **login()))
     assert isinstance(error, Misconfigured)
@@ -374,14 +374,14 @@ def test_a_password_is_never_sent_in_clear_as_a_fallback() -> None:
     assert server.commands == []
 
 
-def test_a_login_in_clear_is_possible_for_who_writes_so() -> None:
+def test_insecure_allows_a_login_in_clear() -> None:
     with SmtpServer(logins={"bot": PASSWORD}, clear_logins=True) as server:
         assert send(settings(server, insecure=True, **login())) == ["250 2.0.0 taken"]
     assert server.messages[0].login == "bot"
 
 
 @pytest.mark.parametrize("security", ["tls", "starttls"])
-def test_an_unknown_authority_is_refused(security: str, certificates: Certificates) -> None:
+def test_unknown_authority_is_refused(security: str, certificates: Certificates) -> None:
     with tls_server(security, certificates) as server:
         error = failure(settings(server, security=security))
     assert isinstance(error, Misconfigured)
@@ -390,7 +390,7 @@ def test_an_unknown_authority_is_refused(security: str, certificates: Certificat
 
 
 @pytest.mark.parametrize("security", ["tls", "starttls"])
-def test_a_certificate_for_another_name_is_refused(security: str, tmp_path: Path) -> None:
+def test_certificate_for_another_name_is_refused(security: str, tmp_path: Path) -> None:
     other = make_certificates("elsewhere.example.org")
     other.authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with tls_server(security, other) as server:
@@ -399,7 +399,7 @@ def test_a_certificate_for_another_name_is_refused(security: str, tmp_path: Path
     assert server.messages == []
 
 
-def test_certificates_go_unchecked_only_loudly(
+def test_unchecked_certificate_is_logged(
     certificates: Certificates, caplog: pytest.LogCaptureFixture
 ) -> None:
     with tls_server("tls", certificates) as server:
@@ -407,23 +407,21 @@ def test_certificates_go_unchecked_only_loudly(
     assert "mail server certificate not checked" in caplog.text
 
 
-def test_a_missing_ca_file_is_named(certificates: Certificates) -> None:
+def test_missing_ca_file_is_named(certificates: Certificates) -> None:
     with tls_server("tls", certificates) as server:
         error = failure(settings(server, security="tls", ca_file="no/such.pem"))
     assert isinstance(error, Misconfigured)
     assert "no/such.pem" in str(error)
 
 
-def test_tls_against_a_plain_port_fails_and_sends_nothing(ca_file: str) -> None:
+def test_tls_to_a_plain_port_is_transient(ca_file: str) -> None:
     with SmtpServer() as server:
         how = settings(server, security="tls", ca_file=ca_file, timeout=timedelta(seconds=2))
         assert isinstance(failure(how), TransientFailure)
     assert server.messages == []
 
 
-def test_a_wrong_password_is_tried_once_and_stops_the_kind(
-    certificates: Certificates, ca_file: str
-) -> None:
+def test_wrong_password_is_tried_once(certificates: Certificates, ca_file: str) -> None:
     with tls_server("tls", certificates, logins={"bot": PASSWORD}) as server:
         error = failure(settings(server, security="tls", ca_file=ca_file, **login("wrong")))
     assert isinstance(error, Misconfigured)
@@ -440,7 +438,7 @@ def test_a_wrong_password_is_tried_once_and_stops_the_kind(
     ],
     ids=["itself", "with the name in base64", "in base64"],
 )
-def test_a_server_that_repeats_the_password_does_not_make_us_show_it(
+def test_echoed_password_is_masked(
     echo: str, certificates: Certificates, ca_file: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = tls_server("tls", certificates, logins={"bot": PASSWORD}, faults=[("AUTH", echo)])
@@ -452,7 +450,7 @@ def test_a_server_that_repeats_the_password_does_not_make_us_show_it(
         assert secret not in shown
 
 
-def test_logs_hold_neither_password_nor_address(
+def test_logs_contain_neither_password_nor_address(
     certificates: Certificates, ca_file: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     faults = [("RCPT", "550 5.1.1 <reader@example.org> unknown")]
@@ -463,7 +461,7 @@ def test_logs_hold_neither_password_nor_address(
 
 
 @pytest.mark.parametrize("security", ["none", "tls", "starttls"])
-def test_check_says_what_it_found_and_sends_nothing(
+def test_check_reports_tls_and_login(
     security: str, certificates: Certificates, ca_file: str
 ) -> None:
     with SmtpServer() if security == "none" else tls_server(security, certificates) as server:
@@ -475,20 +473,20 @@ def test_check_says_what_it_found_and_sends_nothing(
     assert "MAIL" not in server.commands
 
 
-def test_check_raises_what_a_message_would() -> None:
+def test_check_raises_the_errors_of_a_message() -> None:
     with SmtpServer() as server:
         sender = SmtpSender(settings(server, security="starttls"))
         with pytest.raises(Misconfigured):
             asyncio.run(sender.check(()))
 
 
-def test_the_port_follows_from_the_security() -> None:
+def test_default_port_depends_on_security() -> None:
     ports = [SmtpSettings(security=kind).effective_port for kind in ("none", "starttls", "tls")]
     assert ports == [25, 587, 465]
     assert SmtpSettings(port=2525).effective_port == 2525
 
 
-def test_a_sender_that_is_no_address_is_our_fault() -> None:
+def test_invalid_sender_is_misconfiguration() -> None:
     with SmtpServer() as server:
         error = failure(settings(server, sender="Digests"))
     assert isinstance(error, Misconfigured)
@@ -502,14 +500,14 @@ def kinds(outcomes: list[str]) -> list[str]:
     return [outcome.split(":")[0].split(" ")[0] for outcome in outcomes]
 
 
-def test_a_policy_that_refuses_three_in_a_row_is_about_us() -> None:
+def test_three_policy_refusals_in_a_row_stop_the_kind() -> None:
     with SmtpServer(faults=[("RCPT", POLICY), ("DOT", POLICY), ("RCPT", POLICY)]) as server:
         outcomes = send(settings(server), *[outgoing()] * 3)
     assert kinds(outcomes) == ["TransientFailure", "TransientFailure", "Misconfigured"]
     assert outcomes[2].endswith("; the 2 deliveries before it too, so it concerns our server")
 
 
-def test_one_mailbox_with_a_policy_of_its_own_stops_nobody_else() -> None:
+def test_single_policy_refusals_stop_only_themselves() -> None:
     async def send_all(how: SmtpSettings) -> list[str]:
         sender = SmtpSender(how)
         outcomes = []
@@ -533,7 +531,7 @@ def test_one_mailbox_with_a_policy_of_its_own_stops_nobody_else() -> None:
 VERP = {"envelope_from": "bounces+{token}@example.org", "secret": Secret(PASSWORD)}
 
 
-def test_each_delivery_has_a_bounce_address_that_leads_back_to_it() -> None:
+def test_bounce_address_identifies_the_delivery() -> None:
     with SmtpServer() as server:
         send(settings(server, **VERP), outgoing(), outgoing())
     senders = [taken.sender for taken in server.messages]
@@ -542,7 +540,7 @@ def test_each_delivery_has_a_bounce_address_that_leads_back_to_it() -> None:
     assert b"bounces" not in server.messages[0].content
 
 
-def test_a_token_that_nobody_signs_is_our_fault() -> None:
+def test_token_without_secret_is_misconfiguration() -> None:
     with SmtpServer() as server:
         error = failure(settings(server, envelope_from="bounces+{token}@example.org"))
     assert isinstance(error, Misconfigured)
@@ -554,7 +552,7 @@ def dkim_settings(key: str) -> DkimSettings:
     return DkimSettings(domain="example.org", selector="digests", key=Secret(key))
 
 
-def test_a_signed_mail_arrives_as_it_was_signed() -> None:
+def test_signed_mail_verifies_on_arrival() -> None:
     how, dns = make_dkim()
     with SmtpServer(dns=dns) as server:
         taken = send(settings(server, dkim=how), outgoing(), outgoing())
@@ -564,7 +562,7 @@ def test_a_signed_mail_arrives_as_it_was_signed() -> None:
     assert first.endswith(EML.encode())
 
 
-def test_a_key_that_cannot_sign_stops_before_anything_is_said() -> None:
+def test_invalid_key_stops_before_connecting() -> None:
     with SmtpServer() as server:
         how = settings(server, dkim=dkim_settings(PASSWORD))
         assert isinstance(failure(how), Misconfigured)
@@ -573,7 +571,7 @@ def test_a_key_that_cannot_sign_stops_before_anything_is_said() -> None:
     assert server.commands == []
 
 
-def test_a_missing_extra_stops_the_kind_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_extra_stops_the_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
     with SmtpServer() as server:
         error = failure(settings(server, dkim=dkim_settings(PASSWORD)))
@@ -581,7 +579,7 @@ def test_a_missing_extra_stops_the_kind_and_loses_nothing(monkeypatch: pytest.Mo
     assert "pip install 'digestbot[dkim]'" in str(error)
 
 
-def test_no_domain_takes_all_the_connections() -> None:
+def test_domain_cannot_take_all_connections() -> None:
     """One that is silent keeps its own two busy; the others go on."""
 
     async def send_many(how: SmtpSettings) -> None:
@@ -602,7 +600,7 @@ def test_no_domain_takes_all_the_connections() -> None:
     assert [taken.recipients for taken in server.messages] == [("reader@example.org",)]
 
 
-def test_messages_are_spread_evenly_over_the_minute() -> None:
+def test_messages_are_spread_over_the_minute() -> None:
     slept = Slept()
 
     async def send_many(how: SmtpSettings) -> None:
@@ -629,7 +627,7 @@ class Waits:
 
 
 @pytest.mark.parametrize("pipelining", [False, True])
-def test_a_domain_that_waits_for_its_pace_holds_up_no_other(pipelining: bool) -> None:
+def test_paced_domain_does_not_delay_others(pipelining: bool) -> None:
     async def send_many(how: SmtpSettings) -> None:
         waits = Waits()
         sender = SmtpSender(how, sleep=waits)
@@ -651,7 +649,7 @@ def test_a_domain_that_waits_for_its_pace_holds_up_no_other(pipelining: bool) ->
     assert server.connections == 1
 
 
-def test_a_message_of_a_domain_that_has_rested_goes_at_once() -> None:
+def test_message_after_the_pause_is_sent_at_once() -> None:
     slept = Slept()
 
     async def send_some(how: SmtpSettings) -> None:
@@ -666,7 +664,7 @@ def test_a_message_of_a_domain_that_has_rested_goes_at_once() -> None:
     assert len(server.messages) == 3
 
 
-def test_what_waits_for_its_pace_ends_with_its_sender() -> None:
+def test_close_cancels_paced_messages() -> None:
     async def send_and_close(how: SmtpSettings) -> None:
         sender = SmtpSender(how, sleep=Waits())
         await sender.send(outgoing(), Notes())
@@ -710,7 +708,7 @@ class Flooded(asyncio.Transport):
     ],
     ids=["no line", "empty lines", "lines", "answers"],
 )
-def test_an_answer_without_end_costs_the_link(flood: bytes, goes_on: bytes, chunk: int) -> None:
+def test_endless_reply_drops_the_connection(flood: bytes, goes_on: bytes, chunk: int) -> None:
     for octets, is_lost in ((goes_on, False), (flood, True)):
         transport = Flooded()
         link = SmtpConnection(SmtpSettings(), pipelines=True, size_limit=None)

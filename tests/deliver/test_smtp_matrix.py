@@ -262,7 +262,7 @@ async def story(house: Path, context: Any, step: str, fault: str, *, pipelining:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_no_fault_loses_a_message_or_doubles_one_that_was_acknowledged(
+def test_no_fault_loses_or_duplicates_a_message(
     step: str, house: Path, certificates: Certificates
 ) -> None:
     outcomes = {fault: outcome for fault, outcome in CELLS[step].items() if outcome != "-"}
@@ -282,7 +282,7 @@ def test_no_fault_loses_a_message_or_doubles_one_that_was_acknowledged(
 
 
 @pytest.mark.parametrize("fault", ["cut", "garbage"])
-def test_a_second_doubt_is_left_to_a_person(
+def test_second_doubt_is_left_to_the_operator(
     fault: str, house: Path, certificates: Certificates
 ) -> None:
     async def doubts() -> tuple[list[str], int]:
@@ -298,7 +298,7 @@ def test_a_second_doubt_is_left_to_a_person(
     assert taken == 2
 
 
-def test_a_refusal_between_two_doubts_does_not_make_a_third_copy(house: Path) -> None:
+def test_refusal_between_doubts_allows_no_third_copy(house: Path) -> None:
     greylisted = [("RCPT", "451 4.7.1 greylisted")] * 2
     faults = [("DOT", TAKE_AND_CUT), *greylisted, ("DOT", TAKE_AND_CUT), ("DOT", TAKE_AND_CUT)]
     with SmtpServer(faults=faults) as server, store_of(house, "doubts-parted") as store:
@@ -312,9 +312,7 @@ def test_a_refusal_between_two_doubts_does_not_make_a_third_copy(house: Path) ->
 
 
 @pytest.mark.parametrize("fault", ["cut", "silence"])
-def test_a_text_that_has_not_left_us_is_not_in_doubt(
-    fault: str, house: Path, certificates: Certificates
-) -> None:
+def test_unsent_text_is_not_in_doubt(fault: str, house: Path, certificates: Certificates) -> None:
     """More than what the system keeps between two sockets: the dot cannot be written."""
     huge = eml().replace("more of it\r\n", "more of it\r\n" * 40_000)
     notes = Notes()
@@ -336,7 +334,7 @@ def test_a_text_that_has_not_left_us_is_not_in_doubt(
     assert notes.log == []
 
 
-def test_the_table_has_every_cell() -> None:
+def test_matrix_is_complete() -> None:
     assert tuple(CELLS) == STEPS
     assert all(tuple(row) == FAULTS for row in CELLS.values())
 
@@ -362,9 +360,7 @@ async def send_over_one_link(
     return words, [note.log for note in notes]
 
 
-def test_the_next_message_is_begun_behind_the_dot_of_the_one_before(
-    house: Path, certificates: Certificates
-) -> None:
+def test_next_message_is_pipelined_behind_the_dot(house: Path, certificates: Certificates) -> None:
     async def send() -> list[str]:
         async with ScriptedSmtp(certificates.server, pipelining=True) as server:
             words, _ = await send_over_one_link(house, server, 3)
@@ -375,9 +371,7 @@ def test_the_next_message_is_begun_behind_the_dot_of_the_one_before(
     assert asyncio.run(send()) == ["sent"] * 3
 
 
-def test_a_server_that_wants_a_text_for_nobody_gets_a_lone_dot(
-    house: Path, certificates: Certificates
-) -> None:
+def test_text_without_recipients_is_a_lone_dot(house: Path, certificates: Certificates) -> None:
     async def send() -> list[str]:
         options: dict[str, Any] = {"pipelining": True, "step": "RCPT", "fault": "5xx"}
         async with ScriptedSmtp(certificates.server, **options) as server:
@@ -393,7 +387,7 @@ def test_a_server_that_wants_a_text_for_nobody_gets_a_lone_dot(
     ("step", "fault"),
     [("DOT", "cut"), ("DOT", "421"), ("DOT", "garbage"), ("DOT", "tls"), ("TAKEN", "cut")],
 )
-def test_what_was_begun_behind_a_dot_that_broke_the_link_is_sent_once_over_another(
+def test_pipelined_message_moves_to_a_new_connection(
     step: str, fault: str, house: Path, certificates: Certificates
 ) -> None:
     async def send() -> list[str]:

@@ -20,7 +20,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]} {row[1]}")
-def test_each_answer_has_one_meaning(row: tuple[str, ...]) -> None:
+def test_each_reply_is_classified(row: tuple[str, ...]) -> None:
     phase, reply, kind, code, detail, _ = row
     number, text = reply.split(" ", 1)
     error = classify(Phase[phase], int(number), enhanced_code(text), text)
@@ -34,7 +34,7 @@ def test_each_answer_has_one_meaning(row: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("phase", list(Phase))
-def test_without_an_answer_only_the_dot_leaves_doubt(phase: Phase) -> None:
+def test_missing_reply_is_in_doubt_only_after_the_dot(phase: Phase) -> None:
     error = classify(phase, None, None, "Connection lost")
     assert isinstance(error, OutcomeUnknown if phase is Phase.DOT else TransientFailure)
     assert error.code == (UNKNOWN_CODE if phase is Phase.DOT else None)
@@ -53,11 +53,11 @@ def test_without_an_answer_only_the_dot_leaves_doubt(phase: Phase) -> None:
         ("", None),
     ],
 )
-def test_reads_the_enhanced_code(text: str, code: str | None) -> None:
+def test_enhanced_code_is_read_from_the_beginning(text: str, code: str | None) -> None:
     assert enhanced_code(text) == code
 
 
-def test_an_answer_of_many_lines_becomes_one_without_the_address() -> None:
+def test_one_line_masks_addresses() -> None:
     text = "5.1.1 <reader@example.org>:\n5.1.1 user\tunknown\x1b[31m"
     assert one_line(text) == "5.1.1 <address>: 5.1.1 user unknown [31m"
 
@@ -67,7 +67,7 @@ def test_an_answer_of_many_lines_becomes_one_without_the_address() -> None:
     code=st.none() | st.integers(-1, 999),
     text=st.text(max_size=2000),
 )
-def test_never_raises_and_never_rambles(phase: Phase, code: int | None, text: str) -> None:
+def test_any_reply_gives_one_short_line(phase: Phase, code: int | None, text: str) -> None:
     message = str(classify(phase, code, enhanced_code(text), text))
     assert len(message) < SHOWN_MAX + 150
     assert "\n" not in message
