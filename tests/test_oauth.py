@@ -17,7 +17,7 @@ from digestbot.errors import DeliveryError, Misconfigured, TransientFailure
 from digestbot.model import DestinationKind
 from digestbot.oauth import OauthSettings, TokenSource
 from digestbot.secret import Secret
-from tests.deliver.test_smtp import EML
+from tests.deliver.smtp_client import EML
 from tests.servers.outgoing import Notes, make_outgoing
 from tests.servers.smtp import Certificates, SmtpServer, make_certificates
 from tests.servers.web import Reply, WebServer
