@@ -1,4 +1,4 @@
-"""XOAUTH2: where tokens come from, how long they are kept, and that nobody sees them."""
+"""XOAUTH2: sources, lifetime and secrecy of access tokens."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ def refreshing(url: str, **more: Any) -> OauthSettings:
 
 
 def tokens(settings: OauthSettings, *, count: int = 1) -> list[str]:
-    """So many tokens asked for at once, then one more."""
+    """Request *count* tokens at once, then one more."""
 
     async def ask() -> list[str]:
         source = TokenSource(settings)
@@ -69,7 +69,7 @@ def test_token_is_requested_once_and_kept() -> None:
 def test_token_near_expiry_is_replaced(life_s: object) -> None:
     first = granted("pl4nted-1", expires_in=life_s, refresh_token="pl4nted-next")
     with WebServer.of(first, granted("pl4nted-2")) as web:
-        kept = life_s == "soon"  # a provider that does not say: five minutes
+        kept = life_s == "soon"  # without a valid expires_in: five minutes
         assert tokens(refreshing(web.url)) == ["pl4nted-1", "pl4nted-1" if kept else "pl4nted-2"]
     if not kept:
         assert parse_qs(web.requests[1].body.decode())["refresh_token"] == ["pl4nted-next"]
@@ -142,7 +142,7 @@ Settings = Callable[..., SmtpSettings]
 
 @pytest.fixture
 def settings(certificates: Certificates, tmp_path: Path) -> Settings:
-    """Settings for a server that wants a token."""
+    """Return a factory of settings for a server that requires a token."""
     ca_file = tmp_path / "ca.pem"
     certificates.authority.cert_pem.write_to_path(str(ca_file))
 
@@ -163,8 +163,8 @@ def settings(certificates: Certificates, tmp_path: Path) -> Settings:
 
 
 def send(settings: SmtpSettings, *, count: int = 1) -> None:
-    """So many mails one after the other."""
-    letter = make_outgoing(
+    """Send *count* mails one after another."""
+    message = make_outgoing(
         DestinationKind.EMAIL, "reader@example.org", {}, message=EML.encode("ascii")
     )
 
@@ -172,7 +172,7 @@ def send(settings: SmtpSettings, *, count: int = 1) -> None:
         sender = SmtpSender(settings)
         try:
             for _ in range(count):
-                await sender.send(letter, Notes())
+                await sender.send(message, Notes())
         finally:
             await sender.close()
 

@@ -1,4 +1,4 @@
-"""Where returned mails arrive: each is given once, ours are put aside, all others are left."""
+"""Mailboxes: each mail is read once, bounces of ours are settled, other mail is left alone."""
 
 import contextlib
 import mailbox
@@ -39,7 +39,7 @@ def settings(certificates: Certificates, tmp_path: Path) -> dict[str, Any]:
 
 
 def look(settings: BouncesSettings, mark: str = "") -> tuple[list[bytes], str]:
-    """What a look at the box gives, all that begins like `OURS` put aside; and the new mark."""
+    """Read the box, settle mails that begin like `OURS`; return the mails and the mark."""
     taken = []
     with open_box(settings) as box:
         for item in box.items(mark):

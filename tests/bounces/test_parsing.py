@@ -1,4 +1,4 @@
-"""What a returned mail says, in the forms of the servers that write them; forgeries say nothing."""
+"""Parsing of returned mails in the formats of many servers, and of forgeries."""
 
 from pathlib import Path
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""What follows from a bounce: a table for kinds, and the score of an address."""
+"""Bounce scoring: a table of kinds, and the score of an address."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -42,7 +42,7 @@ def test_only_dead_mailboxes_are_hard_bounces(action: str, status: str, kind: st
 
 
 def after(*days: float) -> list[datetime]:
-    """Moments so many days ago."""
+    """Return moments that many days ago."""
     return [NOW - day * DAY for day in days]
 
 

@@ -26,7 +26,7 @@ def ca_file(certificates: Certificates, tmp_path: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def only_our_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """The stand-in may log what it likes; we look at what the client side logs."""
+    """Silence aiosmtpd, and capture the client's logs at DEBUG."""
     logging.getLogger("mail").setLevel(logging.CRITICAL + 1)
     with caplog.at_level(logging.DEBUG):
         yield

@@ -52,13 +52,13 @@ def settings(server: SmtpServer, **more: Any) -> SmtpSettings:
     return SmtpSettings(**{**options, **more})
 
 
-def send(how: SmtpSettings, *letters: OutgoingMessage, notes: Notes | None = None) -> list[str]:
-    """What became of *letters*, one after another over one sender: the receipt or the error."""
+def send(how: SmtpSettings, *messages: OutgoingMessage, notes: Notes | None = None) -> list[str]:
+    """Send *messages* one after another; return each receipt or error."""
 
     async def send_all() -> list[str]:
         sender = SmtpSender(how)
         outcomes = []
-        for each in letters or (outgoing(),):
+        for each in messages or (outgoing(),):
             try:
                 outcomes.append((await sender.send(each, notes or Notes())).detail)
             except DeliveryError as error:

@@ -1,4 +1,4 @@
-"""Signatures are checked by dkimpy, a verifier that is not ours; the DNS is a function."""
+"""DKIM signatures, verified by dkimpy with a function as DNS."""
 
 import re
 import sys
@@ -32,7 +32,7 @@ def pem(key: Key) -> str:
 
 
 def records(key: rsa.RSAPrivateKey | Ed25519PrivateKey) -> Dns:
-    """The TXT record of the public key, at its name."""
+    """Return the TXT record of the public key, by name."""
     if isinstance(key, Ed25519PrivateKey):
         kind = "ed25519"
         public = key.public_key().public_bytes(ser.Encoding.Raw, ser.PublicFormat.Raw)
@@ -88,7 +88,7 @@ def test_another_verifier_agrees(algorithm: str) -> None:
 
 
 def test_same_message_gets_the_same_signature(algorithm: str) -> None:
-    """A repeat after a crash is the same message, byte for byte."""
+    """So a repeat after a crash is identical, byte for byte."""
     assert signed(algorithm, eml()) == signed(algorithm, eml())
 
 
@@ -122,7 +122,7 @@ def test_changed_body_breaks_the_signature(algorithm: str) -> None:
 
 
 def test_usual_changes_in_transit_are_tolerated(algorithm: str) -> None:
-    """Folds, blanks, the case of names, and empty lines at the end (relaxed)."""
+    """Folding, whitespace, case of names and trailing empty lines (relaxed)."""
     message = signed(algorithm, eml(subject="one two three"))
     message = message.replace(b"Subject: one two", b"SUBJECT:  one\r\n   two")
     assert verifies(algorithm, message.replace(b"--\r\n", b"-- \t\r\n") + b"\r\n\r\n")
@@ -177,7 +177,7 @@ def test_invalid_key_is_reported_but_not_shown(key: str, wrong: str) -> None:
 
 
 def test_a_short_rsa_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Keys that are too short for us cannot be made any more.
+    # cryptography no longer makes keys that are too short for us.
     monkeypatch.setattr("digestbot.deliver.dkim.RSA_BITS_MIN", 4096)
     with pytest.raises(Misconfigured, match="has only 2048 bits"):
         open_signer(settings(pem(KEYS["rsa-sha256"])))

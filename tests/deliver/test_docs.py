@@ -1,4 +1,4 @@
-"""docs/delivery.md says what the program does."""
+"""docs/delivery.md agrees with the code."""
 
 import re
 from dataclasses import fields

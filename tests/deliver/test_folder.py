@@ -80,7 +80,7 @@ def test_failed_write_leaves_no_partial_file(tmp_path: Path) -> None:
     [
         ("systems/12", "systems-0012-2026-11-23"),
         ("systems/12345", "systems-12345-2026-11-23"),
-        ("../evil/7", "__evil-0007-2026-11-23"),  # no way out of the folder
+        ("../evil/7", "__evil-0007-2026-11-23"),  # stays inside the folder
         ("a b:c/7", "a_b_c-0007-2026-11-23"),
         (".hidden/7", "_hidden-0007-2026-11-23"),
     ],

@@ -52,7 +52,7 @@ def test_delay_grows_with_each_attempt(attempts: int, jitter: float, after_min: 
     ("asked_s", "after_s"),
     [
         (None, 5 * MINUTES),
-        (0.0, 5 * MINUTES),  # a server that says at once does not know how late it is
+        (0.0, 5 * MINUTES),  # a request of 0 seconds never shortens our own delay
         (60.0, 5 * MINUTES),
         (2 * HOURS, 2 * HOURS),
     ],
@@ -67,9 +67,9 @@ def test_delay_respects_the_servers_request(asked_s: float | None, after_s: floa
     ("age_h", "attempts", "dead"),
     [
         (1, 3, False),
-        (43.9, 9, False),  # the next one is 4 h away, still within two days
+        (43.9, 9, False),  # the next attempt in 4 h is still within two days
         (44.1, 9, True),
-        (200, 1, False),  # the machine slept: the first greylisting is no reason to give up
+        (200, 1, False),  # after the machine slept, a first greylisting is still retried
         (200, 2, False),
         (200, 3, True),
     ],
@@ -114,9 +114,9 @@ def test_misconfiguration_stops_its_kind_at_any_age(age_h: int) -> None:
     ("attempts", "doubts", "again"),
     [
         (1, 0, True),
-        (2, 0, True),  # greylisted first, in doubt for the first time now
+        (2, 0, True),  # greylisted first, in doubt for the first time
         (2, 1, False),
-        (3, 1, False),  # in doubt, then greylisted, in doubt again: not a third copy
+        (3, 1, False),  # in doubt, then greylisted, in doubt again: no third copy
     ],
 )
 def test_unknown_outcome_is_repeated_once(attempts: int, doubts: int, again: bool) -> None:

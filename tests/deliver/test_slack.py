@@ -1,4 +1,4 @@
-"""A channel and its thread, against a stand-in that refuses what Slack refuses."""
+"""Posting to a channel and its thread, against a fake with Slack's limits."""
 
 import asyncio
 import json
@@ -43,11 +43,11 @@ def settings(server: SlackServer, token: str = TOKEN) -> SlackSettings:
 
 
 def send(
-    server: SlackServer, *letters: OutgoingMessage, notes: Notes, slept: Slept | None = None
+    server: SlackServer, *messages: OutgoingMessage, notes: Notes, slept: Slept | None = None
 ) -> str:
     async def send_all() -> str:
         sender = SlackSender(settings(server), sleep=slept or Slept())
-        for each in letters:
+        for each in messages:
             receipt = await sender.send(each, notes)
         await sender.close()
         return receipt.detail
@@ -91,8 +91,8 @@ def test_message_has_blocks_and_text_and_no_unfurling() -> None:
 def test_pauses_between_messages_to_one_channel() -> None:
     slept = Slept()
     with SlackServer(channels=["#papers", "#other"]) as server:
-        letters = outgoing(), outgoing(MESSAGES[:1], channel="#other"), outgoing(MESSAGES[:1])
-        send(server, *letters, notes=Notes(), slept=slept)
+        messages = outgoing(), outgoing(MESSAGES[:1], channel="#other"), outgoing(MESSAGES[:1])
+        send(server, *messages, notes=Notes(), slept=slept)
     assert slept.seconds == [1.0] * 4
 
 
@@ -114,13 +114,12 @@ def test_digests_take_turns_in_one_channel() -> None:
 
 
 def test_channels_are_posted_to_concurrently() -> None:
-    """Not even for a thread, of which asyncio has 32 at most."""
     names = [f"#c{number}" for number in range(40)]
 
     async def send_all() -> None:
         sender = SlackSender(settings(server), sleep=Slept())
-        letters = [outgoing(MESSAGES[:1], channel=name) for name in names]
-        await asyncio.gather(*(sender.send(each, Notes()) for each in letters))
+        messages = [outgoing(MESSAGES[:1], channel=name) for name in names]
+        await asyncio.gather(*(sender.send(each, Notes()) for each in messages))
         await sender.close()
 
     with SlackServer(channels=names, meeting=threading.Barrier(len(names), timeout=60)) as server:
@@ -210,7 +209,7 @@ def test_lost_or_doubtful_reply_is_an_unknown_outcome(
     with SlackServer(faults=[None, fault]) as server:
         error = failure(server, notes=notes)
     assert isinstance(error, OutcomeUnknown)
-    assert len(server.requests) == 2  # nothing was posted again behind our back
+    assert len(server.requests) == 2  # the client does not retry
     assert len(notes.marks) == 1
 
 

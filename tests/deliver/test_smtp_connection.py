@@ -76,7 +76,7 @@ def test_loss_before_the_dot_is_transient() -> None:
         async def data_done(self) -> None:
             await super().data_done()
             await asyncio.to_thread(server.hang_up)
-            for _ in range(5):  # rounds of the loop, in which the client hears of it
+            for _ in range(5):  # iterations of the loop in which the client notices
                 await asyncio.sleep(0)
 
     notes = HungUpOn()
@@ -121,7 +121,7 @@ def test_oversized_message_is_never_begun() -> None:
 
 
 class Flooded(asyncio.Transport):
-    """A connection on which the other side talks without end."""
+    """Transport of a peer that never stops sending."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -38,7 +38,7 @@ def test_connection_survives_a_refusal() -> None:
         "250 2.0.0 taken",
     ]
     assert server.connections == 1
-    # The final dot ends a transaction by itself, whatever the answer (RFC 5321 4.1.1.4).
+    # The final dot ends a transaction, whatever the reply (RFC 5321 4.1.1.4).
     assert server.commands.count("RSET") == 1
 
 
@@ -134,7 +134,7 @@ def test_single_policy_refusals_stop_only_themselves() -> None:
 
 
 def test_domain_cannot_take_all_connections() -> None:
-    """One that is silent keeps its own two busy; the others go on."""
+    """A silent domain blocks its two connections; other domains continue."""
 
     async def send_many(how: SmtpSettings) -> None:
         sender = SmtpSender(how)
@@ -169,7 +169,7 @@ def test_messages_are_spread_over_the_minute() -> None:
 
 
 class Waits:
-    """A sleep that lasts until somebody wakes all sleepers for good."""
+    """Sleep that lasts until *over* is set."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []

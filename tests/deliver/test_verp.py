@@ -1,4 +1,4 @@
-"""Bounce addresses: there and back, and nobody else's."""
+"""Bounce addresses and their tokens."""
 
 import pytest
 from hypothesis import given

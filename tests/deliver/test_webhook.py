@@ -1,4 +1,4 @@
-"""Messages one after another to an incoming webhook."""
+"""Posting to an incoming webhook."""
 
 import asyncio
 import json

@@ -1,5 +1,5 @@
 """
-A destination that digestbot does not know, run through the real command line.
+Unregistered kind of destination, run through the real command line.
 
 ``python -m tests.deliver.toy COMMAND…`` is ``digestbot`` with one more line in the registry.
 """
