@@ -218,7 +218,7 @@ def _log_in(
 ) -> None:
     username = settings.username or ""
     password = settings.password.reveal() if settings.password else ""
-    # A refusal comes as a challenge that gives the reason and takes an empty response.
+    # A refusal is a challenge with the reason, which takes an empty response.
     responses = iter([xoauth2(username, token).encode()] if token else [])
     try:
         if token:

@@ -80,8 +80,8 @@ class SlackHttp:
         Raises:
             DeliveryError: See `no_reply`.
         """
-        # A fresh connection per post: a server that closes an idle one just as it is reused leaves
-        # the outcome unknown.
+        # One connection per post: if a server closed a reused one at the wrong moment, the outcome
+        # would be unknown.
         headers = {"connection": "close"}
         if token is not None:
             headers["authorization"] = f"Bearer {token}"

@@ -90,7 +90,7 @@ def _open(config: DestinationConfig) -> SmtpSender:
 
 EMAIL: Final = DestinationType(
     kind=DestinationKind.EMAIL,
-    description="One email address or a list of them; each gets a mail of its own. Needs `smtp:`.",
+    description="One email address or a list of them; each gets a separate mail. Needs `smtp:`.",
     open=_open,
     forms=frozenset({Form.EML}),
     takes_list=True,

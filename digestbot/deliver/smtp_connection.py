@@ -251,7 +251,7 @@ class SmtpConnection(asyncio.Protocol):
         """
         Send a lone dot to a server that asks for the text although it refused the recipient.
 
-        RFC 2920 3.1 requires this; the server replies that there is no valid recipient. A server
+        RFC 2920 3.1 requires this; the server then reports that no recipient is valid. A server
         that refused the sender and still asks for the text is out of sync: it gets no dot.
         """
         if refused is not Phase.RCPT:

@@ -75,11 +75,11 @@ class SmtpSettings:
 
     @property
     def has_tokens(self) -> bool:
-        """True if each delivery has a signed bounce address of its own."""
+        """True if each delivery has a separate, signed bounce address."""
         return bool(self.secret and self.envelope_from and TOKEN in self.envelope_from)
 
     def token(self, delivery_id: int) -> str:
-        """Return the delivery's token for use in addresses; ``none`` if there is no secret."""
+        """Return the delivery's token for use in addresses; ``none`` if no secret is set."""
         return token(delivery_id, self.secret.reveal()) if self.secret else "none"
 
     def bounce_address(self, delivery_id: int) -> str:

@@ -1,7 +1,7 @@
 """
 Destination ``webhook``: messages to one Slack channel by an incoming webhook, without a bot token.
 
-A webhook returns no ``ts``, so there are no threads: messages follow one another. Its URL is a
+A webhook returns no ``ts``, which threads need: messages follow one another instead. Its URL is a
 secret; the store and all output identify it by its `fingerprint`.
 """
 
