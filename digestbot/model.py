@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 
 class AnnounceType(StrEnum):
@@ -244,20 +245,26 @@ class Theme(StrEnum):
     """Abstracts as long as arXiv takes them."""
 
 
-class DestinationKind(StrEnum):
-    """How a delivery travels."""
+class DestinationKind:
+    """
+    Names of the built-in kinds of destination.
 
-    EMAIL = "email"
-    SLACK = "slack"
-    WEBHOOK = "webhook"
-    FOLDER = "folder"
+    Kinds are plain strings, the keys of `digestbot.deliver.REGISTRY`; a new one needs no entry
+    here, nor in the database.
+    """
+
+    EMAIL: Final = "email"
+    SLACK: Final = "slack"
+    WEBHOOK: Final = "webhook"
+    FOLDER: Final = "folder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
     """Where deliveries go. Holds no secret: a webhook's address is the fingerprint of its URL."""
 
-    kind: DestinationKind
+    kind: str
+    """Key of `digestbot.deliver.REGISTRY`."""
     address: str
 
     def __str__(self) -> str:

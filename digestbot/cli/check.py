@@ -16,11 +16,11 @@ import click
 from digestbot.cli.app import App, count
 from digestbot.config import Config, DigestConfig, locator
 from digestbot.config.positions import Flaw
-from digestbot.deliver import open_sender
+from digestbot.deliver import REGISTRY, open_sender
 from digestbot.errors import ConfigError, DigestbotError, Problem, StoreError
 from digestbot.filters import evaluate
 from digestbot.lint import doubts
-from digestbot.model import AnnounceType, DestinationKind, Form, Theme
+from digestbot.model import AnnounceType, Form, Theme
 from digestbot.net import Client, user_agent
 from digestbot.pipeline import next_edition, read_ahead
 from digestbot.pipeline.addressing import render_context
@@ -252,34 +252,24 @@ async def _first_page(name: str, options: Options, client: Client, now: datetime
     return "nothing on the first page"
 
 
-def _kinds(config: Config) -> list[DestinationKind]:
-    kinds = {d.kind for digest in config.digests.values() for d in digest.destinations}
-    if config.smtp:
-        kinds.add(DestinationKind.EMAIL)
-    if config.slack and config.slack.token:
-        kinds.add(DestinationKind.SLACK)
-    return sorted(kinds)
-
-
-async def _sender_check(config: Config, kind: DestinationKind) -> str:
-    sender = open_sender(
-        kind,
-        smtp=config.smtp,
-        slack=config.slack,
-        webhooks=config.webhooks,
-        folders=dict.fromkeys(_folders(config)),
+def _kinds(config: Config) -> list[str]:
+    return sorted(
+        kind for kind in REGISTRY if _addresses(config, kind) or REGISTRY[kind].is_set_up(config)
     )
+
+
+async def _sender_check(config: Config, kind: str) -> str:
+    sender = open_sender(kind, config)
     try:
-        return await sender.check()
+        return await sender.check(_addresses(config, kind))
     finally:
         await sender.close()
 
 
-def _folders(config: Config) -> Iterator[str]:
-    for digest in config.digests.values():
-        for destination in digest.destinations:
-            if destination.kind is DestinationKind.FOLDER:
-                yield destination.address
+def _addresses(config: Config, kind: str) -> tuple[str, ...]:
+    """Return the addresses of *kind* in the config, each once."""
+    destinations = (d for digest in config.digests.values() for d in digest.destinations)
+    return tuple(dict.fromkeys(d.address for d in destinations if d.kind == kind))
 
 
 async def _tried(what: str, attempt: Coroutine[None, None, str], *, patience_s: float) -> Finding:

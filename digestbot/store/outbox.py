@@ -45,7 +45,6 @@ from digestbot.model import (
     Delivery,
     DeliveryState,
     Destination,
-    DestinationKind,
     SubscriptionState,
 )
 from digestbot.store.bulk_values import BulkValues
@@ -127,10 +126,11 @@ class Outbox:
         *,
         lease_s: float,
         limit: int,
-        kinds: Collection[DestinationKind] | None = None,
+        kinds: Collection[str] | None = None,
         edition_ids: Collection[int] | None = None,
         lost: int = 0,
         cap: Cap | None = None,
+        is_archive: bool = False,
     ) -> tuple[Delivery, ...]:
         """
         Take deliveries that are due: they are ``sending`` and the caller's until the lease ends.
@@ -147,21 +147,22 @@ class Outbox:
             kinds: Only these; None for all.
             edition_ids: Only of these editions; None for all.
             lost: Only those that so many holders died of: none is mixed with what may be poison.
-            cap: How many one destination gets a day, folders excepted; None for any number.
+            cap: How many one destination gets a day; None for any number.
+            is_archive: These kinds keep editions of any age and number: no age limit, no cap.
         """
         claimed: list[Row[Any]] = []
         lease_until = now + timedelta(seconds=lease_s)
         with self._database.write() as connection:
-            for kind in DestinationKind:
-                if kinds is not None and kind not in kinds:
-                    continue
+            for kind in _waiting_kinds(connection) if kinds is None else sorted(kinds):
                 while room := min(limit - len(claimed), CHUNK):
                     query = due_ids(kind, now, room, edition_ids, lost=lost)
                     rows = _due(connection, query)
                     if not rows:
                         break
-                    good = _hold_back_old(connection, _cancel_unwanted(connection, rows), now)
-                    if cap is not None and kind is not DestinationKind.FOLDER:
+                    good = _cancel_unwanted(connection, rows)
+                    if not is_archive:
+                        good = _hold_back_old(connection, good, now)
+                    if cap is not None and not is_archive:
                         good = self._within_cap(connection, good, cap)
                     _hold(connection, good, now, lease_until)
                     claimed += good
@@ -370,7 +371,7 @@ class Outbox:
             ]
             outcomes = [after_lost_lease(row.state, row.lost, row.doubts) for row in lost]
             _take_back(connection, lost, outcomes, now)
-            for kind in DestinationKind:
+            for kind in _waiting_kinds(connection):
                 put_off = (deliveries.c.kind == kind, next_at > now + FAR)
                 connection.execute(update(deliveries).where(*put_off).values(next_at=now))
         return Recovered(
@@ -383,7 +384,7 @@ class Outbox:
         self,
         states: Collection[DeliveryState] | None = None,
         digest: str | None = None,
-        kind: DestinationKind | None = None,
+        kind: str | None = None,
         *,
         limit: int = 50,
         offset: int = 0,
@@ -402,7 +403,7 @@ class Outbox:
             return tuple(map(_to_delivery, connection.execute(query)))
 
     def to(
-        self, kind: DestinationKind, addresses: Collection[str], edition_names: Collection[str]
+        self, kind: str, addresses: Collection[str], edition_names: Collection[str]
     ) -> tuple[Delivery, ...]:
         """The deliveries of those editions, named ``systems/12``, to one of *addresses*."""
         found: tuple[Delivery, ...] = ()
@@ -512,8 +513,23 @@ def _loaded() -> Select[Any]:
     )
 
 
+def _waiting_kinds(connection: Connection) -> Sequence[str]:
+    """
+    Return the kinds of destination that waiting deliveries have, in order.
+
+    Reads one index entry per kind ("loose index scan"): a plain DISTINCT would read the whole
+    queue.
+    """
+    waiting = select(func.min(deliveries.c.kind)).where(deliveries.c.next_at.is_not(None))
+    kinds = waiting.with_only_columns(func.min(deliveries.c.kind).label("kind"))
+    found = kinds.cte("waiting_kinds", recursive=True)
+    following = waiting.where(deliveries.c.kind > found.c.kind).scalar_subquery()
+    found = found.union_all(select(following).where(found.c.kind.is_not(None)))
+    return connection.execute(select(found.c.kind).where(found.c.kind.is_not(None))).scalars().all()
+
+
 def due_ids(
-    kind: DestinationKind,
+    kind: str,
     now: datetime,
     limit: int,
     edition_ids: Collection[int] | None,
@@ -578,8 +594,7 @@ def _hold_back_old(
 
 
 def _is_old(row: Row[Any], now: datetime) -> bool:
-    """Folders have no readers whom old news would disturb."""
-    if row.expires_at is None or row.released_at or row.kind is DestinationKind.FOLDER:
+    if row.expires_at is None or row.released_at:
         return False
     return bool(row.expires_at <= now)
 
@@ -597,7 +612,7 @@ def _free_places(
 ) -> None:
     """The claims *rows* count no more on the days on which they were made."""
     begun = {row.id: row.begun_at for row in rows}
-    places: Counter[tuple[DestinationKind, str, str]] = Counter()
+    places: Counter[tuple[str, str, str]] = Counter()
     for some in chunks(sorted(begun)):
         query = select(deliveries.c.id, deliveries.c.kind, deliveries.c.address)
         for row in connection.execute(query.where(deliveries.c.id.in_(some))):
@@ -607,9 +622,7 @@ def _free_places(
         _change_count(connection, kind, address, day, by=-number)
 
 
-def _change_count(
-    connection: Connection, kind: DestinationKind, address: str, day: str, *, by: int
-) -> None:
+def _change_count(connection: Connection, kind: str, address: str, day: str, *, by: int) -> None:
     """One destination has had so many more or fewer on *day*, if that is still its last one."""
     if by:
         counted = (days.c.kind == kind, days.c.address == address, days.c.day == day)

@@ -114,7 +114,7 @@ def upgrade() -> None:
         "subscriptions",
         sa.Column("id", BIG, nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("kind", _enum("kind", "email", "slack", "webhook", "folder"), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column("address_key", sa.Text(), nullable=False),
         sa.Column(
@@ -201,7 +201,7 @@ def upgrade() -> None:
         sa.Column("id", BIG, nullable=False),
         sa.Column("edition_id", BIG, nullable=False),
         sa.Column("subscription_id", BIG, nullable=True),
-        sa.Column("kind", _enum("kind", "email", "slack", "webhook", "folder"), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column(
             "state",
@@ -418,7 +418,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "days",
-        sa.Column("kind", _enum("kind", "email", "slack", "webhook", "folder"), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column("day", sa.Text(), nullable=False),
         sa.Column("deliveries", sa.Integer(), nullable=False),
