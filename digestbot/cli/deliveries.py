@@ -15,7 +15,7 @@ from digestbot.config import Config
 from digestbot.errors import DigestbotError, LedgerError, UsageError
 from digestbot.model import Delivery, DeliveryState
 from digestbot.status import FAILED
-from digestbot.store import FOR_A_PERSON, line_of, row_of
+from digestbot.store import AWAITING_OPERATOR, line_of, row_of
 
 NUMBER = click.IntRange(1, 2**63 - 1)
 """What a database can count to."""
@@ -133,9 +133,9 @@ def release(app: App, numbers: tuple[int, ...]) -> int:
     """Queue deliveries that wait for you, quarantined or held: all, or those with these numbers."""
     config = app.config()
     with app.store(config) as store:
-        found = store.outbox.list(states=FOR_A_PERSON, limit=1_000_000)
+        found = store.outbox.list(states=AWAITING_OPERATOR, limit=1_000_000)
         ids = numbers or tuple(d.id for d in found)
-        released = store.outbox.requeue(ids, app.clock(), states=FOR_A_PERSON)
+        released = store.outbox.requeue(ids, app.clock(), states=AWAITING_OPERATOR)
     app.show({"queued": released}, lambda: f"{released} queued again")
     if released < len(ids):
         app.say(f"{len(ids) - released} left as they are: neither held nor quarantined; see 'list'")

@@ -28,11 +28,12 @@ from digestbot.store.digests import Digests
 from digestbot.store.editions import Editions, Envelope
 from digestbot.store.ledger import Ledger, line_of, row_of
 from digestbot.store.migrate import bring_to_head
-from digestbot.store.outbox import FOR_A_PERSON, Outbox
+from digestbot.store.outbox import Outbox
 from digestbot.store.papers import Papers
 from digestbot.store.sources import Sources
 from digestbot.store.subscriptions import Subscriptions
 from digestbot.store.tables import PassStatus
+from digestbot.store.transitions import AWAITING_OPERATOR
 from digestbot.store.values import (
     Attempt,
     Cap,
@@ -47,7 +48,7 @@ from digestbot.store.values import (
 )
 
 __all__ = [
-    "FOR_A_PERSON",
+    "AWAITING_OPERATOR",
     "Attempt",
     "Cap",
     "DigestState",

@@ -22,13 +22,13 @@ from digestbot.store import renditions
 from digestbot.store.database import Database, chunks
 from digestbot.store.papers import PAPER_COLUMNS, to_paper, versions_before
 from digestbot.store.tables import (
-    deliveries,
     digests,
     edition_papers,
     editions,
     papers,
     volumes,
 )
+from digestbot.store.transitions import create
 from digestbot.store.values import (
     EditionSummary,
     coverage_from_json,
@@ -303,18 +303,13 @@ def _insert_deliveries(
             "kind": destination.kind,
             "address": destination.address,
             "state": DeliveryState.QUEUED if held is None else DeliveryState.HELD,
-            "attempts": 0,
             "created_at": now,
             "next_at": now if held is None else None,
             "last_error": held,
-            "acknowledged": [],
-            "lost": 0,
-            "doubts": 0,
         }
         for destination, subscription_id in envelopes.items()
     ]
-    if rows:
-        connection.execute(insert(deliveries), rows)
+    create(connection, rows)
 
 
 def _summaries() -> Select[Any]:

@@ -36,7 +36,6 @@ from digestbot.errors import LedgerError
 from digestbot.model import Body, DeliveryState, Form
 from digestbot.store import renditions as forms
 from digestbot.store.database import Database
-from digestbot.store.outbox import LEASED, WAITING
 from digestbot.store.tables import (
     HEAD,
     StoredText,
@@ -60,6 +59,7 @@ from digestbot.store.tables import (
     suppressions,
     volumes,
 )
+from digestbot.store.transitions import IMPORTED_AS, to_exported
 
 NAMED_BY: Final[Mapping[Table, tuple[str, ...]]] = {
     sources: ("name",),
@@ -120,7 +120,7 @@ class Ledger:
                 query = _wanted(connection, table).execution_options(yield_per=_FETCH)
                 for row in connection.execute(query):
                     values = dict(row._mapping)
-                    values = _as_held(values) if table is deliveries else values
+                    values = to_exported(values) if table is deliveries else values
                     yield table.name, {key: _to_json(value) for key, value in values.items()}
 
     def take(self, rows: Iterable[tuple[str, Row]]) -> int:
@@ -165,6 +165,8 @@ class Ledger:
         if table is renditions:
             return self._take_rendition(connection, row)
         values = {column.name: _from_json(column, row[column.name]) for column in table.c}
+        if table is deliveries and values["state"] not in IMPORTED_AS:
+            raise LedgerError(f"a delivery cannot be imported as {values['state']!r}")
         new = self._database.insert(table).values(values).on_conflict_do_nothing()
         if connection.execute(new.returning(*table.primary_key)).first() is not None:
             return True
@@ -201,15 +203,6 @@ def _wanted(connection: Connection, table: Table) -> Select[Any]:
         keys = (renditions.c.edition_id, renditions.c.form)
         return select(*keys).where(renditions.c.edition_id.in_(undone)).order_by(*keys)
     return query
-
-
-def _as_held(row: Row) -> Row:
-    """A delivery as it is exported: what waits or is under way waits for a person."""
-    if row["state"] not in WAITING | LEASED:
-        return row
-    free = {"next_at": None, "begun_at": None, "lease_until": None}
-    error = f"was {row['state']} when it was exported: waits for you"
-    return row | free | {"state": DeliveryState.HELD, "last_error": error}
 
 
 def _rendition(connection: Connection, edition_id: int, form: Form) -> Row:

@@ -11,7 +11,7 @@ import pytest
 from digestbot.deliver import retry, smtp, smtp_replies
 from digestbot.deliver.dkim import SIGNED
 from digestbot.model import DeliveryState
-from digestbot.store import outbox
+from digestbot.store import recovery, transitions
 from tests.deliver.test_smtp_classify import ROWS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "delivery.md").read_text(encoding="utf-8")
@@ -19,11 +19,11 @@ MATRIX = Path(__file__).with_name("smtp_matrix.csv").read_text(encoding="utf-8")
 
 
 def test_the_states_are_drawn_as_in_the_code() -> None:
-    drawing = (outbox.__doc__ or "").split("::\n\n")[1].split("\n\n")[0]
+    drawing = (transitions.__doc__ or "").split("::\n\n")[1].split("\n\n")[0]
     assert dedent(drawing) in PAGE
     rows = re.findall(r"^\| `(\w+)` \|", PAGE.partition("## The states")[2], re.MULTILINE)
     assert tuple(rows[: len(DeliveryState)]) == tuple(DeliveryState)
-    assert f"{outbox.MAX_LOST} processes died" in PAGE
+    assert f"{recovery.MAX_LOST} processes died" in PAGE
 
 
 def test_the_matrix_is_the_one_that_is_tested() -> None:

@@ -12,7 +12,7 @@ from digestbot.errors import LedgerError
 from digestbot.model import Bounce, BounceKind, Form, Origin
 from digestbot.model import DeliveryState as S
 from digestbot.model import SubscriptionState as State
-from digestbot.store import FOR_A_PERSON, Store, line_of, open_store, row_of
+from digestbot.store import AWAITING_OPERATOR, Store, line_of, open_store, row_of
 from digestbot.store.ledger import NAMED_BY, STAYING
 from digestbot.store.tables import metadata
 from tests.store import marks
@@ -90,13 +90,13 @@ def test_what_was_not_done_is_held_with_its_bodies(store: Store, other: Store) -
         d.id: d.message_id for d in after.values()
     }
     assert sorted((d.state, d.last_error) for d in after.values()) == [
-        (S.HELD, "was retrying when it was exported: waits for you"),
-        (S.HELD, "was sending when it was exported: waits for you"),
+        (S.HELD, "was retrying when it was exported; release it to send it from here"),
+        (S.HELD, "was sending when it was exported; release it to send it from here"),
         (S.SENT, None),
     ]
     assert other.outbox.claim(NOW + DAY, lease_s=60, limit=9) == ()
     assert other.editions.rendition(1, Form.EML) == (b"short", b"x" * 300, b"\x00\xff")
-    assert other.outbox.requeue(list(after), NOW, states=FOR_A_PERSON) == 2
+    assert other.outbox.requeue(list(after), NOW, states=AWAITING_OPERATOR) == 2
 
 
 def test_the_store_goes_on_counting_where_the_other_one_stood(store: Store, other: Store) -> None:

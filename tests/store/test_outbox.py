@@ -12,18 +12,18 @@ from sqlalchemy import delete, select, update
 from digestbot.model import Delivery, DeliveryState, Destination, DestinationKind, Origin
 from digestbot.model import SubscriptionState as Subscribed
 from digestbot.store import Recovered, Store, Transition, open_store
-from digestbot.store.outbox import (
-    FAILED,
-    FOR_A_PERSON,
-    FROM,
-    LEASED,
-    MAX_LOST,
-    WAITING,
-    _mark,
-    after_lost_lease,
-    message_id,
-)
+from digestbot.store.delivery_queries import message_id
+from digestbot.store.recovery import MAX_LOST, recovered_state
 from digestbot.store.tables import deliveries, delivery_attempts
+from digestbot.store.transitions import (
+    AWAITING_OPERATOR,
+    ENTERED_FROM,
+    FAILED,
+    LEASED,
+    REQUEUEABLE,
+    WAITING,
+    write_checked,
+)
 from tests.store import marks
 from tests.store.samples import DAY, MINUTE, NOW, mail, queue, register, statements
 
@@ -180,13 +180,16 @@ STEPS: dict[str, tuple[DeliveryState, Step]] = {
     "unknown": (S.UNKNOWN, lambda s, key: marks.unknown(s, key, "the link broke")),
     "cancel": (S.CANCELLED, lambda s, key: s.outbox.cancel(key, "not wanted")),
     "requeue": (S.QUEUED, lambda s, key: s.outbox.requeue([key], NOW) == 1),
-    "release": (S.QUEUED, lambda s, key: s.outbox.requeue([key], NOW, states=FOR_A_PERSON) == 1),
+    "release": (
+        S.QUEUED,
+        lambda s, key: s.outbox.requeue([key], NOW, states=AWAITING_OPERATOR) == 1,
+    ),
     "release_claims": (S.QUEUED, lambda s, key: s.outbox.release_claims({key: 1}, NOW) == 1),
 }
 ENTERED: dict[str, frozenset[DeliveryState]] = {
     "acknowledge": LEASED,
-    "requeue": FROM[S.QUEUED] - {S.HELD},
-    "release": FOR_A_PERSON,
+    "requeue": REQUEUEABLE - {S.HELD},
+    "release": AWAITING_OPERATOR,
     "release_claims": frozenset({S.SENDING}),
 }
 
@@ -211,7 +214,7 @@ def test_a_step_is_taken_from_the_states_it_may_be_and_no_other(store: Store, st
     to, take = STEPS[step]
     for before in DeliveryState:
         force(store, key, before)
-        if before in ENTERED.get(step, FROM[to]):
+        if before in ENTERED.get(step, ENTERED_FROM[to]):
             assert take(store, key) is True
             assert state(store, key) is to
         else:
@@ -221,8 +224,8 @@ def test_a_step_is_taken_from_the_states_it_may_be_and_no_other(store: Store, st
 
 
 def test_every_state_is_entered_by_a_step_but_for_those_that_wait_for_a_person() -> None:
-    assert set(FROM) == set(DeliveryState)
-    assert set(DeliveryState) - {to for to, _ in STEPS.values()} == FOR_A_PERSON
+    assert set(ENTERED_FROM) == set(DeliveryState)
+    assert set(DeliveryState) - {to for to, _ in STEPS.values()} == AWAITING_OPERATOR
 
 
 def test_an_unknown_delivery_takes_no_step(store: Store) -> None:
@@ -366,7 +369,9 @@ def test_marks_are_made_together_as_one_by_one(store: Store) -> None:
         one_by_one = [
             made
             for at, mark in steps
-            for made in store.outbox._marked([replace(mark, delivery_id=twins[at])], _mark)
+            for made in store.outbox._writer.write_with(
+                write_checked, [replace(mark, delivery_id=twins[at])]
+            )
         ]
         assert made == one_by_one
         assert rows_of(store, ours) == rows_of(store, twins)
@@ -451,7 +456,7 @@ def test_requeued_deliveries_are_due_again(store: Store) -> None:
 def test_what_becomes_of_a_lost_lease(
     before: DeliveryState, lost: int, doubts: int, after: DeliveryState
 ) -> None:
-    assert after_lost_lease(before, lost, doubts) is after
+    assert recovered_state(before, lost, doubts) is after
 
 
 def test_what_holders_died_of_is_claimed_apart(store: Store) -> None:
@@ -522,7 +527,7 @@ def test_a_delivery_whose_holder_died_while_sending_is_due_at_once(store: Store)
     assert store.outbox.recover(later) == Recovered(retrying=1, unknown=0, quarantined=0)
     again = got(store, key)
     assert (again.state, again.next_at, again.lease_until) == (S.RETRYING, later, None)
-    assert again.last_error == "its process ended while sending"
+    assert again.last_error == "the process died while sending"
     assert store.outbox.attempts(key)[0].outcome is S.RETRYING
 
 
@@ -543,7 +548,7 @@ def test_a_delivery_in_doubt_is_sent_once_more_under_the_same_message_id(store: 
     later = NOW + 2 * MINUTE
     assert store.outbox.recover(later) == Recovered(retrying=0, unknown=1, quarantined=0)
     assert (state(store, key), claim(store, now=NOW + DAY)) == (S.UNKNOWN, ())
-    assert got(store, key).last_error == "its process ended before the server answered"
+    assert got(store, key).last_error == "the process died before the server replied"
 
 
 def test_what_is_in_doubt_is_taken_back_from_the_silent_only(store: Store) -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from digestbot.model import Delivery, Destination, DestinationKind, Form
 from digestbot.model import DeliveryState as S
-from digestbot.store import FOR_A_PERSON, Cap, Store
+from digestbot.store import AWAITING_OPERATOR, Cap, Store
 from tests.store import marks
 from tests.store.samples import DAY, MINUTE, NOW, edition, mail, register
 
@@ -28,8 +29,9 @@ def make(
 
 
 def claimed(store: Store, now: datetime = NOW, cap: Cap | None = None) -> list[str]:
-    found = store.outbox.claim(now, lease_s=60, limit=100, cap=cap)
-    return [d.destination.address for d in found]
+    claim = partial(store.outbox.claim, now, lease_s=60, limit=100, cap=cap)
+    found = claim(kinds={DestinationKind.FOLDER}, is_archive=True)
+    return [d.destination.address for d in (*found, *claim(kinds={DestinationKind.EMAIL}))]
 
 
 def test_all_deliveries_of_an_edition_that_is_too_much_are_held(store: Store) -> None:
@@ -40,7 +42,7 @@ def test_all_deliveries_of_an_edition_that_is_too_much_are_held(store: Store) ->
     assert claimed(store) == []
     assert store.outbox.counts()[S.HELD] == 2
     assert store.outbox.requeue([one.id, two.id], NOW) == 0
-    assert store.outbox.requeue([one.id], NOW, states=FOR_A_PERSON) == 1
+    assert store.outbox.requeue([one.id], NOW, states=AWAITING_OPERATOR) == 1
     assert store.outbox.cancel(two.id, "by your word")
     assert claimed(store) == ["a@x.org"]
 
@@ -90,9 +92,9 @@ def test_what_is_too_old_is_held_and_sent_when_it_is_released(
     held = store.outbox.get(old.id)
     assert held is not None
     assert (held.state, held.attempts, held.next_at) == (S.HELD, 0, None)
-    assert held.last_error == "of 2026-11-23: waits for you"
+    assert held.last_error == "the edition of 2026-11-23 is too old; release it to send it anyway"
     assert folder.id != old.id
-    store.outbox.requeue([old.id], at, states=FOR_A_PERSON)
+    store.outbox.requeue([old.id], at, states=AWAITING_OPERATOR)
     assert claimed(store, at) == ["reader@example.org"]
     marks.retry(store, old.id, "busy", "450", at)
     assert claimed(store, at + DAY) == ["reader@example.org"]
@@ -111,7 +113,7 @@ def test_what_is_beyond_the_cap_waits_for_the_next_day(store: Store) -> None:
     waiting = store.outbox.get(ids[2])
     assert waiting is not None
     assert (waiting.state, waiting.attempts, waiting.next_at) == (S.QUEUED, 0, NOW + DAY)
-    assert waiting.last_error == ("the destination had its 2 of 2026-11-23: waits for the next day")
+    assert waiting.last_error == ("reached the limit of 2 on 2026-11-23; waits for the next day")
     make(store, "late", mail("r@X.org"))
     assert claimed(store, cap=cap) == []
     tomorrow = Cap(per_day=2, day="2026-11-24", next_at=NOW + 2 * DAY)
