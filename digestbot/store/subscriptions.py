@@ -96,7 +96,7 @@ class Subscriptions:
         Adds and confirms what is named, ends what is no longer named. Leaves alone what others
         subscribed, and never revives what was unsubscribed.
         """
-        wanted: dict[tuple[DestinationKind, str], Destination] = {}
+        wanted: dict[tuple[str, str], Destination] = {}
         for destination in destinations:
             wanted.setdefault(_key(destination), destination)
         # Mostly there is nothing to do: nobody is locked.
@@ -120,7 +120,7 @@ class Subscriptions:
         Args:
             named: Digest → the destinations that the config names.
         """
-        there: dict[str, dict[tuple[DestinationKind, str], SubscriptionState]]
+        there: dict[str, dict[tuple[str, str], SubscriptionState]]
         there = {digest: {} for digest in named}
         here = subscriptions.c
         query = select(here.digest, here.kind, here.address_key, here.state)
@@ -144,7 +144,7 @@ class Subscriptions:
         self,
         digest: str | None = None,
         states: Collection[SubscriptionState] | None = None,
-        kind: DestinationKind | None = None,
+        kind: str | None = None,
     ) -> tuple[Subscription, ...]:
         """In the order in which they were made; of this digest, these states, this kind or all."""
         query = select(subscriptions).order_by(subscriptions.c.id)
@@ -233,8 +233,8 @@ class Subscriptions:
 
 
 def _is_in_step(
-    named: Set[tuple[DestinationKind, str]],
-    there: Mapping[tuple[DestinationKind, str], SubscriptionState],
+    named: Set[tuple[str, str]],
+    there: Mapping[tuple[str, str], SubscriptionState],
 ) -> bool:
     """Whether what the config has made is what it names, each in the state that it wants."""
     return named <= there.keys() and all(
@@ -246,7 +246,7 @@ def _is_in_step(
 def _out_of_step(
     connection: Connection,
     digest: str,
-    wanted: Mapping[tuple[DestinationKind, str], Destination],
+    wanted: Mapping[tuple[str, str], Destination],
     *,
     lock: bool = False,
 ) -> tuple[list[Destination], dict[int, SubscriptionState]]:
@@ -260,7 +260,7 @@ def _out_of_step(
     queries = [here.where(subscriptions.c.origin == Origin.CONFIG)]
     keys = sorted({key for _, key in wanted})
     queries += [here.where(subscriptions.c.address_key.in_(some)) for some in chunks(keys)]
-    there: dict[tuple[DestinationKind, str], Row[Any]] = {}
+    there: dict[tuple[str, str], Row[Any]] = {}
     for query in queries:
         rows = connection.execute(query.with_for_update() if lock else query)
         there |= {(row.kind, row.address_key): row for row in rows}
@@ -325,9 +325,9 @@ def after_sync(there: SubscriptionState, origin: Origin, *, is_named: bool) -> S
     return there
 
 
-def _key(destination: Destination) -> tuple[DestinationKind, str]:
+def _key(destination: Destination) -> tuple[str, str]:
     """What makes two destinations the same: mail addresses are compared without case."""
-    if destination.kind is DestinationKind.EMAIL:
+    if destination.kind == DestinationKind.EMAIL:
         return destination.kind, destination.address.lower()
     return destination.kind, destination.address
 

@@ -38,7 +38,6 @@ from digestbot.model import (
     AnnounceType,
     BounceKind,
     DeliveryState,
-    DestinationKind,
     Form,
     Origin,
     SubscriptionState,
@@ -366,7 +365,7 @@ subscriptions = Table(
     metadata,
     _key(),
     Column("digest", StoredText, nullable=False),
-    Column("kind", _enum(DestinationKind, "kind"), nullable=False),
+    Column("kind", StoredText, nullable=False),
     Column("address", StoredText, nullable=False),
     # The address as it is compared: a mail address without regard to case.
     Column("address_key", StoredText, nullable=False),
@@ -401,7 +400,7 @@ deliveries = Table(
     _key(),
     Column("edition_id", _Big, ForeignKey("editions.id"), nullable=False),
     Column("subscription_id", _Big, ForeignKey("subscriptions.id")),
-    Column("kind", _enum(DestinationKind, "kind"), nullable=False),
+    Column("kind", StoredText, nullable=False),
     Column("address", StoredText, nullable=False),
     Column("state", _enum(DeliveryState, "state"), nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -422,7 +421,9 @@ deliveries = Table(
     Column("released_at", ShortUtcDateTime),
     UniqueConstraint("edition_id", "kind", "address"),
     CheckConstraint("(next_at IS NOT NULL) = (state IN ('queued', 'retrying'))", name="waiting"),
-    CheckConstraint("(lease_until IS NOT NULL) = (state IN ('sending', 'data_done'))", name="held"),
+    CheckConstraint(
+        "(lease_until IS NOT NULL) = (state IN ('sending', 'data_done'))", name="leased"
+    ),
     CheckConstraint("(begun_at IS NOT NULL) = (lease_until IS NOT NULL)", name="begun"),
     _index_where("next_at IS NOT NULL", "kind", "next_at", "id", "lost"),
     _index_where("lease_until IS NOT NULL", "lease_until"),
@@ -453,7 +454,7 @@ volumes = Table(
 days = Table(
     "days",
     metadata,
-    Column("kind", _enum(DestinationKind, "kind"), primary_key=True),
+    Column("kind", StoredText, primary_key=True),
     Column("address", StoredText, primary_key=True),
     Column("day", StoredText, nullable=False),
     Column("deliveries", Integer, nullable=False),
