@@ -25,13 +25,13 @@ USUAL = (100, 120, 80, 100, 90)
     ],
     ids=["more", "just", "idle-days", "few-days", "new", "small", "above-floor", "median"],
 )
-def test_a_flood_is_told_from_a_usual_day(
+def test_flood_is_measured_against_usual_days(
     today: int, days: tuple[int, ...], is_too_much: bool
 ) -> None:
     assert (flood(SendingLimits(), today, days) is not None) == is_too_much
 
 
-def test_the_reason_has_the_figures() -> None:
+def test_flood_reason_has_the_figures() -> None:
     assert flood(SendingLimits(), 2000, USUAL) == (
         "2000 deliveries today, and 100 on a usual day: waits for you"
     )
@@ -47,7 +47,7 @@ def test_the_reason_has_the_figures() -> None:
     ],
     ids=["off", "higher", "higher-floor", "no-floor"],
 )
-def test_the_owner_says_what_is_too_much(settings: SendingLimits, is_too_much: bool) -> None:
+def test_settings_decide_what_is_a_flood(settings: SendingLimits, is_too_much: bool) -> None:
     assert (flood(settings, 2000, USUAL) is not None) == is_too_much
 
 
@@ -61,7 +61,7 @@ def test_the_owner_says_what_is_too_much(settings: SendingLimits, is_too_much: b
     ],
     ids=["morning", "after-midnight", "of-25-hours", "of-23-hours"],
 )
-def test_a_day_is_one_of_the_owners(now: str, name: str, next_at: str) -> None:
+def test_day_is_local_and_ends_at_midnight(now: str, name: str, next_at: str) -> None:
     moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
     day = day_of(moment, ZoneInfo("Europe/Berlin"))
     assert (day.name, day.next_at) == (name, datetime.fromisoformat(next_at).replace(tzinfo=UTC))

@@ -15,7 +15,8 @@ from digestbot.model import SubscriptionState as State
 from digestbot.store import AWAITING_OPERATOR, Store, line_of, open_store, row_of
 from digestbot.store.ledger import NAMED_BY, STAYING
 from digestbot.store.tables import metadata
-from tests.store import marks
+from digestbot.store.transitions import IMPORTED_AS
+from tests.store import steps
 from tests.store.samples import DAY, NOW, edition, fetched, ingest, log, mail, register, shown
 
 Rows = list[tuple[str, dict[str, Any]]]
@@ -51,8 +52,8 @@ def fill(store: Store) -> None:
         expires_at=NOW + DAY,
     )
     first, second, _ = (d.id for d in store.outbox.claim(NOW, lease_s=60, limit=3))
-    marks.sent(store, first, "250 taken", NOW)
-    marks.retry(store, second, "busy", "450", NOW + DAY)
+    steps.sent(store, first, "250 taken", NOW)
+    steps.retry(store, second, "busy", "450", NOW + DAY)
     store.subscriptions.suppress("d@x.org", "left", NOW)
     soft = Bounce(delivery_id=first, kind=BounceKind.SOFT, code=None, detail="", at=NOW)
     store.bounces.record(soft, "a", lambda moments: None)
@@ -65,7 +66,7 @@ def exported(store: Store) -> Rows:
     return [row_of(line_of(*row)) for row in store.ledger.rows()]
 
 
-def test_what_is_taken_in_is_what_was_given(store: Store, other: Store) -> None:
+def test_imported_ledger_exports_identically(store: Store, other: Store) -> None:
     fill(other)
     ledger = exported(other)
     assert {name for name, _ in ledger} == {"ledger", *(table.name for table in NAMED_BY)}
@@ -73,7 +74,7 @@ def test_what_is_taken_in_is_what_was_given(store: Store, other: Store) -> None:
     assert exported(store) == ledger
 
 
-def test_and_the_other_way_round(store: Store, other: Store) -> None:
+def test_import_into_sqlite_can_be_repeated(store: Store, other: Store) -> None:
     fill(store)
     ledger = exported(store)
     assert other.ledger.take(ledger) == len(ledger) - 1
@@ -81,7 +82,7 @@ def test_and_the_other_way_round(store: Store, other: Store) -> None:
     assert other.ledger.take(ledger) == 0
 
 
-def test_what_was_not_done_is_held_with_its_bodies(store: Store, other: Store) -> None:
+def test_unfinished_deliveries_are_imported_as_held(store: Store, other: Store) -> None:
     fill(store)
     before = {d.id: d for d in store.outbox.list()}
     other.ledger.take(exported(store))
@@ -99,7 +100,7 @@ def test_what_was_not_done_is_held_with_its_bodies(store: Store, other: Store) -
     assert other.outbox.requeue(list(after), NOW, states=AWAITING_OPERATOR) == 2
 
 
-def test_the_store_goes_on_counting_where_the_other_one_stood(store: Store, other: Store) -> None:
+def test_keys_continue_after_the_imported_ones(store: Store, other: Store) -> None:
     fill(other)
     other.editions.advance("systems", 3, 4, NOW)
     store.ledger.take(exported(other))
@@ -125,7 +126,7 @@ def test_the_store_goes_on_counting_where_the_other_one_stood(store: Store, othe
     }
 
 
-def test_a_store_that_has_gone_on_is_left_as_it_is(store: Store, other: Store) -> None:
+def test_repeated_import_leaves_newer_rows_alone(store: Store, other: Store) -> None:
     fill(other)
     ledger = exported(other)
     store.ledger.take(ledger)
@@ -136,7 +137,7 @@ def test_a_store_that_has_gone_on_is_left_as_it_is(store: Store, other: Store) -
     assert exported(store) == after
 
 
-def test_every_table_goes_along_or_stays_on_purpose() -> None:
+def test_every_table_is_exported_or_excluded() -> None:
     assert not STAYING & NAMED_BY.keys()
     assert STAYING | NAMED_BY.keys() == set(metadata.tables.values())
 
@@ -162,7 +163,7 @@ def row_count(store: Store) -> int:
         (-1, {"deliveries": True}, "no row of volumes: deliveries is bool"),
     ],
 )
-def test_one_bad_row_and_nothing_is_taken_in(
+def test_bad_row_undoes_the_import(
     store: Store, other: Store, number: int, change: dict[str, Any], message: str
 ) -> None:
     fill(other)
@@ -176,7 +177,20 @@ def test_one_bad_row_and_nothing_is_taken_in(
     assert row_count(store) == 0
 
 
-def test_rows_that_miss_what_they_belong_to_are_refused(store: Store, other: Store) -> None:
+@pytest.mark.parametrize("state", S)
+def test_no_delivery_is_imported_ready_to_send(store: Store, other: Store, state: S) -> None:
+    fill(other)
+    ledger = exported(other)
+    at = next(n for n, (name, _) in enumerate(ledger) if name == "deliveries")
+    ledger[at][1].update(state=state, next_at=None, lease_until=None, begun_at=None)
+    if state in IMPORTED_AS:
+        assert store.ledger.take(ledger)
+    else:
+        with pytest.raises(LedgerError, match=f"cannot be imported as '{state}'"):
+            store.ledger.take(ledger)
+
+
+def test_incomplete_ledgers_are_refused(store: Store, other: Store) -> None:
     fill(other)
     ledger = [row for row in exported(other) if row[0] != "editions"]
     with pytest.raises(LedgerError, match="no row of edition_papers"):
@@ -188,7 +202,7 @@ def test_rows_that_miss_what_they_belong_to_are_refused(store: Store, other: Sto
         store.ledger.take([])
 
 
-def test_a_store_with_a_life_of_its_own_is_refused(store: Store, other: Store) -> None:
+def test_import_into_a_used_store_is_refused(store: Store, other: Store) -> None:
     fill(other)
     ingest(store, 9)
     with pytest.raises(LedgerError, match="the store has papers of its own: import into a new"):
@@ -200,7 +214,7 @@ def test_a_store_with_a_life_of_its_own_is_refused(store: Store, other: Store) -
 
 
 @pytest.mark.parametrize("piece", [b"a\r\n.\r\nMAIL", b".\r\n", b"a\nb\r\n", b"a\rb\r\n"])
-def test_a_mail_that_would_end_before_its_end_is_not_taken_in(
+def test_body_that_could_end_its_mail_early_is_refused(
     store: Store, other: Store, piece: bytes
 ) -> None:
     fill(other)
