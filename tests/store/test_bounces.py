@@ -109,10 +109,10 @@ def test_unsubscribe_request_ends_that_digest_only(store: Store) -> None:
 def test_mailbox_keeps_position_and_last_error(store: Store) -> None:
     assert store.bounces.mailbox("box").mark == ""
     store.bounces.set_mark("box", "7:12")
-    store.bounces.set_looked("box", "refuses the login", NOW)
+    store.bounces.set_checked("box", "refuses the login", NOW)
     broken = store.bounces.mailbox("box")
     assert (broken.mark, broken.last_ok_at) == ("7:12", None)
     assert broken.last_error == "refuses the login"
-    store.bounces.set_looked("box", None, NOW)
+    store.bounces.set_checked("box", None, NOW)
     well = store.bounces.mailbox("box")
     assert (well.mark, well.last_ok_at, well.last_error) == ("7:12", NOW, None)

@@ -30,14 +30,14 @@ def test_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_folder_as_store_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable, match="it is a folder; name a file"):
+    with pytest.raises(StoreUnavailable, match="this is a folder; name a file"):
         open_store(f"sqlite:///{tmp_path}")
 
 
 def test_readonly_file_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     path.touch()
-    message = "attempt to write a readonly database; whoever runs this must be able to write to it"
+    message = "attempt to write a readonly database; make it writable for the user of digestbot"
     with pytest.raises(StoreUnavailable, match=message):
         open_store(f"sqlite:///file:{path}?mode=ro&uri=true")
 

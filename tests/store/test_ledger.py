@@ -12,8 +12,8 @@ from digestbot.errors import LedgerError
 from digestbot.model import Bounce, BounceKind, Form, Origin
 from digestbot.model import DeliveryState as S
 from digestbot.model import SubscriptionState as State
-from digestbot.store import AWAITING_OPERATOR, Store, line_of, open_store, row_of
-from digestbot.store.ledger import NAMED_BY, STAYING
+from digestbot.store import AWAITING_OPERATOR, Store, from_line, open_store, to_line
+from digestbot.store.ledger import EXCLUDED, IDENTIFIED_BY
 from digestbot.store.tables import metadata
 from digestbot.store.transitions import IMPORTED_AS
 from tests.store import steps
@@ -63,29 +63,29 @@ def fill(store: Store) -> None:
 
 def exported(store: Store) -> Rows:
     """Its ledger, as it comes out of a file."""
-    return [row_of(line_of(*row)) for row in store.ledger.rows()]
+    return [from_line(to_line(*row)) for row in store.ledger.export_rows()]
 
 
 def test_imported_ledger_exports_identically(store: Store, other: Store) -> None:
     fill(other)
     ledger = exported(other)
-    assert {name for name, _ in ledger} == {"ledger", *(table.name for table in NAMED_BY)}
-    assert store.ledger.take(ledger) == len(ledger) - 1
+    assert {name for name, _ in ledger} == {"ledger", *(table.name for table in IDENTIFIED_BY)}
+    assert store.ledger.import_rows(ledger) == len(ledger) - 1
     assert exported(store) == ledger
 
 
 def test_import_into_sqlite_can_be_repeated(store: Store, other: Store) -> None:
     fill(store)
     ledger = exported(store)
-    assert other.ledger.take(ledger) == len(ledger) - 1
+    assert other.ledger.import_rows(ledger) == len(ledger) - 1
     assert exported(other) == ledger
-    assert other.ledger.take(ledger) == 0
+    assert other.ledger.import_rows(ledger) == 0
 
 
 def test_unfinished_deliveries_are_imported_as_held(store: Store, other: Store) -> None:
     fill(store)
     before = {d.id: d for d in store.outbox.list()}
-    other.ledger.take(exported(store))
+    other.ledger.import_rows(exported(store))
     after = {d.id: d for d in other.outbox.list()}
     assert {d.id: d.message_id for d in before.values()} == {
         d.id: d.message_id for d in after.values()
@@ -103,7 +103,7 @@ def test_unfinished_deliveries_are_imported_as_held(store: Store, other: Store) 
 def test_keys_continue_after_the_imported_ones(store: Store, other: Store) -> None:
     fill(other)
     other.editions.advance("systems", 3, 4, NOW)
-    store.ledger.take(exported(other))
+    store.ledger.import_rows(exported(other))
     assert log(store) == []  # all of it was read
     assert store.sources.state("arxiv").memory == {"mark": "4"}
     ingest(store, 5)
@@ -129,38 +129,38 @@ def test_keys_continue_after_the_imported_ones(store: Store, other: Store) -> No
 def test_repeated_import_leaves_newer_rows_alone(store: Store, other: Store) -> None:
     fill(other)
     ledger = exported(other)
-    store.ledger.take(ledger)
+    store.ledger.import_rows(ledger)
     store.editions.advance("systems", 3, 4, NOW)
     store.subscriptions.remove("systems", mail(), NOW)
     after = exported(store)
-    assert store.ledger.take(ledger) == 0
+    assert store.ledger.import_rows(ledger) == 0
     assert exported(store) == after
 
 
 def test_every_table_is_exported_or_excluded() -> None:
-    assert not STAYING & NAMED_BY.keys()
-    assert STAYING | NAMED_BY.keys() == set(metadata.tables.values())
+    assert not EXCLUDED & IDENTIFIED_BY.keys()
+    assert EXCLUDED | IDENTIFIED_BY.keys() == set(metadata.tables.values())
 
 
 def row_count(store: Store) -> int:
     with store._database.read() as connection:
         return sum(
             connection.execute(select(func.count()).select_from(table)).scalar_one()
-            for table in NAMED_BY
+            for table in IDENTIFIED_BY
         )
 
 
 @pytest.mark.parametrize(
     ("number", "change", "message"),
     [
-        (1, {"revision": "9999"}, "a ledger of revision '9999'"),
-        (1, {"head": None}, "no ledger: write one"),
-        (5, {"more": 1}, "not the columns of papers"),
-        (5, {"version": "one"}, "no row of papers"),
-        (5, {"title": None}, "no row of papers"),
-        (5, {"published": "2026-11-23T08:00:00"}, "no row of papers: .*without zone"),
-        (-1, {"deliveries": "many"}, "no row of volumes: deliveries is str"),
-        (-1, {"deliveries": True}, "no row of volumes: deliveries is bool"),
+        (1, {"revision": "9999"}, "the ledger has revision 9999, this version of digestbot"),
+        (1, {"head": None}, "not a ledger; write one"),
+        (5, {"more": 1}, "the columns are not those of papers"),
+        (5, {"version": "one"}, "not a row of papers"),
+        (5, {"title": None}, "not a row of papers"),
+        (5, {"published": "2026-11-23T08:00:00"}, "not a row of papers: .*without a time zone"),
+        (-1, {"deliveries": "many"}, "not a row of volumes: deliveries is str"),
+        (-1, {"deliveries": True}, "not a row of volumes: deliveries is bool"),
     ],
 )
 def test_bad_row_undoes_the_import(
@@ -172,7 +172,7 @@ def test_bad_row_undoes_the_import(
     name, row = ledger[place]
     ledger[place] = (name, row | change)
     with pytest.raises(LedgerError, match=message) as caught:
-        store.ledger.take(ledger)
+        store.ledger.import_rows(ledger)
     assert caught.value.number == (number if number > 0 else len(ledger))
     assert row_count(store) == 0
 
@@ -184,32 +184,32 @@ def test_no_delivery_is_imported_ready_to_send(store: Store, other: Store, state
     at = next(n for n, (name, _) in enumerate(ledger) if name == "deliveries")
     ledger[at][1].update(state=state, next_at=None, lease_until=None, begun_at=None)
     if state in IMPORTED_AS:
-        assert store.ledger.take(ledger)
+        assert store.ledger.import_rows(ledger)
     else:
-        with pytest.raises(LedgerError, match=f"cannot be imported as '{state}'"):
-            store.ledger.take(ledger)
+        with pytest.raises(LedgerError, match=f"cannot be imported as {state}"):
+            store.ledger.import_rows(ledger)
 
 
 def test_incomplete_ledgers_are_refused(store: Store, other: Store) -> None:
     fill(other)
     ledger = [row for row in exported(other) if row[0] != "editions"]
-    with pytest.raises(LedgerError, match="no row of edition_papers"):
-        store.ledger.take(ledger)
+    with pytest.raises(LedgerError, match="not a row of edition_papers"):
+        store.ledger.import_rows(ledger)
     assert row_count(store) == 0
-    with pytest.raises(LedgerError, match="no table 'fragments' in a ledger"):
-        store.ledger.take([ledger[0], ("fragments", {})])
-    with pytest.raises(LedgerError, match="empty: no ledger"):
-        store.ledger.take([])
+    with pytest.raises(LedgerError, match='unknown table "fragments"'):
+        store.ledger.import_rows([ledger[0], ("fragments", {})])
+    with pytest.raises(LedgerError, match="the ledger is empty"):
+        store.ledger.import_rows([])
 
 
 def test_import_into_a_used_store_is_refused(store: Store, other: Store) -> None:
     fill(other)
     ingest(store, 9)
-    with pytest.raises(LedgerError, match="the store has papers of its own: import into a new"):
-        store.ledger.take(exported(other))
+    with pytest.raises(LedgerError, match="this store already has papers; import into a new store"):
+        store.ledger.import_rows(exported(other))
     register(store, now=NOW + DAY)
-    with pytest.raises(LedgerError, match=r"digests 'systems .*' is another one in this store"):
-        store.ledger.take(exported(other))
+    with pytest.raises(LedgerError, match=r'digests "systems .*" differs in this store'):
+        store.ledger.import_rows(exported(other))
     assert row_count(store) == 4  # a paper and its announcement, a source, a digest
 
 
@@ -219,8 +219,8 @@ def test_body_that_could_end_its_mail_early_is_refused(
 ) -> None:
     fill(other)
     ledger = exported(other)
-    at = next(n for n, (_, row) in enumerate(ledger) if row.get("pieces"))
-    ledger[at][1]["pieces"][0] = b64encode(piece).decode()
-    with pytest.raises(LedgerError, match="a dot at a line's beginning"):
-        store.ledger.take(ledger)
+    at = next(n for n, (_, row) in enumerate(ledger) if row.get("fragments"))
+    ledger[at][1]["fragments"][0] = b64encode(piece).decode()
+    with pytest.raises(LedgerError, match="a dot at the start of a line"):
+        store.ledger.import_rows(ledger)
     assert store.editions.list() == ()

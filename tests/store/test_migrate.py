@@ -88,7 +88,7 @@ def test_newer_database_is_refused_unchanged(store_url: str) -> None:
     open_store(store_url).close()
     with plain_engine(store_url).begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(StoreTooNew, match=f"revision 9999, this one knows {HEAD}.*upgrade"):
+    with pytest.raises(StoreTooNew, match=f"revision 9999, this version has {HEAD}.*upgrade"):
         open_store(store_url)
     with plain_engine(store_url).connect() as connection:
         assert (
@@ -108,20 +108,20 @@ def test_foreign_database_is_refused_unchanged(store_url: str, tables: list[str]
     with plain_engine(store_url).begin() as connection:
         for name in tables:
             connection.execute(text(f"CREATE TABLE {name} (version_num TEXT)"))
-    with pytest.raises(ForeignStore, match="tables that are not digestbot's"):
+    with pytest.raises(ForeignStore, match="has tables of another program"):
         open_store(store_url)
     assert set(inspect(plain_engine(store_url)).get_table_names()) == set(tables)
 
 
 def test_missing_file_is_not_created_without_create(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
-    with pytest.raises(StoreUnavailable, match="no such file yet"):
+    with pytest.raises(StoreUnavailable, match="does not exist yet; run 'digestbot fetch'"):
         open_store(f"sqlite:///{path}", create=False)
     assert not path.exists()
 
 
 def test_empty_database_stays_empty_without_create(postgres_schema_url: str) -> None:
-    with pytest.raises(StoreUnavailable, match="no tables yet"):
+    with pytest.raises(StoreUnavailable, match="has no tables yet; run 'digestbot fetch'"):
         open_store(postgres_schema_url, create=False)
     assert inspect(plain_engine(postgres_schema_url)).get_table_names() == []
 

@@ -73,7 +73,7 @@ def test_recent_fragments_are_read_from_memory(store: Store) -> None:
 
 
 def test_fragment_cache_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KEPT_MAX", 10_000)
+    monkeypatch.setattr(module, "CACHE_MAX", 10_000)
     key = kept(store, "one", {Form.HTML: PAPERS})
     for _ in range(3):
         assert store.editions.rendition(key, Form.HTML) == PAPERS

@@ -64,7 +64,7 @@ def test_datetimes_of_two_zones_compare(store: Store) -> None:
 
 
 def test_naive_datetime_is_refused(store: Store) -> None:
-    with pytest.raises(StatementError, match="a datetime without zone: 2026-11-23T08:00:00"):
+    with pytest.raises(StatementError, match="datetime without a time zone: 2026-11-23T08:00:00"):
         register(store, next_due_at=NOW.replace(tzinfo=None))
 
 

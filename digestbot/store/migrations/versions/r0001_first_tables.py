@@ -1,4 +1,4 @@
-"""The first tables: papers, the log, sources, digests, editions, subscriptions and the outbox."""
+"""First tables: papers, the log, sources, digests, editions, subscriptions and the outbox."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# SQLite gives numbers by itself only to a column that is declared INTEGER.
+# SQLite generates keys only for a column declared INTEGER.
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.DateTime(timezone=True)
 SHORT_MOMENT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
@@ -336,8 +336,8 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("body", sa.Text(), nullable=True),
-        sa.Column("pieces", sa.LargeBinary(), nullable=True),
-        sa.CheckConstraint("(body IS NULL) <> (pieces IS NULL)", name=op.f("ck_renditions_one")),
+        sa.Column("fragments", sa.LargeBinary(), nullable=True),
+        sa.CheckConstraint("(body IS NULL) <> (fragments IS NULL)", name=op.f("ck_renditions_one")),
         sa.ForeignKeyConstraint(
             ["edition_id"], ["editions.id"], name=op.f("fk_renditions_edition_id")
         ),
