@@ -158,9 +158,9 @@ def read_bounces(store: Store, config: Config, *, clock: Callable[[], datetime])
         with open_box(settings) as box:
             reader.take_all(box)
     except MailboxError as error:
-        store.bounces.set_looked(settings.place, str(error), clock())
+        store.bounces.set_checked(settings.place, str(error), clock())
         return reader.result(str(error))
-    store.bounces.set_looked(settings.place, None, clock())
+    store.bounces.set_checked(settings.place, None, clock())
     return reader.result()
 
 

@@ -12,7 +12,7 @@ from digestbot.deliver import retry, smtp_replies
 from digestbot.deliver.dkim import SIGNED
 from digestbot.deliver.smtp_settings import SmtpSettings
 from digestbot.model import DeliveryState
-from digestbot.store import outbox
+from digestbot.store import recovery, transitions
 from tests.deliver.test_smtp_replies import ROWS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "delivery.md").read_text(encoding="utf-8")
@@ -20,11 +20,11 @@ MATRIX = Path(__file__).with_name("smtp_matrix.csv").read_text(encoding="utf-8")
 
 
 def test_drawing_has_the_states_of_the_code() -> None:
-    drawing = (outbox.__doc__ or "").split("::\n\n")[1].split("\n\n")[0]
+    drawing = (transitions.__doc__ or "").split("::\n\n")[1].split("\n\n")[0]
     assert dedent(drawing) in PAGE
     rows = re.findall(r"^\| `(\w+)` \|", PAGE.partition("## The states")[2], re.MULTILINE)
     assert tuple(rows[: len(DeliveryState)]) == tuple(DeliveryState)
-    assert f"{outbox.MAX_LOST} processes died" in PAGE
+    assert f"{recovery.MAX_LOST} workers crashed" in PAGE
 
 
 def test_docs_show_the_tested_matrix() -> None:
@@ -34,7 +34,7 @@ def test_docs_show_the_tested_matrix() -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]} {row[1]}")
 def test_docs_list_suppressing_and_stopping_codes(row: tuple[str, ...]) -> None:
     _, _, kind, code, detail, _ = row
-    table = PAGE.partition("## What the server's answer leads to")[2].partition("## When")[0]
+    table = PAGE.partition("## How server replies are handled")[2].partition("\n## ")[0]
     dead = next(line for line in table.splitlines() if "**suppressed**" in line)
     enhanced = code.partition(" ")[2]
     if kind == "PermanentFailure" and enhanced:
@@ -56,7 +56,7 @@ def test_docs_state_the_actual_delays() -> None:
 
 
 def test_docs_state_the_actual_defaults() -> None:
-    section = PAGE.partition("## How fast")[2]
+    section = PAGE.partition("## Throughput settings")[2]
     found = dict(re.findall(r"^\| `(\w+)` \| (\d+)", section, re.MULTILINE))
     defaults = {each.name: str(each.default) for each in fields(SmtpSettings)}
     assert len(found) == 5
