@@ -4,8 +4,8 @@ The ledger: an export of what was offered and sent, for import into another stor
 It has the log beyond the digests' cursors, all editions with their papers, all deliveries with
 their outcomes, subscriptions, suppressions, bounces, and the memories of the sources. Papers that
 were never offered and the bodies of sent deliveries are left out. All keys are kept, since
-Message-IDs and bounce addresses contain them. An unfinished delivery is exported as held, with its bodies: the
-old store may have sent it, so the new one sends it only if the operator releases it.
+Message-IDs and bounce addresses contain them. An unfinished delivery is exported as held, with its
+bodies: the old store may have sent it, so the new one sends it only if the operator releases it.
 
 Begin at `Ledger.export_rows`; `Ledger.import_rows` reads its result.
 """
