@@ -1,7 +1,7 @@
 """
 Cookies of one request chain (RFC 6265), each sent back only to the host that set it.
 
-Some publishers, Springer and Nature among them, set a cookie on a redirect and redirect for ever
+Some publishers, Springer and Nature among them, set a cookie on a redirect and redirect endlessly
 without it. httpx has one jar for all requests, which `environment` switches off.
 """
 
