@@ -38,13 +38,13 @@ def fill(store: Store) -> None:
         "systems", mail(), origin=Origin.WEB, state=State.CONFIRMED, name="Zoë\u2028Ø", now=NOW
     )
     made = edition([shown(rows[0])], to_seq=3, omitted=1)
-    pieces = (b"short", b"x" * 300, b"\x00\xff")
+    fragments = (b"short", b"x" * 300, b"\x00\xff")
     to = [(mail(), reader.id), (mail("b@x.org"), None), (mail("c@x.org"), None)]
     store.editions.record(
         "systems",
         made,
         [shown(rows[1])],
-        {Form.TEXT: "the text", Form.EML: pieces},
+        {Form.TEXT: "the text", Form.EML: fragments},
         to,
         NOW + DAY,
         NOW,
@@ -213,14 +213,14 @@ def test_import_into_a_used_store_is_refused(store: Store, other: Store) -> None
     assert row_count(store) == 4  # a paper and its announcement, a source, a digest
 
 
-@pytest.mark.parametrize("piece", [b"a\r\n.\r\nMAIL", b".\r\n", b"a\nb\r\n", b"a\rb\r\n"])
+@pytest.mark.parametrize("fragment", [b"a\r\n.\r\nMAIL", b".\r\n", b"a\nb\r\n", b"a\rb\r\n"])
 def test_body_that_could_end_its_mail_early_is_refused(
-    store: Store, other: Store, piece: bytes
+    store: Store, other: Store, fragment: bytes
 ) -> None:
     fill(other)
     ledger = exported(other)
     at = next(n for n, (_, row) in enumerate(ledger) if row.get("fragments"))
-    ledger[at][1]["fragments"][0] = b64encode(piece).decode()
+    ledger[at][1]["fragments"][0] = b64encode(fragment).decode()
     with pytest.raises(LedgerError, match="a dot at the start of a line"):
         store.ledger.import_rows(ledger)
     assert store.editions.list() == ()

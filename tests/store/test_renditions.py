@@ -1,4 +1,4 @@
-"""Forms of editions in pieces: what they share is stored once, and each is read back as it was."""
+"""Forms of editions, and the fragments that they share."""
 
 from random import Random
 
@@ -33,7 +33,7 @@ def count(store: Store) -> int:
 
 
 @pytest.mark.parametrize(
-    "pieces",
+    "fragments",
     [
         (),
         (b"a",),
@@ -43,9 +43,9 @@ def count(store: Store) -> int:
     ],
     ids=["none", "one", "short and long", "any octets", "many"],
 )
-def test_fragments_round_trip(store: Store, pieces: tuple[bytes, ...]) -> None:
-    key = kept(store, "systems", {Form.HTML: pieces, Form.SLACK: "[]"})
-    assert store.editions.rendition(key, Form.HTML) == pieces
+def test_fragments_round_trip(store: Store, fragments: tuple[bytes, ...]) -> None:
+    key = kept(store, "systems", {Form.HTML: fragments, Form.SLACK: "[]"})
+    assert store.editions.rendition(key, Form.HTML) == fragments
     assert store.editions.rendition(key, Form.SLACK) == "[]"
     assert store.editions.rendition(key, Form.TEXT) is None
 
@@ -58,7 +58,7 @@ def test_shared_fragment_is_stored_once(store: Store) -> None:
         assert store.editions.rendition(key, Form.HTML) == (b"frame %d" % number, *own)
     assert count(store) == len(PAPERS)
     with store.editions._database.read() as connection:
-        query = select(func.max(func.length(renditions.c.pieces)))
+        query = select(func.max(func.length(renditions.c.fragments)))
         longest: int = connection.execute(query).scalar_one()
     assert longest < 400, "a personal edition costs its keys, not its papers"
 
@@ -77,7 +77,7 @@ def test_fragment_cache_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch
     key = kept(store, "one", {Form.HTML: PAPERS})
     for _ in range(3):
         assert store.editions.rendition(key, Form.HTML) == PAPERS
-        assert len(store.editions._fragments._kept) <= len(PAPERS)
+        assert len(store.editions._fragments._cached) <= len(PAPERS)
     other = kept(store, "other", {Form.HTML: (b"y" * 300,)})
     assert store.editions.rendition(other, Form.HTML) == (b"y" * 300,)
-    assert len(store.editions._fragments._kept) == 1
+    assert len(store.editions._fragments._cached) == 1
