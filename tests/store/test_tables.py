@@ -1,4 +1,4 @@
-"""What goes into a column comes out of it, on both databases."""
+"""Column types and constraints, on both databases."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -23,7 +23,7 @@ def test_any_text_can_be_stored(store: Store, title: str, comment: str, name: st
     paper = fetched(title=title, abstract=title, comment=comment, authors=(Author(name=name),))
     store.papers.ingest("arxiv", [paper], {name: title}, NOW)
     stored = store.papers.get(paper.id)
-    # An empty field is one that the source does not give: then the former text stays.
+    # An empty title means that the source has none; the former one stays.
     assert stored is not None
     assert stored.title_raw == storable(title) or not title
 
@@ -71,16 +71,16 @@ def test_naive_datetime_is_refused(store: Store) -> None:
 def test_database_refuses_unknown_enum_values(store: Store) -> None:
     register(store)
     with pytest.raises(IntegrityError), store._database.write() as connection:
-        connection.exec_driver_sql("UPDATE digests SET origin = 'rumour'")
+        connection.exec_driver_sql("UPDATE digests SET origin = 'rumor'")
 
 
 @pytest.mark.parametrize(
     "sql",
     [
-        pytest.param("UPDATE deliveries SET state = 'sending'", id="sending, held by nobody"),
-        pytest.param("UPDATE deliveries SET next_at = NULL", id="queued, due never"),
-        pytest.param("UPDATE deliveries SET state = 'sent'", id="sent, and still due"),
-        pytest.param("DELETE FROM editions", id="the edition of a delivery"),
+        pytest.param("UPDATE deliveries SET state = 'sending'", id="sending without a lease"),
+        pytest.param("UPDATE deliveries SET next_at = NULL", id="queued without a due time"),
+        pytest.param("UPDATE deliveries SET state = 'sent'", id="sent with a due time"),
+        pytest.param("DELETE FROM editions", id="edition of a delivery"),
     ],
 )
 def test_database_constraints_protect_the_outbox(store: Store, sql: str) -> None:
