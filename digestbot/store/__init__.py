@@ -99,7 +99,7 @@ class Store:
 
 def open_store(url: str, *, create: bool = True, busy_s: float = BUSY_S) -> Store:
     """
-    Open the store at *url*; create or upgrade its tables as needed.
+    Open the store at *url*, with its tables created or upgraded.
 
     Args:
         url: ``sqlite:///path``, ``sqlite://`` for memory, or ``postgresql://user@host/name``.

@@ -106,7 +106,7 @@ def _require_psycopg() -> None:
 
 
 def shown(url: URL) -> str:
-    """Format *url* for messages, without the password and the query, which may contain one."""
+    """Format *url* for messages. Omits the password, and the query, which may contain one."""
     bare = url.set(query={}).set(drivername=url.get_backend_name())
     return bare.render_as_string(hide_password=True)
 
@@ -136,7 +136,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Open a transaction; it is committed at the end and undone if the block raises."""
+        """Open a transaction. It is committed at the end, and undone if the block raises."""
         if not self.is_sqlite:
             with self._writer.begin() as connection:
                 yield connection
@@ -153,7 +153,7 @@ class Database:
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
     def bulk_values(self, **types: TypeEngine[Any]) -> BulkValues:
-        """Prepare rows with these columns as the parameters of one statement."""
+        """Prepare the rows of one statement, with these columns."""
         return BulkValues(self._engine.dialect, **types)
 
     def take_lock(self, connection: Connection, lock: int) -> None:
@@ -168,7 +168,7 @@ class Database:
             connection.execute(select(func.pg_advisory_xact_lock(lock, schema)))
 
     def _with_advice(self, cause: str) -> str:
-        """Add to SQLite's message the reason that it omits, or what to do."""
+        """Add a reason or advice to SQLite's message."""
         file = Path(self.url.database or ".")
         if cause == "unable to open database file":
             if not file.parent.is_dir():
@@ -179,7 +179,7 @@ class Database:
         return f"{cause}; {advice}" if (advice := _ADVICE.get(cause)) else cause
 
     def _explain(self, context: ExceptionContext) -> Exception | None:
-        """Translate a failure of the database to a `StoreError`; return None for a bug."""
+        """Translate a failure of the database to a `StoreError`, and leave bugs alone."""
         error = context.sqlalchemy_exception or context.original_exception
         cause = next(iter(str(context.original_exception).strip().splitlines()), "no reason given")
         if isinstance(error, OperationalError | InterfaceError):
@@ -204,7 +204,7 @@ def _sqlite_engine(url: URL, busy_s: float) -> Engine:
 
 
 def _prepare_sqlite(busy_s: float, connection: Any, record: object) -> None:
-    """Set WAL, which lets readers read during a write, and FULL, which survives a power cut."""
+    """Set WAL and FULL. Readers can read during a write, and commits survive a power cut."""
     # Python's driver would begin transactions late, and only before some statements.
     connection.isolation_level = None
     _switch_to_wal(connection, busy_s)
@@ -213,7 +213,7 @@ def _prepare_sqlite(busy_s: float, connection: Any, record: object) -> None:
 
 
 def _switch_to_wal(connection: Any, busy_s: float) -> None:
-    """Switch to WAL; SQLite's busy timeout does not cover two processes that do so at once."""
+    """Switch to WAL, with retries. SQLite's busy timeout does not cover this switch."""
     for _ in range(int(busy_s / SWITCH_S) + 1):
         if connection.execute("PRAGMA journal_mode").fetchone() != ("delete",):
             return
@@ -244,10 +244,10 @@ def _begin_sqlite(busy_s: float, connection: Connection) -> None:
 
 def _take_write_lock(driver: Any, busy_s: float) -> None:
     """
-    Begin as soon as no other process writes; try for *busy_s* seconds.
+    Begin when the other processes have stopped writing.
 
-    SQLite's own wait tries again only after up to 100 ms: two sending processes would mostly sleep
-    (make bench: together as slow as one).
+    Tries for *busy_s* seconds. SQLite's own wait sleeps for up to 100 ms: two sending processes
+    would mostly sleep (make bench: together no faster than one).
     """
     until = time.monotonic() + busy_s
     while time.monotonic() < until:
@@ -277,7 +277,7 @@ def _note_idle(connection: Any, record: ConnectionPoolEntry) -> None:
 
 def _test_idle(connection: Any, record: ConnectionPoolEntry, proxy: object) -> None:
     """
-    Test a connection that was idle for `IDLE_S`; the pool replaces a dead one.
+    Test a connection that was idle for `IDLE_S`, and let the pool replace a dead one.
 
     The pool's own test runs at each use, which adds a tenth to the cost of a message (make bench).
     """

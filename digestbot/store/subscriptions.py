@@ -44,7 +44,9 @@ class Subscriptions:
         now: datetime,
     ) -> Subscription:
         """
-        Subscribe, or return the existing subscription; see `after_add` for its state.
+        Subscribe, or return the existing subscription.
+
+        `after_add` decides on the state of an existing one.
 
         Args:
             digest: Name of the digest, registered or not.
@@ -113,9 +115,10 @@ class Subscriptions:
 
     def out_of_step(self, named: Mapping[str, Sequence[Destination]]) -> frozenset[str]:
         """
-        Return the digests that `sync_config` may have to change, in few queries for all.
+        Return the digests that need `sync_config`.
 
-        The answer is exact unless a destination of the config was subscribed another way.
+        Takes few queries for all digests. The answer may include a digest that needs no sync, if a
+        destination of the config was subscribed in another way.
 
         Args:
             named: Digest → the destinations that the config names.
@@ -136,7 +139,7 @@ class Subscriptions:
         )
 
     def remove(self, digest: str | None, destination: Destination, now: datetime) -> int:
-        """Unsubscribe from one digest, or from all if None; return the number ended."""
+        """Unsubscribe from one digest, or all by default. Return the number ended."""
         with self._database.write() as connection:
             return end_subscriptions(connection, digest, destination, now)
 
@@ -146,7 +149,7 @@ class Subscriptions:
         states: Collection[SubscriptionState] | None = None,
         kind: str | None = None,
     ) -> tuple[Subscription, ...]:
-        """List subscriptions, oldest first, of the given digest, states and kind."""
+        """List subscriptions by digest, state and kind, oldest first."""
         query = select(subscriptions).order_by(subscriptions.c.id)
         if digest is not None:
             query = query.where(subscriptions.c.digest == digest)
@@ -179,12 +182,12 @@ class Subscriptions:
             ).scalar_one()
 
     def suppress(self, address: str, reason: str, now: datetime) -> None:
-        """Suppress the address; if it is suppressed already, change the reason."""
+        """Suppress the address, or change the reason."""
         with self._database.write() as connection:
             insert_suppression(self._database, connection, address, reason, now)
 
     def suppress_all(self, wanted: Collection[Suppression]) -> int:
-        """Suppress the addresses that are not suppressed yet; return their number."""
+        """Suppress further addresses. Return the number of new ones."""
         rows: list[dict[str, Any]] = [
             {"address": s.address.lower(), "reason": s.reason, "created_at": s.created_at}
             for s in wanted
@@ -198,7 +201,7 @@ class Subscriptions:
         return added
 
     def unsuppress(self, address: str) -> bool:
-        """Allow the address again and forgive its bounces; return False if it was allowed."""
+        """Allow the address again and forgive its bounces. Return False if it was allowed."""
         key = address.lower()
         gone = delete(suppressions).where(suppressions.c.address == key)
         forgiven = update(bounces).where(bounces.c.address == key, bounces.c.counts)
@@ -213,11 +216,11 @@ class Subscriptions:
             return tuple(Suppression(**row._mapping) for row in connection.execute(query))
 
     def is_suppressed(self, address: str) -> bool:
-        """Return True if the address is suppressed; case is ignored."""
+        """Return True if the address is suppressed. Case is ignored."""
         return self.why_suppressed(address) is not None
 
     def why_suppressed(self, address: str) -> str | None:
-        """Return why the address is suppressed, or None; case is ignored."""
+        """Return why the address is suppressed, if it is. Case is ignored."""
         query = select(suppressions.c.reason).where(suppressions.c.address == address.lower())
         with self._database.read() as connection:
             reason: str | None = connection.execute(query).scalar()
@@ -236,7 +239,7 @@ def _is_synced(
     named: Set[tuple[str, str]],
     stored: Mapping[tuple[str, str], SubscriptionState],
 ) -> bool:
-    """Return True if the subscriptions *stored* by the config are those *named* in it."""
+    """Return True if *stored* needs no change to match *named*."""
     return named <= stored.keys() and all(
         after_sync(state, Origin.CONFIG, is_named=key in named) is state
         for key, state in stored.items()
@@ -251,7 +254,7 @@ def _config_changes(
     lock: bool = False,
 ) -> tuple[list[Destination], dict[int, SubscriptionState]]:
     """
-    Return the *wanted* destinations to add, and the new states of subscriptions to change.
+    Return destinations to add, and subscriptions to change with their new states.
 
     Reads only subscriptions that the config has made or names: the digest may have a hundred
     thousand others. With *lock*, the rows are locked until the transaction ends.
@@ -275,7 +278,7 @@ def _config_changes(
 def end_subscriptions(
     connection: Connection, digest: str | None, destination: Destination, now: datetime
 ) -> int:
-    """Unsubscribe from one digest, or from all if None; return the number ended."""
+    """Unsubscribe from one digest, or all by default. Return the number ended."""
     kind, key = _key(destination)
     change = update(subscriptions).where(
         subscriptions.c.kind == kind,
@@ -304,7 +307,7 @@ def after_add(
     before: SubscriptionState, requested: SubscriptionState, origin: Origin
 ) -> SubscriptionState:
     """
-    Return the state of an existing subscription after it is added again.
+    Return the state of a subscription that is added again.
 
     A confirmed one stays confirmed. One that has ended starts again as *requested*, except that the
     config cannot bring back a reader who unsubscribed.
@@ -317,7 +320,7 @@ def after_add(
 
 
 def after_sync(before: SubscriptionState, origin: Origin, *, is_named: bool) -> SubscriptionState:
-    """Return the state of a subscription after a sync with a config that may name it."""
+    """Return the state of a subscription after a config sync."""
     if is_named:
         return _State.CONFIRMED if before in {_State.PENDING, _State.ENDED} else before
     if origin is Origin.CONFIG and before in _ACTIVE:
@@ -326,7 +329,7 @@ def after_sync(before: SubscriptionState, origin: Origin, *, is_named: bool) -> 
 
 
 def _key(destination: Destination) -> tuple[str, str]:
-    """Return the key that identifies a destination; email addresses ignore case."""
+    """Return the key of a destination. Email addresses ignore case."""
     if destination.kind == DestinationKind.EMAIL:
         return destination.kind, destination.address.lower()
     return destination.kind, destination.address

@@ -188,7 +188,7 @@ def test_a_full_disk_is_told_at_whatever_write_and_loses_nothing(
                 break
         assert drained(store)
         (words,) = set(told)
-        assert words.endswith("store.db: disk I/O error; look whether the disk is full or broken")
+        assert words.endswith("store.db: disk I/O error; check whether the disk is full or broken")
         assert repeats(store, smtp.messages) <= CONNECTIONS * len(told)
 
 

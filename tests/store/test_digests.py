@@ -46,7 +46,7 @@ def test_new_schedule_changes_only_the_due_time(store: Store) -> None:
 
 def test_unknown_digest_is_not_found(store: Store) -> None:
     assert store.digests.find("none") is None
-    with pytest.raises(LookupError, match="no digest 'none' in the store"):
+    with pytest.raises(LookupError, match='digest "none" is not in the store'):
         store.digests.state("none")
 
 
