@@ -29,6 +29,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "oauth",
             "csv_files",
             "languages",
+            "daemon_threads",
         ),
     ),
     (
@@ -48,7 +49,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("config", ("config",)),
     (
         "stages",
-        ("pipeline", "subscriptions", "suppressions", "audit", "status", "backtest", "lint"),
+        ("pipeline", "syncing", "subscriptions", "suppressions", "audit", "status", "backtest", "lint"),
     ),
     ("top", ("cli", "demo", "scheduler")),
 )

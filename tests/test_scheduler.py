@@ -14,7 +14,7 @@ import pytest
 from digestbot.config import Config, load_config
 from digestbot.errors import DigestbotError, StoreUnavailable
 from digestbot.render import Templates, load_templates
-from digestbot.scheduler import Service, _fenced
+from digestbot.scheduler import Service, _isolated
 from digestbot.store import Store, open_store
 from tests.servers.arxiv import ArxivServer, FakePaper
 from tests.servers.web import Reply, WebServer
@@ -195,7 +195,7 @@ def test_an_error_ends_only_its_tick(
     async def fail() -> None:
         raise error
 
-    asyncio.run(_fenced(fail)())
+    asyncio.run(_isolated(fail)())
     assert [(r.levelno, r.getMessage()) for r in caplog.records] == [(logging.ERROR, words)]
 
 
@@ -211,13 +211,13 @@ def test_bounces_are_looked_for_and_a_box_that_fails_is_told_of_once(
     with open_store(config.store) as store:
         bot = service(tmp_path, store, clock)
         for _ in range(2):
-            asyncio.run(bot.look_for_bounces())
+            asyncio.run(bot.read_bounces())
         (told,) = (r for r in caplog.records if r.levelno == logging.WARNING)
         assert "no Maildir: it has no folders new and cur" in told.getMessage()
         assert config.bounces is not None
         assert store.bounces.mailbox(config.bounces.place).last_error is not None
         box = mailbox.Maildir(tmp_path / "box")
         box.add(b"Subject: no bounce\n\n")
-        asyncio.run(bot.look_for_bounces())
+        asyncio.run(bot.read_bounces())
         assert [mail.get_subdir() for mail in box] == ["cur"]
         assert store.bounces.mailbox(config.bounces.place).last_error is None

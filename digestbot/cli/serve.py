@@ -1,8 +1,6 @@
-"""``digestbot serve``: the bot itself."""
+"""``digestbot serve``: run the bot as a service."""
 
 import asyncio
-import logging
-import os
 from random import Random
 
 import click
@@ -13,13 +11,13 @@ from digestbot.render import Templates, load_templates
 from digestbot.scheduler import Service
 
 
-@click.command("serve", short_help="Stay and do all of it on schedule.")
+@click.command("serve", short_help="Run as a service, on schedule.")
 @click.pass_obj
 def command(app: App) -> int:
     """
-    Stay: fetch, make editions and deliver on schedule, until SIGTERM; SIGHUP reads the config anew.
+    Fetch, make editions and deliver on schedule, until SIGTERM; SIGHUP reloads the config.
 
-    Everything that was due while it did not run is made up for at its start.
+    Anything that came due while the service was stopped is caught up at the start.
     """
     app.verbosity = max(app.verbosity, 1) if app.verbosity >= 0 else app.verbosity
 
@@ -29,13 +27,5 @@ def command(app: App) -> int:
 
     config = app.config()
     with app.store(config) as store:
-        asyncio.run(_serve(Service(store, load, clock=app.clock, random=Random())))
+        asyncio.run(Service(store, load, clock=app.clock, random=Random()).serve())
     return 0
-
-
-async def _serve(service: Service) -> None:
-    if not await service.serve():
-        # A thread that waits for Slack cannot be cancelled, and both asyncio and Python would wait
-        # for it. What is under way is cut as a crash would cut it: the store says how far it was.
-        logging.shutdown()
-        os._exit(0)

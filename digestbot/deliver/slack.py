@@ -7,7 +7,6 @@ Begin at `SlackSender.send`; `classify` is the table of what each answer means.
 import asyncio
 import logging
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -19,6 +18,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web import SlackResponse
 
+from digestbot.daemon_threads import DaemonThreads
 from digestbot.deliver.protocols import Checkpoint
 from digestbot.deliver.retry import UNKNOWN_CODE
 from digestbot.deliver.slack_http import (
@@ -149,7 +149,7 @@ class SlackSender:
             raise Misconfigured('Slack needs a bot token: set "slack.token" in the config')
         self._url = settings.url
         self._pace = Pace(settings.interval.total_seconds(), sleep)
-        self._threads = ThreadPoolExecutor(POSTS_AT_ONCE, "slack")
+        self._threads = DaemonThreads(POSTS_AT_ONCE, "slack")
         self._client = _Client(
             token=settings.token.reveal(),
             base_url=settings.url,

@@ -9,12 +9,12 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 from urllib.request import Request
 
 from slack_sdk.webhook import WebhookClient, WebhookResponse
 
+from digestbot.daemon_threads import DaemonThreads
 from digestbot.deliver.protocols import Checkpoint
 from digestbot.deliver.retry import UNKNOWN_CODE
 from digestbot.deliver.slack_http import (
@@ -83,7 +83,7 @@ class WebhookSender:
         """*urls* are the webhooks by fingerprint; *sleep* waits between two messages."""
         self._urls = dict(urls)
         self._pace = Pace(INTERVAL_S, sleep)
-        self._threads = ThreadPoolExecutor(POSTS_AT_ONCE, "webhook")
+        self._threads = DaemonThreads(POSTS_AT_ONCE, "webhook")
 
     async def send(self, outgoing: OutgoingMessage, checkpoint: Checkpoint) -> Receipt:
         """

@@ -97,7 +97,9 @@ class Store:
         self.close()
 
 
-def open_store(url: str, *, create: bool = True, busy_s: float = BUSY_S) -> Store:
+def open_store(
+    url: str, *, create: bool = True, busy_s: float = BUSY_S, read_only: bool = False
+) -> Store:
     """
     The store at *url*, its tables made or brought up to date if need be.
 
@@ -105,6 +107,7 @@ def open_store(url: str, *, create: bool = True, busy_s: float = BUSY_S) -> Stor
         url: ``sqlite:///path``, ``sqlite://`` for one in memory, or ``postgresql://user@host/name``.
         create: Whether a database that is not there or empty is to be filled with tables.
         busy_s: How long a statement waits for another process's lock before it gives up.
+        read_only: Refuse every write once the tables are up to date.
 
     Raises:
         StoreUnavailable: It cannot be reached, or it is empty and *create* is false.
@@ -115,6 +118,8 @@ def open_store(url: str, *, create: bool = True, busy_s: float = BUSY_S) -> Stor
     database = Database(read_url(url), busy_s=busy_s)
     try:
         bring_to_head(database, create=create)
+        if read_only:
+            database.make_read_only()
     except BaseException:
         database.close()
         raise

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from digestbot.model import Author, CategoryCoverage, DeliveryState, Match, SourceCoverage
+from digestbot.model import Author, CategoryCoverage, DeliveryState, Match, Origin, SourceCoverage
 from digestbot.store.tables import PassStatus
 
 
@@ -71,8 +71,9 @@ class DigestState:
 
     id: int
     name: str
+    origin: Origin
     fingerprint: str
-    """Stands for its schedule."""
+    """Stands for its schedule; empty for a digest removed from the config."""
     cursor: int
     """The last seq that an edition, or the decision to make none, has dealt with."""
     next_due_at: datetime | None
@@ -81,6 +82,11 @@ class DigestState:
     editions: int
     """How many there are; the next one's number is one more."""
     last_edition_at: datetime | None
+
+    @property
+    def is_removed(self) -> bool:
+        """True once a sync has ended the digest because the config no longer has it."""
+        return not self.fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,7 +122,7 @@ def test_an_unknown_paper_says_who_was_asked(bot: Bot, fetched: ArxivServer) -> 
     ("digest", "paper", "words"),
     [
         ("systems", "no paper at all", "no paper at all"),
-        ("systms", "2611.00004", "no digest 'systms' in the config; there are: systems"),
+        ("systms", "2611.00004", 'no digest "systms" in the config; it has: systems'),
     ],
 )
 def test_bad_usage(bot: Bot, fetched: ArxivServer, digest: str, paper: str, words: str) -> None:

@@ -219,13 +219,13 @@ def test_a_file_in_another_encoding_is_bad_usage(bot: Bot) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("list", "no-such"), "no digest 'no-such'"),
-        (("add", "no-such", "a@example.org"), "no digest 'no-such'"),
-        (("remove", "a@example.org", "--digest", "no-such"), "no digest 'no-such'"),
+        (("list", "no-such"), 'no digest "no-such"'),
+        (("add", "no-such", "a@example.org"), 'no digest "no-such"'),
+        (("remove", "a@example.org", "--digest", "no-such"), 'no digest "no-such"'),
         (("remove", "nobody"), '"nobody"'),
         (("import", "no-such.csv"), "cannot read no-such.csv"),
-        (("import", "-", "--digest", "no-such"), "no digest 'no-such'"),
-        (("export", "no-such"), "no digest 'no-such'"),
+        (("import", "-", "--digest", "no-such"), 'no digest "no-such"'),
+        (("export", "no-such"), 'no digest "no-such"'),
         (("export", "--out", "no-such/readers.csv"), "cannot write no-such/readers.csv"),
     ],
 )

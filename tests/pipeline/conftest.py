@@ -11,6 +11,7 @@ from digestbot.model import AnnounceType, Author, FetchedPaper
 from digestbot.pipeline import EditionMade, make_editions
 from digestbot.render import load_templates
 from digestbot.store import Store
+from digestbot.syncing import sync_config
 
 MONDAY = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -70,6 +71,7 @@ def make(store: Store) -> Make:
     templates = load_templates(None)
 
     def call(config: Config, now: datetime, *, force: bool = True) -> tuple[EditionMade, ...]:
+        sync_config(store, config, now)
         return make_editions(store, config, templates, now=now, force=force)
 
     return call

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from digestbot.config import Config, load_config
-from digestbot.pipeline.due_sources import FRESH, POLL, refusals, sources_of_run, sources_of_tick
+from digestbot.pipeline.due_sources import FRESH, POLL_INTERVAL, refusals, sources_of_run, sources_of_tick
 from digestbot.pipeline.fetching import fingerprint
 from digestbot.scheduler import CYCLE_S
 from digestbot.store import PassStatus, Store, open_store
+from digestbot.syncing import sync_config
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 """A Monday."""
@@ -66,7 +67,7 @@ def ask(
 
 def settle(store: Store, config: Config, at: datetime) -> None:
     """The digest had its edition of that moment, the next is due at 09:00."""
-    sources_of_tick(store, config, at)
+    sync_config(store, config, at)
     schedule = config.digests["systems"].schedule
     store.digests.set_next_due("systems", schedule.next_after(at))
 
@@ -109,8 +110,8 @@ def test_feeds_nobody_waits_for_are_read_before_their_entries_fall_out(
     with store:
         settle(store, config, NOW + timedelta(hours=2))
         ask(store, config, "daily", "spare", at=NOW + timedelta(hours=2))
-        assert sources_of_tick(store, config, NOW + timedelta(hours=2) + POLL - TICK) == ()
-        assert sources_of_tick(store, config, NOW + timedelta(hours=2) + POLL) == ("daily", "spare")
+        assert sources_of_tick(store, config, NOW + timedelta(hours=2) + POLL_INTERVAL - TICK) == ()
+        assert sources_of_tick(store, config, NOW + timedelta(hours=2) + POLL_INTERVAL) == ("daily", "spare")
 
 
 def test_after_a_week_of_sleep_everything_is_due_at_once(store: Store, config: Config) -> None:
@@ -216,7 +217,7 @@ def test_a_run_with_nothing_due_asks_nobody_twice_for_nothing(store: Store, conf
         ask(store, config, "daily", at=NOW + timedelta(hours=2))
         assert of_run(store, config, NOW + timedelta(hours=3)) == ()
         assert of_run(store, config, NOW + timedelta(hours=3), force=True) == ("daily",)
-        assert of_run(store, config, NOW + timedelta(hours=2) + POLL) == ("daily",)
+        assert of_run(store, config, NOW + timedelta(hours=2) + POLL_INTERVAL) == ("daily",)
 
 
 def test_a_run_leaves_a_server_alone_that_refused_us(store: Store, config: Config) -> None:

@@ -25,7 +25,7 @@ from digestbot.config import Config, load_config
 from digestbot.errors import StoreUnavailable
 from digestbot.model import DeliveryState, Destination, DestinationKind, Form
 from digestbot.pipeline import Delivered, deliver
-from digestbot.pipeline.delivering import LEASE_S, RENEW_S, SILENCE_S
+from digestbot.pipeline.delivering import LEASE_S, RENEW_S, GRACE_PERIOD_S
 from digestbot.pipeline.group_commit import Sleep
 from digestbot.store import Store, open_store
 from digestbot.store.tables import suppressions
@@ -276,7 +276,7 @@ def test_a_clock_that_is_ahead_repeats_nothing_of_who_lives(
         (held,) = store.outbox.claim(NOW, lease_s=LEASE_S, limit=1)
         marks.data_done(store, held.id, NOW)
         assert run(second, config, number=20, sleep=sleep).sent == READERS - lives
-        assert sum(slept) == SILENCE_S
+        assert sum(slept) == GRACE_PERIOD_S
         assert len(smtp.messages) == READERS - lives
         assert marks.sent(store, held.id, "250 ok", NOW, attempt=held.attempts) is lives
 

@@ -14,7 +14,7 @@ from tests.factories import NOW
 
 def test_who_waits_for_a_server_goes_as_soon_as_it_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not when the hold of a request that might never end is over: for arXiv that is 240 s."""
-    monkeypatch.setattr("digestbot.pipeline.fetching.LOOK_S", 0.01)
+    monkeypatch.setattr("digestbot.pipeline.fetching.MIN_PAUSE_S", 0.01)
     order: list[str] = []
     is_waiting = asyncio.Event()
     monkeypatch.setattr("digestbot.pipeline.fetching.log.log", lambda *_, **__: is_waiting.set())
