@@ -49,7 +49,16 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("config", ("config",)),
     (
         "stages",
-        ("pipeline", "syncing", "subscriptions", "suppressions", "audit", "status", "backtest", "lint"),
+        (
+            "pipeline",
+            "syncing",
+            "subscriptions",
+            "suppressions",
+            "audit",
+            "status",
+            "backtest",
+            "lint",
+        ),
     ),
     ("top", ("cli", "demo", "scheduler")),
 )

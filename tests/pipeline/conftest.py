@@ -1,4 +1,4 @@
-"""A config with two sources and whatever digests a test wants, and papers put into the log."""
+"""A config with two sources and the digests a test asks for, and papers for its log."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ Make = Callable[..., tuple[EditionMade, ...]]
 
 @pytest.fixture
 def configured(tmp_path: Path) -> LoadConfig:
-    """A config whose ``digests:`` are the given YAML."""
+    """Return a function that loads a config with the given YAML under ``digests:``."""
 
     def load(digests: str) -> Config:
         path = tmp_path / "config.yaml"
@@ -40,7 +40,7 @@ def configured(tmp_path: Path) -> LoadConfig:
 
 
 def paper(number: int, title: str = "Serverless at Scale", **overrides: object) -> FetchedPaper:
-    """A paper of Monday morning."""
+    """Return a paper of Monday morning."""
     facts: dict[str, object] = {
         "id": f"arxiv:2611.{number:05}",
         "version": 1,
@@ -58,7 +58,7 @@ def paper(number: int, title: str = "Serverless at Scale", **overrides: object) 
 
 
 def answered(store: Store, *sources: str, status: str = "ok", at: datetime = MONDAY) -> None:
-    """A pass over each source ended so, without a paper."""
+    """Record a pass over each source that ended with *status* and without a paper."""
     for source in sources:
         number = store.sources.begin_pass(source, at)
         facts = {"pages": 1, "entries": 0, "new": 0, "error": None, "note": None}
@@ -67,7 +67,7 @@ def answered(store: Store, *sources: str, status: str = "ok", at: datetime = MON
 
 @pytest.fixture
 def make(store: Store) -> Make:
-    """Make the editions of a config at a moment, by hand."""
+    """Return a function that syncs a config and makes its editions."""
     templates = load_templates(None)
 
     def call(config: Config, now: datetime, *, force: bool = True) -> tuple[EditionMade, ...]:

@@ -158,7 +158,7 @@ def repeats(store: Store, taken: Sequence[Taken]) -> int:
 
 
 @pytest.mark.parametrize("kills", [KILLS, pytest.param(SOAK_KILLS, marks=pytest.mark.soak)])
-def test_a_run_that_is_killed_anywhere_loses_nothing_and_repeats_little(
+def test_a_killed_run_loses_nothing_and_repeats_little(
     store_url: str, tmp_path: Path, kills: int, record_property: Callable[[str, object], None]
 ) -> None:
     dice = Random(kills)
@@ -223,9 +223,7 @@ SLACK_KILLS = (
 )
 
 
-def test_a_thread_goes_on_after_the_last_message_that_slack_took(
-    store_url: str, tmp_path: Path
-) -> None:
+def test_a_slack_thread_resumes_after_the_last_message(store_url: str, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     with SlackServer() as slack, open_store(store_url) as store, runs(store_url, config) as stage:
         config.write_text(SLACK_CONFIG.format(token=TOKEN, url=slack.url))

@@ -25,7 +25,7 @@ from digestbot.config import Config, load_config
 from digestbot.errors import StoreUnavailable
 from digestbot.model import DeliveryState, Destination, DestinationKind, Form
 from digestbot.pipeline import Delivered, deliver
-from digestbot.pipeline.delivering import LEASE_S, RENEW_S, GRACE_PERIOD_S
+from digestbot.pipeline.delivering import GRACE_PERIOD_S, LEASE_S, RENEW_S
 from digestbot.pipeline.group_commit import Sleep
 from digestbot.store import Store, open_store
 from digestbot.store.tables import suppressions
@@ -124,7 +124,9 @@ IN_THE_DIALOGUE = pytest.mark.parametrize("point", ["text written", "answered DO
 
 
 @IN_THE_DIALOGUE
-def test_a_lock_is_waited_for(store_url: str, config: Config, smtp: SmtpServer, point: str) -> None:
+def test_a_short_lock_is_waited_out(
+    store_url: str, config: Config, smtp: SmtpServer, point: str
+) -> None:
     pauses: list[float] = []
     with filled(store_url) as store, locker(store_url) as (lock, unlock):
 
@@ -140,7 +142,7 @@ def test_a_lock_is_waited_for(store_url: str, config: Config, smtp: SmtpServer, 
 
 
 @IN_THE_DIALOGUE
-def test_a_lock_that_stays_is_told_and_the_next_run_goes_on(
+def test_a_lasting_lock_is_reported_and_the_next_run_resumes(
     store_url: str, config: Config, smtp: SmtpServer, point: str
 ) -> None:
     with filled(store_url) as store, locker(store_url) as (lock, unlock):
@@ -166,7 +168,7 @@ def files_up_to(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_is_told_at_whatever_write_and_loses_nothing(
+def test_a_full_disk_is_reported_and_loses_nothing(
     tmp_path: Path, config: Config, smtp: SmtpServer
 ) -> None:
     journal = tmp_path / "store.db-wal"
@@ -192,7 +194,7 @@ def test_a_full_disk_is_told_at_whatever_write_and_loses_nothing(
         assert repeats(store, smtp.messages) <= CONNECTIONS * len(told)
 
 
-def test_postgresql_that_cuts_all_connections_is_asked_again(
+def test_cut_connections_to_postgresql_are_reopened(
     postgres_schema_url: str, config: Config, smtp: SmtpServer
 ) -> None:
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
@@ -203,7 +205,7 @@ def test_postgresql_that_cuts_all_connections_is_asked_again(
         assert repeats(store, smtp.messages) == 0
 
 
-def test_a_letter_that_is_just_read_when_the_connections_are_cut_is_read_again(
+def test_a_cut_while_reading_a_message_is_retried(
     postgres_schema_url: str, config: Config, tmp_path: Path
 ) -> None:
     """Exports, unlike mails, are not read ahead."""
@@ -240,7 +242,7 @@ def start(postgres: "PostgresServer") -> None:
     pytest.fail("PostgreSQL does not come back")
 
 
-def test_a_restart_of_postgresql_is_waited_for(
+def test_a_restart_of_postgresql_is_waited_out(
     postgres: "PostgresServer", config: Config, smtp: SmtpServer
 ) -> None:
     pauses: list[float] = []
@@ -260,7 +262,7 @@ def test_a_restart_of_postgresql_is_waited_for(
 
 
 @pytest.mark.parametrize("lives", [True, False])
-def test_a_clock_that_is_ahead_repeats_nothing_of_who_lives(
+def test_a_clock_ahead_repeats_nothing_of_a_live_worker(
     store_url: str, config: Config, smtp: SmtpServer, lives: bool
 ) -> None:
     """A process waits for the server's last word; by the clock of another its lease has ended."""
@@ -281,7 +283,7 @@ def test_a_clock_that_is_ahead_repeats_nothing_of_who_lives(
         assert marks.sent(store, held.id, "250 ok", NOW, attempt=held.attempts) is lives
 
 
-def test_who_has_lost_the_lease_stops_before_the_dot(
+def test_a_worker_without_its_lease_stops_before_the_dot(
     store_url: str, config: Config, smtp: SmtpServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A process whose clock is ahead takes back what we are just sending."""
@@ -295,7 +297,7 @@ def test_who_has_lost_the_lease_stops_before_the_dot(
         assert repeats(store, smtp.messages) == 0
 
 
-def test_a_refusal_is_noted_when_the_database_is_free_again(
+def test_a_refusal_is_recorded_once_the_lock_is_gone(
     postgres_schema_url: str, config: Config, smtp: SmtpServer
 ) -> None:
     pauses: list[float] = []
@@ -325,7 +327,7 @@ def test_two_runs_on_one_store_send_each_mail_once(
         assert repeats(store, smtp.messages) == 0
 
 
-def test_a_run_that_is_stopped_takes_nobodys_place_of_the_day(
+def test_a_stopped_run_uses_up_no_daily_limit(
     store_url: str, config: Config, smtp: SmtpServer
 ) -> None:
     once_a_day = replace(config, sending_limits=replace(config.sending_limits, per_day=1))
