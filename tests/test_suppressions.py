@@ -34,7 +34,10 @@ def test_import_keeps_reason_and_date(memory: Store) -> None:
     done = suppressions.import_csv(memory, text, now=NOW)
     assert (done.added, done.known, done.problems) == (2, 0, ())
     first, second = memory.subscriptions.suppressions()
-    assert (first.reason, first.created_at) == ("bounced", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    assert (first.reason, first.created_at) == (
+        "bounced",
+        datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+    )
     assert (second.reason, second.created_at) == (suppressions.IMPORTED, NOW)
 
 

@@ -81,9 +81,7 @@ def test_only_the_changed_digest_is_changed(store: Store, configured: LoadConfig
     assert folder.destination.address.endswith("elsewhere")
 
 
-def test_a_due_time_beyond_the_next_slot_is_corrected(
-    store: Store, configured: LoadConfig
-) -> None:
+def test_a_due_time_beyond_the_next_slot_is_corrected(store: Store, configured: LoadConfig) -> None:
     """It was written while the clock ran ahead."""
     config = configured(D)
     sync_config(store, config, MONDAY)
@@ -93,9 +91,7 @@ def test_a_due_time_beyond_the_next_slot_is_corrected(
     assert store.digests.state("d").next_due_at == expected == MONDAY + DAY
 
 
-def test_a_removed_digest_ends_all_its_subscriptions(
-    store: Store, configured: LoadConfig
-) -> None:
+def test_a_removed_digest_ends_all_its_subscriptions(store: Store, configured: LoadConfig) -> None:
     sync_config(store, configured(D + E), MONDAY)
     subscribe(store)
     sync_config(store, configured(E), MONDAY + DAY)
@@ -144,9 +140,7 @@ def test_a_delivery_under_way_at_the_removal_is_not_retried(
     )
 
 
-def test_a_digest_put_back_gets_its_subscribers_back(
-    store: Store, configured: LoadConfig
-) -> None:
+def test_a_digest_put_back_gets_its_subscribers_back(store: Store, configured: LoadConfig) -> None:
     """It resumes at its next slot, at most a week back; who unsubscribed stays so."""
     sync_config(store, configured(D), MONDAY)
     subscribe(store)
@@ -160,7 +154,9 @@ def test_a_digest_put_back_gets_its_subscribers_back(
     sync_config(store, config, later)
     state = store.digests.state("d")
     assert (state.next_due_at, state.cursor) == expected == (later + DAY, 1)
-    found = [(s.destination.address.rpartition("/")[2], s.state) for s in store.subscriptions.list("d")]
+    found = [
+        (s.destination.address.rpartition("/")[2], s.state) for s in store.subscriptions.list("d")
+    ]
     assert found == [
         ("out", ENDED),
         ("reader@example.org", CONFIRMED),

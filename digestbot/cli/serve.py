@@ -1,4 +1,4 @@
-"""``digestbot serve``: run the bot as a service."""
+"""``digestbot serve``: the bot itself."""
 
 import asyncio
 from random import Random
@@ -11,13 +11,13 @@ from digestbot.render import Templates, load_templates
 from digestbot.scheduler import Service
 
 
-@click.command("serve", short_help="Run as a service, on schedule.")
+@click.command("serve", short_help="Stay and do all of it on schedule.")
 @click.pass_obj
 def command(app: App) -> int:
     """
-    Fetch, make editions and deliver on schedule, until SIGTERM; SIGHUP reloads the config.
+    Stay: fetch, make editions and deliver on schedule, until SIGTERM; SIGHUP reads the config anew.
 
-    Anything that came due while the service was stopped is caught up at the start.
+    Everything that was due while it did not run is made up for at its start.
     """
     app.verbosity = max(app.verbosity, 1) if app.verbosity >= 0 else app.verbosity
 

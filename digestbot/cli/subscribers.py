@@ -73,12 +73,12 @@ def add(app: App, digest: str, emails: tuple[str, ...], name: str, lift: bool) -
     find_digest(config, digest)
     checked = [subscriptions.email(address).address for address in emails]
     with app.store(config) as store:
-        sync_config(store, config, app.clock())
         added = []
         for address in checked:
             if lift:
                 store.subscriptions.unsuppress(address)
             added.append(subscriptions.add(store, digest, address, name=name, now=app.clock()))
+        sync_config(store, config, app.clock())
     app.show([_facts(s) for s in added], lambda: f"{len(added)} subscribed to {digest}")
     return 0
 
@@ -120,10 +120,10 @@ def import_subscribers(app: App, file: Path, digest: str | None) -> int:
         find_digest(config, digest)
     text = read_text(file)
     with app.store(config) as store:
-        sync_config(store, config, app.clock())
         done = subscriptions.import_csv(
             store, text, digests=frozenset(config.digests), digest=digest, now=app.clock()
         )
+        sync_config(store, config, app.clock())
     facts = {"added": done.added, "known": done.known, "problems": list(done.problems)}
     app.show(facts, lambda: f"{done.added} added, {done.known} known before")
     for problem in done.problems:

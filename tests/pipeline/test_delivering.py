@@ -1,6 +1,6 @@
 """
-Faults of the house while mails go out: a full disk, a lock that stays, a restart of PostgreSQL, two
-runs on one store. Nothing is lost; what is repeated was in doubt and has the same bytes.
+Faults of the store during delivery: a full disk, a lasting lock, a restart of PostgreSQL, two runs
+on one store. Nothing is lost; only messages in doubt are repeated, with the same bytes.
 """
 
 import asyncio
@@ -29,14 +29,14 @@ from digestbot.pipeline.delivering import GRACE_PERIOD_S, LEASE_S, RENEW_S
 from digestbot.pipeline.group_commit import Sleep
 from digestbot.store import Store, open_store
 from digestbot.store.tables import suppressions
-from tests.pipeline.killing import at_once
+from tests.pipeline.killing import no_sleep
 from tests.pipeline.test_killing import (
     CONFIG,
     MINUTES,
     drained,
     fill,
-    help_a_little,
     repeats,
+    requeue_stuck,
     violations,
 )
 from tests.servers.outgoing import frozen_mail
@@ -50,10 +50,10 @@ if TYPE_CHECKING:
 READERS = 60
 CONNECTIONS = 2
 BUSY_S = 0.05
-ROOMS = 20
-ROOM = 5_000
+FULL_DISKS = 20
+STEP_BYTES = 5_000
 
-Deed = Callable[[], object]
+Action = Callable[[], object]
 
 
 @pytest.fixture
@@ -71,26 +71,26 @@ def config(tmp_path: Path, smtp: SmtpServer) -> Config:
 
 @contextmanager
 def filled(url: str) -> Iterator[Store]:
-    """An impatient store with an edition that waits for its readers."""
+    """Open a store with a short lock timeout and one queued edition."""
     with open_store(url, busy_s=BUSY_S) as store:
         register(store)
         fill(store, 1, readers=READERS)
         yield store
 
 
-def run(store: Store, config: Config, *, number: int = 0, sleep: Sleep = at_once) -> Delivered:
-    """Run *number*, each more than a lease after the one before."""
+def run(store: Store, config: Config, *, number: int = 0, sleep: Sleep = no_sleep) -> Delivered:
+    """Do run *number*; consecutive runs are more than a lease apart."""
     now = NOW + timedelta(minutes=number * MINUTES)
     return asyncio.run(deliver(store, config, clock=lambda: now, random=Random(1), sleep=sleep))
 
 
 class At(logging.Handler):
-    """Does *deed* when the product logs *point* for the third time."""
+    """Handler that calls *action* when the product logs *point* for the third time."""
 
-    def __init__(self, point: str, deed: Deed) -> None:
+    def __init__(self, point: str, action: Action) -> None:
         super().__init__()
         self._point = point
-        self._deed = deed
+        self._action = action
         self._seen = 0
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -99,18 +99,18 @@ class At(logging.Handler):
         )
         if self._seen == 3:
             self._seen += 1
-            self._deed()
+            self._action()
 
 
-def at(point: str, deed: Deed) -> None:
+def at(point: str, action: Action) -> None:
     log = logging.getLogger("digestbot")
     log.setLevel(logging.DEBUG)
-    log.addHandler(At(point, deed))
+    log.addHandler(At(point, action))
 
 
 @contextmanager
-def locker(url: str) -> Iterator[tuple[Deed, Deed]]:
-    """Another process's way to keep everybody from writing, and to let them again."""
+def locker(url: str) -> Iterator[tuple[Action, Action]]:
+    """Yield two functions with which another process locks the store and unlocks it."""
     if url.startswith("sqlite"):
         other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=30)
         yield lambda: other.execute("BEGIN IMMEDIATE"), lambda: other.execute("ROLLBACK")
@@ -130,13 +130,13 @@ def test_a_short_lock_is_waited_out(
     pauses: list[float] = []
     with filled(store_url) as store, locker(store_url) as (lock, unlock):
 
-        async def until_it_is_free(pause_s: float) -> None:
+        async def until_unlocked(pause_s: float) -> None:
             pauses.append(pause_s)
             if len(pauses) == 3:
                 unlock()
 
         at(point, lock)
-        assert run(store, config, sleep=until_it_is_free).sent == READERS
+        assert run(store, config, sleep=until_unlocked).sent == READERS
         assert len(pauses) >= 3
         assert repeats(store, smtp.messages) == 0
 
@@ -147,9 +147,9 @@ def test_a_lasting_lock_is_reported_and_the_next_run_resumes(
 ) -> None:
     with filled(store_url) as store, locker(store_url) as (lock, unlock):
         at(point, lock)
-        with pytest.raises(StoreUnavailable, match="lock") as told:
+        with pytest.raises(StoreUnavailable, match="lock") as raised:
             run(store, config)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(raised.value)
         unlock()
         assert violations(store) == []
         run(store, config, number=1)
@@ -159,7 +159,7 @@ def test_a_lasting_lock_is_reported_and_the_next_run_resumes(
 
 @contextmanager
 def files_up_to(size: int) -> Iterator[None]:
-    """As if the disk were full: no write gets beyond *size* in any file."""
+    """Simulate a full disk: no file can grow beyond *size*."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -172,26 +172,26 @@ def test_a_full_disk_is_reported_and_loses_nothing(
     tmp_path: Path, config: Config, smtp: SmtpServer
 ) -> None:
     journal = tmp_path / "store.db-wal"
-    told: list[str] = []
+    errors: list[str] = []
     with filled(f"sqlite:///{tmp_path / 'store.db'}") as store:
-        for number in range(ROOMS):
+        for number in range(FULL_DISKS):
             if drained(store):
                 fill(store, number + 2, readers=READERS)
             try:
-                with files_up_to(journal.stat().st_size + number * ROOM):
+                with files_up_to(journal.stat().st_size + number * STEP_BYTES):
                     run(store, config, number=number)
             except StoreUnavailable as error:
-                told.append(str(error))
+                errors.append(str(error))
             assert violations(store) == []
         for later in range(100):  # what failed twice waits for an hour
-            help_a_little(store)
-            run(store, config, number=ROOMS + later)
+            requeue_stuck(store)
+            run(store, config, number=FULL_DISKS + later)
             if drained(store):
                 break
         assert drained(store)
-        (words,) = set(told)
+        (words,) = set(errors)
         assert words.endswith("store.db: disk I/O error; look whether the disk is full or broken")
-        assert repeats(store, smtp.messages) <= CONNECTIONS * len(told)
+        assert repeats(store, smtp.messages) <= CONNECTIONS * len(errors)
 
 
 def test_cut_connections_to_postgresql_are_reopened(
@@ -208,7 +208,7 @@ def test_cut_connections_to_postgresql_are_reopened(
 def test_a_cut_while_reading_a_message_is_retried(
     postgres_schema_url: str, config: Config, tmp_path: Path
 ) -> None:
-    """Exports, unlike mails, are not read ahead."""
+    """A folder's exports are read one by one, unlike mails."""
     forms = dict.fromkeys(Form, "[]") | frozen_mail(subject="One", text="One\n", html="<p>1</p>")
     folder = Destination(kind=DestinationKind.FOLDER, address=str(tmp_path / "out"))
     readings = count(1)
@@ -234,7 +234,7 @@ def test_a_cut_while_reading_a_message_is_retried(
 
 
 def start(postgres: "PostgresServer") -> None:
-    """The wheel gives its pg_ctl ten seconds, which is little on a busy machine."""
+    """Start PostgreSQL; the wheel gives pg_ctl ten seconds, too few on a busy machine."""
     for _ in range(5):
         with suppress(subprocess.TimeoutExpired):
             postgres.ensure_postgres_running()
@@ -247,7 +247,7 @@ def test_a_restart_of_postgresql_is_waited_out(
 ) -> None:
     pauses: list[float] = []
 
-    async def until_it_is_back(pause_s: float) -> None:
+    async def until_restarted(pause_s: float) -> None:
         pauses.append(pause_s)
         if len(pauses) == 3:
             start(postgres)
@@ -256,7 +256,7 @@ def test_a_restart_of_postgresql_is_waited_out(
         other.execute("CREATE DATABASE restarted")
     with filled(postgres.get_uri("restarted")) as store:
         at("answered DOT", postgres.stop)
-        assert run(store, config, sleep=until_it_is_back).sent == READERS
+        assert run(store, config, sleep=until_restarted).sent == READERS
         assert len(pauses) >= 3
         assert repeats(store, smtp.messages) == 0
 
@@ -265,7 +265,7 @@ def test_a_restart_of_postgresql_is_waited_out(
 def test_a_clock_ahead_repeats_nothing_of_a_live_worker(
     store_url: str, config: Config, smtp: SmtpServer, lives: bool
 ) -> None:
-    """A process waits for the server's last word; by the clock of another its lease has ended."""
+    """One worker waits for the server's answer; by another one's clock its lease has expired."""
     slept: list[float] = []
 
     async def sleep(pause_s: float) -> None:
@@ -286,12 +286,12 @@ def test_a_clock_ahead_repeats_nothing_of_a_live_worker(
 def test_a_worker_without_its_lease_stops_before_the_dot(
     store_url: str, config: Config, smtp: SmtpServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A process whose clock is ahead takes back what we are just sending."""
+    """A worker whose clock is ahead recovers what another one is just sending."""
     later = NOW + timedelta(seconds=LEASE_S)
     with filled(store_url) as store, open_store(store_url) as second:
         at("text written", lambda: second.outbox.recover(later, silent={}))
         assert run(store, config).sent < READERS
-        assert "took too long and is another's" in caplog.text
+        assert "lease expired, another worker has it" in caplog.text
         run(store, config, number=1)
         assert len(smtp.messages) == READERS
         assert repeats(store, smtp.messages) == 0
@@ -304,12 +304,12 @@ def test_a_refusal_is_recorded_once_the_lock_is_gone(
     smtp.faults.append(("RCPT", "550 5.1.1 no such user"))
     with filled(postgres_schema_url) as store, psycopg.connect(postgres_schema_url) as other:
 
-        async def until_it_is_free(pause_s: float) -> None:
+        async def until_unlocked(pause_s: float) -> None:
             pauses.append(pause_s)
             other.rollback()
 
         other.execute("LOCK TABLE bounces")
-        done = run(store, config, sleep=until_it_is_free)
+        done = run(store, config, sleep=until_unlocked)
         assert (done.sent, done.dead, len(pauses)) == (READERS - 1, 1, 1)
         with store._database.read() as connection:
             assert len(connection.execute(select(suppressions)).all()) == 1
@@ -331,7 +331,7 @@ def test_a_stopped_run_uses_up_no_daily_limit(
     store_url: str, config: Config, smtp: SmtpServer
 ) -> None:
     once_a_day = replace(config, sending_limits=replace(config.sending_limits, per_day=1))
-    stops = iter([False])  # not before the claim, but before anything of it is begun
+    stops = iter([False])  # stop after the claim, before the first delivery
 
     async def run(store: Store, stop: Callable[[], bool]) -> int:
         done = await deliver(store, once_a_day, clock=lambda: NOW, random=Random(1), stop=stop)

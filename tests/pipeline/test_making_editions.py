@@ -1,6 +1,6 @@
 """A digest offers every paper once, whatever its sources, their order and repetitions."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,6 @@ from digestbot.render import load_templates
 from digestbot.store import Store, open_store
 from digestbot.syncing import sync_config
 from tests.pipeline.conftest import DAY, HEAD, MONDAY, LoadConfig, Make, answered, paper
-from tests.store.samples import statements
 
 BOTH = "  d: {schedule: daily 09:00, filter: {any: [serverless]}, deliver: [{folder: out}]}\n"
 ONLY_B = "  d: {schedule: daily 09:00, sources: [b], deliver: [{folder: out}]}\n"
@@ -126,9 +125,7 @@ def test_a_new_time_zone_reschedules_the_digest(
     assert state.next_due_at == config.digests["d"].schedule.next_after(MONDAY + DAY / 24)
 
 
-def test_a_new_digest_starts_a_week_back(
-    store: Store, configured: LoadConfig, make: Make
-) -> None:
+def test_a_new_digest_starts_a_week_back(store: Store, configured: LoadConfig, make: Make) -> None:
     store.papers.ingest("a", [paper(1)], {}, MONDAY - 30 * DAY)
     store.papers.ingest("a", [paper(2)], {}, MONDAY - 2 * DAY)
     make(configured(BOTH), MONDAY)
@@ -141,7 +138,9 @@ def test_backlog_is_never_offered(store: Store, configured: LoadConfig, make: Ma
     assert offered(store) == [["arxiv:2611.00002"]]
 
 
-def test_an_empty_day_is_skipped_or_sent_as_configured(store: Store, configured: LoadConfig, make: Make) -> None:
+def test_an_empty_day_is_skipped_or_sent_as_configured(
+    store: Store, configured: LoadConfig, make: Make
+) -> None:
     config = configured(
         "  d: {deliver: [{folder: out}]}\n  s: {when_empty: send, deliver: [{folder: out}]}\n"
     )
@@ -208,9 +207,7 @@ def test_an_hour_repeated_by_the_clock_change_is_one_slot(
     assert not make(config, second, force=False)
 
 
-def test_coverage_counts_announcements_per_source(
-    store: Store, configured: LoadConfig
-) -> None:
+def test_coverage_counts_announcements_per_source(store: Store, configured: LoadConfig) -> None:
     config = configured("  d: {filter: {any: [serverless]}, limit: 1, deliver: [{folder: out}]}\n")
     both = ("cs.DC", "cs.LG")
     papers = [paper(1, categories=both), paper(2, title="Else"), paper(3)]
