@@ -189,8 +189,8 @@ def test_a_full_disk_is_reported_and_loses_nothing(
             if drained(store):
                 break
         assert drained(store)
-        (words,) = set(errors)
-        assert words.endswith("store.db: disk I/O error; look whether the disk is full or broken")
+        (error,) = set(errors)
+        assert error.endswith("store.db: disk I/O error; look whether the disk is full or broken")
         assert repeats(store, smtp.messages) <= CONNECTIONS * len(errors)
 
 
@@ -261,26 +261,26 @@ def test_a_restart_of_postgresql_is_waited_out(
         assert repeats(store, smtp.messages) == 0
 
 
-@pytest.mark.parametrize("lives", [True, False])
+@pytest.mark.parametrize("is_alive", [True, False])
 def test_a_clock_ahead_repeats_nothing_of_a_live_worker(
-    store_url: str, config: Config, smtp: SmtpServer, lives: bool
+    store_url: str, config: Config, smtp: SmtpServer, is_alive: bool
 ) -> None:
     """One worker waits for the server's answer; by another one's clock its lease has expired."""
     slept: list[float] = []
 
     async def sleep(pause_s: float) -> None:
         slept.append(pause_s)
-        if lives and sum(slept) % RENEW_S == 0:
+        if is_alive and sum(slept) % RENEW_S == 0:
             lease_until = NOW + timedelta(seconds=LEASE_S + sum(slept))
-            assert store.outbox.renew({held.id: held.attempts}, lease_until) == 1
+            assert store.outbox.renew({leased.id: leased.attempts}, lease_until) == 1
 
     with filled(store_url) as store, open_store(store_url) as second:
-        (held,) = store.outbox.claim(NOW, lease_s=LEASE_S, limit=1)
-        marks.data_done(store, held.id, NOW)
-        assert run(second, config, number=20, sleep=sleep).sent == READERS - lives
+        (leased,) = store.outbox.claim(NOW, lease_s=LEASE_S, limit=1)
+        marks.data_done(store, leased.id, NOW)
+        assert run(second, config, number=20, sleep=sleep).sent == READERS - is_alive
         assert sum(slept) == GRACE_PERIOD_S
-        assert len(smtp.messages) == READERS - lives
-        assert marks.sent(store, held.id, "250 ok", NOW, attempt=held.attempts) is lives
+        assert len(smtp.messages) == READERS - is_alive
+        assert marks.sent(store, leased.id, "250 ok", NOW, attempt=leased.attempts) is is_alive
 
 
 def test_a_worker_without_its_lease_stops_before_the_dot(

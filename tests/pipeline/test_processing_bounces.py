@@ -1,6 +1,5 @@
-"""Refusals and bounces recorded with their delivery; whole mails are in tests/cli/test_bounces.py."""
+"""Refusals and bounces recorded with their delivery; tests/cli/test_bounces.py has whole mails."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,12 +24,12 @@ TOKENS = 'smtp: {envelope_from: "b+{token}@example.org", secret: pl4nted-sixteen
 
 
 @pytest.fixture
-def delivery(store: Store) -> Iterator[Delivery]:
+def delivery(store: Store) -> Delivery:
     """A delivery that is being sent."""
     register(store)
     fill(store, 1, readers=1)
     (leased,) = store.outbox.claim(NOW, lease_s=60, limit=1)
-    yield leased
+    return leased
 
 
 def config(folder: Path, top: str = "") -> Config:
