@@ -66,7 +66,7 @@ class Trace:
 
 
 def destinations(text: str) -> tuple[Destination, ...]:
-    """List what *text* may name: an email address, or a channel, webhook fingerprint or folder."""
+    """List the destinations that *text* may name: one mailbox, or one of each kind."""
     kinds = (DestinationKind.EMAIL,) if "@" in text else tuple(DestinationKind)
     return tuple(Destination(kind=kind, address=text) for kind in kinds)
 
@@ -98,7 +98,7 @@ def answer(
     found: Trace, *, matches: bool, is_waiting: bool, announced_at: datetime
 ) -> tuple[Sent, str]:
     """
-    Decide whether the paper was sent, and explain why or why not.
+    Decide whether the paper was sent, and explain the answer.
 
     Args:
         found: The facts.
@@ -130,7 +130,7 @@ def answer(
 
 
 def _not_reached(found: Trace) -> str | None:
-    """Return why the destination gets nothing of the digest; None if it is subscribed."""
+    """Return why the digest skips the destination, if it does."""
     if found.suppressed:
         return f"the address is suppressed: {found.suppressed}"
     if found.subscription is None:

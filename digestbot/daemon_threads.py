@@ -1,8 +1,8 @@
 """
-Thread pool whose threads never keep the process alive.
+Thread pool whose threads end with the process.
 
-A thread that waits for a silent server cannot be cancelled. Both asyncio and Python would wait for
-the threads of a ``ThreadPoolExecutor`` at the end of the process; these end with it.
+A thread that waits for a silent server cannot be cancelled, and both asyncio and Python wait for
+the threads of a ``ThreadPoolExecutor`` before the process ends. Daemon threads hold up neither.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class DaemonThreads(ThreadPoolExecutor):
         """Threads at work and calls that wait for one."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Run *fn* on a thread; start one if all are busy and the limit allows."""
+        """Run *fn* on an idle thread, or on a new one within the limit."""
         future: Future[T] = Future()
         with self._counts:
             self._busy += 1
@@ -45,7 +45,7 @@ class DaemonThreads(ThreadPoolExecutor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Let idle threads end; return at once, whatever the busy ones wait for."""
+        """Let idle threads end; return at once even if some are busy."""
         for _ in range(self._started):
             self._calls.put(None)
 

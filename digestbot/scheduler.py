@@ -38,7 +38,7 @@ DELIVER_S = 10
 GRACE_S = 7.0
 """Time that work under way has to end after SIGTERM; then it is cancelled."""
 CANCEL_S = 1.0
-"""Time that cancelled work has to clean up, twice; then the process ends without it."""
+"""Time that cancelled work has to clean up; granted twice, then the process ends."""
 THREADS = 32
 """Threads for calls that block: the store, files, TLS set-up."""
 
@@ -72,7 +72,7 @@ class Service:
         self._bounces_error: str | None = None
 
     def reload(self) -> None:
-        """Read the config again; keep the current one if the new one has errors."""
+        """Read the config again; keep the current one on errors."""
         try:
             config, templates = self._load()
         except DigestbotError as error:
@@ -87,7 +87,7 @@ class Service:
 
     async def cycle(self) -> None:
         """
-        Sync the config, fetch the sources that are due, then make the editions that are due.
+        Sync the config, fetch what is due, then make the editions that are due.
 
         A pass over a busy arXiv can take an hour. It continues in the background and delays only
         the digests that read it; the next ticks serve the others.
@@ -110,7 +110,7 @@ class Service:
             self._tick_now(self.deliver)
 
     async def _sync(self) -> None:
-        """At every cycle: another process, or a clock that ran ahead, may have changed the rows."""
+        """Sync the config; each cycle does, since other processes change the same rows."""
         config = self._config
         await asyncio.to_thread(sync_config, self._store, config, self._clock())
         self._synced = config
@@ -124,7 +124,7 @@ class Service:
             del self._passes[name]
 
     def _ready(self) -> list[str]:
-        """List the digests none of whose sources is being fetched."""
+        """List the digests whose sources are all idle."""
         digests = self._config.digests.values()
         return [digest.name for digest in digests if self._passes.keys().isdisjoint(digest.sources)]
 
@@ -136,7 +136,7 @@ class Service:
         )
 
     def _log_failures(self, made: Iterable[EditionMade]) -> None:
-        """Log each failure once: a digest that fails stays due and fails at every tick."""
+        """Log each failure once, although the digest fails at every tick."""
         for edition in made:
             if edition.held:
                 facts = {"edition": edition.edition, "reason": edition.held}
@@ -164,7 +164,7 @@ class Service:
             log.info("delivered", extra={"sent": done.sent})
 
     async def read_bounces(self) -> None:
-        """Process the bounces that arrived since the last tick; log a mailbox error once."""
+        """Read new bounces; log an error of the mailbox once."""
         async with self._reading_bounces:
             done = await asyncio.to_thread(
                 read_bounces, self._store, self._config, clock=self._clock
@@ -227,12 +227,12 @@ class Service:
             return False
 
     def _tick_now(self, tick: _Tick) -> None:
-        """Run *tick* now instead of at its next interval; do nothing outside `serve`."""
+        """Run *tick* now instead of at its next interval; only while serving."""
         if tick in self._jobs:
             self._jobs[tick].modify(next_run_time=self._clock())
 
     def stop(self) -> None:
-        """End `serve` as soon as the work under way has ended, or after `GRACE_S`."""
+        """End `serve` once the work under way has ended, or after `GRACE_S`."""
         self._stop.set()
 
     def _listen_to_signals(self) -> None:
@@ -243,7 +243,7 @@ class Service:
 
 
 async def _cancel_all() -> None:
-    """Cancel every other task; again if its clean-up waits, such as for a server's goodbye."""
+    """Cancel every other task; again if its clean-up waits for a server."""
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for _ in range(2):
         if not tasks:
@@ -254,7 +254,7 @@ async def _cancel_all() -> None:
 
 
 def _isolated(work: _Tick) -> _Tick:
-    """Return *work* with its errors logged, so that one ends its own tick only."""
+    """Return *work* with its errors logged and contained."""
 
     async def tick() -> None:
         try:

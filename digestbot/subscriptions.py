@@ -37,7 +37,7 @@ def listed(
     states: Collection[SubscriptionState] | None = None,
     kind: DestinationKind | None = None,
 ) -> tuple[Subscription, ...]:
-    """List subscriptions as the next sync of the config leaves them; write nothing."""
+    """List subscriptions as the next sync leaves them; only reads."""
     named = {
         each.name: each.destinations
         for each in config.digests.values()
@@ -53,7 +53,7 @@ def listed(
 def of(
     store: Store, config: Config, destination: Destination, now: datetime
 ) -> tuple[Subscription, ...]:
-    """List one destination's subscriptions as the next sync leaves them; write nothing."""
+    """List one destination's subscriptions as the next sync leaves them; only reads."""
     named = {
         digest.name: [each for each in digest.destinations if is_same(each, destination)]
         for digest in config.digests.values()
@@ -90,7 +90,9 @@ def email(address: str) -> Destination:
 
 def add(store: Store, digest: str, address: str, *, name: str, now: datetime) -> Subscription:
     """
-    Subscribe a mailbox without a confirmation email; adding it twice changes nothing.
+    Subscribe a mailbox directly.
+
+    The operator's command replaces the confirmation email; adding a mailbox twice changes nothing.
 
     Raises:
         InvalidAddress: *address* is not exactly one email address.
@@ -130,10 +132,11 @@ def import_csv(
     store: Store, text: str, *, digests: Collection[str], digest: str | None, now: datetime
 ) -> Imported:
     """
-    Subscribe every valid row of a CSV with a header line; report the others.
+    Subscribe every valid row of a CSV; report the others.
 
     Args:
-        text: Columns ``email``, ``digest`` unless *digest* is given, and optionally ``name``.
+        text: A header line; columns ``email`` and, unless *digest* is given, ``digest``;
+            optionally ``name``.
         digests: The names that exist.
 
     Raises:

@@ -1,5 +1,5 @@
 """
-Addresses that get no more mail, managed by the operator: add, import, export.
+Suppressed addresses managed by the operator: add, import, export.
 
 The list is checked in the transaction that claims a delivery (`store.outbox`), so an entry stops
 every delivery, queued or not. It is independent of subscriptions and outlives them.
@@ -20,7 +20,7 @@ COLUMNS = ("email", "reason", "since")
 """Columns that `export_csv` writes; `import_csv` needs the first."""
 BY_HAND = "by hand"
 IMPORTED = "imported"
-"""Reason of a row that has none."""
+"""Reason of a row that lacks one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +47,12 @@ def add(store: Store, addresses: Collection[str], *, reason: str, now: datetime)
 
 def import_csv(store: Store, text: str, *, now: datetime) -> Imported:
     """
-    Suppress every valid row of a CSV with a header line; report the others.
+    Suppress every valid row of a CSV; report the others.
 
     An address already on the list keeps its reason and date.
 
     Args:
-        text: The column ``email``; optionally ``reason`` and ``since`` (ISO 8601).
+        text: A header line; the column ``email``; optionally ``reason`` and ``since`` (ISO 8601).
         now: The date of rows that have none.
 
     Raises:

@@ -1,5 +1,5 @@
 """
-Bring the store in line with the config: digests, schedules, and subscriptions from ``deliver:``.
+Sync of the config into the store: digests, schedules, and subscriptions from ``deliver:``.
 
 `sync_config` is the one step that writes what the config says; `run` and `serve` take it before
 anything else. What only reads asks `next_due_at` and `start_seq`, which say what the next sync will
@@ -48,7 +48,7 @@ def sync_config(store: Store, config: Config, now: datetime) -> None:
 
 
 def removed_digests(config: Config, states: Iterable[DigestState]) -> list[DigestState]:
-    """List the digests that were in the config once and are no longer, synced or not."""
+    """List the digests that have left the config."""
     return [
         state
         for state in states
@@ -58,7 +58,7 @@ def removed_digests(config: Config, states: Iterable[DigestState]) -> list[Diges
 
 def next_due_at(digest: DigestConfig, state: DigestState | None, now: datetime) -> datetime | None:
     """
-    Return when *digest* is due, as the next sync leaves it.
+    Return when *digest* is due after the next sync.
 
     A due time beyond the next slot was written while the clock ran ahead; the slot counts.
     """
@@ -77,7 +77,7 @@ def is_due(digest: DigestConfig, state: DigestState | None, now: datetime) -> bo
 
 
 def start_seq(store: Store, state: DigestState | None, now: datetime) -> int:
-    """Return the cursor of a digest as the next sync leaves it."""
+    """Return the cursor of a digest after the next sync."""
     if state is not None and not state.is_removed:
         return state.cursor
     recent = store.papers.first_seq_since(now - FIRST_EDITION_REACH)
@@ -85,7 +85,7 @@ def start_seq(store: Store, state: DigestState | None, now: datetime) -> int:
 
 
 def _is_current(digest: DigestConfig, state: DigestState, now: datetime) -> bool:
-    """Return True if the store has this schedule and a due time that fits it."""
+    """Return True if the store is up to date."""
     return state.fingerprint == _fingerprint(digest) and state.next_due_at == next_due_at(
         digest, state, now
     )
@@ -117,7 +117,7 @@ def _register(store: Store, digest: DigestConfig, state: DigestState | None, now
 
 
 def _remove(store: Store, name: str, now: datetime) -> None:
-    """End the digest's subscriptions, then its queue; a crash in between repeats both."""
+    """End the subscriptions and the queue; safe to repeat after a crash."""
     ended = store.subscriptions.end_digest(name, now)
     cancelled = 0
     while waiting := store.outbox.list(states=WAITING, digest=name, limit=BATCH):

@@ -43,8 +43,8 @@ LEASE_S = 120.0
 minutes to answer the final dot (RFC 5321 4.5.3.2.6)."""
 RENEW_S = 30.0
 GRACE_PERIOD_S = 60
-"""A delivery in doubt is sent once more if nobody has renewed its lease for this long: by our clock
-the lease has expired, but its worker may be alive and our clock ahead, or just set forward."""
+"""Wait before a delivery in doubt is sent once more. By our clock its lease has expired, but its
+worker may be alive and our clock ahead, or just set forward; a living worker renews meanwhile."""
 BATCH_SIZES = (200, 10, 1)
 """Deliveries per claim, by how many workers died sending them: 200 make reading their messages
 together pay; after a crash ever fewer, so that a poison delivery is soon retried alone and the
@@ -92,11 +92,11 @@ async def deliver(
     sleep: Sleep = asyncio.sleep,
 ) -> Delivered:
     """
-    Send every delivery that is due, until none is left or *stop*, asked between claims, is True.
+    Send every delivery that is due.
 
-    A failing destination affects no other, and neither does a slow kind. A server that refuses us
-    altogether (wrong password) stops its kind for this call. However the call ends, it releases
-    what it has claimed and not begun.
+    *stop*, asked between claims, ends the call early. A failing destination affects no other, and
+    neither does a slow kind. A server that refuses us altogether (wrong password) stops its kind
+    for this call. However the call ends, it releases what it has claimed and not begun.
 
     Raises:
         StoreError: The database was unavailable for too long; what was sent meanwhile and could not
@@ -130,7 +130,7 @@ async def _grace_period(stop: Callable[[], bool], sleep: Sleep) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _StoreCheckpoint(Checkpoint):
-    """Checkpoint that commits each step of a sender before the sender continues."""
+    """Checkpoint that commits each step before the sender continues."""
 
     commits: GroupCommit
     delivery: Delivery
@@ -153,7 +153,7 @@ class _StoreCheckpoint(Checkpoint):
 
 
 def _cap(config: Config, now: datetime) -> Cap | None:
-    """Return the limit of deliveries per destination today, if the config sets one."""
+    """Return today's limit per destination, if there is one."""
     if not config.sending_limits.per_day:
         return None
     day = day_of(now, config.timezone)
@@ -161,7 +161,7 @@ def _cap(config: Config, now: datetime) -> Cap | None:
 
 
 def _cap_day(config: Config) -> Callable[[datetime], str] | None:
-    """Return the function that names the day on which a claim counts."""
+    """Return the function that names a claim's day."""
     return (lambda at: day_of(at, config.timezone).name) if config.sending_limits.per_day else None
 
 
@@ -189,13 +189,13 @@ class _Run:
         self._stopped_kinds: set[DestinationKind] = set()
         """Kinds whose server refuses us, for the rest of this run."""
         self._leases: dict[int, int] = {}
-        """Deliveries claimed and not finished, each with its attempt."""
+        """Deliveries under way, each with its attempt."""
         self._store_error: StoreError | None = None
         self._counts: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
 
     async def send_all(self, stop: Callable[[], bool]) -> None:
-        """Send all kinds concurrently, so that a slow one delays no other."""
+        """Send all kinds concurrently, each at its own pace."""
         renewing = asyncio.create_task(self._renew())
         try:
             async with asyncio.TaskGroup() as kinds:
@@ -238,7 +238,7 @@ class _Run:
                         sending.create_task(send(delivery))
 
     async def _claim(self, kind: DestinationKind, *, crashes: int = 0) -> tuple[Delivery, ...]:
-        """Claim the next batch and read its messages ahead; nothing if the store is away."""
+        """Claim the next batch and read its messages ahead; empty if the store is away."""
         now = self._clock()
         claim = partial(
             self._store.outbox.claim,
@@ -308,7 +308,7 @@ class _Run:
         self._counts["sent"] += 1
 
     async def _message(self, delivery: Delivery, forms: Collection[Form]) -> OutgoingMessage:
-        """Build the message here, mostly from what was read ahead; in a thread to retry."""
+        """Build the message, mostly from what was read ahead."""
         build = partial(self._messages.build, delivery, forms)
         try:
             return build()

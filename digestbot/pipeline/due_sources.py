@@ -1,9 +1,9 @@
 """
-Which sources to fetch now, and which to leave alone; reads the store and writes nothing.
+Choice of the sources to fetch now; only reads the store.
 
 A digest that is due waits for its sources. arXiv changes once a day and asks to be queried no more
-often (API manual 3.3.1.1). A server that refused us is left alone for hours, whoever calls, unless
-its options in the config have changed since or the operator insists.
+often (API manual 3.3.1.1). A server that refused us rests for hours, whichever command comes,
+unless its options in the config have changed since or the operator insists.
 """
 
 from collections.abc import Collection
@@ -15,14 +15,14 @@ from digestbot.store import PassStatus, SourceState, Store
 from digestbot.syncing import is_due
 
 POLL_INTERVAL = timedelta(hours=6)
-"""Time between two passes over a source that no digest waits for: arXiv changes once a day, and a
-journal's feed must be read before its entries drop out of it."""
+"""Interval between passes over an idle source, whose digests are not due: arXiv changes once a day,
+and a journal's feed must be read before its entries drop out of it."""
 FRESH = timedelta(hours=1)
 """Age up to which the service takes a source as fresh enough for a digest that is due."""
 
 
 def sources_of_tick(store: Store, config: Config, now: datetime) -> tuple[str, ...]:
-    """List the sources to fetch at this tick of the service, which comes every half minute."""
+    """List the sources to fetch at a tick of the service."""
     waited_for = _waited_for(store, config.digests.values(), now)
     return tuple(
         name
@@ -35,7 +35,7 @@ def sources_of_run(
     store: Store, config: Config, digests: Collection[DigestConfig], now: datetime, *, force: bool
 ) -> tuple[str, ...]:
     """
-    List the sources that one call of ``run`` for *digests* fetches at *now*.
+    List the sources that ``run`` fetches for *digests*.
 
     Every source that a due digest waits for, even if it failed a minute ago, except servers that
     refused us; of the other sources those whose poll interval is over. With *force*, all of them.
@@ -56,7 +56,7 @@ def sources_of_run(
 def refusals(
     store: Store, config: Config, digests: Collection[DigestConfig], now: datetime
 ) -> dict[str, SourceState]:
-    """Return the sources that a due digest waits for and that are left alone after a refusal."""
+    """Return the refusing sources that a due digest waits for."""
     states = {name: store.sources.state(name) for name in _waited_for(store, digests, now)}
     return {
         name: state
@@ -92,9 +92,9 @@ def _is_resting(state: SourceState, config: Config, now: datetime) -> bool:
 
 def _is_outdated(state: SourceState, config: Config, now: datetime) -> bool:
     """
-    Return True if the last pass says nothing about the next one.
+    Return True if the last pass is irrelevant to the next one.
 
-    There was none, the source's options have changed, or the clock was set back since.
+    That is: there was none, the source's options have changed, or the clock was set back since.
     """
     return (
         state.last_try_at is None

@@ -26,7 +26,7 @@ RETRY_BUG = timedelta(hours=1)
 
 
 class FetchProgress(Protocol):
-    """Callback after each page; *total* is the source's own figure, None if it has none."""
+    """Callback after each page; *total* is the source's own figure, if it has one."""
 
     def __call__(self, source: str, *, done: int, total: int | None, new: int) -> None: ...
 
@@ -49,17 +49,17 @@ class Fetched:
 
     @property
     def is_complete(self) -> bool:
-        """True if everything that the source should have sent was stored."""
+        """True if all the source should have sent was stored."""
         return self.status in ("ok", "empty")
 
     @property
     def problem(self) -> str | None:
-        """One line for the operator, with the source's name; None if the pass is complete."""
+        """Problem in one line, with the source's name."""
         return None if self.is_complete else self.error or f"{self.source}: {self.note}"
 
 
 def fingerprint(options: Options) -> str:
-    """Return a hash of a source's options; when it changes, its last answer is outdated."""
+    """Return a hash of the options; a new one outdates the last answer."""
     return hashlib.sha256(repr(options).encode()).hexdigest()[:16]
 
 
@@ -76,7 +76,9 @@ async def fetch(
     progress: FetchProgress = _no_progress,
 ) -> tuple[Fetched, ...]:
     """
-    Make one pass over the named sources, or over all, concurrently; a failure stops no other.
+    Make one pass over each named source, or over all, concurrently.
+
+    A failure of one source stays in its own result.
 
     Raises:
         UsageError: One of *names* is not a source of the config.

@@ -36,7 +36,7 @@ class EditionMade:
     held: str | None = None
     """Why the deliveries wait for the operator; None if they are queued."""
     note: str | None = None
-    """Why there is no edition, unless nothing matched."""
+    """Reason for the lack of an edition, other than that nothing matched."""
     error: str | None = None
 
 
@@ -50,10 +50,10 @@ def make_editions(
     force: bool = False,
 ) -> tuple[EditionMade, ...]:
     """
-    Make the editions due at *now* among the named digests, or among all; with *force* make all.
+    Make the editions of the named digests, or of all, that are due at *now*.
 
-    The digests must be in the store: call `syncing.sync_config` first. A digest that fails keeps
-    its cursor, so its next edition has everything.
+    With *force*, make them all. The digests must be in the store: call `syncing.sync_config` first.
+    A digest that fails keeps its cursor, so its next edition has everything.
 
     Raises:
         UsageError: One of *names* is not a digest of the config.
@@ -71,7 +71,7 @@ def make_editions(
 def _read_together(
     store: Store, digests: Sequence[DigestConfig], states: Mapping[str, DigestState]
 ) -> Mapping[str, Candidates]:
-    """Read the log once for all digests; on failure return nothing, and each reads by itself."""
+    """Read the log once for all digests; empty on failure."""
     try:
         return read_log(store, [(digest, states[digest.name].cursor) for digest in digests])
     except StoreError:
@@ -111,7 +111,7 @@ def _make_isolated(
     now: datetime,
     force: bool,
 ) -> EditionMade:
-    """Make one edition; record its failure so that the other digests go ahead."""
+    """Make one edition; contain and record a failure."""
     try:
         made = _make(store, config, templates, digest, candidates, now, force)
     except StoreError:
@@ -211,7 +211,7 @@ def next_edition(
     candidates: Candidates | None = None,
 ) -> tuple[Edition, Selection]:
     """
-    Compose the digest's next edition as of *now*; write nothing.
+    Compose the digest's next edition as of *now*, for display only.
 
     Args:
         state: None for a digest that the store does not have yet.
@@ -246,7 +246,7 @@ def _compose(
     slot: str,
     repeat: bool = False,
 ) -> tuple[Edition, Selection]:
-    """Compose an edition of *candidates*; with *repeat* include what earlier editions had."""
+    """Compose an edition; with *repeat*, include what earlier ones had."""
     offered = frozenset[tuple[str, int]]()
     if state is not None and not repeat:
         keys = {(row.paper.id, row.paper.version) for row, _ in candidates.candidates}
@@ -285,7 +285,7 @@ def _coverage(
 
 
 def _with_previous(store: Store, entries: Iterable[EditionPaper]) -> tuple[EditionPaper, ...]:
-    """Add to each replacement the version before it, to show what changed."""
+    """Add the version before it to each replacement."""
     updated = {e.paper.id: e.paper.version for e in entries if e.type in REPLACEMENTS}
     previous = store.papers.versions_before(updated)
     return tuple(replace(entry, previous=previous.get(entry.paper.id)) for entry in entries)

@@ -46,9 +46,9 @@ from digestbot.render.view import title_of
 from digestbot.store import Store
 
 NO_SENDER = "Digests <digestbot@localhost>"
-"""From of the .eml files in a folder when no SMTP server, and so no sender, is configured."""
+"""From of .eml files in a folder while the config lacks an SMTP server and so a sender."""
 TEXT_FORMS = (Form.SLACK, Form.JSON)
-"""Forms frozen with every edition beside the mail."""
+"""Forms frozen with every edition, in addition to the mail."""
 MAX_EDITIONS = 64
 """Editions whose forms one run keeps in memory; rarely more are on their way at once."""
 
@@ -70,7 +70,7 @@ def render_context(
     *,
     next_edition_at: datetime | None,
 ) -> RenderContext:
-    """Collect what rendering needs beside the edition."""
+    """Collect what rendering needs in addition to the edition."""
     has_email = any(d.kind is DestinationKind.EMAIL for d in digest.destinations)
     return RenderContext(
         templates=templates,
@@ -88,7 +88,7 @@ def render_context(
 def freeze(
     config: Config, edition: Edition, context: RenderContext, exports: Collection[Form] = ()
 ) -> dict[Form, Body]:
-    """Render every form of *edition* that a delivery may need, *exports* included."""
+    """Render every form that a delivery may need, with *exports*."""
     mail = bodies(edition, context)
     return {
         Form.SUBJECT: mail.subject,
@@ -102,7 +102,7 @@ def freeze(
 def frozen_message(
     config: Config, edition: Edition, subject: str, context: RenderContext
 ) -> Fragments:
-    """Build the message of *edition* without its bodies and what differs per delivery."""
+    """Build the message; bodies and what differs per delivery stay open."""
     link = context.unsubscribe or ""
     one_click = link.startswith("https:")  # RFC 8058 asks for an https link
     headers = _headers(
@@ -126,7 +126,7 @@ def _headers(sender: str, list_unsubscribe: tuple[str, ...], one_click: bool) ->
 
 def _list_unsubscribe(config: Config, digest: str) -> str:
     """
-    Return the mailto of List-Unsubscribe, with an open ``{token}`` if bounces carry tokens.
+    Return the mailto of List-Unsubscribe, with ``{token}`` if used.
 
     `pipeline.processing_bounces` reads it back, so that a complaint whose reader the provider has
     redacted still names its delivery.
@@ -188,7 +188,7 @@ class MessageBuilder:
         self._lock = Lock()
 
     def read_ahead(self, deliveries: Collection[Delivery], forms: Collection[Form]) -> None:
-        """Read in one query what the messages of *deliveries* need and memory lacks."""
+        """Read what the messages of *deliveries* need, in one query."""
         wanted = set(forms)
         if Form.EML in wanted:
             wanted |= {Form.TEXT, Form.HTML}
@@ -214,7 +214,7 @@ class MessageBuilder:
         return OutgoingMessage(delivery=delivery, bodies=texts, mime=mime)
 
     def _exports(self, delivery: Delivery) -> dict[Form, str]:
-        """Read the exports that the digest asked for when the edition was made."""
+        """Read the exports frozen with the edition."""
         found = {
             form: self._store.editions.rendition(delivery.edition_id, form) for form in EXPORTS
         }
@@ -264,5 +264,5 @@ class MessageBuilder:
 
 
 def text_of(body: Body) -> str:
-    """Return *body* as readable text, without the fields that each delivery fills in."""
+    """Return *body* as readable text, its open fields left out."""
     return body if isinstance(body, str) else decoded(body)

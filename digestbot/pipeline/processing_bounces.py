@@ -31,9 +31,9 @@ class Bounced:
     """One for each mail that names a delivery of ours."""
     suppressed: int = 0
     unknown: int = 0
-    """Mails that are not bounces, or not ours; they stay in place."""
+    """Other mails, and bounces of other programs; they stay in place."""
     error: str | None = None
-    """Why the mailbox could not be read, or not to the end."""
+    """Why reading the mailbox failed or stopped early."""
 
     @property
     def facts(self) -> dict[str, object]:
@@ -70,7 +70,7 @@ class BounceReader:
         self._unknown = 0
 
     def read(self, raw: bytes) -> bool:
-        """Record the mail if it is about a delivery of ours; return False if it is not."""
+        """Record the mail and return True if it is about one of our deliveries."""
         try:
             bounce = self._bounce(raw)
         except StoreError:

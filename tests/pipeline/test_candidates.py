@@ -1,4 +1,4 @@
-"""Reading the log for many digests gives the same candidates as reading it for each."""
+"""Reading the log for many digests finds the same candidates as reading it for each."""
 
 import logging
 
