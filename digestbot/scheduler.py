@@ -95,25 +95,26 @@ class Service:
         async with self._cycling:
             if self._stop.is_set():  # this tick waited for the one before
                 return
-            await self._sync()
-            now = self._clock()
-            names = await asyncio.to_thread(sources_of_tick, self._store, self._config, now)
+            config = await self._sync()
+            names = await asyncio.to_thread(sources_of_tick, self._store, config, self._clock())
             for name in names:
                 if name not in self._passes:
                     fetching = _isolated(partial(self._fetch, name))
                     self._passes[name] = asyncio.create_task(fetching())
             if self._passes:
                 await asyncio.wait(self._passes.values(), timeout=CYCLE_S)
-            made = await asyncio.to_thread(self._make_editions, self._ready())
+            config = await self._sync()  # a reload may have come in the meantime
+            made = await asyncio.to_thread(self._make_editions, config, self._ready(config))
         self._log_failures(made)
         if any(edition.deliveries for edition in made):
             self._tick_now(self.deliver)
 
-    async def _sync(self) -> None:
-        """Sync the config; each cycle does, since other processes change the same rows."""
+    async def _sync(self) -> Config:
+        """Sync the current config and return it; other processes change the same rows."""
         config = self._config
         await asyncio.to_thread(sync_config, self._store, config, self._clock())
         self._synced = config
+        return config
 
     async def _fetch(self, name: str) -> None:
         try:
@@ -123,17 +124,13 @@ class Service:
         finally:
             del self._passes[name]
 
-    def _ready(self) -> list[str]:
+    def _ready(self, config: Config) -> list[str]:
         """List the digests whose sources are all idle."""
-        digests = self._config.digests.values()
+        digests = config.digests.values()
         return [digest.name for digest in digests if self._passes.keys().isdisjoint(digest.sources)]
 
-    def _make_editions(self, names: list[str]) -> tuple[EditionMade, ...]:
-        # A reload may have come while the sources were fetched.
-        sync_config(self._store, self._config, self._clock())
-        return make_editions(
-            self._store, self._config, self._templates, now=self._clock(), names=names
-        )
+    def _make_editions(self, config: Config, names: list[str]) -> tuple[EditionMade, ...]:
+        return make_editions(self._store, config, self._templates, now=self._clock(), names=names)
 
     def _log_failures(self, made: Iterable[EditionMade]) -> None:
         """Log each failure once, although the digest fails at every tick."""
@@ -149,11 +146,12 @@ class Service:
     async def deliver(self) -> None:
         """Send the deliveries that are due."""
         async with self._delivering:
-            if self._synced is not self._config:  # else a removed digest would still be sent
-                await self._sync()
+            config = self._config
+            if config is not self._synced:  # else a removed digest would still be sent
+                config = await self._sync()
             done = await deliver(
                 self._store,
-                self._config,
+                config,
                 clock=self._clock,
                 random=self._random,
                 stop=self._stop.is_set,

@@ -13,6 +13,7 @@ import pytest
 
 from digestbot.config import Config, load_config
 from digestbot.errors import DigestbotError, StoreUnavailable
+from digestbot.model import DeliveryState
 from digestbot.render import Templates, load_templates
 from digestbot.scheduler import Service, _isolated
 from digestbot.store import Store, open_store
@@ -171,6 +172,19 @@ def test_reload_takes_a_valid_config_and_keeps_a_broken_one(
             assert "config reloaded" in caplog.text
             asyncio.run(bot.cycle())
             assert [e.name for e in store.editions.list()] == ["renamed/1", "systems/1"]
+
+
+def test_after_a_reload_a_removed_digest_is_not_delivered(tmp_path: Path) -> None:
+    with ArxivServer([paper(1, NOW)]) as arxiv:
+        config = write(tmp_path, url=arxiv.url, change=ONE_SOURCE)
+        with open_store(config.store) as store:
+            bot = service(tmp_path, store, Clock())
+            asyncio.run(bot.cycle())
+            write(tmp_path, url=arxiv.url, change={**ONE_SOURCE, "systems:": "renamed:"})
+            bot.reload()
+            asyncio.run(bot.deliver())
+            assert [d.state for d in store.outbox.list()] == [DeliveryState.CANCELLED]
+            assert not (tmp_path / "out").exists()
 
 
 def test_reload_refuses_another_store(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -275,24 +275,25 @@ def after_sync_of_all(
     now: datetime,
 ) -> tuple[Subscription, ...]:
     """
-    Return *rows* as syncing the config leaves them, with those it adds at the end.
+    Return *rows* as a sync of the config leaves them, followed by those it adds.
 
     Args:
         rows: Subscriptions of whole digests, or of one destination.
         named: Digest → the destinations that the config names, as far as *rows* may have them.
         removed: Digests that the sync ends.
         restored: Digests that the sync puts back.
-        now: The moment at which it adds.
+        now: The moment of the sync.
     """
-    keys = {
-        digest: {_key(each): each for each in destinations}
-        for digest, destinations in named.items()
-    }
+    missing: dict[str, dict[tuple[DestinationKind, str], Destination]] = {}
+    for digest, destinations in named.items():
+        missing[digest] = {}
+        for destination in destinations:
+            missing[digest].setdefault(_key(destination), destination)
     found: list[Subscription] = []
     for row in rows:
         state, key = row.state, _key(row.destination)
         if row.digest in named:
-            is_named = keys[row.digest].pop(key, None) is not None
+            is_named = missing[row.digest].pop(key, None) is not None
             state = after_sync(state, row.origin, is_named=is_named)
             is_restored = row.digest in restored and row.origin is not Origin.CONFIG
             if is_restored and state is _State.ENDED:
@@ -309,8 +310,8 @@ def after_sync_of_all(
             origin=Origin.CONFIG,
             created_at=now,
         )
-        for digest, missing in keys.items()
-        for destination in missing.values()
+        for digest, destinations_by_key in missing.items()
+        for destination in destinations_by_key.values()
     )
     return tuple(found)
 

@@ -189,8 +189,8 @@ def test_a_full_disk_is_reported_and_loses_nothing(
             if drained(store):
                 break
         assert drained(store)
-        (error,) = set(errors)
-        assert error.endswith("store.db: disk I/O error; look whether the disk is full or broken")
+        (message,) = set(errors)
+        assert message.endswith("store.db: disk I/O error; look whether the disk is full or broken")
         assert repeats(store, smtp.messages) <= CONNECTIONS * len(errors)
 
 
