@@ -141,7 +141,7 @@ def test_a_delivery_under_way_at_the_removal_is_not_retried(
 
 
 def test_a_digest_put_back_gets_its_subscribers_back(store: Store, configured: LoadConfig) -> None:
-    """It resumes at its next slot, at most a week back; who unsubscribed stays so."""
+    """It resumes at its next slot, at most a week back; unsubscribed readers stay out."""
     sync_config(store, configured(D), MONDAY)
     subscribe(store)
     gone = subscriptions.add(store, "d", "gone@example.org", name="", now=MONDAY)
