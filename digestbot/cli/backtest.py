@@ -42,7 +42,7 @@ def command(app: App, digest: str, since: str, plot: Path | None, against: Path 
     wanted = find_digest(config, digest)
     other = None if against is None else _filter_of(app, against, digest)
     now = app.clock()
-    with app.store(config) as store:
+    with app.store(config, read_only=True) as store:
         found = backtest(store, config, wanted, since=now - reach, now=now, against=other)
     if plot is not None:
         _plot(found, wanted.title, plot)

@@ -68,6 +68,11 @@ _ADVICE: Final = {
 }
 """Advice for some of SQLite's messages."""
 
+_READ_ONLY: Final = {
+    "sqlite": "PRAGMA query_only = ON",
+    "postgresql": "SET default_transaction_read_only = on",
+}
+
 T = TypeVar("T")
 
 
@@ -143,6 +148,20 @@ class Database:
             return
         with self._turn, self._writer.begin() as connection:
             yield connection
+
+    def make_read_only(self) -> None:
+        """Let the database refuse every write, on the connections of now and of later."""
+        sql = _READ_ONLY[self.url.get_backend_name()]
+
+        def refuse_writes(connection: Any, record: object) -> None:
+            connection.execute(sql)
+            if not self.is_sqlite:
+                connection.commit()
+
+        event.listen(self._engine, "connect", refuse_writes)
+        # The one that `bring_to_head` has used waits in the pool.
+        with self._engine.connect() as used:
+            refuse_writes(used.connection.driver_connection, None)
 
     def close(self) -> None:
         """Close all idle connections."""

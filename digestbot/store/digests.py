@@ -97,6 +97,16 @@ class Digests:
         """Set when the digest is due. None stops it until its schedule changes."""
         self._set(name, next_due_at=when)
 
+    def skip_to(self, name: str, cursor: int) -> None:
+        """Move the cursor forward to *cursor*; leave one that is further on."""
+        here = (digests.c.name == name, digests.c.cursor < cursor)
+        with self._database.write() as connection:
+            connection.execute(update(digests).where(*here).values(cursor=cursor))
+
+    def remove(self, name: str) -> None:
+        """Mark the digest as removed from the config: never due, its editions kept."""
+        self._set(name, fingerprint="", next_due_at=None)
+
     def set_error(self, name: str, error: str | None) -> None:
         """Set or clear the digest's last error, one line."""
         self._set(name, last_error=error)
@@ -110,6 +120,7 @@ def _to_state(row: Row[Any]) -> DigestState:
     return DigestState(
         id=row.id,
         name=row.name,
+        origin=row.origin,
         fingerprint=row.fingerprint,
         cursor=row.cursor,
         next_due_at=row.next_due_at,

@@ -7,6 +7,7 @@ stays unsubscribed, until the reader, or the operator by command, subscribes aga
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -112,6 +113,34 @@ class Subscriptions:
                 self._add_from_config(connection, digest, destination, now)
             for key, after in changed.items():
                 _set_state(connection, key, after, now)
+
+    def end_digest(self, digest: str, now: datetime) -> int:
+        """
+        End the confirmed subscriptions of a removed digest; return how many.
+
+        Pending ones stay: they get nothing, and `restore_digest` must not confirm them.
+        """
+        here = subscriptions.c
+        confirmed = (here.digest == digest, here.state == _State.CONFIRMED)
+        ended = {"state": _State.ENDED, "changed_at": now}
+        with self._database.write() as connection:
+            return connection.execute(
+                update(subscriptions).where(*confirmed).values(ended)
+            ).rowcount
+
+    def restore_digest(self, digest: str, now: datetime) -> int:
+        """
+        Confirm again what `end_digest` ended; return how many.
+
+        Those of origin ``config`` are left to `sync_config`, which knows what the config names now.
+        """
+        here = subscriptions.c
+        ended = (here.digest == digest, here.state == _State.ENDED, here.origin != Origin.CONFIG)
+        confirmed = {"state": _State.CONFIRMED, "changed_at": now}
+        with self._database.write() as connection:
+            return connection.execute(
+                update(subscriptions).where(*ended).values(confirmed)
+            ).rowcount
 
     def out_of_step(self, named: Mapping[str, Sequence[Destination]]) -> frozenset[str]:
         """
@@ -233,6 +262,61 @@ class Subscriptions:
         connection.execute(
             self._database.insert(subscriptions).values(row).on_conflict_do_nothing()
         )
+
+
+def is_same(one: Destination, other: Destination) -> bool:
+    """Return True if both are one destination; email addresses compare without case."""
+    return _key(one) == _key(other)
+
+
+def after_sync_of_all(
+    rows: Iterable[Subscription],
+    named: Mapping[str, Sequence[Destination]],
+    *,
+    removed: Collection[str],
+    restored: Collection[str],
+    now: datetime,
+) -> tuple[Subscription, ...]:
+    """
+    Return *rows* as a sync of the config leaves them, followed by those it adds.
+
+    Args:
+        rows: Subscriptions of whole digests, or of one destination.
+        named: Digest → the destinations that the config names, as far as *rows* may have them.
+        removed: Digests that the sync ends.
+        restored: Digests that the sync puts back.
+        now: The moment of the sync.
+    """
+    missing: dict[str, dict[tuple[str, str], Destination]] = {}
+    for digest, destinations in named.items():
+        missing[digest] = {}
+        for destination in destinations:
+            missing[digest].setdefault(_key(destination), destination)
+    found: list[Subscription] = []
+    for row in rows:
+        state, key = row.state, _key(row.destination)
+        if row.digest in named:
+            is_named = missing[row.digest].pop(key, None) is not None
+            state = after_sync(state, row.origin, is_named=is_named)
+            is_restored = row.digest in restored and row.origin is not Origin.CONFIG
+            if is_restored and state is _State.ENDED:
+                state = _State.CONFIRMED
+        elif row.digest in removed and state is _State.CONFIRMED:
+            state = _State.ENDED
+        found.append(replace(row, state=state))
+    found += (
+        Subscription(
+            id=0,
+            digest=digest,
+            destination=destination,
+            state=_State.CONFIRMED,
+            origin=Origin.CONFIG,
+            created_at=now,
+        )
+        for digest, destinations_by_key in missing.items()
+        for destination in destinations_by_key.values()
+    )
+    return tuple(found)
 
 
 def _is_synced(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from digestbot.model import Author, CategoryCoverage, DeliveryState, Match, SourceCoverage
+from digestbot.model import Author, CategoryCoverage, DeliveryState, Match, Origin, SourceCoverage
 from digestbot.store.tables import PassStatus
 
 
@@ -71,8 +71,9 @@ class DigestState:
 
     id: int
     name: str
+    origin: Origin
     fingerprint: str
-    """Fingerprint of its schedule."""
+    """Fingerprint of its schedule; empty for a digest removed from the config."""
     cursor: int
     """Last seq that an edition, or a decision to skip one, has covered."""
     next_due_at: datetime | None
@@ -81,6 +82,11 @@ class DigestState:
     editions: int
     """Editions so far; the next one has the next number."""
     last_edition_at: datetime | None
+
+    @property
+    def is_removed(self) -> bool:
+        """True once a sync has ended the digest because the config no longer has it."""
+        return not self.fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

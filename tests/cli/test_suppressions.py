@@ -76,7 +76,7 @@ def test_another_tools_list_is_taken_in_row_by_row(bot: Bot) -> None:
     assert (called.code, called.out) == (1, "1 added, 1 known before\n")
     assert called.err.splitlines() == [
         '-: line 3: "no mail" is no mail address: write name@domain',
-        '-: line 4: "yesterday" is no date; write 2026-11-23T08:00:00Z',
+        '-: line 4: "yesterday" is not a date; write 2026-11-23T08:00:00Z',
     ]
     assert listed(bot) == {"a@example.org": "mine", "d@example.org": "imported"}
     assert bot("suppressions", "import", "-", stdin="name\nAda\n").code == 2

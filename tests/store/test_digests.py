@@ -20,6 +20,7 @@ def test_new_digest_is_stored_as_registered(store: Store) -> None:
     assert state == DigestState(
         id=state.id,
         name="systems",
+        origin=Origin.CONFIG,
         fingerprint="daily",
         cursor=7,
         next_due_at=NOW,
