@@ -6,7 +6,7 @@ Text, with one meaning for matching and for display.
 filters.
 """
 
-from digestbot.text.cleaning import Emphasis, emphases, plain
+from digestbot.text.plain_text import Emphasis, emphases, plain
 from digestbot.text.plurals import forms
 from digestbot.text.tokens import Word, fold, folded_words, pack_words, unpack_words, words
 
