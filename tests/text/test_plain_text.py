@@ -27,7 +27,7 @@ from digestbot.text import (
 )
 from digestbot.text.tokens import RULES
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 
 
 def table(name: str) -> list[list[str]]:
