@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digestbot.backtest import backtest, judge, places
+from digestbot.backtest import backtest, match_conditions, members
 from digestbot.filters import Filter, evaluate, parse_filter
 from digestbot.filters.index import Batch
 from digestbot.filters.tree import AllOf, AnyOf, Atom, Node, NoneOf
@@ -41,14 +41,14 @@ def test_the_judgement_is_that_of_the_evaluator(
     filter_ = parse_filter({"all": [tree], "min_score": min_score})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("digestbot.backtest.MANY", many)
-        judged = judge(filter_, Batch.of(PAPERS))
+        result = match_conditions(filter_, Batch.of(PAPERS))
     matched = matching(filter_)
-    assert set(places(judged.matched)) == matched
-    for atom, bits in judged.found.items():
-        assert set(places(bits)) == matching(Filter(root=atom))
-    for atom, bits in judged.alone.items():
+    assert set(members(result.matched)) == matched
+    for atom, bits in result.hits.items():
+        assert set(members(bits)) == matching(Filter(root=atom))
+    for atom, bits in result.alone.items():
         rest = replace(filter_, root=without(filter_.root, atom))
-        assert set(places(bits)) == matched - matching(rest)
+        assert set(members(bits)) == matched - matching(rest)
 
 
 def matching(filter_: Filter) -> set[int]:

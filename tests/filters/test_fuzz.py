@@ -20,7 +20,7 @@ from ruamel.yaml.error import YAMLError, YAMLWarning
 
 from digestbot.config import load_config
 from digestbot.errors import ConfigError
-from digestbot.filters import check_filter, evaluate, explain, in_words
+from digestbot.filters import check_filter, evaluate, explain, format_explanation
 from digestbot.filters.parser import KEYS
 from tests.factories import make_announcement
 from tests.filters.tables import table
@@ -80,10 +80,10 @@ def check(data: object) -> None:
     assert (found is None) == bool(mistakes)
     assert all(str(mistake) and "\n" not in str(mistake) for mistake in mistakes)
     if found is not None:
-        assert found.in_words()
+        assert found.describe()
         explanation = explain(found, ANNOUNCEMENT)
         assert explanation.passed is evaluate(found, ANNOUNCEMENT).matched
-        assert in_words(explanation)
+        assert format_explanation(explanation)
 
 
 SOURCES = pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from digestbot.errors import InvalidIndex
 from digestbot.filters import Filter, evaluate, matching, parse_filter, saving
-from digestbot.filters.authors import letters, may_be, parse_name, run_of_letters
+from digestbot.filters.authors import family_letters, name_letters, name_matches, parse_name
 from digestbot.filters.builder import family_keys, name_keys
 from digestbot.filters.evaluate import hits
 from digestbot.filters.index import Batch, Hits, Index
@@ -202,9 +202,9 @@ def test_who_may_be_an_author_shares_a_family_key_and_its_letters(
 ) -> None:
     author = " ".join(reversed(wanted.split())) if same else author
     name = parse_name(wanted)
-    if name.family and may_be(name, author):
+    if name.family and name_matches(name, author):
         assert family_keys(name) & name_keys(parse_name(author))
-        assert letters(name) in (run_of_letters(author) or letters(name))
+        assert family_letters(name) in (name_letters(author) or family_letters(name))
 
 
 def test_the_score_is_the_evaluators_to_the_last_bit() -> None:
@@ -288,12 +288,12 @@ def test_an_open_index_outlives_its_successor(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda text: b"", "no filter index"),
-        (lambda text: b"%PDF" + text[4:], "no filter index"),
-        (lambda text: text[:60], "no filter index"),
-        (lambda text: text[:50] + b"X" + text[51:], "a damaged filter index"),
-        (lambda text: text[:-1], "cut off"),
-        (lambda text: text + b"\0", "cut off"),
+        (lambda text: b"", "not a filter index"),
+        (lambda text: b"%PDF" + text[4:], "not a filter index"),
+        (lambda text: text[:60], "not a filter index"),
+        (lambda text: text[:50] + b"X" + text[51:], "damaged filter index"),
+        (lambda text: text[:-1], "filter index of the wrong length"),
+        (lambda text: text + b"\0", "filter index of the wrong length"),
     ],
     ids=["empty", "other", "only a head", "changed", "shorter", "longer"],
 )
@@ -303,7 +303,7 @@ def test_a_file_that_is_no_index_is_refused(
     path = tmp_path / "index"
     index_of({1: parse_filter("a")}).save(path)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(InvalidIndex, match=f"index: .*{message}.*; build it anew"):
+    with pytest.raises(InvalidIndex, match=f"index: .*{message}.*; rebuild it"):
         Index.open(path)
 
 
@@ -312,7 +312,7 @@ def test_an_index_of_another_version_is_refused(
 ) -> None:
     index_of({1: parse_filter("a")}).save(tmp_path / "index")
     monkeypatch.setitem(saving.VERSIONS, "format", 0)
-    with pytest.raises(InvalidIndex, match="of another version; build it anew"):
+    with pytest.raises(InvalidIndex, match="filter index of another version; rebuild it"):
         Index.open(tmp_path / "index")
 
 

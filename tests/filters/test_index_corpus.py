@@ -140,7 +140,7 @@ def decisions_that_agree(told: Sequence[Announcement], filters: Sequence[Filter]
     for key, filter_ in enumerate(filters):
         wanted = np.flatnonzero(oracle.matched(filter_))
         places = found.places[bounds[key] : bounds[key + 1]]
-        assert np.array_equal(places, wanted), filter_.in_words()
+        assert np.array_equal(places, wanted), filter_.describe()
     assert len(found) > len(told), "these filters let next to nothing in"
     return len(told) * len(filters)
 

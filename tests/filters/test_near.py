@@ -48,36 +48,40 @@ def test_it_counts_once_and_twice_in_the_title() -> None:
 
 def test_it_says_itself_in_words() -> None:
     filter_ = parse_filter([{"near": ["gpu", "cold start"], "within": 12}, "x"])
-    assert filter_.in_words() == "near: gpu, cold start (within 12 words) or x"
+    assert filter_.describe() == "near: gpu, cold start (within 12 words) or x"
     assert verdict({"near": ["a", "b"]}, "b a").matches[0].term == "near: a, b (within 10 words)"
 
 
 @pytest.mark.parametrize(
     ("data", "path", "says"),
     [
-        ({"near": "a b"}, ("near",), "near needs a list of 2 to 8 terms"),
-        ({"near": ["a"]}, ("near",), "near needs a list of 2 to 8 terms"),
-        ({"near": list("abcdefghi")}, ("near",), "near needs a list of 2 to 8 terms"),
-        ({"near": ["a", "--"]}, ("near", 1), '"--" has no word to look for'),
-        ({"near": ["a", ["b"]]}, ("near", 1), "needs words, not a list"),
-        ({"near": ["a", None]}, ("near", 1), "needs words, not nothing"),
-        ({"near": ["a", {"title": "b"}]}, ("near", 1), "needs words, not a mapping"),
-        ({"near": ["a", "b", "A"]}, ("near", 2), '"A" stands there twice'),
-        ({"near": ["cold starts", "cold start"]}, ("near", 1), '"cold start" stands there twice'),
-        ({"near": ["a*", "b", "a*"]}, ("near", 2), '"a*" stands there twice'),
+        ({"near": "a b"}, ("near",), "near must be a list of 2 to 8 terms"),
+        ({"near": ["a"]}, ("near",), "near must be a list of 2 to 8 terms"),
+        ({"near": list("abcdefghi")}, ("near",), "near must be a list of 2 to 8 terms"),
+        ({"near": ["a", "--"]}, ("near", 1), '"--" has no letters or digits to search for'),
+        ({"near": ["a", ["b"]]}, ("near", 1), "a condition must be text, not a list"),
+        ({"near": ["a", None]}, ("near", 1), "a condition must be text, not null"),
+        ({"near": ["a", {"title": "b"}]}, ("near", 1), "a condition must be text, not a mapping"),
+        ({"near": ["a", "b", "A"]}, ("near", 2), '"A" repeats an earlier term; remove it'),
+        (
+            {"near": ["cold starts", "cold start"]},
+            ("near", 1),
+            '"cold start" repeats an earlier term',
+        ),
+        ({"near": ["a*", "b", "a*"]}, ("near", 2), '"a*" repeats an earlier term'),
         (
             {"near": ["a b c", "d"], "within": 2},
             ("near", 0),
-            'within 2 words there is no room for "a b c"',
+            'within: 2 is too small: "a b c" has 3 words',
         ),
         ({"near": ["a", "b"], "within": 0}, ("within",), "within must be a number of words from 1"),
         ({"near": ["a", "b"], "within": 101}, ("within",), "a number of words from 1 to 100"),
         ({"near": ["a", "b"], "within": 2.5}, ("within",), "a number of words from 1 to 100"),
         ({"near": ["a", "b"], "within": True}, ("within",), "a number of words from 1 to 100"),
         ({"near": ["a", "b"], "within": "5"}, ("within",), "a number of words from 1 to 100"),
-        ({"title": "a", "within": 5}, ("within",), "within stands beside near"),
-        ({"within": 5}, ("within",), "within stands beside near"),
-        ({"any": ["a"], "within": 5}, ("within",), "within stands beside near"),
+        ({"title": "a", "within": 5}, ("within",), "within is valid only next to near"),
+        ({"within": 5}, ("within",), "within is valid only next to near"),
+        ({"any": ["a"], "within": 5}, ("within",), "within is valid only next to near"),
         ({"naer": ["a", "b"]}, ("naer",), 'did you mean "near"?'),
     ],
 )

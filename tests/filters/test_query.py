@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digestbot.errors import InvalidFilter
-from digestbot.filters import check_filter, evaluate, explain, in_words, parse_filter
+from digestbot.filters import check_filter, evaluate, explain, format_explanation, parse_filter
 from digestbot.filters.query import parse_query
 from digestbot.filters.tree import Node, Path
 from digestbot.model import Author
@@ -21,7 +21,7 @@ CASES = [pytest.param(*row[:2], id=f"{row[0]}: {row[2]}") for row in table("quer
 @pytest.mark.parametrize(("query", "expected"), CASES)
 def test_a_query_is_a_tree_or_a_mistake_with_its_place(query: str, expected: str) -> None:
     found, mistakes = check_filter({"query": query})
-    said = f"! {mistakes[0]}" if found is None else found.in_words()
+    said = f"! {mistakes[0]}" if found is None else found.describe()
     assert said == expected
     assert all(mistake.path == ("query",) for mistake in mistakes)
 
@@ -94,7 +94,7 @@ def test_a_paper_without_a_date_is_in_no_range() -> None:
 def test_a_query_stands_beside_other_conditions_and_has_a_weight() -> None:
     data = {"any": [{"query": ["ti:a OR abs:b", "co:c"], "weight": 2}], "none": "d"}
     filter_ = parse_filter(data)
-    assert filter_.in_words() == "(title: a or abstract: b or comment: c) and not d"
+    assert filter_.describe() == "(title: a or abstract: b or comment: c) and not d"
     paper = make_paper(title="a", abstract="b", comment=None)
     assert evaluate(filter_, make_announcement(paper=paper)).score == 6
 
@@ -102,14 +102,14 @@ def test_a_query_stands_beside_other_conditions_and_has_a_weight() -> None:
 def test_explain_shows_the_tree() -> None:
     filter_ = parse_filter({"query": "ti:gpu OR ti:tpu ANDNOT au:smith"})
     paper = make_paper(title="On GPUs", authors=(Author(name="Ann Smith"),))
-    assert in_words(explain(filter_, make_announcement(paper=paper))) == "\n".join(
+    assert format_explanation(explain(filter_, make_announcement(paper=paper))) == "\n".join(
         [
-            "✗ every one of these",
+            "✗ all of these",
             "  ✓ at least one of these",
             "    ✓ title: gpu: “GPUs” in the title",
             "    ✗ title: tpu: no hit",
             "  ✗ none of these",
-            "    ✗ author: smith: “Ann Smith” in the author, which keeps it out",
+            "    ✗ author: smith: “Ann Smith” in the authors, which excludes the paper",
         ]
     )
 
@@ -122,7 +122,7 @@ def test_explain_shows_the_tree() -> None:
         ("(" * 33 + "x" + ")" * 33, "at character 33: nested deeper than 32 levels"),
         ("(" * 1000 + "x" + ")" * 999, "at character 1: this bracket is not closed"),
         ("(" * 1999, "this bracket is not closed"),
-        ("x" + " OR x AND x" * 50, "AND and OR take turns more than 32 times"),
+        ("x" + " OR x AND x" * 50, "AND and OR alternate more than 32 times; split the query"),
         (" OR ".join(["x"] * 330), ""),
     ],
 )
@@ -146,7 +146,9 @@ def test_the_terms_of_queries_count_as_conditions(monkeypatch: pytest.MonkeyPatc
     assert check_filter({"query": [long] * 9})[1] == ()
     read.clear()
     mistakes = check_filter({"query": [long] * 1000})[1]
-    assert [str(mistake) for mistake in mistakes] == ["more than 2000 conditions in one filter"]
+    assert [str(mistake) for mistake in mistakes] == [
+        "more than 2000 conditions in one filter; split the digest"
+    ]
     assert len(read) == 6  # 1,000 for the list itself, then 200 for each
 
 
