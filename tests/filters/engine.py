@@ -16,12 +16,12 @@ def pairs(found: Hits) -> list[Pair]:
 
 
 def expected(all_filters: Mapping[int, Filter], batch: Iterable[Announcement]) -> list[Pair]:
-    """What the evaluator says, one by one."""
-    told = tuple(batch)
+    """Return the matching pairs according to the evaluator."""
+    announced = tuple(batch)
     return [
         (key, place)
         for key, filter_ in sorted(all_filters.items())
-        for place, announcement in enumerate(told)
+        for place, announcement in enumerate(announced)
         if evaluate(filter_, announcement).matched
     ]
 
@@ -34,6 +34,6 @@ def index_of(all_filters: Mapping[int, Filter]) -> Index:
 
 
 def titled(title: str, **fields: Any) -> Announcement:
-    """An announcement with this title and nothing else to be found."""
+    """Make an announcement with this title and otherwise empty fields."""
     empty = {"abstract": "", "comment": None, "authors": (), "categories": ()}
     return make_announcement(paper=make_paper(**(empty | {"title": title} | fields)))

@@ -1,4 +1,4 @@
-"""Whose name is whose; the table says why."""
+"""Author names that match or differ; the table gives the reason."""
 
 import pytest
 from hypothesis import assume, given
@@ -12,12 +12,12 @@ from tests.filters.tables import table
     ("wanted", "author", "found"),
     [pytest.param(*row[:3], id=f"{row[0]} = {row[1]}: {row[3]}") for row in table("authors.tsv")],
 )
-def test_names_that_may_be_one_person(wanted: str, author: str, found: str) -> None:
+def test_compatible_names_match(wanted: str, author: str, found: str) -> None:
     assert name_matches(parse_name(wanted), author) is (found == "yes")
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
-def test_any_name_can_be_asked_for(wanted: str, author: str) -> None:
+def test_any_text_can_be_a_name(wanted: str, author: str) -> None:
     name = parse_name(wanted)
     if name.family:
         assert name_matches(name, wanted)

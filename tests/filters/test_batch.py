@@ -10,12 +10,12 @@ from tests.factories import make_announcement, make_paper
 from tests.filters.engine import index_of, pairs, titled
 
 
-def test_stored_words_spare_taking_a_text_apart_unless_their_rules_have_changed() -> None:
+def test_stored_words_of_current_rules_are_used() -> None:
     index = index_of({1: parse_filter("kept"), 2: parse_filter("written")})
     paper = make_paper(title="written", abstract="", title_words=f"{RULES} kept")
     other = replace(paper, title_words="0/1.0 kept")
-    told = [make_announcement(paper=one) for one in (paper, other)]
-    assert pairs(index.match(Batch.of(told))) == [(1, 0), (2, 1)]
+    announced = [make_announcement(paper=one) for one in (paper, other)]
+    assert pairs(index.match(Batch.of(announced))) == [(1, 0), (2, 1)]
 
 
 def test_a_text_ends_with_the_word_zero() -> None:

@@ -18,9 +18,7 @@ ANY_NAME = st.one_of(
 
 
 @given(ANY_NAME, ANY_NAME, st.booleans())
-def test_who_may_be_an_author_shares_a_family_key_and_its_letters(
-    wanted: str, author: str, same: bool
-) -> None:
+def test_matching_names_share_a_family_key(wanted: str, author: str, same: bool) -> None:
     author = " ".join(reversed(wanted.split())) if same else author
     name = parse_name(wanted)
     if name.family and name_matches(name, author):

@@ -1,4 +1,4 @@
-"""Explanations: the whole tree of a filter, in words that a person reads."""
+"""Explanations: the whole tree of a filter as readable lines."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def explained(data: Any, title: str, abstract: str = "") -> str:
     return format_explanation(explain(parse_filter(data), make_announcement(paper=paper)))
 
 
-def test_every_condition_says_what_it_found() -> None:
+def test_every_condition_lists_its_hits() -> None:
     assert explained(FILTER, "A Survey of Serverless", "Energy.") == "\n".join(
         [
             "✗ all of these",

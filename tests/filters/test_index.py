@@ -1,4 +1,4 @@
-"""The engine gives what the evaluator gives: for any filters, in whatever state it is."""
+"""The index equals the evaluator for any filters and after any changes."""
 
 import subprocess
 import sys
@@ -21,29 +21,29 @@ from tests.filters.strategies import announcements, filters
 @given(
     st.lists(filters, max_size=12), st.lists(announcements(), max_size=8), st.sampled_from((0, 99))
 )
-def test_it_gives_what_the_evaluator_gives(
-    given_filters: list[Filter], told: list[Announcement], few_authors: int
+def test_the_engine_equals_the_evaluator(
+    given_filters: list[Filter], announced: list[Announcement], few_authors: int
 ) -> None:
     numbered = dict(enumerate(given_filters))
     index = index_of(numbered)
-    wanted = expected(numbered, told)
+    wanted = expected(numbered, announced)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matching, "FEW_AUTHORS", few_authors)
-        assert pairs(index.match(Batch.of(told))) == wanted
+        assert pairs(index.match(Batch.of(announced))) == wanted
     index.merge()
-    assert pairs(index.match(Batch.of(told))) == wanted
+    assert pairs(index.match(Batch.of(announced))) == wanted
 
 
-class AnyLife(RuleBasedStateMachine):
-    """Filters come, change and go; the index is merged, saved and opened in between."""
+class AnyHistory(RuleBasedStateMachine):
+    """Filters are added, replaced and removed; the index is merged, saved and reopened."""
 
     folder: tempfile.TemporaryDirectory[str]
 
-    @initialize(told=st.lists(announcements(), min_size=1, max_size=4))
-    def begin(self, told: list[Announcement]) -> None:
+    @initialize(announced=st.lists(announcements(), min_size=1, max_size=4))
+    def begin(self, announced: list[Announcement]) -> None:
         self.folder = tempfile.TemporaryDirectory()
-        self.told = told
-        self.batch = Batch.of(told)
+        self.announced = announced
+        self.batch = Batch.of(announced)
         self.index = Index()
         self.filters: dict[int, Filter] = {}
 
@@ -76,33 +76,36 @@ class AnyLife(RuleBasedStateMachine):
         assert len(self.index) == len(self.filters)
         assert all((key in self.index) == (key in self.filters) for key in range(-2, 6))
         found = pairs(self.index.match(self.batch))
-        assert found == expected(self.filters, self.told)
+        assert found == expected(self.filters, self.announced)
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
             self.folder.cleanup()
 
 
-AnyLife.TestCase.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)
-test_equality_survives_any_life = AnyLife.TestCase
+AnyHistory.TestCase.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)
+test_equal_to_the_evaluator_after_any_history = AnyHistory.TestCase
 
 
-def test_hits_are_given_by_key() -> None:
-    told = [titled("a loss"), titled("a gain"), titled("losses and gains")]
+def test_hits_are_grouped_by_key() -> None:
+    announced = [titled("a loss"), titled("a gain"), titled("losses and gains")]
     index = index_of({5: parse_filter("loss"), 2: parse_filter("gain"), 9: parse_filter("x")})
-    found = index.match(Batch.of(told))
-    assert found.of(5) == (told[0], told[2])
+    found = index.match(Batch.of(announced))
+    assert found.of(5) == (announced[0], announced[2])
     assert found.of(9) == found.of(1) == ()
-    assert dict(found.by_key()) == {2: (told[1], told[2]), 5: (told[0], told[2])}
+    assert dict(found.by_key()) == {
+        2: (announced[1], announced[2]),
+        5: (announced[0], announced[2]),
+    }
     assert len(found) == 4
 
 
-def test_no_hits_are_given_by_no_key() -> None:
+def test_an_index_without_hits_yields_nothing() -> None:
     found = index_of({1: parse_filter("wombat")}).match(Batch.of([titled("a paper")]))
     assert (len(found), dict(found.by_key()), found.of(1)) == (0, {}, ())
 
 
-def test_what_nobody_asks_for_any_more_is_dropped() -> None:
+def test_unused_atoms_are_dropped() -> None:
     index = index_of({1: parse_filter({"any": ["one two", {"all": ["three", "four"]}]})})
     index.merge()
     empty_size = _merged_size({})
@@ -122,12 +125,12 @@ def _merged_size(all_filters: Mapping[int, Filter]) -> int:
     return index.size_bytes
 
 
-def test_many_changes_are_merged_by_themselves() -> None:
+def test_many_changes_are_merged_automatically() -> None:
     index = Index()
     for i in range(5000):
         index.put(i % 3, parse_filter(f"word{i}"))
-    told = [titled("word4999"), titled("word4998"), titled("word4990")]
-    assert pairs(index.match(Batch.of(told))) == [(0, 1), (1, 0)]
+    announced = [titled("word4999"), titled("word4998"), titled("word4990")]
+    assert pairs(index.match(Batch.of(announced))) == [(0, 1), (1, 0)]
     assert len(index) == 3
 
 

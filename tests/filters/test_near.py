@@ -1,4 +1,4 @@
-"""Terms near each other: the window, what is marked, and what is no ``near``."""
+"""Terms near each other: the window, the marked text, and errors."""
 
 from typing import Any
 
@@ -29,31 +29,31 @@ def test_terms_in_one_window(terms: str, within: str, text: str, marked: str) ->
     assert found.matched is bool(marked)
 
 
-def test_all_the_terms_stand_in_one_field() -> None:
+def test_all_terms_must_be_in_one_field() -> None:
     assert not verdict({"near": ["gpu", "energy"]}, title="GPU", abstract="energy").matched
 
 
-def test_the_window_is_ten_words_unless_told() -> None:
+def test_the_default_window_is_ten_words() -> None:
     data = {"near": ["a", "b"]}
     assert verdict(data, title="a 2 3 4 5 6 7 8 9 b").matched
     assert not verdict(data, title="a 2 3 4 5 6 7 8 9 10 b").matched
 
 
-def test_it_counts_once_and_twice_in_the_title() -> None:
+def test_near_counts_once_and_twice_in_the_title() -> None:
     data = {"near": ["a", "b"], "weight": 3}
     assert verdict(data, abstract="a b").score == 3
     assert verdict(data, title="a b", abstract="a b").score == 6
     assert len(verdict(data, title="a b", abstract="a b").matches) == 4
 
 
-def test_it_says_itself_in_words() -> None:
+def test_near_has_a_description() -> None:
     filter_ = parse_filter([{"near": ["gpu", "cold start"], "within": 12}, "x"])
     assert filter_.describe() == "near: gpu, cold start (within 12 words) or x"
     assert verdict({"near": ["a", "b"]}, "b a").matches[0].term == "near: a, b (within 10 words)"
 
 
 @pytest.mark.parametrize(
-    ("data", "path", "says"),
+    ("data", "path", "message"),
     [
         ({"near": "a b"}, ("near",), "near must be a list of 2 to 8 terms"),
         ({"near": ["a"]}, ("near",), "near must be a list of 2 to 8 terms"),
@@ -85,11 +85,13 @@ def test_it_says_itself_in_words() -> None:
         ({"naer": ["a", "b"]}, ("naer",), 'did you mean "near"?'),
     ],
 )
-def test_a_mistake_has_a_place_and_a_reason(data: object, path: tuple[Any, ...], says: str) -> None:
-    found, mistakes = check_filter(data)
+def test_an_error_has_a_place_and_a_reason(
+    data: object, path: tuple[Any, ...], message: str
+) -> None:
+    found, errors = check_filter(data)
     assert found is None
-    assert says in str(mistakes[0])
-    assert mistakes[0].path == path
+    assert message in str(errors[0])
+    assert errors[0].path == path
 
 
 TEXT = st.lists(st.sampled_from(["a", "b", "c", "x"]), max_size=14).map(" ".join)
@@ -99,9 +101,7 @@ TERMS = st.lists(
 
 
 @given(TERMS, st.integers(2, 9), TEXT)
-def test_it_finds_what_looking_at_every_window_finds(
-    terms: list[str], within: int, text: str
-) -> None:
+def test_near_equals_searching_every_window(terms: list[str], within: int, text: str) -> None:
     tokens = [word.text for word in words(text)]
     windows = (" ".join(tokens[i : i + within]) for i in range(len(tokens)))
     seen = any(all(verdict(term, window).matched for term in terms) for window in windows)

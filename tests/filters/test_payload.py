@@ -11,7 +11,7 @@ from tests.filters.strategies import filters
 
 
 @given(filters)
-def test_a_condition_can_be_written_and_read(filter_: Filter) -> None:
+def test_conditions_survive_encoding(filter_: Filter) -> None:
     for atom, _ in atoms(filter_.root):
         assert decode(encode(atom)) == atom
 

@@ -12,14 +12,14 @@ from digestbot.filters.index import Batch, Index
 from tests.filters.engine import index_of, pairs, titled
 
 
-def test_a_saved_index_is_opened_without_reading_it_all(tmp_path: Path) -> None:
+def test_a_saved_index_can_be_opened_and_changed(tmp_path: Path) -> None:
     numbered = {i: parse_filter({"any": [f"word{i}", "a b"], "none": ["no"]}) for i in range(50)}
     index_of(numbered).save(tmp_path / "index")
     opened = Index.open(tmp_path / "index")
     opened.put(3, parse_filter("changed"))
     opened.remove(4)
-    told = [titled("word3"), titled("changed"), titled("word4 word5")]
-    assert pairs(opened.match(Batch.of(told))) == [(3, 1), (5, 2)]
+    announced = [titled("word3"), titled("changed"), titled("word4 word5")]
+    assert pairs(opened.match(Batch.of(announced))) == [(3, 1), (5, 2)]
     assert list(tmp_path.iterdir()) == [tmp_path / "index"]
 
 
@@ -42,7 +42,7 @@ def test_an_open_index_outlives_its_successor(tmp_path: Path) -> None:
     ],
     ids=["empty", "other", "only a head", "changed", "shorter", "longer"],
 )
-def test_a_file_that_is_no_index_is_refused(
+def test_damaged_files_are_refused(
     tmp_path: Path, damage: Callable[[bytes], bytes], message: str
 ) -> None:
     path = tmp_path / "index"
