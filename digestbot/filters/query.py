@@ -360,7 +360,7 @@ _STEPS = {8: timedelta(days=1), 12: timedelta(minutes=1), 14: timedelta(seconds=
 
 
 def _range(text: str) -> tuple[datetime | None, datetime | None]:
-    """Return the inclusive start and exclusive end of a range. ``*`` gives None, an open end."""
+    """Return the inclusive start and exclusive end of a range. ``*`` is None, an open end."""
     found = _RANGE.fullmatch(text)
     if not found:
         raise ConditionError(_NO_RANGE)

@@ -1,7 +1,7 @@
 """
 Save a segment as one file that can be mapped into memory.
 
-The file has a magic line, the length and checksum of the head, the head itself (JSON that gives the
+The file has a magic line, the length and checksum of the head, the head itself (JSON with the
 type, length and offset of each array), then the arrays.
 """
 

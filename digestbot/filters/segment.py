@@ -118,7 +118,7 @@ def assemble(parts: Sequence[Segment], kept: Sequence[Array]) -> Segment:
     Merge the *kept* filters of *parts* into one sorted segment.
 
     *kept* has a truth value for each filter of each part. Their keys must be distinct. Atoms and
-    nodes that are no longer used are dropped.
+    unused nodes are dropped.
     """
     formulas = _joined_formulas(parts)
     alive = _alive(formulas, np.concatenate(kept))

@@ -135,7 +135,7 @@ class _Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllOf(_Group):
-    """True if every child holds, and if there are no children."""
+    """True if every child holds, also without children."""
 
     def describe(self) -> str:
         """Return the children joined by "and"."""

@@ -72,7 +72,7 @@ ALPHABETS = {
     "mathfrak": "FRAKTUR",
     "frak": "FRAKTUR",
 }
-"""Alphabets with a meaning of their own in mathematics, unlike bold and italics."""
+"""Alphabets that distinguish symbols in mathematics, unlike bold and italics."""
 
 OPERATORS = names(
     "arccos arcsin arctan arg argmax argmin cos cosh cot coth csc deg det dim erf exp gcd hom inf "

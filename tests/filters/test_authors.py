@@ -1,4 +1,4 @@
-"""Author names that match or differ; the table gives the reason."""
+"""Author names that match or differ; reasons are in the table."""
 
 import pytest
 from hypothesis import assume, given

@@ -1,4 +1,4 @@
-"""Terms, categories and whole filters; the tables give results and reasons."""
+"""Terms, categories and whole filters; results and reasons are in the tables."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""arXiv's query syntax: meaning and errors; the table gives the reasons."""
+"""arXiv's query syntax: meaning and errors; reasons are in the table."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

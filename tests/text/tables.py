@@ -1,4 +1,4 @@
-"""Tables of cases in tests/data; their last column gives the reason."""
+"""Tables of cases in tests/data; the last column has the reason."""
 
 from pathlib import Path
 
