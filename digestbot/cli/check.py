@@ -19,7 +19,7 @@ from digestbot.config.positions import Flaw
 from digestbot.deliver import REGISTRY, open_sender
 from digestbot.errors import ConfigError, DigestbotError, Problem, StoreError
 from digestbot.filters import evaluate
-from digestbot.lint import doubts
+from digestbot.lint import lint_filter
 from digestbot.model import AnnounceType, Form, Theme
 from digestbot.net import Client, user_agent
 from digestbot.pipeline import next_edition, read_ahead
@@ -165,7 +165,7 @@ class _Doubting:
 
     def about(self, digest: DigestConfig) -> Iterator[Finding]:
         """Each doubt about the digest's filter, with its place."""
-        found = doubts(digest.filter, self._pool(digest))
+        found = lint_filter(digest.filter, self._pool(digest))
         steps = ("digests", digest.name, "filter")
         flaws = [Flaw(steps=(*steps, *doubt.path), message=doubt.message) for doubt in found]
         for problem in self._locate(flaws) if flaws else ():

@@ -11,7 +11,7 @@ from digestbot import audit, subscriptions
 from digestbot.cli.app import App, check_known, local
 from digestbot.config import Config, DigestConfig
 from digestbot.errors import DigestbotError, UsageError
-from digestbot.filters import Explanation, explain, in_words
+from digestbot.filters import Explanation, explain, format_explanation
 from digestbot.ids import PaperId, parse_paper_id
 from digestbot.model import Announcement
 from digestbot.pipeline.making_editions import find_digest
@@ -244,7 +244,7 @@ def _words(config: Config, digest: DigestConfig, answer: _Answer) -> str:
         + (f", sent in {', '.join(answer.editions)}" if answer.editions else ""),
         *_beyond_the_limit(digest, answer),
         *(f"{'✓' if passed else '✗'} {words}" for passed, words in answer.gates),
-        in_words(answer.explanation),
+        format_explanation(answer.explanation),
     ]
     return "\n".join(lines)
 

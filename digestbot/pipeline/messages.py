@@ -78,7 +78,7 @@ def render_context(
         public_url=config.public_url,
         next_edition_at=next_edition_at,
         unsubscribe=_unsubscribe_mailto(config, digest.name) if has_mail else None,
-        filter_in_words=digest.filter.in_words(),
+        filter_in_words=digest.filter.describe(),
         theme=digest.theme,
         language=digest.language,
         attach=digest.attach,

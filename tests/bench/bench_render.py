@@ -130,7 +130,7 @@ def make_readers(corpus: Path, templates: Templates, count: int) -> list[Reader]
             for at in dice.sample(range(DAY), PAPERS)
         )
         title = f"Papers for reader {number}"
-        words = f"{filters[own].in_words()}; and author {dice.random():.9f}"
+        words = f"{filters[own].describe()}; and author {dice.random():.9f}"
         readers.append(
             Reader(
                 edition=make_edition(

@@ -220,6 +220,8 @@ def test_doubts_of_every_digest_stand_at_their_places(bot: Bot) -> None:
     findings = json.loads(bot("check", "--json").out)["findings"]
     words = [finding["words"] for finding in findings if finding["state"] == "warning"]
     assert words == [
-        'config.yaml:9:23: "GPUs" hits only where "gpu" does; one of them is enough',
-        'config.yaml:12:21: "energy" hits only where "energ*" does; one of them is enough',
+        'config.yaml:9:23: "GPUs" is redundant: it hits only papers that "gpu" hits;'
+        " remove one of them",
+        'config.yaml:12:21: "energy" is redundant: it hits only papers that "energ*" hits;'
+        " remove one of them",
     ]

@@ -90,9 +90,9 @@ def test_a_filter_that_was_edited_since_says_what_lets_the_paper_fall(
     out = bot("explain", "systems", "2611.00004").out
     assert "not in systems" in out
     assert "✗ none of these" in out
-    assert "✗ inference: “Inference” in the title, which keeps it out\n" in out
+    assert "✗ inference: “Inference” in the title, which excludes the paper\n" in out
     assert "✓ title: quantum: no hit\n" in out
-    assert "✗ min_score: 3 (its score is 2)" in out
+    assert "✗ min_score: 3 (score: 2)" in out
 
 
 def test_a_hit_names_the_characters_of_the_field_as_shown(bot: Bot, fetched: ArxivServer) -> None:
