@@ -10,14 +10,10 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from math import ceil
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.request import Request
-
-from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError
-from slack_sdk.web import SlackResponse
 
 from digestbot.deliver.protocols import Checkpoint
 from digestbot.deliver.retry import UNKNOWN_CODE
@@ -45,6 +41,10 @@ from digestbot.errors import (
 )
 from digestbot.model import Form, OutgoingMessage, Receipt
 from digestbot.secret import Secret
+
+if TYPE_CHECKING:
+    from slack_sdk import WebClient
+    from slack_sdk.web import SlackResponse
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ class SlackSender:
         self._url = settings.url
         self._pace = Pace(settings.interval.total_seconds(), sleep)
         self._threads = ThreadPoolExecutor(POSTS_AT_ONCE, "slack")
-        self._client = _Client(
+        self._client = _client_class()(
             token=settings.token.reveal(),
             base_url=settings.url,
             timeout=ceil(settings.timeout.total_seconds()),
@@ -205,7 +205,9 @@ class SlackSender:
             answer = await self._call("chat.postMessage", text_only)
         return _ts(answer)
 
-    async def _call(self, method: str, arguments: Mapping[str, object]) -> SlackResponse:
+    async def _call(self, method: str, arguments: Mapping[str, object]) -> "SlackResponse":
+        from slack_sdk.errors import SlackApiError
+
         call = partial(self._client.api_call, method, json=dict(arguments))
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)
@@ -216,7 +218,7 @@ class SlackSender:
             raise unanswered(error, "Slack") from error
 
 
-def _refusal(response: SlackResponse) -> DeliveryError:
+def _refusal(response: "SlackResponse") -> DeliveryError:
     headers = {str(key).lower(): str(value) for key, value in response.headers.items()}
     answer = response.data if isinstance(response.data, dict) else {}
     return classify(
@@ -227,7 +229,7 @@ def _refusal(response: SlackResponse) -> DeliveryError:
     )
 
 
-def _ts(answer: SlackResponse) -> str:
+def _ts(answer: "SlackResponse") -> str:
     ts = answer.get("ts")
     if not isinstance(ts, str) or not ts:
         text = "Slack said ok without a ts, the message may have been posted"
@@ -235,9 +237,14 @@ def _ts(answer: SlackResponse) -> str:
     return ts
 
 
-class _Client(WebClient):
+@cache
+def _client_class() -> "type[WebClient]":
     """slack_sdk's client, except that a redirect is an answer and no errand (see `posting`)."""
+    from slack_sdk import WebClient  # here: most commands post nothing
 
-    def _perform_urllib_http_request_internal(self, url: str, req: Request) -> dict[str, Any]:
-        status, headers, body = post(req, self.timeout)
-        return {"status": status, "headers": headers, "body": body}
+    class Client(WebClient):
+        def _perform_urllib_http_request_internal(self, url: str, req: Request) -> dict[str, Any]:
+            status, headers, body = post(req, self.timeout)
+            return {"status": status, "headers": headers, "body": body}
+
+    return Client

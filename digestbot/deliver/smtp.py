@@ -13,11 +13,9 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from itertools import islice
-from typing import ClassVar, Literal, TypeVar
-
-import aiosmtplib
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from digestbot.addresses import check_address, check_mailbox
 from digestbot.deliver.dkim import DkimSettings, Signer, open_signer
@@ -37,6 +35,9 @@ from digestbot.model import Form, OutgoingMessage, Receipt
 from digestbot.oauth import OauthSettings, TokenSource, xoauth2
 from digestbot.secret import Secret
 from digestbot.status_codes import one_line
+
+if TYPE_CHECKING:
+    import aiosmtplib
 
 log = logging.getLogger(__name__)
 
@@ -135,20 +136,25 @@ class SmtpSettings:
             raise Misconfigured(f'"smtp.{key}" is no address: {error}') from error
 
 
-class _Client(aiosmtplib.SMTP):
+@cache
+def _client_class() -> "type[aiosmtplib.SMTP]":
     """The library's client, except that a closed connection is gone at once."""
+    import aiosmtplib  # here: most commands send nothing
 
-    def close(self) -> None:
-        """
-        Drop the connection and what is not written yet.
+    class Client(aiosmtplib.SMTP):
+        def close(self) -> None:
+            """
+            Drop the connection and what is not written yet.
 
-        A closed transport goes on writing its buffer, and under TLS waits for the other side's
-        goodbye: half a message would linger, and sockets would outlive the event loop.
-        """
-        transport = self.transport
-        super().close()
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.abort()
+            A closed transport goes on writing its buffer, and under TLS waits for the other side's
+            goodbye: half a message would linger, and sockets would outlive the event loop.
+            """
+            transport = self.transport
+            super().close()
+            if isinstance(transport, asyncio.WriteTransport):
+                transport.abort()
+
+    return Client
 
 
 @dataclass(slots=True, eq=False)
@@ -462,7 +468,7 @@ class SmtpSender:
         settings = self._settings
         _refuse_password_in_clear(settings)
         access_token = await self._tokens.token() if self._tokens else None
-        client = _Client(
+        client = _client_class()(
             hostname=settings.host,
             port=settings.effective_port,
             timeout=settings.timeout.total_seconds(),
@@ -493,13 +499,15 @@ class SmtpSender:
         log.debug("connected")
         return link
 
-    async def _log_in_by_token(self, client: aiosmtplib.SMTP, access_token: Secret) -> None:
+    async def _log_in_by_token(self, client: "aiosmtplib.SMTP", access_token: Secret) -> None:
         """
         XOAUTH2: a refusal is a challenge with JSON, and comes only after an empty line.
 
         Raises:
             DeliveryError: See `classify`; never with the token, which servers may repeat.
         """
+        import aiosmtplib
+
         if "xoauth2" not in client.server_auth_methods:
             raise Misconfigured('the mail server offers no XOAUTH2; use "smtp.password" instead')
         username, bare = self._settings.username or "", access_token.reveal()
@@ -526,6 +534,8 @@ tried three times locks accounts."""
 
 async def _step(phase: Phase, answer: Awaitable[T]) -> T:
     """*answer*, or the error that its failure in this *phase* amounts to."""
+    import aiosmtplib
+
     try:
         return await answer
     except aiosmtplib.SMTPResponseException as error:
@@ -534,7 +544,7 @@ async def _step(phase: Phase, answer: Awaitable[T]) -> T:
         raise broken(phase, error) from error
 
 
-async def _start_tls(client: aiosmtplib.SMTP) -> None:
+async def _start_tls(client: "aiosmtplib.SMTP") -> None:
     """Required, never a wish: someone in between can strip the offer (RFC 8314 4.1)."""
     await _step(Phase.HELLO, client.ehlo())
     if not client.supports_extension("starttls"):
@@ -558,7 +568,9 @@ def _refuse_password_in_clear(settings: SmtpSettings) -> None:
         )
 
 
-async def _log_in(client: aiosmtplib.SMTP, settings: SmtpSettings) -> None:
+async def _log_in(client: "aiosmtplib.SMTP", settings: SmtpSettings) -> None:
+    import aiosmtplib
+
     if not settings.username:
         return
     offered = [method for method in _LOGINS if method in client.server_auth_methods]

@@ -13,8 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 from urllib.request import Request
 
-from slack_sdk.webhook import WebhookClient, WebhookResponse
-
 from digestbot.deliver.protocols import Checkpoint
 from digestbot.deliver.retry import UNKNOWN_CODE
 from digestbot.deliver.slack_http import (
@@ -35,6 +33,9 @@ from digestbot.deliver.slack_http import (
 from digestbot.errors import DeliveryError, OutcomeUnknown, PermanentFailure, TransientFailure
 from digestbot.model import Form, OutgoingMessage, Receipt
 from digestbot.secret import Secret
+
+if TYPE_CHECKING:
+    from slack_sdk.webhook import WebhookClient, WebhookResponse
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class WebhookSender:
         """No connection is held open; threads that wait for an answer end by themselves."""
         self._threads.shutdown(wait=False)
 
-    def _client(self, place: str) -> WebhookClient:
+    def _client(self, place: str) -> "WebhookClient":
         """
         Raises:
             PermanentFailure: No such webhook in the config any more, or no http URL.
@@ -125,9 +126,9 @@ class WebhookSender:
             raise PermanentFailure(f"no webhook of the config has the fingerprint {place}")
         if not url.reveal().lower().startswith(("https://", "http://")):
             raise PermanentFailure(f"the webhook {place} is no https URL")
-        return _Client(url.reveal(), timeout=TIMEOUT_S, retry_handlers=[], logger=QUIET)
+        return _client_class()(url.reveal(), timeout=TIMEOUT_S, retry_handlers=[], logger=QUIET)
 
-    async def _post(self, client: WebhookClient, message: Message) -> None:
+    async def _post(self, client: "WebhookClient", message: Message) -> None:
         """Post *message*, without its blocks if Slack cannot show them."""
         try:
             await self._post_as_it_is(client, message)
@@ -138,7 +139,7 @@ class WebhookSender:
             log.warning("slack refused our blocks, text only", extra={"error": word})
             await self._post_as_it_is(client, {"text": message["text"]})
 
-    async def _post_as_it_is(self, client: WebhookClient, message: Message) -> None:
+    async def _post_as_it_is(self, client: "WebhookClient", message: Message) -> None:
         body = {**message, "unfurl_links": False, "unfurl_media": False}
         loop = asyncio.get_running_loop()
         try:
@@ -150,14 +151,19 @@ class WebhookSender:
             raise _refusal(answer)
 
 
-def _refusal(answer: WebhookResponse) -> DeliveryError:
+def _refusal(answer: "WebhookResponse") -> DeliveryError:
     headers = {str(key).lower(): str(value) for key, value in answer.headers.items()}
     return classify(answer.status_code, answer.body, retry_after=headers.get("retry-after"))
 
 
-class _Client(WebhookClient):
+@cache
+def _client_class() -> "type[WebhookClient]":
     """slack_sdk's client, except that a redirect is an answer and no errand (see `posting`)."""
+    from slack_sdk.webhook import WebhookClient, WebhookResponse  # here: most commands post nothing
 
-    def _perform_http_request_internal(self, url: str, req: Request) -> WebhookResponse:
-        status, headers, body = post(req, self.timeout)
-        return WebhookResponse(url=url, status_code=status, body=body, headers=dict(headers))
+    class Client(WebhookClient):
+        def _perform_http_request_internal(self, url: str, req: Request) -> WebhookResponse:
+            status, headers, body = post(req, self.timeout)
+            return WebhookResponse(url=url, status_code=status, body=body, headers=dict(headers))
+
+    return Client

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import (
     Connection,
@@ -25,7 +25,7 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -39,6 +39,9 @@ from sqlalchemy.types import TypeEngine
 
 from digestbot.errors import ForeignStore, MissingExtra, StoreUnavailable
 from digestbot.store.bulk_values import BulkValues
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 BUSY_S: Final = 30
 """How long a statement waits for another process's lock before it gives up, if nobody says more."""
@@ -149,9 +152,13 @@ class Database:
         """Close all connections that are not in use."""
         self._engine.dispose()
 
-    def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
+    def insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
         """An INSERT that knows ON CONFLICT: the same words, but two classes in SQLAlchemy."""
-        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+        if self.is_sqlite:
+            return sqlite.insert(table)
+        from sqlalchemy.dialects import postgresql  # here: costs users of SQLite 15 ms
+
+        return postgresql.insert(table)
 
     def bulk_values(self, **types: TypeEngine[Any]) -> BulkValues:
         """Rows of these columns, to be given to one statement."""
