@@ -10,7 +10,8 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import ClassVar
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar
 from urllib.request import Request
 
 from digestbot.deliver.protocols import Checkpoint
