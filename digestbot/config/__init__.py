@@ -5,7 +5,6 @@ Begin at `load_config`. pydantic stays behind this door; what comes out are froz
 """
 
 from digestbot.config.load import find_config, load_config, locator
-from digestbot.config.schema import json_schema
 from digestbot.config.settings import Config, DigestConfig
 
-__all__ = ["Config", "DigestConfig", "find_config", "json_schema", "load_config", "locator"]
+__all__ = ["Config", "DigestConfig", "find_config", "load_config", "locator"]

@@ -7,27 +7,40 @@ Begin at `FileKeys` and `DigestKeys`.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from difflib import get_close_matches
 from functools import cache
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    TypeVar,
+    get_args,
+    get_type_hints,
+)
 from unicodedata import normalize
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from annotated_types import Ge, Le, MinLen
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, TypeAdapter, WithJsonSchema
-from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from digestbot.addresses import check_address
 from digestbot.bounces import BouncesSettings
-from digestbot.config import filter_schema
+from digestbot.config import exact
+from digestbot.config.annotations import (
+    AfterValidator,
+    BeforeValidator,
+    PlainValidator,
+    WithJsonSchema,
+)
 from digestbot.config.error_messages import DiscreetError
 from digestbot.config.positions import Steps
-from digestbot.deliver import SlackSettings, SmtpSettings
+from digestbot.deliver import SmtpSettings
 from digestbot.deliver.dkim import DkimSettings
 from digestbot.errors import InvalidFilter
 from digestbot.filters import Filter, check_filter
@@ -36,8 +49,9 @@ from digestbot.model import AnnounceType, Theme
 from digestbot.oauth import OauthSettings
 from digestbot.schedule import parse_schedule
 from digestbot.secret import Secret
-from digestbot.sending_limits import SendingLimits
-from digestbot.sources import REGISTRY
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 T = TypeVar("T")
 STRICT: dict[str, object] = {"extra": "forbid", "use_attribute_docstrings": True}
@@ -160,14 +174,23 @@ def _schedule(text: str) -> str:
 def _filter(value: object) -> Filter:
     found, mistakes = check_filter(value)
     if found is None:
-        errors = [_line_error(mistake, value) for mistake in mistakes]
-        raise ValidationError.from_exception_data("filter", errors)
+        raise _with_places(mistakes, value)
     return found
 
 
-def _line_error(mistake: InvalidFilter, value: object) -> InitErrorDetails:
-    kind = PydanticCustomError("invalid_filter", "{error}", {"error": str(mistake)})
-    return InitErrorDetails(type=kind, loc=mistake.path, input=value)
+def _with_places(mistakes: Iterable[InvalidFilter], value: object) -> ValueError:
+    """Return pydantic's error with the place of each mistake in the filter."""
+    from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+
+    errors = [
+        InitErrorDetails(
+            type=PydanticCustomError("invalid_filter", "{error}", {"error": str(mistake)}),
+            loc=mistake.path,
+            input=value,
+        )
+        for mistake in mistakes
+    ]
+    return ValidationError.from_exception_data("filter", errors)
 
 
 def _schema_of(name: str, *types: str) -> WithJsonSchema:
@@ -300,10 +323,22 @@ def checked(kind: type[T], data: object) -> tuple[T | None, Sequence[Mapping[str
 
     The errors are pydantic's, as dicts with ``type``, ``loc``, ``input`` and ``ctx``.
     """
-    hashable: Any = kind  # mypy does not see that a class is one
     ready, errors = _prepared(kind, data)
+    if not errors:
+        with suppress(ValueError):
+            return exact.build(kind, ready), ()
+    return _checked_by_pydantic(kind, ready, errors)
+
+
+def _checked_by_pydantic(
+    kind: type[T], ready: object, errors: Sequence[Mapping[str, Any]]
+) -> tuple[T | None, Sequence[Mapping[str, Any]]]:
+    """Convert what is nearly right, such as a number in quotes, or return the errors."""
+    from pydantic_core import ValidationError
+
+    hashable: Any = kind  # mypy does not see that a class is hashable
     try:
-        value: T = _adapter(hashable).validate_python(ready)
+        value: T = adapter(hashable).validate_python(ready)
     except ValidationError as error:
         return None, [*errors, *error.errors(include_url=False)]
     return (None, errors) if errors else (value, ())
@@ -327,7 +362,10 @@ def parse_duration(value: object) -> timedelta | None:
 
 
 @cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+def adapter(kind: type[Any]) -> "TypeAdapter[Any]":
+    """Return pydantic's view of *kind*."""
+    from pydantic import TypeAdapter  # here: a config without mistakes does not need it
+
     return TypeAdapter(kind)
 
 
@@ -358,72 +396,3 @@ def _prepared(kind: type, data: object) -> tuple[object, list[dict[str, Any]]]:
 
 def _unknown_key(key: str, value: object) -> dict[str, Any]:
     return {"type": "unexpected_keyword_argument", "loc": (key,), "input": value}
-
-
-# For editors
-
-
-def json_schema() -> dict[str, Any]:
-    """
-    The JSON Schema (2020-12) of config.yaml, for editors.
-
-    It is a little wider than what `load_config` takes: names that must lead somewhere, addresses
-    and schedules are only texts to it, and ``${NAME}`` may stand for a number.
-    """
-    definitions: dict[str, Any] = {"Source": {"oneOf": [_of_source(kind) for kind in REGISTRY]}}
-    for kind in (SmtpSettings, SlackSettings, SendingLimits, BouncesSettings, DigestKeys):
-        definitions |= _definitions(kind)
-    file = _definitions(FileKeys)["FileKeys"]
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **file,
-        "title": "config.yaml of digestbot",
-        "$defs": {**definitions, **filter_schema.DEFINITIONS},
-    }
-
-
-def _of_source(kind: str) -> dict[str, Any]:
-    """The options of one kind of source, and the key ``kind`` that chooses them."""
-    (schema,) = _definitions(REGISTRY[kind]).values()
-    named = {"kind": {"const": kind, "description": "The kind of source."}}
-    required = ["kind", *schema.get("required", [])]
-    return {**schema, "properties": named | schema["properties"], "required": required}
-
-
-def _definitions(kind: type) -> dict[str, Any]:
-    """The schema of a dataclass by its name, and those of the dataclasses in it."""
-    schema = _adapter(kind).json_schema(schema_generator=_Generator)
-    inner = schema.pop("$defs", {})
-    return {kind.__name__: _with_refs(schema), **_with_refs(inner)}
-
-
-def _with_refs(schema: Any) -> Any:
-    """*schema* with its notes of `_schema_of` made references."""
-    if isinstance(schema, list):
-        return [_with_refs(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    renamed = {key: _with_refs(value) for key, value in schema.items() if key != DEFINED}
-    return renamed | ({"$ref": f"#/$defs/{schema[DEFINED]}"} if DEFINED in schema else {})
-
-
-class _Generator(GenerateJsonSchema):
-    """Durations and numbers as people write them; no titles that only repeat the key."""
-
-    def timedelta_schema(self, schema: Any) -> dict[str, Any]:
-        return {
-            "anyOf": [{"type": "string", "pattern": f"{DURATION}|\\$\\{{"}, {"type": "number"}],
-            "examples": ["7d", "90m", "1h30m"],
-        }
-
-    def int_schema(self, schema: Any) -> dict[str, Any]:
-        number = super().int_schema(schema)
-        return {"anyOf": [number, {"type": "string", "pattern": r"\$\{"}]}
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-    def encode_default(self, dft: Any) -> Any:
-        if isinstance(dft, timedelta):
-            return f"{dft.total_seconds():g}s"
-        return sorted(dft) if isinstance(dft, frozenset) else super().encode_default(dft)

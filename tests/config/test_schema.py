@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digestbot.config import json_schema, load_config
+from digestbot.config import load_config
+from digestbot.config.editor_schema import json_schema
 from digestbot.config.interpolation import interpolate
 from digestbot.config.schema import DeliverTo, DigestKeys, FileKeys, parse_duration
 from digestbot.config.yaml_reader import read_yaml

@@ -1,0 +1,79 @@
+"""The JSON Schema of config.yaml, for editors; `filter_schema` has the part on filters."""
+
+from datetime import timedelta
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+
+from digestbot.bounces import BouncesSettings
+from digestbot.config import filter_schema
+from digestbot.config.schema import DEFINED, DURATION, DigestKeys, FileKeys, adapter
+from digestbot.deliver import SlackSettings, SmtpSettings
+from digestbot.sending_limits import SendingLimits
+from digestbot.sources import REGISTRY
+
+
+def json_schema() -> dict[str, Any]:
+    """
+    The JSON Schema (2020-12) of config.yaml, for editors.
+
+    It is a little wider than what `load_config` takes: names that must lead somewhere, addresses
+    and schedules are only texts to it, and ``${NAME}`` may stand for a number.
+    """
+    definitions: dict[str, Any] = {"Source": {"oneOf": [_of_source(kind) for kind in REGISTRY]}}
+    for kind in (SmtpSettings, SlackSettings, SendingLimits, BouncesSettings, DigestKeys):
+        definitions |= _definitions(kind)
+    file = _definitions(FileKeys)["FileKeys"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **file,
+        "title": "config.yaml of digestbot",
+        "$defs": {**definitions, **filter_schema.DEFINITIONS},
+    }
+
+
+def _of_source(kind: str) -> dict[str, Any]:
+    """The options of one kind of source, and the key ``kind`` that chooses them."""
+    (schema,) = _definitions(REGISTRY[kind]).values()
+    named = {"kind": {"const": kind, "description": "The kind of source."}}
+    required = ["kind", *schema.get("required", [])]
+    return {**schema, "properties": named | schema["properties"], "required": required}
+
+
+def _definitions(kind: type) -> dict[str, Any]:
+    """The schema of a dataclass by its name, and those of the dataclasses in it."""
+    schema = adapter(kind).json_schema(schema_generator=_Generator)
+    inner = schema.pop("$defs", {})
+    return {kind.__name__: _with_refs(schema), **_with_refs(inner)}
+
+
+def _with_refs(schema: Any) -> Any:
+    """*schema* with its notes of `_schema_of` made references."""
+    if isinstance(schema, list):
+        return [_with_refs(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    renamed = {key: _with_refs(value) for key, value in schema.items() if key != DEFINED}
+    return renamed | ({"$ref": f"#/$defs/{schema[DEFINED]}"} if DEFINED in schema else {})
+
+
+class _Generator(GenerateJsonSchema):
+    """Durations and numbers as people write them; no titles that only repeat the key."""
+
+    def timedelta_schema(self, schema: Any) -> dict[str, Any]:
+        return {
+            "anyOf": [{"type": "string", "pattern": f"{DURATION}|\\$\\{{"}, {"type": "number"}],
+            "examples": ["7d", "90m", "1h30m"],
+        }
+
+    def int_schema(self, schema: Any) -> dict[str, Any]:
+        number = super().int_schema(schema)
+        return {"anyOf": [number, {"type": "string", "pattern": r"\$\{"}]}
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def encode_default(self, dft: Any) -> Any:
+        if isinstance(dft, timedelta):
+            return f"{dft.total_seconds():g}s"
+        return sorted(dft) if isinstance(dft, frozenset) else super().encode_default(dft)
