@@ -8,8 +8,6 @@ and every wait on it has an end. Blocks; call it from a thread. Begin at `open_b
 
 import asyncio
 import contextlib
-import imaplib
-import mailbox
 import re
 import ssl
 from collections.abc import Iterator
@@ -17,13 +15,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from digestbot.bounces.parsing import MAX_BYTES
 from digestbot.errors import DeliveryError, MailboxError
 from digestbot.oauth import OauthSettings, TokenSource, xoauth2
 from digestbot.secret import Secret
 from digestbot.status_codes import one_line
+
+if TYPE_CHECKING:
+    import imaplib
 
 AT_ONCE: Final = 500
 """Mails of one look: what is beyond waits for the next one."""
@@ -112,6 +113,8 @@ def read_files(path: Path) -> Iterator[bytes]:
     Raises:
         MailboxError: It cannot be read.
     """
+    import mailbox
+
     try:
         with path.open("rb") as file:
             if file.read(5) != b"From ":
@@ -169,6 +172,8 @@ def _connected(settings: BouncesSettings) -> Iterator[Box]:
     """
     name = settings.place
     context, token = _tls_context(settings), _token(settings, name)
+    import imaplib  # here: most commands open no mailbox
+
     try:
         link = imaplib.IMAP4_SSL(
             settings.imap or "",
@@ -214,8 +219,10 @@ def _token(settings: BouncesSettings, name: str) -> Secret | None:
 
 
 def _log_in(
-    link: imaplib.IMAP4_SSL, settings: BouncesSettings, name: str, token: Secret | None
+    link: "imaplib.IMAP4_SSL", settings: BouncesSettings, name: str, token: Secret | None
 ) -> None:
+    import imaplib
+
     username = settings.username or ""
     password = settings.password.reveal() if settings.password else ""
     # A refusal comes as a challenge with the reason, which is answered with nothing.
@@ -241,7 +248,7 @@ class ImapBox:
     once, and one that is not ours is not even marked as read.
     """
 
-    def __init__(self, link: imaplib.IMAP4_SSL, settings: BouncesSettings, name: str) -> None:
+    def __init__(self, link: "imaplib.IMAP4_SSL", settings: BouncesSettings, name: str) -> None:
         self.name = name
         self._link = link
         self._move_to = settings.move_to

@@ -14,11 +14,12 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from annotated_types import Ge, Le, MinLen
-
 from digestbot.config.annotations import (
     AfterValidator,
     BeforeValidator,
+    Ge,
+    Le,
+    MinLen,
     PlainValidator,
     WithJsonSchema,
 )
@@ -83,7 +84,7 @@ def _value(hint: Any, value: Any) -> Any:
 
 def _plain(kind: type, value: Any) -> Any:
     """Return *value* as a *kind* without type arguments."""
-    if kind in (str, int, bool, NoneType, timedelta):
+    if kind in (str, int, float, bool, NoneType, timedelta):
         return value if type(value) is kind else _refuse()
     if kind is Secret:
         return Secret(value) if type(value) is str else _refuse()
@@ -110,11 +111,11 @@ def _after(validator: Any, value: Any) -> Any:
         case AfterValidator():
             return validator.function(value)
         case Ge():
-            return value if value >= validator.ge else _refuse()
+            return value if value >= validator.limit else _refuse()
         case Le():
-            return value if value <= validator.le else _refuse()
+            return value if value <= validator.limit else _refuse()
         case MinLen():
-            return value if len(value) >= validator.min_length else _refuse()
+            return value if len(value) >= validator.limit else _refuse()
         case BeforeValidator() | PlainValidator() | WithJsonSchema():
             return value
     return _refuse()

@@ -27,14 +27,15 @@ from unicodedata import normalize
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from annotated_types import Ge, Le, MinLen
-
 from digestbot.addresses import check_address
 from digestbot.bounces import BouncesSettings
 from digestbot.config import exact
 from digestbot.config.annotations import (
     AfterValidator,
     BeforeValidator,
+    Ge,
+    Le,
+    MinLen,
     PlainValidator,
     WithJsonSchema,
 )

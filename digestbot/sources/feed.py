@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
 from digestbot.errors import BadAnswer, SourceError, SourceLate, SourceRefused
@@ -26,9 +26,10 @@ from digestbot.net import (
     parse_retry_after,
     shown_url,
 )
-from digestbot.sources.arxiv_rss import error_in, is_announcement, parse_announcements
-from digestbot.sources.feed_items import ParsedFeed, parse_feed
 from digestbot.sources.protocols import Page
+
+if TYPE_CHECKING:
+    from digestbot.sources.feed_items import ParsedFeed
 
 log = logging.getLogger(__name__)
 
@@ -170,6 +171,8 @@ def _validators(url: str, answer: Answer) -> dict[str, str]:
 
 def _refusal(answer: Answer, name: str, url: str, now: datetime) -> SourceError:
     """What a status other than 200 and 304 means."""
+    from digestbot.sources.arxiv_rss import error_in
+
     status = answer.status
     if status in _BUSY or not 400 <= status < 500:
         wait_s = parse_retry_after(answer.headers.get("retry-after"), now)
@@ -193,12 +196,16 @@ def _late(name: str, why: str, now: datetime, wait_s: float = 0.0) -> SourceLate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Parsed:
-    feed: ParsedFeed
+    feed: "ParsedFeed"
     is_batch: bool
     """One of arXiv's daily feeds: all of it was announced now, and there is no backlog."""
 
 
 def _parsed(options: FeedOptions, answer: Answer, now: datetime) -> _Parsed:
+    # Here, not above: the options of a feed are needed by every command, the parsers by few.
+    from digestbot.sources.arxiv_rss import is_announcement, parse_announcements
+    from digestbot.sources.feed_items import ParsedFeed, parse_feed
+
     if is_announcement(answer.body):
         papers = parse_announcements(answer.body)[: options.max_items]
         named = tuple(_with_categories(paper, options.categories) for paper in papers)

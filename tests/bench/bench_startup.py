@@ -2,8 +2,8 @@
 CPU time of each command on a store of 1,000 papers, in units of ``import sqlalchemy``.
 
 Every command runs in a fresh process. A round runs the unit and all commands in turn, so that a
-busy machine slows all of them alike; a figure is the median over the rounds of user and system time.
-``python -m tests.bench.bench_startup`` exits with 1 if a command exceeds its target.
+busy machine slows all of them alike; a figure is the median of user and system time over the
+rounds. ``python -m tests.bench.bench_startup`` exits with 1 if a command exceeds its target.
 """
 
 import argparse
