@@ -10,13 +10,12 @@ import click
 
 from digestbot.cli.app import App
 from digestbot.cli.fetch import fetch_progress, report_failures
-from digestbot.config import Config, DigestConfig
+from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.config.schema import parse_duration
 from digestbot.errors import DigestbotError, UsageError
 from digestbot.model import Edition, Form
 from digestbot.pipeline import fetch, next_edition
 from digestbot.pipeline.addressing import preview_message, render_context
-from digestbot.pipeline.making_editions import find_digest
 from digestbot.render import load_templates, render
 from digestbot.render.templates import our_folder
 from digestbot.store import PassStatus

@@ -5,6 +5,6 @@ Begin at `load_config`. pydantic stays behind this door; what comes out are froz
 """
 
 from digestbot.config.load import find_config, load_config, locator
-from digestbot.config.settings import Config, DigestConfig
+from digestbot.config.settings import Config, DigestConfig, find_digest
 
-__all__ = ["Config", "DigestConfig", "find_config", "load_config", "locator"]
+__all__ = ["Config", "DigestConfig", "find_config", "find_digest", "load_config", "locator"]

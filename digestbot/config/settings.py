@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from digestbot.bounces import BouncesSettings
 from digestbot.deliver import SlackSettings, SmtpSettings
+from digestbot.errors import UsageError
 from digestbot.filters import Filter
 from digestbot.model import AnnounceType, Destination, Form, Theme
 from digestbot.schedule import Schedule
@@ -72,3 +73,16 @@ class Config:
     digests: Mapping[str, DigestConfig]
     webhooks: Mapping[str, Secret]
     """The URLs that destinations of kind webhook name by their fingerprint."""
+
+
+def find_digest(config: Config, name: str) -> DigestConfig:
+    """
+    Return the digest called *name*.
+
+    Raises:
+        UsageError: The config has no such digest.
+    """
+    if name not in config.digests:
+        known = ", ".join(config.digests) or "none"
+        raise UsageError(f"no digest {name!r} in the config; there are: {known}")
+    return config.digests[name]

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from digestbot.config import Config, DigestConfig
+from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.editions import Selection, cover, select
-from digestbot.errors import DigestbotError, StoreError, UsageError
+from digestbot.errors import DigestbotError, StoreError
 from digestbot.model import (
     REPLACEMENTS,
     Announcement,
@@ -95,19 +95,6 @@ def _known(config: Config, names: Collection[str] | None) -> tuple[str, ...]:
     for name in names:
         find_digest(config, name)
     return tuple(dict.fromkeys(names))
-
-
-def find_digest(config: Config, name: str) -> DigestConfig:
-    """
-    The digest of that name.
-
-    Raises:
-        UsageError: There is none.
-    """
-    if name not in config.digests:
-        known = ", ".join(config.digests) or "none"
-        raise UsageError(f"no digest {name!r} in the config; there are: {known}")
-    return config.digests[name]
 
 
 def registered(
