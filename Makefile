@@ -60,6 +60,7 @@ bench: $(VENV)/.installed-bench $(VENV)/.postfix ## measure the filter engine, b
 	$(BIN)/python -m tests.bench.bench_delivery $(BENCH_DELIVERY_ARGS)
 	$(BIN)/python -m tests.bench.bench_filters $(BENCH_ARGS)
 	$(BIN)/python -m tests.bench.bench_render
+	$(BIN)/python -m tests.bench.bench_startup
 
 soak: $(VENV)/.installed-test ## what runs for long: a billion decisions of the engine, mutated filters, two thousand kills
 	$(BIN)/python -m pytest -n $(WORKERS) -m soak $(PYTEST_ARGS)

@@ -86,3 +86,27 @@ class MinLen(_Bound):
     """A collection of at least *limit* values."""
 
     KEY = "min_length"
+
+
+class ReadAs:
+    """Read the value as the class that *kind* returns, a subclass of the annotated one."""
+
+    __slots__ = ("kind",)
+
+    def __init__(self, kind: Callable[[], type]) -> None:
+        self.kind = kind
+
+    def __get_pydantic_core_schema__(self, source: object, handler: Any) -> Any:
+        return handler.generate_schema(self.kind())
+
+
+class Described:
+    """Show *text* to editors, for a key whose field has no docstring."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __get_pydantic_json_schema__(self, schema: object, handler: Any) -> dict[str, Any]:
+        return {**handler(schema), "description": self.text}

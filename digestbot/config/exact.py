@@ -17,10 +17,12 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from digestbot.config.annotations import (
     AfterValidator,
     BeforeValidator,
+    Described,
     Ge,
     Le,
     MinLen,
     PlainValidator,
+    ReadAs,
     WithJsonSchema,
 )
 from digestbot.secret import Secret
@@ -95,10 +97,11 @@ def _plain(kind: type, value: Any) -> Any:
 
 def _annotated(inner: Any, validators: Sequence[Any], value: Any) -> Any:
     """Apply *validators* in pydantic's order: those before from the right, those after in order."""
-    checked: Any = None
     for validator in reversed(validators):
         if isinstance(validator, BeforeValidator):
             value = validator.function(value)
+        elif isinstance(validator, ReadAs):
+            inner = validator.kind()
     plain = [each for each in validators if isinstance(each, PlainValidator)]
     checked = plain[-1].function(value) if plain else _value(inner, value)
     for validator in validators:
@@ -116,7 +119,7 @@ def _after(validator: Any, value: Any) -> Any:
             return value if value <= validator.limit else _refuse()
         case MinLen():
             return value if len(value) >= validator.limit else _refuse()
-        case BeforeValidator() | PlainValidator() | WithJsonSchema():
+        case BeforeValidator() | PlainValidator() | ReadAs() | Described() | WithJsonSchema():
             return value
     return _refuse()
 

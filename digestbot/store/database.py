@@ -270,6 +270,9 @@ def _take_write_lock(driver: Any, busy_s: float) -> None:
 
 
 def _postgresql_engine(url: URL, busy_s: float) -> Engine:
+    from digestbot.store.tables import set_postgresql_options
+
+    set_postgresql_options()
     settings = {"connect_timeout": 10, "fallback_application_name": "digestbot"}
     arguments = {key: value for key, value in settings.items() if key not in url.query}
     engine = create_engine(url, connect_args=arguments)

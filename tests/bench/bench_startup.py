@@ -137,7 +137,7 @@ def main() -> int:
         folder = Path(name)
         measured = cases(make_store(folder, datetime.now(UTC)))
         bases, times = measure(measured, folder, chosen.rounds)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "command": " ".join(("digestbot", *case.arguments)),
             "cpu_s": round(median(taken), 3),
