@@ -1,7 +1,7 @@
 """
-The owner's config.yaml: found, read, checked, frozen.
+Find, read and check config.yaml; the result is a frozen `Config`.
 
-Begin at `load_config`. pydantic stays behind this door; what comes out are frozen values.
+pydantic is used in this package only, and only for a config with mistakes. Begin at `load_config`.
 """
 
 from digestbot.config.load import find_config, load_config, locator

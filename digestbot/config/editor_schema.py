@@ -15,10 +15,10 @@ from digestbot.sources import REGISTRY
 
 def json_schema() -> dict[str, Any]:
     """
-    The JSON Schema (2020-12) of config.yaml, for editors.
+    Return the JSON Schema (2020-12) of config.yaml.
 
-    It is a little wider than what `load_config` takes: names that must lead somewhere, addresses
-    and schedules are only texts to it, and ``${NAME}`` may stand for a number.
+    It accepts a little more than `load_config`: references, addresses and schedules are plain text
+    to it, and ``${NAME}`` may replace a number.
     """
     definitions: dict[str, Any] = {"Source": {"oneOf": [_of_source(kind) for kind in REGISTRY]}}
     for kind in (SmtpSettings, SlackSettings, SendingLimits, BouncesSettings, DigestKeys):
@@ -33,22 +33,22 @@ def json_schema() -> dict[str, Any]:
 
 
 def _of_source(kind: str) -> dict[str, Any]:
-    """The options of one kind of source, and the key ``kind`` that chooses them."""
+    """Return the schema of one kind of source, with its key ``kind``."""
     (schema,) = _definitions(REGISTRY[kind]).values()
-    named = {"kind": {"const": kind, "description": "The kind of source."}}
+    named = {"kind": {"const": kind, "description": "Kind of source."}}
     required = ["kind", *schema.get("required", [])]
     return {**schema, "properties": named | schema["properties"], "required": required}
 
 
 def _definitions(kind: type) -> dict[str, Any]:
-    """The schema of a dataclass by its name, and those of the dataclasses in it."""
+    """Return the schemas of a dataclass and of those nested in it, by name."""
     schema = adapter(kind).json_schema(schema_generator=_Generator)
     inner = schema.pop("$defs", {})
     return {kind.__name__: _with_refs(schema), **_with_refs(inner)}
 
 
 def _with_refs(schema: Any) -> Any:
-    """*schema* with its notes of `_schema_of` made references."""
+    """Return *schema* with the marks of `schema._schema_of` replaced by references."""
     if isinstance(schema, list):
         return [_with_refs(each) for each in schema]
     if not isinstance(schema, dict):
@@ -58,7 +58,7 @@ def _with_refs(schema: Any) -> Any:
 
 
 class _Generator(GenerateJsonSchema):
-    """Durations and numbers as people write them; no titles that only repeat the key."""
+    """Durations and numbers as written in YAML, and no titles that only repeat the key."""
 
     def timedelta_schema(self, schema: Any) -> dict[str, Any]:
         return {

@@ -1,9 +1,9 @@
 """
-The keys of config.yaml, what they may hold, and its JSON Schema: the only place with pydantic.
+Keys of config.yaml and the checks of their values.
 
-The options of sources and destinations are dataclasses of their rooms; here stand the keys that no
-room owns. What is checked here is one value at a time; `load` checks what refers to another place.
-Begin at `FileKeys` and `DigestKeys`.
+The options of sources and destinations are dataclasses in their packages; this module has all other
+keys. It checks one value at a time; `load` checks references between keys. pydantic is imported
+only for a config with mistakes. Begin at `FileKeys` and `DigestKeys`.
 """
 
 import re
@@ -59,11 +59,11 @@ STRICT: dict[str, object] = {"extra": "forbid", "use_attribute_docstrings": True
 DEFINED = "digestbot-definition"
 MAX_NAME = 64
 MAX_LIMIT = 100_000
-"""Papers of one edition; a mail shows what it can hold of them and says how many more there are."""
+"""Papers in one edition; an email shows as many as fit and counts the rest."""
 DURATION = r"^(\d+(\.\d+)?(w|d|h|m|s))+$"
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 MAX_SECONDS = 10**10
-"""About 300 years: what timedelta and the calendar bear."""
+"""About 300 years, within the range of timedelta and the calendar."""
 
 
 # Values
@@ -71,15 +71,15 @@ MAX_SECONDS = 10**10
 
 def _name(text: str) -> str:
     if len(text) > MAX_NAME:
-        raise ValueError(f"a name has at most {MAX_NAME} characters")
+        raise ValueError(f"names have at most {MAX_NAME} characters")
     if re.fullmatch(r"[a-z0-9][a-z0-9._-]*", text):
         return text
     ascii_only = normalize("NFKD", text.lower()).encode("ascii", "ignore").decode()
     better = re.sub(r"[^a-z0-9._-]+", "-", ascii_only).strip("-._")
     hint = f'; did you mean "{better}"?' if better else ""
     raise ValueError(
-        'a name has only lower-case letters, digits, ".", "-" and "_", and begins with a letter or'
-        f" digit{hint}"
+        'names may contain only lower-case letters, digits, ".", "-" and "_", and must begin with'
+        f" a letter or digit{hint}"
     )
 
 
@@ -89,18 +89,18 @@ def _time_zone(text: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         near = get_close_matches(text, available_timezones(), n=1)
         hint = f'did you mean "{near[0]}"?' if near else 'write one such as "Europe/Berlin"'
-        raise ValueError(f'"{text[:60]}" is no time zone; {hint}') from error
+        raise ValueError(f'"{text[:60]}" is not a time zone; {hint}') from error
 
 
 def _store(text: str) -> str:
-    # The text is not repeated: it may hold a password.
+    # The error does not repeat the value: it may contain a password.
     if re.fullmatch(r"sqlite:///[^?#]*[^?#/]", text) and ":memory:" not in text:
         return text
     if re.match(r"postgresql://.", text):
         return text
     hint = "; write postgresql://" if text.startswith(("postgres:", "postgresql+")) else ""
     raise DiscreetError(
-        f"must be sqlite:///FILE (sqlite:////FILE from the root) or postgresql://USER@HOST/NAME{hint}"
+        f"must be sqlite:///FILE (sqlite:////FILE for an absolute path) or postgresql://USER@HOST/NAME{hint}"
     )
 
 
@@ -112,7 +112,7 @@ def _web_address(text: str) -> str:
     except ValueError:
         is_whole = False
     if not is_whole or re.search(r"\s", text):
-        raise DiscreetError("must be an http or https address without ? and #")
+        raise DiscreetError('must be an http or https URL without "?" or "#"')
     return text.rstrip("/")
 
 
@@ -143,7 +143,7 @@ def _channel(value: object) -> object:
 
 
 def is_private(url: str) -> bool:
-    """Whether nobody in between can read what is sent there: https, or this machine."""
+    """Return True if a secret may be sent to *url*: it is https, or on this machine."""
     try:
         parts = urlsplit(url)
         host = parts.hostname
@@ -163,8 +163,8 @@ def _language(text: str) -> str:
     if text in languages():
         return text
     near = get_close_matches(text.lower()[:2], languages(), n=1)
-    hint = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(languages())}"
-    raise ValueError(f'"{text[:60]}" is no language that digestbot speaks; {hint}')
+    hint = f'did you mean "{near[0]}"?' if near else f"use one of {', '.join(languages())}"
+    raise ValueError(f'"{text[:60]}" is not a supported language; {hint}')
 
 
 def _schedule(text: str) -> str:
@@ -195,7 +195,7 @@ def _with_places(mistakes: Iterable[InvalidFilter], value: object) -> ValueError
 
 
 def _schema_of(name: str, *types: str) -> WithJsonSchema:
-    """A definition of the whole schema, which pydantic, seeing only a part, must not look for."""
+    """Refer to a definition of the whole JSON Schema that pydantic must not resolve itself."""
     choices: list[dict[str, object]] = [{DEFINED: name}]
     choices += [{"type": each} for each in types]
     return WithJsonSchema(choices[0] if len(choices) == 1 else {"anyOf": choices})
@@ -213,18 +213,18 @@ Language = Annotated[str, AfterValidator(_language)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverTo:
-    """One place an edition goes to: exactly one of the four keys."""
+    """Entry of ``deliver:``: exactly one of the four keys."""
 
     __pydantic_config__: ClassVar[dict[str, object]] = STRICT
 
     email: Annotated[tuple[Address, ...], BeforeValidator(_one_or_many), _schema_of("Values")] = ()
-    """One mail address or a list of them; each gets a mail of its own. Needs `smtp:`."""
+    """One email address or a list; each gets a separate message. Needs `smtp:`."""
     slack: Annotated[str | None, BeforeValidator(_channel)] = None
-    """A channel, `"#papers"` in quotes, or its ID. Needs `slack: {token: …}`."""
+    """Slack channel, as `"#papers"` in quotes or by ID. Needs `slack: {token: …}`."""
     webhook: Annotated[Secret, AfterValidator(_webhook)] | None = None
-    """A Slack incoming webhook; write `${SLACK_WEBHOOK_URL}`."""
+    """URL of a Slack incoming webhook; write `${SLACK_WEBHOOK_URL}`."""
     folder: Folder | None = None
-    """A folder for the .eml, .html, .txt and .json of each edition, relative to the config."""
+    """Folder for the .eml, .html, .txt and .json of each edition, relative to the config."""
 
     def __post_init__(self) -> None:
         given = [f.name for f in fields(self) if getattr(self, f.name)]
@@ -236,75 +236,73 @@ class DeliverTo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestKeys:
-    """One digest: what goes to whom, and when."""
+    """One digest: which papers go to whom, and when."""
 
     __pydantic_config__: ClassVar[dict[str, object]] = STRICT
 
     title: str | None = None
-    """What readers see; the digest's name by default."""
+    """Title that readers see; the digest's name by default."""
     schedule: Annotated[str, AfterValidator(_schedule)] = "weekdays 09:00"
-    """`weekdays 09:00` (the default), `daily 09:00`, `weekly mon 09:00`, `monthly 1 09:00`, or cron
-    with its five fields (`"0 9 * * mon-fri"`), in the time zone of the config."""
+    """`weekdays 09:00` (the default), `daily 09:00`, `weekly mon 09:00`, `monthly 1 09:00`, or the
+    five fields of cron (`"0 9 * * mon-fri"`), in the config's time zone."""
     sources: Annotated[tuple[str, ...], MinLen(1)] | None = None
-    """Names of sources; all of them by default."""
+    """Names of sources; all by default."""
     types: Annotated[frozenset[AnnounceType], MinLen(1)] = frozenset(
         {AnnounceType.NEW, AnnounceType.CROSS}
     )
-    """What must have happened to a paper; `[new, cross]` by default."""
+    """Announce types; `[new, cross]` by default."""
     filter: Annotated[Filter, PlainValidator(_filter), _schema_of("Filter")] = field(
         default_factory=lambda: _filter(None)
     )
-    """Which papers; all by default. See docs/filters.md."""
+    """Conditions that papers must meet; every paper by default. See docs/filters.md."""
     limit: Annotated[int, Ge(1), Le(MAX_LIMIT)] = 30
-    """Papers of one edition at most; what falls out is counted in it."""
+    """Maximum number of papers in one edition; the edition says how many were cut."""
     when_empty: Literal["skip", "send"] = "skip"
-    """`skip` sends nothing when nothing matches, `send` says so."""
+    """When no paper matches: `skip` sends nothing, `send` sends an edition that says so."""
     expires: timedelta = timedelta(days=7)
-    """What is not sent by then is no news any more: it waits for you to release it. Does not hold
-    for folders."""
+    """Age at which an unsent delivery is held until you release it; folders are exempt."""
     theme: Theme = Theme.DEFAULT
-    """How much of each paper is shown: `default`, `compact` (titles) or `full` (long abstracts)."""
+    """How much of each paper to show: `default`, `compact` (titles) or `full` (long abstracts)."""
     exports: tuple[Literal["markdown", "bibtex", "ris", "atom"], ...] = ()
-    """Also written into the digest's folders, as .md, .bib, .ris and .atom; none by default."""
+    """Further files for the digest's folders (.md, .bib, .ris, .atom); none by default."""
     attach: tuple[Literal["bibtex", "ris"], ...] = ()
-    """Lists of all papers of an edition that go with its mails, as .bib and .ris; none by
-    default."""
+    """Lists of the edition's papers to attach to emails (.bib, .ris); none by default."""
     language: Language | None = None
-    """Of the digest's own words; that of the config by default."""
+    """Language of headings and notes; the config's by default."""
     deliver: tuple[DeliverTo, ...] = ()
-    """Where editions go; each entry has one key."""
+    """Destinations of editions; each entry has one key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileKeys:
-    """The config of digestbot."""
+    """Top-level keys of config.yaml."""
 
     __pydantic_config__: ClassVar[dict[str, object]] = STRICT
 
     timezone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
-    """Of all schedules and of the dates that readers see, such as `Europe/Berlin`."""
+    """Time zone of schedules and of dates that readers see, such as `Europe/Berlin`."""
     language: Language = ENGLISH
-    """What the digests speak: `en`, `de` or `zh`; of papers nothing is translated."""
+    """Language of headings and notes: `en`, `de` or `zh`; papers are not translated."""
     store: Annotated[str, AfterValidator(_store)] = "sqlite:///digestbot.db"
-    """Where everything is remembered; a file's path is relative to the config."""
+    """Database: a SQLite file, relative to the config, or PostgreSQL."""
     public_url: WebAddress | None = None
-    """Where the web pages are reached; without it, mails have no links to them."""
+    """URL of the web pages; without it, emails do not link to them."""
     contact: Address | None = None
-    """Your mail address, told to the servers that are asked for papers, as arXiv wishes."""
+    """Your email address, sent to the sources as arXiv requests."""
     templates: Folder | None = None
-    """A folder with templates of your own, relative to the config."""
+    """Folder with your templates, relative to the config."""
     sources: dict[Name, Annotated[Any, _schema_of("Source")]]
-    """Where papers come from: a name of your choice, and the options of its kind."""
+    """Where papers come from: a name of your choice with the options of its kind."""
     smtp: Annotated[Any, _schema_of("SmtpSettings", "null")] = None
-    """The mail server that takes the digests; needed for `email`."""
+    """Mail server that sends the digests; required for `email`."""
     slack: Annotated[Any, _schema_of("SlackSettings", "null")] = None
-    """Your Slack app; needed for `slack`."""
+    """Your Slack app; required for `slack`."""
     sending_limits: Annotated[Any, _schema_of("SendingLimits", "null")] = None
-    """What is too much, so that it waits for you or for tomorrow."""
+    """Limits above which deliveries are held, or wait until the next day."""
     bounces: Annotated[Any, _schema_of("BouncesSettings", "null")] = None
-    """Where bounces and complaints arrive; needs a `{token}` in `smtp.envelope_from`."""
+    """Mailbox for bounces and complaints; requires a `{token}` in `smtp.envelope_from`."""
     digests: dict[Name, Annotated[Any, _schema_of("DigestKeys")]]
-    """What goes to whom, and when: a name of your choice, and the digest's keys."""
+    """Which papers go to whom, and when: a name of your choice with the digest's keys."""
 
 
 # Checking
@@ -315,14 +313,14 @@ _INNER: Mapping[type, Mapping[str | int, type]] = {
     SmtpSettings: {"dkim": DkimSettings, "oauth": OauthSettings},
     BouncesSettings: {"oauth": OauthSettings},
 }
-"""The dataclasses that stand inside others, by their keys."""
+"""Dataclasses nested in others, by key."""
 
 
 def checked(kind: type[T], data: object) -> tuple[T | None, Sequence[Mapping[str, Any]]]:
     """
-    *data* as a *kind*, one of the dataclasses of keys or options, or None and what is wrong.
+    Return *data* as a *kind*, a dataclass of keys or options, or None with the errors.
 
-    The errors are pydantic's, as dicts with ``type``, ``loc``, ``input`` and ``ctx``.
+    Errors are pydantic's, as dicts with ``type``, ``loc``, ``input`` and ``ctx``.
     """
     ready, errors = _prepared(kind, data)
     if not errors:
@@ -346,13 +344,13 @@ def _checked_by_pydantic(
 
 
 def keys_of(kind: type, steps: Steps = ()) -> tuple[str, ...]:
-    """The keys that a dataclass of keys or options has, or the dataclass in it at *steps*."""
+    """Return the keys of *kind*, or of the dataclass nested in it at *steps*."""
     inner = _INNER.get(kind, {}).get(steps[0], kind) if steps else kind
     return tuple(each.name for each in fields(inner))
 
 
 def parse_duration(value: object) -> timedelta | None:
-    """``7d``, ``90m``, ``1h30m`` or a number of seconds, at most 300 years; None if neither."""
+    """Parse ``7d``, ``1h30m`` or a number of seconds, up to 300 years; return None if invalid."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return timedelta(seconds=value) if 0 <= value <= MAX_SECONDS else None
     if not isinstance(value, str) or not re.fullmatch(DURATION, value, re.ASCII) or len(value) > 40:
@@ -372,11 +370,11 @@ def adapter(kind: type[Any]) -> "TypeAdapter[Any]":
 
 def _prepared(kind: type, data: object) -> tuple[object, list[dict[str, Any]]]:
     """
-    *data* with its durations read, and what pydantic would read by other rules than ours.
+    Return *data* with durations parsed, and errors for values that pydantic reads differently.
 
-    The options of rooms are plain dataclasses: of their timedeltas pydantic would take ISO 8601 and
-    not "1h30m", and for their ints it would take ``true``. What is wrong is taken out, as a
-    dataclass checks what its fields say together only if each of them is well.
+    Options are plain dataclasses: for a timedelta, pydantic would accept ISO 8601 but not "1h30m",
+    and for an int it would accept ``true``. Faulty values are removed, so that the checks across
+    fields still run.
     """
     if not isinstance(data, dict):
         return data, []

@@ -63,18 +63,18 @@ def test_a_message_begins_with_the_file_line_and_column(
 def test_a_missing_file_names_the_command_that_writes_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(tmp_path / "config.yaml", {})
-    message = "no such file; 'digestbot init' writes one, --config FILE names another"
+    message = "no such file; create one with 'digestbot init', or name another with --config FILE"
     assert str(caught.value) == f"{tmp_path / 'config.yaml'}: {message}"
 
 
 @pytest.mark.parametrize(
     ("content", "messages"),
     [
-        (b"", ["0:1: is empty; 'digestbot init' writes one to begin with"]),
-        (b" \n\n", ["0:1: is empty; 'digestbot init' writes one to begin with"]),
+        (b"", ["0:1: is empty; 'digestbot init --force' writes a first config"]),
+        (b" \n\n", ["0:1: is empty; 'digestbot init --force' writes a first config"]),
         (b"a: 1\nb: \xff\n", ["2:1: not UTF-8 text; save it as UTF-8"]),
         ("a: ü".encode("utf-16"), ["1:1: not UTF-8 text; save it as UTF-8"]),
-        (b"a: 1\nb: \x07\n", ["2:4: a control character, which YAML does not allow"]),
+        (b"a: 1\nb: \x07\n", ["2:4: control characters are not allowed in YAML"]),
         (b"#" * (4 * 1024 * 1024 + 1), ["0:1: longer than 4,194,304 bytes"]),
     ],
 )
@@ -98,7 +98,7 @@ def test_a_byte_order_mark_and_windows_line_ends_do_not_matter(tmp_path: Path) -
 def test_a_secret_that_begins_with_a_star_is_not_shown(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("smtp: {password: *hunter2}\n")
-    assert mistakes(path) == ["1:18: an alias of nothing; a text that begins with * needs quotes"]
+    assert mistakes(path) == ['1:18: undefined alias; text that begins with "*" needs quotes']
 
 
 def test_a_secret_file_given_as_config_is_not_shown(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_no_value_from_outside_is_repeated(tmp_path: Path, secret: str) -> None:
         "contact: ${S}\nsources:\n  a: {kind: arxiv, categories: [cs.DC, '${S}']}\n"
         "digests:\n  d: {schedule: '${S}', filter: {id: 'no ${S}'}}\n"
     )
-    generic = "not valid; the value, or a part of it, is secret and not shown"
+    generic = "invalid value, not shown because all or part of it is secret"
     told = mistakes(path, {"S": secret})
     expected = [
         f"1:10: contact: {generic}",
