@@ -1,8 +1,8 @@
 """
-Schedules, against tables with a reason and against a clock that is read minute by minute.
+Schedules, compared with tables of cases and with a minute-by-minute clock.
 
-The clock (`showings`) knows nothing of the code: it walks a year of UTC minutes and writes down
-which wall time each of them shows for the first time, and where the skipped ones end up.
+The clock (`showings`) is independent of the code: it walks through the UTC minutes of a year and
+records the first UTC minute of each wall-clock time, and where skipped times end up.
 """
 
 import functools
@@ -22,7 +22,7 @@ from digestbot.schedule import Schedule, Slot, parse_schedule
 BERLIN = ZoneInfo("Europe/Berlin")
 NEW_YORK = ZoneInfo("America/New_York")
 ZONES = (
-    "America/New_York",  # the leap at 02:00
+    "America/New_York",  # clocks change at 02:00
     "Europe/Berlin",
     "America/Santiago",  # midnight is skipped
     "America/Nuuk",  # 23:00 to 24:00 is skipped: evening and morning overlap
@@ -95,7 +95,7 @@ def test_nicknames_and_minutes(text: str, times: list[str]) -> None:
     assert fires(parse_schedule(text, ZoneInfo("UTC")), "2026-12-31T22:20", 2) == times
 
 
-def test_a_time_that_the_clock_skips_comes_once_and_an_hour_later() -> None:
+def test_a_skipped_time_is_due_an_hour_later() -> None:
     schedule = parse_schedule("30 2 * * *", NEW_YORK)
     expected = ["03-07 07:30", "03-08 07:30", "03-09 06:30"]
     assert fires(schedule, "2026-03-07T00:00", 3) == expected
@@ -103,7 +103,7 @@ def test_a_time_that_the_clock_skips_comes_once_and_an_hour_later() -> None:
     assert slot == Slot(at=utc("2026-03-08T07:30"), name="2026-03-08T03:30")
 
 
-def test_a_time_that_the_clock_shows_twice_comes_once() -> None:
+def test_a_repeated_time_is_due_once() -> None:
     schedule = parse_schedule("30 1 * * *", NEW_YORK)
     expected = ["10-31 05:30", "11-01 05:30", "11-02 06:30"]
     assert fires(schedule, "2026-10-31T00:00", 3) == expected
@@ -112,32 +112,32 @@ def test_a_time_that_the_clock_shows_twice_comes_once() -> None:
     assert schedule.latest_slot(utc("2026-11-01T06:45")) == slot
 
 
-def test_the_first_hour_of_a_month_after_the_leap_is_not_lost() -> None:
+def test_the_first_hour_after_the_clock_change_is_kept() -> None:
     """APScheduler 3.11.3 answers 1 May."""
     schedule = parse_schedule("30 0 1 * *", BERLIN)
     assert schedule.next_after(utc("2026-03-10T12:00")) == utc("2026-03-31T22:30")
 
 
-def test_the_latest_slot_is_the_one_that_is_now() -> None:
+def test_a_slot_at_this_moment_is_the_latest() -> None:
     schedule = parse_schedule("daily 09:00", BERLIN)
     slot = Slot(at=utc("2026-07-01T07:00"), name="2026-07-01T09:00")
     assert schedule.latest_slot(utc("2026-07-01T07:00")) == slot
     assert schedule.latest_slot(utc("2026-07-02T06:59")) == slot
 
 
-def test_there_is_no_latest_slot_if_it_is_over_400_days_ago() -> None:
+def test_a_slot_older_than_400_days_is_ignored() -> None:
     schedule = parse_schedule("0 9 29 2 *", ZoneInfo("UTC"))
     slot = Slot(at=utc("2024-02-29T09:00"), name="2024-02-29T09:00")
     assert schedule.latest_slot(utc("2025-04-04T09:00") - MINUTE) == slot
     assert schedule.latest_slot(utc("2025-04-04T09:00")) is None
 
 
-def test_29_february_is_found_across_the_year_without_it() -> None:
+def test_29_february_is_found_across_common_years() -> None:
     schedule = parse_schedule("0 9 29 2 *", ZoneInfo("UTC"))
     assert schedule.next_after(utc("2096-02-29T09:00")) == utc("2104-02-29T09:00")
 
 
-def test_any_zone_of_the_moment_will_do() -> None:
+def test_the_moment_may_be_in_any_zone() -> None:
     schedule = parse_schedule("daily 09:00", BERLIN)
     moment = datetime(2026, 7, 1, 3, 0, tzinfo=NEW_YORK)
     assert schedule.next_after(moment) == utc("2026-07-02T07:00")
@@ -215,7 +215,7 @@ FORMS = (
         ("monthly 1 9", '"monthly 1 9" must end with one time from 00:00 to 23:59, as in '),
     ],
 )
-def test_what_is_no_schedule_says_what_to_write(text: str, message: str) -> None:
+def test_invalid_schedules_say_what_to_write(text: str, message: str) -> None:
     with pytest.raises(InvalidSchedule) as caught:
         parse_schedule(text, BERLIN)
     assert str(caught.value).startswith(message)
@@ -223,7 +223,7 @@ def test_what_is_no_schedule_says_what_to_write(text: str, message: str) -> None
 
 @functools.lru_cache(maxsize=1)  # 80 MB each
 def showings(zone_name: str) -> dict[date, dict[int, list[tuple[int, datetime]]]]:
-    """Per local day and hour: each minute, and the UTC minute that first shows or replaces it."""
+    """Return for each local day and hour the minutes, with the first UTC minute of each."""
     zone = ZoneInfo(zone_name)
     found: dict[date, dict[int, list[tuple[int, datetime]]]] = {}
 
@@ -253,7 +253,7 @@ class Column:
 
 
 def column(least: int, most: int, names: Sequence[str] = ()) -> st.SearchStrategy[Column]:
-    """One column of cron beside what it means."""
+    """One field of cron and the numbers it stands for."""
     top = most + (most == 6)  # 7 is Sunday too
 
     def spelled(number: int, by_name: bool) -> str:
@@ -297,7 +297,7 @@ crons = st.tuples(
 
 
 def scan(cron: tuple[Column, Column, Column, Column, Column], zone_name: str) -> list[datetime]:
-    """Every moment of the year, by looking at each minute."""
+    """Return all slots of the year, found by checking each minute."""
     minutes, hours, days, months, weekdays = cron
     sundays = weekdays.numbers | ({0} if 7 in weekdays.numbers else set())
     both = days.text[0] == "*" or weekdays.text[0] == "*"
@@ -339,9 +339,9 @@ moments = st.datetimes(
 
 
 @pytest.mark.parametrize("zone", ZONES)
-@settings(deadline=None, max_examples=20)  # each looks at a whole year, of each zone
+@settings(deadline=None, max_examples=20)  # each example covers a year in every zone
 @given(cron=crons, asked=st.lists(moments, min_size=6, max_size=12))
-def test_agrees_with_a_clock_read_minute_by_minute(
+def test_slots_agree_with_a_minute_by_minute_clock(
     zone: str, cron: tuple[Column, Column, Column, Column, Column], asked: list[datetime]
 ) -> None:
     text = " ".join(part.text for part in cron)

@@ -41,14 +41,14 @@ def _of_source(kind: str) -> dict[str, Any]:
 
 
 def _definitions(kind: type) -> dict[str, Any]:
-    """Return the schemas of a dataclass and of those nested in it, by name."""
+    """Return the schemas of a dataclass and its nested ones, by name."""
     schema = adapter(kind).json_schema(schema_generator=_Generator)
     inner = schema.pop("$defs", {})
     return {kind.__name__: _with_refs(schema), **_with_refs(inner)}
 
 
 def _with_refs(schema: Any) -> Any:
-    """Return *schema* with the marks of `schema._schema_of` replaced by references."""
+    """Replace the marks of `schema._schema_of` in *schema* by references."""
     if isinstance(schema, list):
         return [_with_refs(each) for each in schema]
     if not isinstance(schema, dict):
@@ -58,7 +58,7 @@ def _with_refs(schema: Any) -> Any:
 
 
 class _Generator(GenerateJsonSchema):
-    """Durations and numbers as written in YAML, and no titles that only repeat the key."""
+    """Durations and numbers as written in YAML; omits titles that repeat the key."""
 
     def timedelta_schema(self, schema: Any) -> dict[str, Any]:
         return {

@@ -57,16 +57,16 @@ class Sight:
         return inside or not SECRET_KEYS.isdisjoint(steps)
 
     def has_failed(self, steps: Steps) -> bool:
-        """Return True if filling a value at, above or below *steps* has failed and is reported."""
+        """Return True if filling a value at, above or below *steps* has failed."""
         return any(text is None and _related(path, steps) for path, text in self.hidden.items())
 
     def gives_away(self, steps: Steps, message: str) -> bool:
-        """Return True if *message* about the value at *steps* may reveal a hidden value."""
+        """Return True if *message* on the value at *steps* may reveal a hidden one."""
         below = (text for path, text in self.hidden.items() if path[: len(steps)] == steps)
         return self.is_hidden(steps) or any(_share_a_word(text or "", message) for text in below)
 
     def only_hidden(self, steps: Steps) -> Steps:
-        """Return the steps to the only hidden value below *steps*, or *steps* if there are more."""
+        """Return the steps to the only hidden value below *steps*, else *steps*."""
         below = [path for path in self.hidden if path[: len(steps)] == steps]
         return below[0] if len(below) == 1 else steps
 
@@ -107,7 +107,7 @@ def unknown(what: str, name: str, where: Steps, known: Collection[str]) -> str:
 
 
 def did_you_mean(name: str, known: Collection[str], what: str) -> str:
-    """Suggest the closest of *known*, or list all of them if they are few."""
+    """Suggest the closest of *known*, or list a few."""
     near = get_close_matches(name.lower(), sorted(known), n=1)
     if near:
         return f'; did you mean "{near[0]}"?'
@@ -122,7 +122,7 @@ def clipped(text: object) -> str:
 
 def _steps(sight: Sight, start: Steps, error: Mapping[str, Any]) -> tuple[Steps, bool]:
     """
-    Return the steps to the place of *error*, and True if the key itself is wrong.
+    Return the steps to *error*, and True if the key itself is wrong.
 
     Steps that pydantic adds (``[key]``, the name of a union member) are dropped; a missing key is
     kept.
@@ -165,7 +165,7 @@ def _custom(error: object, sight: Sight, steps: Steps, at_key: bool) -> Flaw:
 
 
 def _nearer(message: str, data: object, steps: Steps) -> Steps:
-    """Return the steps to the value in the mapping at *steps* that *message* names or quotes."""
+    """Return the steps to the value below *steps* that *message* names or quotes."""
     inside = at(data, steps)
     if not isinstance(inside, dict):
         return steps
@@ -238,7 +238,7 @@ def _related(path: Steps, steps: Steps) -> bool:
 
 
 def _share_a_word(text: str, message: str) -> bool:
-    """Return True if *message* contains *text* or shares a word with it; errs on the safe side."""
+    """Return True if *message* and *text* share a word; errs on the safe side."""
     text, message = text.lower(), message.lower()
     return bool(text) and (
         text in message or any(word in text for word in re.findall(r"\w{3,}", message))

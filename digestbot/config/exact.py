@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class NotExact(ValueError):
-    """Raised for a value that does not have exactly the annotated type, or fails a check."""
+    """A value of another type than annotated, or one that fails a check."""
 
 
 def build(kind: type[T], data: object) -> T:
@@ -51,7 +51,7 @@ def build(kind: type[T], data: object) -> T:
 
 @cache
 def _fields_of(kind: type[Any]) -> tuple[Mapping[str, Any], frozenset[str]]:
-    """Return the fields' annotations by name, and the names without a default."""
+    """Return the fields' annotations by name, and the names of required fields."""
     hints = get_type_hints(kind, include_extras=True)
     found = [field for field in fields(kind) if field.init]
     required = {
@@ -85,7 +85,7 @@ def _value(hint: Any, value: Any) -> Any:
 
 
 def _plain(kind: type, value: Any) -> Any:
-    """Return *value* as a *kind* without type arguments."""
+    """Return *value* as a plain class."""
     if kind in (str, int, float, bool, NoneType, timedelta):
         return value if type(value) is kind else _refuse()
     if kind is Secret:
@@ -96,7 +96,10 @@ def _plain(kind: type, value: Any) -> Any:
 
 
 def _annotated(inner: Any, validators: Sequence[Any], value: Any) -> Any:
-    """Apply *validators* in pydantic's order: those before from the right, those after in order."""
+    """Apply *validators* in pydantic's order.
+
+    Those before the type check run from the right, those after it from the left.
+    """
     for validator in reversed(validators):
         if isinstance(validator, BeforeValidator):
             value = validator.function(value)

@@ -54,10 +54,11 @@ def find_config(
     explicit: str | None, environ: Mapping[str, str], cwd: Path, platform: str = sys.platform
 ) -> Path:
     """
-    Return the path of the config: *explicit*, ./config.yaml, or one in the user's config folder.
+    Return the path of the config file.
 
-    The folder is ``$XDG_CONFIG_HOME/digestbot`` (``~/.config``), ``~/Library/Application Support``
-    on macOS, ``%APPDATA%`` on Windows. If no file exists, return ./config.yaml for the error.
+    It is *explicit*, else ./config.yaml, else one in the user's config folder:
+    ``$XDG_CONFIG_HOME/digestbot`` (``~/.config``), ``~/Library/Application Support`` on macOS,
+    ``%APPDATA%`` on Windows. If no file exists, return ./config.yaml for the error.
     """
     if explicit:
         return cwd / explicit
@@ -70,7 +71,7 @@ def find_config(
 
 
 def _user_folder(environ: Mapping[str, str], platform: str) -> Path | None:
-    """Return the user's config folder on *platform*; None if the environment lacks it."""
+    """Return the user's config folder on *platform*, if the environment names it."""
     home = environ.get("HOME")
     if platform == "win32":
         return Path(environ["APPDATA"]) if environ.get("APPDATA") else None
@@ -104,9 +105,10 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
 
 def locator(path: Path) -> Callable[[Iterable[Flaw]], list[Problem]]:
     """
-    Return a function that turns flaws in a valid config into problems in file order.
+    Return a function that locates flaws in a valid config.
 
-    It reads the file once, however often it is called: a thousand digests make a long file.
+    It returns problems in file order, and reads the file once, however often it is called: a
+    thousand digests make a long file.
 
     Raises:
         ConfigError: The file is no longer readable.
@@ -190,7 +192,7 @@ class _Draft:
             self._check_digest(name)
 
     def config(self, path: Path) -> Config:
-        """Return the frozen config; call it only without flaws."""
+        """Return the frozen config. Requires a draft without flaws."""
         top = self._top
         if top is None:
             raise ValueError("the config has flaws")
@@ -219,7 +221,7 @@ class _Draft:
         return at(self._sight.data, steps)
 
     def _mapping(self, *steps: str | int) -> dict[str, Any]:
-        """Return the mapping at *steps*, or an empty one; another check reports that."""
+        """Return the mapping at *steps*, or an empty one."""
         found = self._at(*steps)
         return found if isinstance(found, dict) else {}
 
@@ -232,7 +234,7 @@ class _Draft:
             self.flaws.append(Flaw(steps=steps, message=message, at_key=at_key))
 
     def _checked(self, kind: type[T], steps: Steps) -> T | None:
-        """Return the value at *steps* as a *kind*, and record its flaws."""
+        """Return the value at *steps* as a *kind* and record its flaws."""
         value, errors = checked(kind, self._at(*steps))
         self.flaws += flaws(errors, self._sight, steps, partial(keys_of, kind))
         return value
@@ -271,7 +273,7 @@ class _Draft:
             self._flaw((*steps, "kind"), unknown("kind", str(kind), steps, REGISTRY))
 
     def _check_smtp(self) -> None:
-        """Check what the types of `SmtpSettings` cannot express."""
+        """Check limits and combinations of the keys of ``smtp``."""
         smtp = self._mapping("smtp")
         self._check_mailbox("sender", check_mailbox)
         self._check_mailbox("envelope_from", check_template)
@@ -301,7 +303,7 @@ class _Draft:
             self._flaw(("smtp", "ca_file"), "smtp.ca_file: no such file")
 
     def _check_oauth(self, section: str, keys: dict[str, Any]) -> None:
-        """Require exactly one source of the token, and only private connections."""
+        """Require exactly one source of the token and a private connection."""
         steps: Steps = (section, "oauth")
         oauth = self._mapping(*steps)
         ways = ("token", "token_command", "refresh_token")
@@ -319,7 +321,7 @@ class _Draft:
             self._flaw((*steps, "url"), f"{path_text(steps)}.url must be an https address")
 
     def _check_token(self) -> None:
-        """Require a signed token and a secret that cannot be guessed, against forged bounces."""
+        """Require a signed token and a long secret, against forged bounces."""
         template, secret = self._at("smtp", "envelope_from"), self._at("smtp", "secret")
         if isinstance(template, str) and TOKEN in template and not secret:
             message = f"smtp.envelope_from has {TOKEN}; add smtp.secret to sign it"
@@ -336,7 +338,7 @@ class _Draft:
                 )
 
     def _check_bounces(self) -> None:
-        """Require exactly one mailbox, and signed tokens to recognize genuine bounces."""
+        """Require exactly one mailbox and signed tokens."""
         bounces = self._mapping("bounces")
         if bool(bounces.get("imap")) == bool(bounces.get("maildir")):
             self._flaw(("bounces",), "bounces needs exactly one of imap and maildir")
@@ -446,7 +448,7 @@ class _Draft:
 
 
 def _conditions_on_source(filter_: object, steps: Steps = ()) -> Iterator[tuple[Steps, object]]:
-    """Yield the place and name of each ``source`` condition; an unknown one never matches."""
+    """Yield the place and name of each ``source`` condition in a filter."""
     if isinstance(filter_, list):
         for n, each in enumerate(filter_):
             yield from _conditions_on_source(each, (*steps, n))

@@ -59,9 +59,10 @@ class Flaw:
 
 def place(root: Node, steps: Steps, *, at_key: bool = False) -> tuple[int, int]:
     """
-    Return the line and column of the value at *steps*, or of its last existing ancestor.
+    Return the line and column of the value at *steps*.
 
-    A list, a mapping or an empty value is reported at its key, the line that a reader looks for.
+    If it does not exist, they are those of its closest existing ancestor. A list, a mapping or an
+    empty value is reported at its key, the line that a reader looks for.
     """
     node, key = root, None
     for step in steps:
@@ -92,7 +93,7 @@ def within(steps: Steps) -> str:
 
 
 def at(data: object, steps: Steps) -> object:
-    """Return the value at *steps* in plain *data*; None if absent."""
+    """Return the value at *steps* in plain *data*, if it exists."""
     for step in steps:
         if not has(data, step):
             return None

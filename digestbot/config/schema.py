@@ -180,7 +180,7 @@ def _filter(value: object) -> Filter:
 
 
 def _with_places(mistakes: Iterable[InvalidFilter], value: object) -> ValueError:
-    """Return pydantic's error with the place of each mistake in the filter."""
+    """Return pydantic's error for mistakes at places in a filter."""
     from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
     errors = [
@@ -195,7 +195,7 @@ def _with_places(mistakes: Iterable[InvalidFilter], value: object) -> ValueError
 
 
 def _schema_of(name: str, *types: str) -> WithJsonSchema:
-    """Refer to a definition of the whole JSON Schema that pydantic must not resolve itself."""
+    """Refer to a definition of the whole JSON Schema, hidden from pydantic."""
     choices: list[dict[str, object]] = [{DEFINED: name}]
     choices += [{"type": each} for each in types]
     return WithJsonSchema(choices[0] if len(choices) == 1 else {"anyOf": choices})
@@ -318,9 +318,10 @@ _INNER: Mapping[type, Mapping[str | int, type]] = {
 
 def checked(kind: type[T], data: object) -> tuple[T | None, Sequence[Mapping[str, Any]]]:
     """
-    Return *data* as a *kind*, a dataclass of keys or options, or None with the errors.
+    Check *data* as a *kind*, a dataclass of keys or options.
 
-    Errors are pydantic's, as dicts with ``type``, ``loc``, ``input`` and ``ctx``.
+    Return the value and no errors, or None and the errors. Errors are pydantic's, as dicts with
+    ``type``, ``loc``, ``input`` and ``ctx``.
     """
     ready, errors = _prepared(kind, data)
     if not errors:
@@ -350,7 +351,7 @@ def keys_of(kind: type, steps: Steps = ()) -> tuple[str, ...]:
 
 
 def parse_duration(value: object) -> timedelta | None:
-    """Parse ``7d``, ``1h30m`` or a number of seconds, up to 300 years; return None if invalid."""
+    """Parse ``7d``, ``1h30m`` or a number of seconds, up to 300 years."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return timedelta(seconds=value) if 0 <= value <= MAX_SECONDS else None
     if not isinstance(value, str) or not re.fullmatch(DURATION, value, re.ASCII) or len(value) > 40:
@@ -370,7 +371,7 @@ def adapter(kind: type[Any]) -> "TypeAdapter[Any]":
 
 def _prepared(kind: type, data: object) -> tuple[object, list[dict[str, Any]]]:
     """
-    Return *data* with durations parsed, and errors for values that pydantic reads differently.
+    Parse durations, and reject values that pydantic reads differently.
 
     Options are plain dataclasses: for a timedelta, pydantic would accept ISO 8601 but not "1h30m",
     and for an int it would accept ``true``. Faulty values are removed, so that the checks across

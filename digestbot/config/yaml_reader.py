@@ -40,7 +40,7 @@ _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 def read_yaml(text: str, file: str) -> tuple[Node, list[Problem]]:
     """
-    Return the tree of *text*, and the problems that do not stop reading, such as duplicate keys.
+    Return the tree of *text* and minor problems, such as duplicate keys.
 
     Raises:
         ConfigError: Invalid YAML, more than one document, or a document too large or too deep.
@@ -59,7 +59,7 @@ def read_yaml(text: str, file: str) -> tuple[Node, list[Problem]]:
 
 
 def resolve(text: str) -> str | int | float | bool | None:
-    """Return the value of an unquoted scalar: null, a truth value, a number, or its text."""
+    """Return the value of an unquoted scalar: null, truth value, number or text."""
     if text in _WORDS:
         return _WORDS[text]
     if len(text) > MAX_DIGITS:
@@ -159,7 +159,7 @@ class _Reader:
         return _Measured(node=node, size=size, depth=_depth(parts))
 
     def _key(self, event: Any, depth: int) -> Scalar | None:
-        """Return the key as written (``on`` and ``2024`` are text); None for a list or mapping."""
+        """Return a scalar key as written: ``on`` and ``2024`` are text."""
         self._node(event, depth + 1)
         if isinstance(event, events.ScalarEvent):
             return Scalar(**_mark(event), value=event.value)
@@ -213,7 +213,7 @@ def _line_and_column(text: str, position: int) -> tuple[int, int]:
 
 
 def _message_of(error: MarkedYAMLError) -> str:
-    """Return the parser's message without the names it quotes: they may be part of a secret."""
+    """Return the parser's message with quoted names masked: they may be part of a secret."""
     message = re.sub(r"'[^'\s\\]{2,}'", "'…'", error.problem or error.context or "")
     if "alias" in (error.context or ""):
         return 'text that begins with "*" needs quotes'

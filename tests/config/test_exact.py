@@ -1,4 +1,4 @@
-"""Whatever `exact.build` accepts, pydantic reads alike; anything else is left to pydantic."""
+"""`exact.build` agrees with pydantic on all data that it accepts."""
 
 from collections.abc import Callable
 from contextlib import suppress
