@@ -162,7 +162,7 @@ def check_known(store: "Store", config: "Config", digest: str | None) -> None:
     Raises:
         UsageError: It is not.
     """
-    from digestbot.pipeline.making_editions import find_digest
+    from digestbot.config import find_digest
 
     if digest is not None and store.digests.find(digest) is None:
         find_digest(config, digest)

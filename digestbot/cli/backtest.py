@@ -6,12 +6,11 @@ import click
 
 from digestbot.backtest import Backtest, backtest
 from digestbot.cli.app import App, count, table
-from digestbot.config import load_config
+from digestbot.config import find_digest, load_config
 from digestbot.config.schema import parse_duration
 from digestbot.errors import MissingExtra, UsageError
 from digestbot.filters import Filter
 from digestbot.model import Announcement
-from digestbot.pipeline.making_editions import find_digest
 
 SHOWN = 20
 """Papers of each list that are printed; JSON has them all."""

@@ -7,7 +7,6 @@ import click
 from digestbot.cli.app import App, check_known, local, table
 from digestbot.errors import DigestbotError, UsageError
 from digestbot.model import Form
-from digestbot.pipeline.messages import text_of
 
 
 @click.group("editions", short_help="Look at past editions.", invoke_without_command=True)
@@ -62,6 +61,8 @@ def list_editions(app: App, digest: str | None, limit: int) -> int:
 @click.pass_obj
 def show_edition(app: App, edition: str, form: str | None) -> int:
     """EDITION (systems/12) as it was sent."""
+    from digestbot.pipeline.messages import text_of
+
     config = app.config()
     digest, _, number = edition.rpartition("/")
     if not digest or not re.fullmatch("[0-9]{1,9}", number):

@@ -9,12 +9,11 @@ import click
 
 from digestbot import audit, subscriptions
 from digestbot.cli.app import App, check_known, local
-from digestbot.config import Config, DigestConfig
+from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.errors import DigestbotError, UsageError
 from digestbot.filters import Explanation, explain, format_explanation
 from digestbot.ids import PaperId, parse_paper_id
 from digestbot.model import Announcement
-from digestbot.pipeline.making_editions import find_digest
 from digestbot.syncing import start_seq
 
 if TYPE_CHECKING:

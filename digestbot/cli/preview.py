@@ -10,12 +10,11 @@ import click
 
 from digestbot.cli.app import App
 from digestbot.cli.fetch import fetch_progress, report_failures
-from digestbot.config import Config, DigestConfig
+from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.config.schema import parse_duration
 from digestbot.errors import DigestbotError, UsageError
 from digestbot.model import Edition, Form
 from digestbot.pipeline import fetch, next_edition
-from digestbot.pipeline.making_editions import find_digest
 from digestbot.pipeline.messages import preview_message, render_context
 from digestbot.render import load_templates, render
 from digestbot.render.templates import packaged_folder

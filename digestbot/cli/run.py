@@ -10,7 +10,7 @@ import click
 
 from digestbot.cli.app import App, count, local
 from digestbot.cli.fetch import facts_of, fetch_progress, report_failures
-from digestbot.config import Config, DigestConfig
+from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.pipeline import (
     Bounced,
     Delivered,
@@ -23,7 +23,6 @@ from digestbot.pipeline import (
     read_bounces,
 )
 from digestbot.pipeline.due_sources import refusals, sources_of_run
-from digestbot.pipeline.making_editions import find_digest
 from digestbot.render import load_templates
 from digestbot.syncing import sync_config
 

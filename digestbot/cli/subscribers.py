@@ -6,9 +6,9 @@ import click
 
 from digestbot import subscriptions
 from digestbot.cli.app import App, count, local, read_text, table, write_text
+from digestbot.config import find_digest
 from digestbot.errors import DigestbotError
 from digestbot.model import DestinationKind, Subscription, SubscriptionState
-from digestbot.pipeline.making_editions import find_digest
 from digestbot.syncing import sync_config
 
 

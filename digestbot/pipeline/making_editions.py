@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from digestbot.config import Config, DigestConfig
+from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.editions import Selection, cover, select
-from digestbot.errors import DigestbotError, StoreError, UsageError
+from digestbot.errors import DigestbotError, StoreError
 from digestbot.model import REPLACEMENTS, Announcement, Edition, EditionPaper, SourceCoverage
 from digestbot.pipeline.candidates import Candidates, read_log
 from digestbot.pipeline.messages import freeze, message_domain, render_context
@@ -87,19 +87,6 @@ def _known(config: Config, names: Collection[str] | None) -> tuple[str, ...]:
     for name in names:
         find_digest(config, name)
     return tuple(dict.fromkeys(names))
-
-
-def find_digest(config: Config, name: str) -> DigestConfig:
-    """
-    Return the digest called *name*.
-
-    Raises:
-        UsageError: The config has no such digest.
-    """
-    if name not in config.digests:
-        known = ", ".join(config.digests) or "none"
-        raise UsageError(f'no digest "{name}" in the config; it has: {known}')
-    return config.digests[name]
 
 
 def _make_isolated(

@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from digestbot.errors import BadAnswer
 from digestbot.model import FetchedPaper
@@ -24,11 +24,12 @@ from digestbot.net import (
     is_web_url,
     shown_url,
 )
-from digestbot.sources.arxiv_rss import error_in, is_announcement, parse_announcements
-from digestbot.sources.feed_items import ParsedFeed, parse_feed
 from digestbot.sources.memory import RecentPapers, fingerprint
 from digestbot.sources.protocols import Page, check_interval, check_span
 from digestbot.sources.retry import from_net_error, from_status, unreadable
+
+if TYPE_CHECKING:
+    from digestbot.sources.feed_items import ParsedFeed
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,8 @@ class FeedOptions:
             yield Page(papers=(), memory=memory, complete=True)
             return
         if response.status != 200:
+            from digestbot.sources.arxiv_rss import error_in
+
             message = error_in(response.body) if response.status == 400 else None
             raise from_status(name, url, response, client.clock(), message=message)
         if response.moved:
@@ -155,12 +158,16 @@ def _is_unchanged(memory: Mapping[str, str], validators: Mapping[str, str]) -> b
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Parsed:
-    feed: ParsedFeed
+    feed: "ParsedFeed"
     is_batch: bool
     """True for arXiv's daily feeds: everything was just announced, there is no backlog."""
 
 
 def _parse(options: FeedOptions, response: Response, now: datetime) -> _Parsed:
+    # Here, not above: every command needs the options of a feed, few need the parsers.
+    from digestbot.sources.arxiv_rss import is_announcement, parse_announcements
+    from digestbot.sources.feed_items import ParsedFeed, parse_feed
+
     if is_announcement(response.body):
         papers = parse_announcements(response.body)[: options.max_items]
         labelled = tuple(_with_categories(paper, options.categories) for paper in papers)

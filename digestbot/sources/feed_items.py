@@ -15,8 +15,6 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-import feedparser
-
 from digestbot.errors import BadAnswer, InvalidPaperId
 from digestbot.ids import PaperId, arxiv_pdf_url, parse_paper_id
 from digestbot.model import AnnounceType, Author, FetchedPaper
@@ -139,6 +137,8 @@ def _shared(entries: Iterable[Any]) -> frozenset[str]:
 
 
 def _parse(body: bytes, headers: Mapping[str, str]) -> Any:
+    import feedparser  # here: most commands parse nothing
+
     try:
         return feedparser.parse(
             io.BytesIO(body),  # bytes or a string would be tried as a URL or a file name first

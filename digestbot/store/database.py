@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import (
     Connection,
@@ -25,7 +25,7 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -39,6 +39,9 @@ from sqlalchemy.types import TypeEngine
 
 from digestbot.errors import ForeignStore, MissingExtra, StoreUnavailable
 from digestbot.store.bulk_values import BulkValues
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 BUSY_S: Final = 30
 """Default seconds that a statement waits for another process's lock."""
@@ -167,9 +170,13 @@ class Database:
         """Close all idle connections."""
         self._engine.dispose()
 
-    def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
+    def insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
         """Build an INSERT with ON CONFLICT: the same SQL, but two classes in SQLAlchemy."""
-        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+        if self.is_sqlite:
+            return sqlite.insert(table)
+        from sqlalchemy.dialects import postgresql  # here: costs users of SQLite 15 ms
+
+        return postgresql.insert(table)
 
     def bulk_values(self, **types: TypeEngine[Any]) -> BulkValues:
         """Prepare the rows of one statement, with these columns."""
@@ -281,6 +288,9 @@ def _take_write_lock(driver: Any, busy_s: float) -> None:
 
 
 def _postgresql_engine(url: URL, busy_s: float) -> Engine:
+    from digestbot.store.tables import set_postgresql_options
+
+    set_postgresql_options()
     settings = {"connect_timeout": 10, "fallback_application_name": "digestbot"}
     arguments = {key: value for key, value in settings.items() if key not in url.query}
     engine = create_engine(url, connect_args=arguments)

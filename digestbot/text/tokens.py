@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from string import ascii_letters, digits
 from typing import NamedTuple
 
@@ -33,11 +33,20 @@ _SINGLE = (
     "[\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
     "\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff]"
 )
-_SINGLE_START = re.compile(_SINGLE)
 _SIGNS = "[+#\uff0b\uff03⁺₊]"  # as in C++, C# and Na⁺
-_WORD = re.compile(rf"(?:{_SINGLE})|(?:(?!{_SINGLE})[^\W_])+(?:{_SIGNS}++(?![^\W_]))?")
 _SIMPLE_WORD = re.compile(rf"[^\W_]+(?:{_SIGNS}++(?![^\W_]))?")
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:[+#]++(?![A-Za-z0-9]))?")
+
+
+# These two take 5 ms to compile, and ASCII needs neither.
+@cache
+def _single() -> re.Pattern[str]:
+    return re.compile(_SINGLE)
+
+
+@cache
+def _any_word() -> re.Pattern[str]:
+    return re.compile(rf"(?:{_SINGLE})|(?:(?!{_SINGLE})[^\W_])+(?:{_SIGNS}++(?![^\W_]))?")
 
 
 class Word(NamedTuple):
@@ -75,7 +84,7 @@ def words(text: str) -> tuple[Word, ...]:
             for found in _ASCII_WORD.finditer(text)
         )
     # Most non-ASCII texts contain just a dash or an é, and allow the simple pattern.
-    pattern = _WORD if _SINGLE_START.search(text) else _SIMPLE_WORD
+    pattern = _any_word() if _single().search(text) else _SIMPLE_WORD
     out: list[Word] = []
     for found in pattern.finditer(_marks_as_letters(text)):
         start, end = found.span()
@@ -132,7 +141,7 @@ def _marks_as_letters(text: str) -> str:
 
 def _joins(char: str) -> bool:
     is_mark = unicodedata.category(char)[0] == "M" or char in "\u200c\u200d"
-    return is_mark and not _SINGLE_START.match(char)
+    return is_mark and not _single().match(char)
 
 
 def _folded(letters: str, start: int, end: int) -> list[Word]:
@@ -142,5 +151,5 @@ def _folded(letters: str, start: int, end: int) -> list[Word]:
         return [Word(run, start, end)]
     return [
         Word(run[found.start() : found.end()], start, end)
-        for found in _WORD.finditer(_marks_as_letters(run))
+        for found in _any_word().finditer(_marks_as_letters(run))
     ]

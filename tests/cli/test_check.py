@@ -55,7 +55,7 @@ def test_mistakes_as_json(bot: Bot) -> None:
 def test_no_config_leads_to_init(bot: Bot) -> None:
     called = bot("check")
     assert called.code == 2
-    assert "config.yaml: no such file; 'digestbot init' writes one" in called.err
+    assert "config.yaml: no such file; create one with 'digestbot init'" in called.err
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ def test_a_file_does_not_bring_back_who_left_one_digest(bot: Bot) -> None:
     [
         ("name\nAna\n", "the first line must name the columns; missing: digest, email"),
         ("", "the first line must name the columns; missing: digest, email"),
-        (f'email,digest\n"{"x" * 200_000}",systems\n', "no CSV after line 1: "),
+        (f'email,digest\n"{"x" * 200_000}",systems\n', "invalid CSV after line 1: "),
     ],
     ids=["other columns", "empty", "a quote that never ends"],
 )
