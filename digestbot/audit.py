@@ -86,7 +86,9 @@ def trace(store: Store, digest: str, paper_id: str, destination: Destination) ->
     )
 
 
-def answer(found: Trace, *, matches: bool, is_waiting: bool) -> tuple[Said, str]:
+def answer(
+    found: Trace, *, matches: bool, is_waiting: bool, announced: str = ""
+) -> tuple[Said, str]:
     """
     Whether it was sent, and why not.
 
@@ -94,6 +96,7 @@ def answer(found: Trace, *, matches: bool, is_waiting: bool) -> tuple[Said, str]
         found: Of the store.
         matches: Whether the digest, as it is now, takes the paper.
         is_waiting: Whether the digest has not looked at it yet.
+        announced: The day on which it was announced, such as ``18 May``.
     """
     if found.deliveries:
         said, words = SAID[found.deliveries[0].state]
@@ -111,7 +114,11 @@ def answer(found: Trace, *, matches: bool, is_waiting: bool) -> tuple[Said, str]
         return Said.NO, "it does not match"
     if is_waiting:
         return Said.NOT_YET, "the next edition has it"
-    return Said.NO, "no edition had it, though it matches now: the digest was another one then"
+    day = f" ({announced})" if announced else ""
+    return Said.NO, (
+        "it matches today's filter, but an earlier version of the filter was applied when it was "
+        f"announced{day}"
+    )
 
 
 def _not_reached(found: Trace) -> str | None:

@@ -1,4 +1,4 @@
-"""``digestbot editions``: past editions."""
+"""``digestbot editions``: list and show past editions."""
 
 import re
 
@@ -10,20 +10,26 @@ from digestbot.model import Form
 from digestbot.pipeline.messages import text_of
 
 
-@click.group("editions", short_help="Look at past editions.", invoke_without_command=True)
+@click.group("editions", short_help="List and show past editions.", invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Look at past editions; without a command, list them."""
+    """List and show past editions; without a command, list them."""
     if ctx.invoked_subcommand is None:
         ctx.exit(ctx.invoke(list_editions, digest=None, limit=20))
 
 
 @command.command("list")
 @click.argument("digest", required=False)
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Number of editions to show.",
+)
 @click.pass_obj
 def list_editions(app: App, digest: str | None, limit: int) -> int:
-    """The newest editions first, of DIGEST or of all."""
+    """List editions of DIGEST, or of all digests, newest first."""
     config = app.config()
     with app.store(config) as store:
         check_known(store, config, digest)
@@ -43,9 +49,9 @@ def list_editions(app: App, digest: str | None, limit: int) -> int:
     app.show(
         facts,
         lambda: (
-            table(("EDITION", "MADE AT", "PAPERS", "OMITTED", "TITLE"), rows)
+            table(("EDITION", "CREATED", "PAPERS", "OMITTED", "TITLE"), rows)
             if rows
-            else "no edition yet"
+            else "no editions yet"
         ),
     )
     return 0
@@ -57,21 +63,21 @@ def list_editions(app: App, digest: str | None, limit: int) -> int:
     "--format",
     "form",
     type=click.Choice(("text", "html", "json", "slack", "subject")),
-    help="text by default.",
+    help="Output format.  [default: text]",
 )
 @click.pass_obj
 def show_edition(app: App, edition: str, form: str | None) -> int:
-    """EDITION (systems/12) as it was sent."""
+    """Show EDITION, such as systems/12, as it was sent."""
     config = app.config()
     digest, _, number = edition.rpartition("/")
     if not digest or not re.fullmatch("[0-9]{1,9}", number):
-        raise UsageError(f"{edition!r} is no edition; write DIGEST/NUMBER, such as systems/12")
+        raise UsageError(f'"{edition}" is not an edition; use DIGEST/NUMBER, such as systems/12')
     chosen = Form(form or ("json" if app.as_json else "text"))
     with app.store(config) as store:
         found = store.editions.get(digest, int(number))
         body = store.editions.rendition(found.id, chosen) if found and found.id else None
     if body is None:
-        raise DigestbotError(f"there is no edition {edition}; 'digestbot editions list' has all")
+        raise DigestbotError(f"no edition {edition}; 'digestbot editions list' shows all of them")
     text = text_of(body)
     click.echo(text, nl=not text.endswith("\n"))
     return 0
