@@ -101,7 +101,7 @@ def _count_deliveries(number: int) -> str:
 
 
 def _failed(state: DeliveryState, number: int, failures: tuple[Delivery, ...]) -> list[str]:
-    """Count the deliveries in *state* and list distinct errors, so that none hides another."""
+    """Count the deliveries in *state* and list their distinct errors."""
     errors = [f"{_label(f.destination)}: {f.last_error}" for f in failures if f.state is state]
     counted = _count_deliveries(number)
     subjects = (counted, *("also",) * (SHOWN_ERRORS - 1))
@@ -110,7 +110,7 @@ def _failed(state: DeliveryState, number: int, failures: tuple[Delivery, ...]) -
 
 
 def _label(destination: Destination) -> str:
-    """Return the kind, with the address only if it is neither personal nor secret."""
+    """Return the kind, with the address if it is public (a Slack channel)."""
     if destination.kind is DestinationKind.SLACK:
         return f"{destination.kind} {destination.address}"
     return str(destination.kind)

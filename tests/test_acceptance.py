@@ -92,7 +92,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
     return code, json.loads(out)
 
 
-def test_a_week_of_arxiv_with_every_fault(
+def test_one_week_of_arxiv_with_every_fault(
     store_url: str,
     servers: tuple[ArxivServer, SmtpServer, SlackServer],
     tmp_path: Path,

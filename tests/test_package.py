@@ -26,7 +26,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def test_the_wheel_makes_a_digest_without_the_checkout(unpacked: Path, tmp_path: Path) -> None:
+def test_wheel_runs_the_demo_without_the_checkout(unpacked: Path, tmp_path: Path) -> None:
     code = "import digestbot, sys; sys.stderr.write(digestbot.__file__); digestbot.cli.main()"
     command = [sys.executable, "-c", f"import digestbot.cli; {code}", "demo", "--json"]
     environment = {**os.environ, "PYTHONPATH": str(unpacked)}
@@ -39,7 +39,7 @@ def test_the_wheel_makes_a_digest_without_the_checkout(unpacked: Path, tmp_path:
     assert "Kubernetes" in (tmp_path / facts["html"]).read_text()
 
 
-def test_the_wheel_holds_what_is_no_code(unpacked: Path) -> None:
+def test_wheel_contains_data_files(unpacked: Path) -> None:
     package = unpacked / "digestbot"
     assert {path.name for path in (ROOT / "templates").iterdir()} == {
         path.name for path in (package / "templates").iterdir()
@@ -50,5 +50,5 @@ def test_the_wheel_holds_what_is_no_code(unpacked: Path) -> None:
     assert list((package / "store" / "migrations" / "versions").glob("r*.py"))
 
 
-def test_public_names_are_a_promise() -> None:
+def test_public_names() -> None:
     assert digestbot.__all__ == ["__version__"]

@@ -33,7 +33,7 @@ DKIM, DNS = make_dkim()
 SIGNED = open_signer(DKIM).sign(SOUND)
 
 
-def test_a_sound_message_passes_with_and_without_a_signature() -> None:
+def test_valid_message_passes_signed_or_not() -> None:
     assert b"multipart/mixed" in SOUND
     assert check_message(SOUND) == []
     assert check_message(SIGNED, DNS) == []
@@ -70,27 +70,27 @@ def test_a_sound_message_passes_with_and_without_a_signature() -> None:
         (b"--\r\n", b"--", "the last line has no end"),
     ],
 )
-def test_each_fault_is_seen(old: bytes, new: bytes, wrong: str) -> None:
+def test_each_fault_is_found(old: bytes, new: bytes, wrong: str) -> None:
     assert old in SOUND
     found = check_message(SOUND.replace(old, new))
     assert any(wrong in each for each in found), found
 
 
 @pytest.mark.parametrize("name", ONCE)
-def test_each_required_header_must_be_there(name: str) -> None:
+def test_missing_required_header_is_found(name: str) -> None:
     old, new = f"\r\n{name}: ".encode(), f"\r\nX-{name}: ".encode()
     assert f"0 of {name}" in check_message((b"\r\n" + SOUND).replace(old, new, 1)[2:])
 
 
 @pytest.mark.parametrize("name", [*ONCE, *AT_MOST_ONCE])
-def test_no_header_may_be_there_twice(name: str) -> None:
+def test_duplicate_header_is_found(name: str) -> None:
     lines = f"{name}: a\r\n{name}: b\r\n".encode()
     found = check_message(lines + SOUND)
     assert [each for each in found if each.endswith(f" of {name}")], found
 
 
 @pytest.mark.parametrize("name", OF_A_PART)
-def test_no_header_of_a_part_may_be_there_twice(name: str) -> None:
+def test_duplicate_part_header_is_found(name: str) -> None:
     lines = f"\r\n{name}: a\r\n{name}: b\r\nContent-Type: text/html".encode()
     found = check_message(SOUND.replace(b"\r\nContent-Type: text/html", lines))
     assert [each for each in found if each.endswith(f" of {name} in a part")], found
@@ -108,7 +108,7 @@ def test_no_header_of_a_part_may_be_there_twice(name: str) -> None:
     ],
     ids=["unsigned", "no key", "another key", "header", "body", "malformed"],
 )
-def test_a_signature_is_verified(message: bytes, dns: dict[str, str], wrong: str) -> None:
+def test_signatures_are_verified(message: bytes, dns: dict[str, str], wrong: str) -> None:
     assert check_message(message, dns) == [wrong]
 
 
@@ -118,7 +118,7 @@ def post(port: int, *messages: bytes) -> None:
             client.sendmail("digests@example.org", ["reader@example.org"], message)
 
 
-def test_the_servers_of_the_tests_refuse_what_is_not_sound() -> None:
+def test_test_servers_reject_invalid_messages() -> None:
     broken = SOUND.replace(b"Message-ID", b"X-Message-ID")
 
     async def post_to_scripted() -> None:

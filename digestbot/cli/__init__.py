@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS: dict[str, str] = {
-    "demo": "Build a digest of real papers, without network or setup.",
+    "demo": "Build a sample digest of real papers, offline.",
     "init": "Write a commented config.yaml from a few questions.",
     "check": "Validate the config and its filters; --connect also tests every server.",
     "fetch": "Fetch new papers now.",

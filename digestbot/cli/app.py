@@ -41,7 +41,7 @@ class App:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     def config_path(self) -> Path:
-        """Return the path of the config, which may not exist."""
+        """Return where the config is, or would be."""
         from digestbot.config import find_config
 
         return find_config(self.config_option, self.environ, Path.cwd())
@@ -187,7 +187,7 @@ def program() -> str:
 
 
 def local(moment: datetime | None, config: "Config") -> str:
-    """Format a time in the config's time zone, to the minute; ``-`` for None."""
+    """Format a time in the config's time zone, to the minute; a dash if missing."""
     return "-" if moment is None else f"{moment.astimezone(config.timezone):%Y-%m-%d %H:%M}"
 
 

@@ -107,7 +107,7 @@ def _lines(app: App, config: Config, findings: list[Finding]) -> Iterator[str]:
 
 
 def _unused_templates(folder: Path) -> Iterator[Finding]:
-    """Report the operator's templates that nothing uses; their names are probably typos."""
+    """Report unused templates of the operator; their names are probably typos."""
     ours = {path.relative_to(our_folder()).as_posix() for path in our_folder().rglob("*.*")}
     known = ours | {f"{theme}/{name}" for theme in Theme for name in ours}
     texts = {

@@ -28,7 +28,7 @@ NUMBER = click.IntRange(1, 2**63 - 1)
 )
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """List, show, retry, release or cancel deliveries; without a command, list them."""
+    """List deliveries (the default), show, retry, release or cancel them."""
     if ctx.invoked_subcommand is None:
         ctx.exit(ctx.invoke(list_deliveries, states=(), digest=None, limit=50))
 
@@ -235,9 +235,10 @@ def _write_private(file: Path, lines: Iterable[str]) -> int:
 @click.pass_obj
 def import_ledger(app: App, file: Path) -> int:
     """
-    Import a ledger from 'deliveries export', all or nothing, before the first fetch.
+    Import a ledger from 'deliveries export'; do this before the first fetch.
 
-    Deliveries that were unsent at the export are held; 'deliveries release' sends them.
+    The import is all or nothing. Deliveries that were unsent at the export are held; 'deliveries
+    release' sends them.
     """
     config = app.config()
     with app.store(config) as store:
@@ -251,7 +252,7 @@ def import_ledger(app: App, file: Path) -> int:
 
 def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """
-    Yield the rows of a ledger file line by line, as it may not fit in memory.
+    Yield the rows of a ledger file line by line; it may exceed the memory.
 
     Raises:
         UsageError: The file cannot be read, or a line is not a ledger row.

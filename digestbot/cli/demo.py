@@ -16,7 +16,7 @@ Open the HTML file in a browser. Next, set up a digest for your own field:
   {digestbot} preview my-field    shows the next edition without sending it"""
 
 
-@click.command("demo", short_help="Build a digest of real papers.")
+@click.command("demo", short_help="Build a sample digest of real papers, offline.")
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -26,7 +26,7 @@ Open the HTML file in a browser. Next, set up a digest for your own field:
 )
 @click.pass_obj
 def command(app: App, out: Path) -> int:
-    """Build a digest from a bundled page of real arXiv papers, without network or setup."""
+    """Build a digest offline from a bundled page of real arXiv papers."""
     try:
         result = run_demo(out, app.clock())
     except OSError as error:

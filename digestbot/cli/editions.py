@@ -13,7 +13,7 @@ from digestbot.pipeline.messages import text_of
 @click.group("editions", short_help="List and show past editions.", invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """List and show past editions; without a command, list them."""
+    """List past editions (the default), or show one."""
     if ctx.invoked_subcommand is None:
         ctx.exit(ctx.invoke(list_editions, digest=None, limit=20))
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
-    """Why one paper is in one digest or not."""
+    """Explanation of one paper in one digest."""
 
     paper: Announcement
     """Its newest announcement."""
@@ -44,7 +44,7 @@ class _Answer:
 @click.pass_obj
 def command(app: App, names: tuple[str, ...], sent_to: str | None) -> int:
     """
-    Explain why PAPER is in DIGEST or not, condition by condition.
+    Explain condition by condition why DIGEST includes PAPER or leaves it out.
 
     PAPER is an arXiv identifier such as 2603.20941, an arXiv URL, or a DOI.
 
@@ -100,7 +100,7 @@ def _was_sent(
 
 
 def _relevant(traces: list[audit.Trace]) -> list[audit.Trace]:
-    """Keep traces with a delivery or subscription, and one for each digest that has neither."""
+    """Keep traces with a delivery or subscription, else one for each digest."""
     known = [found for found in traces if found.deliveries or found.subscription]
     digests = {found.digest for found in known}
     rest = {found.digest: found for found in traces if found.digest not in digests}
@@ -149,9 +149,12 @@ VERDICTS = {
 }
 
 
-def _sent_lines(config: Config, found: audit.Trace, verdict: audit.Said, why: str) -> Iterator[str]:
+def _sent_lines(
+    config: Config, found: audit.Trace, verdict: audit.Said, why: str, *, show_digest: bool
+) -> Iterator[str]:
+    prefix = f"{found.digest}: " if show_digest else ""
     reason = "" if verdict is audit.Said.YES else f": {why}"
-    yield f"{found.digest}: {VERDICTS[verdict]}{reason}."
+    yield f"{prefix}{VERDICTS[verdict]}{reason}."
     for d in found.deliveries:
         when = f", {local(d.sent_at, config)}" if d.sent_at else ""
         yield f"  {d.edition_name} by {d.destination.kind}: {d.state}{when} (delivery {d.id})"

@@ -16,7 +16,7 @@ from digestbot.pipeline import Fetched, FetchProgress, fetch
 @click.pass_obj
 def command(app: App, sources: tuple[str, ...]) -> int:
     """
-    Fetch new papers from each SOURCE, or from all sources, without sending anything.
+    Fetch new papers from each SOURCE (default: all sources); sends nothing.
 
     Each fetch reaches back to the last complete one, with an overlap. Papers are stored page by
     page: if a source fails, its papers so far are kept and it is retried later.
@@ -60,7 +60,7 @@ def report_failures(app: App, fetched: tuple[Fetched, ...]) -> None:
 @contextmanager
 def fetch_progress(app: App, names: Iterable[str]) -> "Iterator[FetchProgress]":
     """
-    Show one progress line per source on a terminal, nothing in a pipe.
+    Show one progress line per source, on a terminal only.
 
     Lines appear at once, as the first answer may take minutes. Sources do not announce a reliable
     total, so there is no bar.

@@ -106,7 +106,7 @@ class LivePage:
                 self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-                """Log nothing."""
+                """Keep requests out of the log."""
 
         return Handler
 

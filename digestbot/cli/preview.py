@@ -52,9 +52,9 @@ def command(
     app: App, digest: str, since: str | None, form: str | None, out: Path | None, open_it: bool
 ) -> int:
     """
-    Show the next edition of DIGEST; sends nothing and marks nothing as sent.
+    Show the next edition of DIGEST.
 
-    Sources that were never fetched are fetched first. On a terminal, --open keeps running: the page
+    Sends nothing and marks nothing as sent. Sources that were never fetched are fetched first. On a terminal, --open keeps running: the page
     in the browser reloads whenever the config or a template changes, until you press Ctrl-C.
     """
     config = app.config()
@@ -85,7 +85,7 @@ def _reach(since: str | None) -> timedelta | None:
 
 
 def _fetch_unseen(app: App, store: "Store", config: Config, digest: DigestConfig) -> bool:
-    """Fetch sources that were never fetched; return False if one failed."""
+    """Fetch the digest's new sources; return False if one failed."""
     states = [store.sources.state(name) for name in digest.sources]
     unseen = [s.name for s in states if s.last_ok_at is None and s.status is not PassStatus.PARTIAL]
     if not unseen:

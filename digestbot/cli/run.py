@@ -86,7 +86,7 @@ def _fetch(
 
 @contextmanager
 def _deliver_progress(app: App) -> "Iterator[DeliverProgress]":
-    """Show a progress line on a terminal, nothing in a pipe."""
+    """Show a progress line, on a terminal only."""
     if not app.wants_progress():
         yield lambda *, done, waiting: None
         return

@@ -18,7 +18,7 @@ from digestbot.pipeline.making_editions import find_digest
 )
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """List, add, remove, import and export subscribers; without a command, list them."""
+    """List subscribers (the default), add, remove, import or export them."""
     if ctx.invoked_subcommand is None:
         ctx.exit(ctx.invoke(list_subscribers, digest=None, include_ended=False))
 

@@ -19,7 +19,7 @@ from digestbot.model import Suppression
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """
-    List, add, remove, import and export suppressed addresses; without a command, list them.
+    List suppressed addresses (the default), add, remove, import or export them.
 
     A suppressed address gets no email from any digest: its owner unsubscribed or complained, it
     does not exist, or you added it.
