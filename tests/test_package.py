@@ -1,4 +1,4 @@
-"""What is shipped: a wheel that runs by itself, and the names that others may rely on."""
+"""The shipped wheel, and the public names."""
 
 import json
 import os
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built and unpacked far from the checkout."""
+    """Build the wheel and unpack it outside the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
@@ -33,7 +33,7 @@ def test_wheel_runs_the_demo_without_the_checkout(unpacked: Path, tmp_path: Path
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
-    assert done.stderr.startswith(str(unpacked)), "it ran from the wheel"
+    assert done.stderr.startswith(str(unpacked)), "must run from the wheel"
     facts = json.loads(done.stdout)
     assert (facts["fetched"], facts["papers"]) == (15, 6)
     assert "Kubernetes" in (tmp_path / facts["html"]).read_text()

@@ -1,4 +1,4 @@
-"""What looks for planted secrets in every test finds them wherever they are shown."""
+"""The search for planted secrets finds them in logs, errors and base64."""
 
 import logging
 from base64 import b64encode
@@ -15,7 +15,7 @@ SECRET = f"xoxb-{MARK}-token"
 
 @pytest.fixture
 def found() -> Iterator[list[str]]:
-    """What the watch of this very test finds; emptied at the end, so that it does not fail."""
+    """Yield the leaks found in this test; clear them, so that it does not fail."""
     yield WATCH.found
     WATCH.found.clear()
 

@@ -1,4 +1,4 @@
-"""The check that all mails of the tests go through sees what it must."""
+"""The check that every test email passes through finds each fault."""
 
 import asyncio
 import smtplib

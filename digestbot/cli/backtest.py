@@ -43,7 +43,8 @@ def command(app: App, digest: str, since: str, plot: Path | None, against: Path 
     """
     Show the papers per day that DIGEST would have matched, based on the papers in the store.
 
-    Also lists the matches of each term, most frequent first, and the terms that never matched.
+    For each term, also lists the papers it matched and those that only it matched, highest first,
+    and then the terms that never matched.
     """
     reach = parse_duration(since)
     if reach is None:
@@ -113,7 +114,7 @@ def _terms(found: Backtest) -> str:
     rows = [(t.alone, t.hits, t.term) for t in found.terms if t.hits]
     lines = [table(("ALONE", "HITS", "TERM"), rows)] if rows else []
     if found.never:
-        lines.append(f"never hit: {', '.join(found.never)}")
+        lines.append(f"never matched: {', '.join(found.never)}")
     return "\n".join(lines)
 
 

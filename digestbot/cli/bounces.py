@@ -27,9 +27,12 @@ def command(app: App, files: tuple[Path, ...]) -> int:
     FILES are messages, mbox files or Maildir folders. Without FILES, reads the mailbox from the
     config (bounces:). Messages that are not bounces of this bot are ignored.
 
-    Use - to read one message from standard input, for a line such as
-    "|digestbot --config /etc/digestbot/config.yaml bounces -" in /etc/aliases. It exits with 75 if
-    the mail server should retry.
+    Use - to read one message from standard input, for example in /etc/aliases:
+
+    \b
+      bounces: "|digestbot --config /etc/digestbot/config.yaml bounces -"
+
+    It then exits with 75 if the mail server should retry.
     """
     if Path("-") in files:
         return _piped(app, files)

@@ -145,8 +145,8 @@ def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
         except DigestbotError as error:
             yield Finding(what=digest.name, state="error", words=str(error))
         else:
-            destinations = count(len(digest.destinations), "destination")
-            words = f"{digest.schedule.in_words()}; {destinations}"
+            recipients = count(len(digest.destinations), "recipient")
+            words = f"{digest.schedule.in_words()}; {recipients}"
             yield Finding(what=digest.name, state="ok", words=words)
 
 

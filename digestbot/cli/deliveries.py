@@ -23,17 +23,17 @@ NUMBER = click.IntRange(1, 2**63 - 1)
 
 @click.group(
     "deliveries",
-    short_help="List, show, retry, release or cancel deliveries.",
+    short_help="List deliveries; show, retry, release or cancel them.",
     invoke_without_command=True,
 )
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """List deliveries (the default), show, retry, release or cancel them."""
+    """List deliveries (the default); show, retry, release or cancel them."""
     if ctx.invoked_subcommand is None:
         ctx.exit(ctx.invoke(list_deliveries, states=(), digest=None, limit=50))
 
 
-@command.command("list")
+@command.command("list", short_help="List deliveries, newest first.")
 @click.option(
     "--state",
     "states",
@@ -100,7 +100,7 @@ def _facts(d: Delivery) -> dict[str, object]:
     }
 
 
-@command.command("show")
+@command.command("show", short_help="Show one delivery with its history.")
 @click.argument("number", type=NUMBER)
 @click.pass_obj
 def show_delivery(app: App, number: int) -> int:
@@ -146,7 +146,7 @@ def show_delivery(app: App, number: int) -> int:
     return 0
 
 
-@command.command("release")
+@command.command("release", short_help="Queue held and quarantined deliveries.")
 @click.argument("numbers", type=NUMBER, nargs=-1)
 @click.pass_obj
 def release(app: App, numbers: tuple[int, ...]) -> int:
@@ -163,7 +163,7 @@ def release(app: App, numbers: tuple[int, ...]) -> int:
     return 0 if released == len(ids) else 1
 
 
-@command.command("cancel")
+@command.command("cancel", short_help="Cancel unsent deliveries.")
 @click.argument("numbers", type=NUMBER, nargs=-1)
 @click.option("--held", "all_held", is_flag=True, help="Cancel all held deliveries.")
 @click.pass_obj
@@ -186,7 +186,7 @@ def cancel(app: App, numbers: tuple[int, ...], all_held: bool) -> int:
     return 0 if cancelled == len(numbers) else 1
 
 
-@command.command("export")
+@command.command("export", short_help="Export the ledger to a file.")
 @click.argument("file", type=click.Path(allow_dash=True, dir_okay=False, path_type=Path))
 @click.pass_obj
 def export_ledger(app: App, file: Path) -> int:
@@ -230,7 +230,7 @@ def _write_private(file: Path, lines: Iterable[str]) -> int:
     return number
 
 
-@command.command("import")
+@command.command("import", short_help="Import a ledger from another machine.")
 @click.argument("file", type=click.Path(allow_dash=True, dir_okay=False, path_type=Path))
 @click.pass_obj
 def import_ledger(app: App, file: Path) -> int:
@@ -269,7 +269,7 @@ def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         raise UsageError(f"{file}:{number}: not a ledger row: {error}") from error
 
 
-@command.command("retry")
+@command.command("retry", short_help="Queue failed deliveries again.")
 @click.argument("numbers", type=NUMBER, nargs=-1)
 @click.option(
     "--all",

@@ -10,7 +10,7 @@ from digestbot.model import Form
 from digestbot.pipeline.messages import text_of
 
 
-@click.group("editions", short_help="List and show past editions.", invoke_without_command=True)
+@click.group("editions", short_help="List or show past editions.", invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """List past editions (the default), or show one."""
@@ -18,7 +18,7 @@ def command(ctx: click.Context) -> None:
         ctx.exit(ctx.invoke(list_editions, digest=None, limit=20))
 
 
-@command.command("list")
+@command.command("list", short_help="List editions, newest first.")
 @click.argument("digest", required=False)
 @click.option(
     "--limit",
@@ -57,13 +57,13 @@ def list_editions(app: App, digest: str | None, limit: int) -> int:
     return 0
 
 
-@command.command("show")
+@command.command("show", short_help="Show an edition as it was sent.")
 @click.argument("edition")
 @click.option(
     "--format",
     "form",
     type=click.Choice(("text", "html", "json", "slack", "subject")),
-    help="Output format.  [default: text]",
+    help="Output format.  [default: text; json with --json]",
 )
 @click.pass_obj
 def show_edition(app: App, edition: str, form: str | None) -> int:

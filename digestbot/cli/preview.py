@@ -35,7 +35,12 @@ FORMS = ("html", "text", "slack", "eml", "json", "markdown", "bibtex", "ris", "a
     metavar="SPAN",
     help="Show papers of this time span (7d, 36h, 2w), whether sent or not.",
 )
-@click.option("--format", "form", type=click.Choice(FORMS), help="Output format.  [default: text]")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMS),
+    help="Output format.  [default: text; html with --open, json with --json]",
+)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -54,8 +59,10 @@ def command(
     """
     Show the next edition of DIGEST.
 
-    Sends nothing and marks nothing as sent. Sources that were never fetched are fetched first. On a terminal, --open keeps running: the page
-    in the browser reloads whenever the config or a template changes, until you press Ctrl-C.
+    Sends nothing and marks nothing as sent. Sources that were never fetched are fetched first.
+
+    On a terminal, --open keeps running: the page in the browser reloads whenever the config or a
+    template changes, until you press Ctrl-C.
     """
     config = app.config()
     wanted = find_digest(config, digest)

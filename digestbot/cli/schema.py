@@ -13,8 +13,10 @@ def command() -> int:
     Print the JSON Schema of config.yaml, for editors.
 
     For VS Code's YAML extension or any editor with yaml-language-server: save the schema as
-    digestbot.schema.json and start config.yaml with the line
-    "# yaml-language-server: $schema=digestbot.schema.json".
+    digestbot.schema.json and start config.yaml with this line:
+
+    \b
+      # yaml-language-server: $schema=digestbot.schema.json
     """
     click.echo(json.dumps(json_schema(), ensure_ascii=False, indent=2))
     return 0

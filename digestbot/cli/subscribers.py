@@ -13,17 +13,17 @@ from digestbot.pipeline.making_editions import find_digest
 
 @click.group(
     "subscribers",
-    short_help="List, add, remove, import and export subscribers.",
+    short_help="List subscribers; add, remove, import or export them.",
     invoke_without_command=True,
 )
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """List subscribers (the default), add, remove, import or export them."""
+    """List subscribers (the default); add, remove, import or export them."""
     if ctx.invoked_subcommand is None:
         ctx.exit(ctx.invoke(list_subscribers, digest=None, include_ended=False))
 
 
-@command.command("list")
+@command.command("list", short_help="List the subscribers of a digest.")
 @click.argument("digest", required=False)
 @click.option("--all", "include_ended", is_flag=True, help="Include ended subscriptions.")
 @click.pass_obj
@@ -84,7 +84,7 @@ def add(app: App, digest: str, emails: tuple[str, ...], name: str, lift: bool) -
     return 0
 
 
-@command.command("remove")
+@command.command("remove", short_help="Unsubscribe an email address.")
 @click.argument("email")
 @click.option("--digest", help="Unsubscribe from this digest only.")
 @click.pass_obj

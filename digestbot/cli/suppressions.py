@@ -13,13 +13,13 @@ from digestbot.model import Suppression
 
 @click.group(
     "suppressions",
-    short_help="List, add, remove, import and export suppressed addresses.",
+    short_help="List suppressed addresses; add, remove, import or export them.",
     invoke_without_command=True,
 )
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """
-    List suppressed addresses (the default), add, remove, import or export them.
+    List suppressed addresses (the default); add, remove, import or export them.
 
     A suppressed address gets no email from any digest: its owner unsubscribed or complained, it
     does not exist, or you added it.
@@ -28,7 +28,7 @@ def command(ctx: click.Context) -> None:
         ctx.exit(ctx.invoke(list_suppressions))
 
 
-@command.command("list")
+@command.command("list", short_help="List suppressed addresses.")
 @click.pass_obj
 def list_suppressions(app: App) -> int:
     """List suppressed addresses with reason and date."""
@@ -47,7 +47,7 @@ def _facts(s: Suppression) -> dict[str, object]:
     return {"address": s.address, "reason": s.reason, "since": s.created_at}
 
 
-@command.command("add")
+@command.command("add", short_help="Suppress email addresses.")
 @click.argument("emails", nargs=-1, required=True)
 @click.option("--reason", default=suppressions.BY_HAND, show_default=True, help="Reason to record.")
 @click.pass_obj
@@ -62,7 +62,7 @@ def add(app: App, emails: tuple[str, ...], reason: str) -> int:
     return 0
 
 
-@command.command("remove")
+@command.command("remove", short_help="Lift the suppression of addresses.")
 @click.argument("emails", nargs=-1, required=True)
 @click.pass_obj
 def remove(app: App, emails: tuple[str, ...]) -> int:
@@ -82,7 +82,7 @@ def remove(app: App, emails: tuple[str, ...]) -> int:
     return 0
 
 
-@command.command("import")
+@command.command("import", short_help="Suppress all rows of a CSV file.")
 @click.argument("file", type=click.Path(allow_dash=True, path_type=Path))
 @click.pass_obj
 def import_suppressions(app: App, file: Path) -> int:
@@ -98,7 +98,7 @@ def import_suppressions(app: App, file: Path) -> int:
     return 1 if done.problems else 0
 
 
-@command.command("export")
+@command.command("export", short_help="Export suppressed addresses as CSV.")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -57,7 +57,7 @@ def test_output_shows_days_and_terms(bot: Bot) -> None:
         "ALONE  HITS  TERM",
         "3      3     serverless",
         "2      2     scale",
-        "never hit: title: quantum",
+        "never matched: title: quantum",
     ]
 
 

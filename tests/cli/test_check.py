@@ -27,7 +27,7 @@ def test_valid_config_passes(bot: Bot) -> None:
     configure(NOWHERE)
     called = bot("check")
     assert (called.code, called.err) == (0, "")
-    assert "✓ systems: every day at 09:00 (UTC); 1 destination" in called.out
+    assert "✓ systems: every day at 09:00 (UTC); 1 recipient" in called.out
     assert "✗" not in called.out
 
 
@@ -148,8 +148,8 @@ def test_unused_template_is_reported(bot: Bot) -> None:
     called = bot("check")
     assert called.code == 0
     assert [line for line in called.out.splitlines() if line.startswith("!")] == [
-        "! templates: mail/mastheat.txt.j2 overrides no built-in template, and none of yours includes"
-        ' it; did you mean "mail/masthead.txt.j2"?'
+        "! templates: mail/mastheat.txt.j2 overrides no built-in template, and none of yours "
+        'includes it; did you mean "mail/masthead.txt.j2"?'
     ]
 
 
