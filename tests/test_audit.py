@@ -103,7 +103,8 @@ LEFT = subscribed(SubscriptionState.UNSUBSCRIBED)
             True,
             False,
             "no",
-            "no edition had it, though it matches now: the digest was another one then",
+            "it matches today's filter, but an earlier version of the filter was applied when it was "
+            "announced",
         ),
     ],
 )

@@ -60,7 +60,7 @@ def _octets(message: bytes) -> list[str]:
     if b"\r" in message.replace(b"\r\n", b"") or b"\n" in message.replace(b"\r\n", b""):
         wrong.append("a bare CR or LF")
     if not message.endswith(b"\r\n"):
-        wrong.append("the last line has no end")
+        wrong.append("the last line is unterminated")
     longest = max(map(len, message.split(b"\r\n")))
     if longest > LINE_MAX:
         wrong.append(f"a line of {longest} octets")
@@ -87,11 +87,11 @@ def _list_headers(message: bytes) -> list[str]:
     post = _raw(message, "List-Unsubscribe-Post")
     wrong = []
     if _raw(message, "List-Id") is not None and unsubscribe is None:
-        wrong.append("a list without List-Unsubscribe")
+        wrong.append("List-Id without List-Unsubscribe")
     if unsubscribe is not None and not _URIS.fullmatch(unsubscribe):
-        wrong.append("List-Unsubscribe cannot be read as it stands")
+        wrong.append("List-Unsubscribe is not a plain list of URIs")
     if post not in {None, b"List-Unsubscribe=One-Click"}:
-        wrong.append("List-Unsubscribe-Post is not what RFC 8058 says")
+        wrong.append("List-Unsubscribe-Post differs from RFC 8058")
     if post is not None and b"<https:" not in (unsubscribe or b""):
         wrong.append("one-click without an https URI")
     return wrong

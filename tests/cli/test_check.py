@@ -32,14 +32,14 @@ def test_valid_config_passes(bot: Bot) -> None:
 
 
 def test_all_config_errors_are_listed_with_positions(bot: Bot) -> None:
-    configure(NOWHERE, top="timezon: UTC", deliver="[{email: nobody}]")
+    configure(NOWHERE, top="timezon: UTC", deliver="[{email: invalid}]")
     called = bot("check")
     assert (called.code, called.out) == (2, "")
     first, *_, last = called.err.splitlines()
     assert first.startswith("config.yaml:1:1: ")
     assert 'did you mean "timezone"?' in first
     assert last.startswith("config.yaml:8:")
-    assert '"nobody"' in last
+    assert '"invalid"' in last
 
 
 def test_config_errors_as_json(bot: Bot) -> None:

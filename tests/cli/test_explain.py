@@ -222,3 +222,18 @@ def test_sent_to_with_unknown_paper_fails(bot: Bot) -> None:
     )
     assert bot("explain", "--sent-to", "a@example.org", "no-such", "2611.00002").code == 2
     assert bot("explain", "2611.00002").code == 2
+
+
+def test_sent_to_reports_a_filter_that_was_changed_since(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    path = Path("config.yaml")
+    later = path.read_text()
+    path.write_text(later.replace("[serverless]", "[erasure]"))
+    assert bot("run").code == 0
+    path.write_text(later)
+    folder = str(Path("out").absolute())
+    assert bot("explain", "--sent-to", folder, "systems", "2611.00004").out == (
+        "Not sent: it matches today's filter, but an earlier version of the filter was applied "
+        "when it was announced (23 Nov).\n"
+    )
+    assert bot("explain", "--sent-to", folder, "2611.00003").out.startswith("systems: Sent.\n")

@@ -59,10 +59,10 @@ def test_options_replace_questions(bot: Bot) -> None:
 
 
 def test_invalid_answer_is_asked_again(bot: Bot) -> None:
-    called = bot("init", stdin="cs.ZZ\ncs.DC\n\nnobody\nreader@example.org\n")
+    called = bot("init", stdin="cs.ZZ\ncs.DC\n\ninvalid\nreader@example.org\n")
     assert called.code == 0
     assert 'arXiv has no category "cs.ZZ"' in called.err
-    assert '"nobody"' in called.err
+    assert '"invalid"' in called.err
     assert bot("check").code == 0
 
 
@@ -70,7 +70,7 @@ def test_invalid_answer_is_asked_again(bot: Bot) -> None:
     ("options", "message"),
     [
         (("--categories", "cs.ZZ"), 'arXiv has no category "cs.ZZ"'),
-        (("--email", "nobody"), '"nobody"'),
+        (("--email", "invalid"), '"invalid"'),
     ],
 )
 def test_invalid_option_writes_nothing(bot: Bot, options: tuple[str, str], message: str) -> None:

@@ -146,8 +146,8 @@ def test_config_errors_hide_secrets(bot: Bot, old: str, new: str, option: str) -
 
 @pytest.mark.parametrize("option", ["-vv", "--json"])
 def test_oauth_errors_hide_secrets(bot: Bot, arxiv: ArxivServer, option: str) -> None:
-    said = b'{"error": "invalid_grant", "error_description": "pl4nted-refresh"}'
-    with WebServer.of(Reply(status=400, body=said)) as web, SmtpServer() as smtp:
+    response = b'{"error": "invalid_grant", "error_description": "pl4nted-refresh"}'
+    with WebServer.of(Reply(status=400, body=response)) as web, SmtpServer() as smtp:
         oauth = (
             'security: starttls, username: me, oauth: {refresh_token: "${REFRESH_TOKEN}",'
             f' client_id: me, client_secret: "${{CLIENT_SECRET}}", url: "{web.url}"}}'
