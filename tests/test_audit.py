@@ -103,8 +103,8 @@ LEFT = subscribed(SubscriptionState.UNSUBSCRIBED)
             True,
             False,
             "no",
-            "it matches today's filter, but an earlier version of the filter was applied when it was "
-            "announced",
+            "it matches today's filter, but an earlier version of the filter was applied when it "
+            "was announced",
         ),
     ],
 )
