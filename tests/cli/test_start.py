@@ -164,7 +164,7 @@ def test_every_command_has_help(bot: Bot, command: str) -> None:
 def test_a_misspelled_command_gets_a_suggestion(bot: Bot) -> None:
     called = bot("chekc")
     assert called.code == 2
-    assert "no command 'chekc'; did you mean 'check'?" in called.err
+    assert 'unknown command "chekc"; did you mean "check"?' in called.err
 
 
 def test_an_unknown_option_is_bad_usage(bot: Bot) -> None:
