@@ -126,7 +126,7 @@ def answer(
         return Sent.NOT_YET, "it will be in the next edition"
     return Sent.NO, (
         "it matches today's filter, but an earlier version of the filter was applied when it was "
-        f"announced ({announced_at.day} {announced_at:%b %Y})"
+        f"announced ({announced_at.day} {announced_at:%b})"
     )
 
 

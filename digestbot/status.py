@@ -49,7 +49,7 @@ class Status:
     sources: tuple[SourceState, ...]
     digests: tuple[DigestStatus, ...]
     removed: tuple[DigestState, ...]
-    """Digests that are no longer in the config."""
+    """Digests that were removed from the config."""
     deliveries: Mapping[DeliveryState, int]
     failures: tuple[Delivery, ...]
     """The newest failed or held deliveries, at most ten."""

@@ -105,7 +105,7 @@ LEFT = subscribed(SubscriptionState.UNSUBSCRIBED)
             False,
             "no",
             "it matches today's filter, but an earlier version of the filter was applied when it "
-            "was announced (23 Nov 2026)",
+            "was announced (23 Nov)",
         ),
     ],
 )

@@ -14,6 +14,7 @@ from digestbot.render import load_templates
 from digestbot.sources.arxiv import parse
 from digestbot.status import OVERDUE, gather
 from digestbot.store import PassStatus, Store
+from digestbot.syncing import sync_config
 from tests.factories import NOW
 
 
@@ -58,6 +59,7 @@ def test_failed_source_needs_attention(store: Store, config: Config) -> None:
 def test_papers_after_the_cursor_are_pending(store: Store, config: Config) -> None:
     end_pass(store, PassStatus.OK)
     assert gather(store, config, NOW).digests[0].waiting == 15
+    sync_config(store, config, NOW)
     make_editions(store, config, load_templates(None), now=NOW)
     status = gather(store, config, NOW)
     assert (status.digests[0].waiting, status.problems) == (0, ())
@@ -71,6 +73,7 @@ def test_digest_without_recipients_needs_attention(store: Store, tmp_path: Path)
 
 def test_overdue_digest_needs_attention(store: Store, config: Config) -> None:
     end_pass(store, PassStatus.OK)
+    sync_config(store, config, NOW)
     make_editions(store, config, load_templates(None), now=NOW)
     due = gather(store, config, NOW).digests[0].next_due_at
     assert due is not None
@@ -82,6 +85,7 @@ def test_overdue_digest_needs_attention(store: Store, config: Config) -> None:
 
 def test_deliveries_in_progress_need_attention(store: Store, config: Config) -> None:
     end_pass(store, PassStatus.OK)
+    sync_config(store, config, NOW)
     make_editions(store, config, load_templates(None), now=NOW)
     store.outbox.claim(NOW, lease_s=60, limit=1)
     status = gather(store, config, NOW)

@@ -62,8 +62,8 @@ def fetch_progress(app: App, names: Iterable[str]) -> "Iterator[FetchProgress]":
     """
     Show one progress line per source, on a terminal only.
 
-    Lines appear at once, as the first answer may take minutes. Sources do not announce a reliable
-    total, so there is no bar.
+    Lines appear at once, as the first answer may take minutes. Sources report no
+    reliable total, so lines replace a bar.
     """
     if not app.wants_progress():
         yield lambda source, *, done, total, new: None

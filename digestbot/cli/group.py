@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from digestbot import __version__
-from digestbot.cli import COMMANDS, help_text
 from digestbot.cli.app import App, with_global_options
+from digestbot.cli.commands import COMMANDS, help_text
 from digestbot.cli.error_reporting import pipe_closed
 
 

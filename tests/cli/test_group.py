@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from digestbot.cli import COMMANDS, help_text
+from digestbot.cli.commands import COMMANDS, help_text
 from digestbot.cli.group import digestbot
 from tests.cli.conftest import Bot
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from digestbot.cli import COMMANDS, help_text
+from digestbot.cli.commands import COMMANDS, help_text
 from tests.cli.conftest import Bot, a_paper
 from tests.servers.arxiv import ArxivServer
 
@@ -134,6 +134,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert {name for name in loaded if name.startswith("digestbot")} == {
         "digestbot",
         "digestbot.cli",
+        "digestbot.cli.commands",
     }
 
 
