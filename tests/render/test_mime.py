@@ -179,7 +179,7 @@ def test_values_cannot_break_out_of_a_header(name: str, break_out: str) -> None:
     ("wrong", "why"),
     [
         ({"recipient": "a@example.org, b@example.org"}, "not exactly one"),
-        ({"sender": "postmaster"}, "no mail address"),
+        ({"sender": "postmaster"}, "not an email address"),
         ({"message_id": "abc@example.org"}, "Message-ID"),
         ({"list_id": "Systems"}, "must be: Name <name.of.the.list>"),
         ({"list_unsubscribe": ("javascript:alert(1)",)}, "is not an https or mailto URI"),
