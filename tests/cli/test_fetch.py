@@ -58,9 +58,7 @@ def test_a_broken_source_stops_no_other(bot: Bot, arxiv: ArxivServer) -> None:
     assert (found["bad"]["status"], found["arxiv"]["status"]) == ("refused", "ok")
     assert found["bad"]["retry_at"].endswith("Z")
     assert found["arxiv"]["new"] == len(PAPERS)
-    assert called.err == (
-        f"bad: {bad.url}/feed answered 404: not found; check the URL\n"
-    )
+    assert called.err == (f"bad: {bad.url}/feed answered 404: not found; check the URL\n")
     line = called.err.splitlines()[-1]
     assert line.startswith("bad: ")
     assert "404" in line
