@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 import feedparser
 
 from digestbot.errors import BadAnswer
-from digestbot.ids import arxiv_pdf_url
+from digestbot.ids import PaperId, arxiv_pdf_url, arxiv_url
 from digestbot.model import AnnounceType, Author, FetchedPaper
 from digestbot.net import is_web_url, shown_url
 from digestbot.sources import feed_xml
@@ -51,7 +51,8 @@ _CHANNEL_NOISE = re.compile(
     r"^(?:sciencedirect publication|wiley|recent (?:articles|papers) in|latest (?:articles|results)"
     r" (?:from|for)|new articles in)\s*:?\s*|"
     r"(?:\s*[-:,|(]\s*|\s+)(?:table of contents|latest issue|current issue|early access|"
-    r"online first|advance access|recent issues?|latest articles|most recent articles|rss(?: feed)?|toc)\)?$",
+    r"online first|advance access|recent issues?|latest articles|most recent articles|"
+    r"rss(?: feed)?|toc)\)?$",
     re.IGNORECASE,
 )
 
@@ -65,6 +66,8 @@ class ParsedFeed:
     """In the order of the feed."""
     skipped: int = 0
     """Items without title and text, or that could not be read."""
+    first_skipped: str | None = None
+    """Guid or link of the first of them that has one."""
     is_cut: bool = False
     """True if the root element is unclosed, so that items are missing; an unclosed last item is
     left out."""
@@ -117,14 +120,20 @@ def parse_feed(
     items = _newest(items, max_items)
     identities = identify([item.names() for item in items], feed_url)
     papers: list[FetchedPaper] = []
-    skipped = omitted
+    unread: list[str] = []
     for item, identity in zip(items, identities, strict=True):
         paper = _fenced_paper(item, identity, context)
         if paper is None:
-            skipped += 1
+            unread.append(_bounded(str(item.entry.get("id") or item.entry.get("link") or ""), 80))
         else:
             papers.append(paper)
-    return ParsedFeed(title=title, papers=tuple(papers), skipped=skipped, is_cut=is_cut)
+    return ParsedFeed(
+        title=title,
+        papers=tuple(papers),
+        skipped=omitted + len(unread),
+        first_skipped=next(filter(None, unread), None),
+        is_cut=is_cut,
+    )
 
 
 def _fenced_paper(
@@ -268,6 +277,7 @@ class _Item:
             title=self.title(),
             authors=tuple(self.authors()),
             day=published.at.date().isoformat() if published else "",
+            text=self.abstract()[:500],
         )
 
     def _links(self) -> Iterator[str]:
@@ -390,9 +400,16 @@ def _paper(item: _Item, identity: Identity, context: _FeedContext) -> FetchedPap
         updated=updated,
         journal_ref=item.journal() or (None if is_arxiv else context.journal),
         doi=doi,
-        url=_link(item.entry) or (f"https://doi.org/{doi}" if doi else ""),
+        url=_link(item.entry) or _url_of(paper, doi),
         pdf_url=arxiv_pdf_url(paper.id, paper.version) if is_arxiv else _pdf(item.entry),
     )
+
+
+def _url_of(paper: PaperId, doi: str | None) -> str:
+    """Return the page that the id leads to, or an empty string: a wrong link is worse."""
+    if paper.id.startswith("arxiv:"):
+        return arxiv_url(paper.id, paper.version)
+    return f"https://doi.org/{doi}" if doi else ""
 
 
 def _dates(item: _Item, now: datetime) -> tuple[datetime | None, datetime | None]:

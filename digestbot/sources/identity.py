@@ -9,7 +9,7 @@ each of them. Begin at `identify`.
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
@@ -54,6 +54,8 @@ class Names:
     authors: Sequence[str] = ()
     day: str = ""
     """ISO date, empty if there is none."""
+    text: str = ""
+    """Beginning of the abstract, for items without any name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +77,11 @@ def identify(items: Sequence[Names], feed_url: str) -> list[Identity]:
     """
     named = [tuple(dict.fromkeys(_aliases(item))) for item in items]
     works = [_work(item) for item in items]
-    seen: dict[str, set[str]] = {}
-    for aliases, item in zip(named, items, strict=True):
-        for alias in aliases:
-            seen.setdefault(alias, set()).add(_shape(item))
     repeated = Counter(work for work in works if work)
+    shared = _shared(items, named)
     return [
         _identity(
-            [alias for alias in aliases if len(seen[alias]) == 1],
+            [alias for alias in aliases if alias not in shared],
             work if repeated[work] == 1 else "",
             item,
             feed_url,
@@ -91,9 +90,29 @@ def identify(items: Sequence[Names], feed_url: str) -> list[Identity]:
     ]
 
 
-def _shape(item: Names) -> str:
-    """Return what tells two different items apart that share a name."""
-    return " ".join(folded_words(item.title))
+def _shared(items: Sequence[Names], named: Sequence[tuple[str, ...]]) -> set[str]:
+    """
+    Return the aliases that items with different titles share.
+
+    A guid or DOI counts only if the links differ too: a journal may correct a title.
+    """
+    titles: dict[str, set[str]] = {}
+    links: dict[str, set[str]] = {}
+    for item, aliases in zip(items, named, strict=True):
+        for alias in aliases:
+            titles.setdefault(alias, set()).add(_words(item.title))
+            links.setdefault(alias, set()).add(next(iter(item.links), ""))
+    return {
+        alias
+        for alias, different in titles.items()
+        if len(different) > 1
+        and not alias.startswith("arxiv:")
+        and (alias.startswith("link:") or len(links[alias]) > 1)
+    }
+
+
+def _words(title: str) -> str:
+    return " ".join(folded_words(title))
 
 
 def _identity(aliases: list[str], work: str, item: Names, feed_url: str) -> Identity:
@@ -110,7 +129,7 @@ def _identity(aliases: list[str], work: str, item: Names, feed_url: str) -> Iden
 
 def _hash(aliases: list[str], item: Names, feed_url: str) -> str:
     """Return a stable id from the best alias; only URLs mean the same in every feed."""
-    key = next(iter(aliases), None) or f"{item.title}\n{' '.join(item.authors)}\n{item.day}"
+    key = next(iter(aliases), None) or f"{item.title}\n{item.text}\n{item.day}"
     scope = "" if key.startswith("url:") else f"{feed_url}\n"
     return hashlib.sha256(f"{scope}{key}".encode("utf-8", "replace")).hexdigest()[:24]
 
@@ -125,7 +144,7 @@ def _aliases(item: Names) -> Iterator[str]:
         yield f"url:{canonical}"
     elif guid:
         yield f"guid:{guid}"
-    title = _shape(item)
+    title = _words(item.title)
     for link in filter(None, map(canonical_url, links)):
         if title:
             yield f"url:{link} {_digest(title)}"
@@ -160,7 +179,7 @@ def _in_url(text: str) -> Iterator[PaperId]:
         yield parse_paper_id(text)
         return
     found = _ARXIV_IN_PATH.search(rest)
-    if found and (host in _MIRRORS or "arxiv" in text.lower()):
+    if found and (host in _MIRRORS or "/arxiv/" in rest.lower()):
         yield parse_paper_id(found[1] + (found[2] or ""))
     elif found := _DOI_IN_URL.search(rest):
         bare = _PAGE_SUFFIX.sub("", found[1])
@@ -203,7 +222,7 @@ def canonical_url(text: str) -> str:
 
 def _work(item: Names) -> str:
     """Return the alias of last resort: title, authors and day."""
-    title = _shape(item)
+    title = _words(item.title)
     if not title or not (item.authors or item.day):
         return ""
     authors = " ".join(word for name in item.authors for word in folded_words(name))
@@ -212,8 +231,3 @@ def _work(item: Names) -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
-
-
-def unique(names: Iterable[str]) -> tuple[str, ...]:
-    """Return *names* without repeats and empty ones, in their order."""
-    return tuple(dict.fromkeys(filter(None, names)))

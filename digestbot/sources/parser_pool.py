@@ -48,6 +48,11 @@ class Parse(Protocol):
         ...
 
 
+async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run *function* in a thread of this process, for input that is trusted; see `Parse`."""
+    return await asyncio.to_thread(function, *args, **kwargs)
+
+
 class ParserPool:
     """A few child processes, started when first needed; use it with ``async with``."""
 

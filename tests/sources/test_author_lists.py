@@ -1,14 +1,12 @@
 """Author lists of feeds; the table says why each row is there."""
 
-import time
-from itertools import pairwise
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from digestbot.sources.author_lists import MAX_LENGTH, MAX_NAME, split_authors
 from tests.filters.tables import table
+from tests.growth import is_linear
 
 ROWS = table("author_lists.tsv")
 
@@ -37,14 +35,4 @@ def test_a_list_survives_every_separator(names: list[str]) -> None:
     "unit", ["a", "@", "é b ", "(", ")", "A. ", "and ", "; ", ", ", "Bee, A., ", " & ", "1,", "J.-"]
 )
 def test_time_grows_with_the_length_only(unit: str) -> None:
-    """The shortest of several runs, so that other work on the machine does not count."""
-    times = []
-    for length in (MAX_LENGTH // 4, MAX_LENGTH // 2, MAX_LENGTH):
-        text = (unit * length)[:length]
-        runs = []
-        for _ in range(3):
-            start = time.process_time()
-            split_authors(text)
-            runs.append(time.process_time() - start)
-        times.append(min(runs))
-    assert all(after <= max(2.5 * before, 0.02) for before, after in pairwise(times))
+    assert is_linear(lambda size: (unit * size)[:size], split_authors, MAX_LENGTH // 4)

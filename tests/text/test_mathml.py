@@ -1,12 +1,10 @@
 """MathML becomes LaTeX, and Unicode by way of it."""
 
-import time
-from itertools import pairwise
-
 import pytest
 
 from digestbot.text import plain
 from digestbot.text.mathml import replace_mathml
+from tests.growth import is_linear
 
 CASES = [
     ("<msub><mi>B</mi><mi>s</mi></msub>", "Bₛ", "an index"),
@@ -59,12 +57,4 @@ def test_depth_and_length_are_bounded() -> None:
 
 @pytest.mark.parametrize("unit", ["<math>", "<math></math>", "<math ", "math", "<mml:math>"])
 def test_time_grows_with_the_length_only(unit: str) -> None:
-    times = []
-    for count in (2_000, 4_000, 8_000):
-        runs = []
-        for _ in range(3):
-            start = time.process_time()
-            replace_mathml(unit * count)
-            runs.append(time.process_time() - start)
-        times.append(min(runs))
-    assert all(after <= max(2.5 * before, 0.02) for before, after in pairwise(times))
+    assert is_linear(lambda count: unit * count, replace_mathml, 2_000)
