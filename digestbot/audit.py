@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from digestbot.deliver import REGISTRY
 from digestbot.model import (
     Delivery,
     DeliveryState,
@@ -64,7 +65,7 @@ class Trace:
 
 def destinations(text: str) -> tuple[Destination, ...]:
     """What *text* may name: a mail address; or a channel, a webhook's fingerprint, a folder."""
-    kinds = (DestinationKind.EMAIL,) if "@" in text else tuple(DestinationKind)
+    kinds = (DestinationKind.EMAIL,) if "@" in text else tuple(REGISTRY)
     return tuple(Destination(kind=kind, address=text) for kind in kinds)
 
 

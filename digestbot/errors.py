@@ -95,6 +95,10 @@ class InvalidAddress(InvalidValue):
     """Not exactly one mail address."""
 
 
+class DiscreetError(ValueError):
+    """Error whose text repeats nothing of the value, so that it may always be shown."""
+
+
 class InvalidIndex(DigestbotError):
     """A file that is no filter index, or not one of this version."""
 

@@ -1,33 +1,38 @@
 """
-The values that travel through the house: frozen, plain, known to every room.
+Plain, frozen values that all packages of digestbot share.
 
-Begin at `FetchedPaper`, what a source says; the store makes a `Paper` and an `Announcement` of it;
-an `Edition` gathers announcements; a `Delivery` brings one edition to one `Destination`.
-All datetimes are aware and in UTC.
+Read them in the order in which data flows: a source yields a `FetchedPaper`, the store turns it
+into a `Paper` and an `Announcement`, an `Edition` collects announcements that match a digest's
+filter, and a `Delivery` takes one edition to one `Destination`. All datetimes are aware and in UTC.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 
 class AnnounceType(StrEnum):
-    """What happened to a paper, in arXiv's words; the best of several is the first listed."""
+    """arXiv's announce types, best first: of several for one paper, the first listed counts."""
 
     NEW = "new"
+    """First version."""
     CROSS = "cross"
+    """First version, in a category other than its primary one."""
     REPLACE = "replace"
+    """Later version."""
     REPLACE_CROSS = "replace-cross"
+    """Later version, in a category other than its primary one."""
 
 
 REPLACEMENTS = frozenset({AnnounceType.REPLACE, AnnounceType.REPLACE_CROSS})
-"""Of a paper that is known already: a later version."""
+"""Types of later versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Author:
-    """One author, named as on the paper."""
+    """One author, spelled as on the paper."""
 
     name: str
     affiliations: tuple[str, ...] = ()
@@ -35,43 +40,43 @@ class Author:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedPaper:
-    """What a source says of one version of one paper, its text untouched."""
+    """One version of one paper as a source serves it, with its text unchanged."""
 
     id: str
-    """``arxiv:2603.20941``, ``doi:10.1000/xyz`` (lower case) or ``feed:<hash>``; no version."""
+    """Such as ``arxiv:2603.20941``, ``doi:10.1000/xyz`` (lower case) or ``feed:<hash>``."""
     version: int = 1
     type: AnnounceType = AnnounceType.NEW
     title: str
     abstract: str
-    """As served, LaTeX and line breaks included; empty if the source gives none."""
+    """As served, with LaTeX and line breaks; empty if the source has none."""
     authors: tuple[Author, ...] = ()
     """In the order of the paper."""
     categories: tuple[str, ...] = ()
     primary_category: str | None = None
     published: datetime | None = None
-    """When version 1 was submitted; not when it was announced."""
+    """Submission of version 1; the announcement comes later."""
     updated: datetime | None = None
-    """When this version was submitted."""
+    """Submission of this version."""
     comment: str | None = None
     journal_ref: str | None = None
     doi: str | None = None
     url: str
-    """The page for people (arXiv's abs page), http or https."""
+    """Web page about the paper (arXiv's abs page), http or https."""
     pdf_url: str | None = None
     backlog: bool = False
-    """In a source's very first answer and too old to be news: logged, never in an edition."""
+    """Too old to be news on a source's first fetch: logged, but left out of editions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paper:
-    """One version of one paper as it is stored, matched and shown."""
+    """One version of one paper as it is stored, matched and displayed."""
 
     id: str
     version: int
     title: str
     """Plain Unicode on one line, no LaTeX."""
     abstract: str
-    """Plain Unicode, no LaTeX; paragraphs are parted by one line break."""
+    """Plain Unicode, no LaTeX; paragraphs are separated by one line break."""
     title_raw: str
     abstract_raw: str
     authors: tuple[Author, ...]
@@ -86,42 +91,45 @@ class Paper:
     url: str
     pdf_url: str | None
     title_words: str | None = field(default=None, compare=False, repr=False)
-    """The words of the title as `text.pack_words` packs them; None: not taken apart yet."""
+    """Words of the title, encoded by `text.pack_words`; None if not tokenized yet."""
     abstract_words: str | None = field(default=None, compare=False, repr=False)
+    """Words of the abstract, like `title_words`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """One row of the log: this source told of this version of this paper, then."""
+    """One row of the log: a source announced a version of a paper."""
 
     seq: int
-    """The row's place in the log; grows with the order of commits."""
+    """Position in the log; grows in the order of commits."""
     paper: Paper
     type: AnnounceType
     source: str
     seen_at: datetime
+    """When it was fetched."""
     backlog: bool = False
+    """See `FetchedPaper.backlog`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """One condition that hit, and where."""
+    """One filter condition that matched, and the text that it matched."""
 
     field: str
     """``title``, ``abstract``, ``author``, ``category``, ``comment`` …"""
     term: str
-    """The condition, as a person would write it."""
+    """The condition, as written in a filter."""
     text: str
-    """The words that it hit, as displayed."""
+    """The matching words, as displayed."""
     start: int
-    """First character of *text* in the displayed field, or in that one author or category."""
+    """Offset of `text` in the displayed field, or in the one author or category."""
     end: int
-    """One past the last character."""
+    """Offset just after `text`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a filter says of one announcement."""
+    """Result of a filter for one announcement."""
 
     matched: bool
     score: float
@@ -130,7 +138,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditionPaper:
-    """A paper in an edition, and why it is there."""
+    """A paper in an edition, with the reasons for its selection."""
 
     seq: int
     paper: Paper
@@ -140,12 +148,12 @@ class EditionPaper:
     score: float
     matches: tuple[Match, ...]
     previous: Paper | None = None
-    """Of a replacement the version before it, if the store has one."""
+    """The version before, if this is a replacement and the store has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CategoryCoverage:
-    """How much of one category a source announced; a paper counts in each of its categories."""
+    """Papers a source announced in one category; a paper counts in each of its categories."""
 
     category: str
     announced: int
@@ -154,110 +162,117 @@ class CategoryCoverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceCoverage:
-    """What one source brought into the window of one edition."""
+    """Papers that one source announced in the window of an edition."""
 
     source: str
     announced: int
-    """Papers announced in the window, before the filter."""
+    """Announced in the window, before the filter."""
     matched: int = 0
-    """Those of them that the edition offers, shown or omitted."""
+    """Of these, in the edition: shown or omitted."""
     omitted: int = 0
-    """Those that matched and fell to the limit."""
+    """Of these, cut by the digest's limit."""
     first_at: datetime | None = None
-    """When the first of them was seen; None if there was none."""
+    """When the first of them was fetched; None if there are none."""
     last_at: datetime | None = None
+    """When the last of them was fetched."""
     categories: tuple[CategoryCoverage, ...] = ()
-    """The most announced first; bounded."""
+    """Largest first; bounded in number."""
     status: str
-    """``ok``, ``empty``, ``partial``, ``late``, ``refused``, ``broken`` or ``never`` (fetched)."""
+    """One of `store.PassStatus`."""
     as_of: datetime | None
-    """When the source last answered completely."""
+    """Last complete answer of the source."""
     note: str | None = None
-    """What is missing, if the source said more of it than its status does."""
+    """What is missing, if the source reported details."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edition:
-    """One issue of a digest: what matches of ``(from_seq, to_seq]``, ranked and cut."""
+    """One issue of a digest: the matches in ``(from_seq, to_seq]``, ranked and limited."""
 
     digest: str
     title: str
     number: int
-    """From 1, within the digest."""
+    """Counted from 1 within the digest."""
     slot: str
-    """The moment of the schedule that it answers; unique within the digest."""
+    """Scheduled time that it was made for; unique within the digest."""
     created_at: datetime
     from_seq: int
     to_seq: int
     papers: tuple[EditionPaper, ...]
     """Best first."""
     omitted: int
-    """Papers that matched and fell to the limit."""
+    """Matching papers cut by the limit."""
     considered: int
-    """Papers in the window that the filter was asked about."""
+    """Papers in the window that the filter was applied to."""
     coverage: tuple[SourceCoverage, ...]
     id: int | None = None
-    """The row's key; None for a preview."""
+    """Key in the store; None for a preview."""
 
     @property
     def name(self) -> str:
-        """How people and JSON name it: ``systems/12``."""
+        """Name in JSON and in messages: ``systems/12``."""
         return f"{self.digest}/{self.number}"
 
 
 class Form(StrEnum):
-    """What an edition can be rendered to; every form is one text."""
+    """A form that an edition can be rendered to; each is one text."""
 
     SUBJECT = "subject"
-    """The mail's subject: one line of plain Unicode."""
+    """Subject of the email: one line of plain Unicode."""
     HTML = "html"
     TEXT = "text"
     SLACK = "slack"
-    """A JSON list of messages ``{"text": str, "blocks": [...]}``: the parent, then its thread."""
+    """JSON list of messages ``{"text": str, "blocks": [...]}``: the parent, then its thread."""
     JSON = "json"
     MARKDOWN = "markdown"
     BIBTEX = "bibtex"
     RIS = "ris"
     ATOM = "atom"
     EML = "eml"
-    """A whole message (RFC 5322) in 7-bit ASCII with CRLF line ends."""
+    """Complete message (RFC 5322) in 7-bit ASCII with CRLF line ends."""
 
 
 Fragments = tuple[bytes, ...]
-"""Encoded text of a message, in fragments that can be joined: see `render.quoted_printable`."""
+"""Encoded text of a message in fragments, to be joined; see `render.quoted_printable`."""
 Body = str | Fragments
-"""One form of an edition: those of a mail are pieces, which editions share."""
+"""One form of an edition; emails are fragments, which editions share."""
 
 
 EXPORTS = (Form.MARKDOWN, Form.BIBTEX, Form.RIS, Form.ATOM)
-"""Forms for other programs, made with an edition only if its digest asks for them."""
+"""Forms for other programs; made only if the digest asks for them."""
 
 
 class Theme(StrEnum):
-    """How much of each paper the forms for people show."""
+    """How much of each paper the readable forms show."""
 
     DEFAULT = "default"
-    """The abstract to about 700 characters."""
+    """Abstracts cut to about 700 characters."""
     COMPACT = "compact"
     """Titles, with authors and links on one line."""
     FULL = "full"
-    """Abstracts as long as arXiv takes them."""
+    """Abstracts of any length that arXiv accepts."""
 
 
-class DestinationKind(StrEnum):
-    """How a delivery travels."""
+class DestinationKind:
+    """
+    Names of the built-in kinds of destination.
 
-    EMAIL = "email"
-    SLACK = "slack"
-    WEBHOOK = "webhook"
-    FOLDER = "folder"
+    Kinds are plain strings, the keys of `digestbot.deliver.REGISTRY`; a new one needs no entry
+    here, nor in the database.
+    """
+
+    EMAIL: Final = "email"
+    SLACK: Final = "slack"
+    WEBHOOK: Final = "webhook"
+    FOLDER: Final = "folder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
     """Where deliveries go. Holds no secret: a webhook's address is the fingerprint of its URL."""
 
-    kind: DestinationKind
+    kind: str
+    """Key of `digestbot.deliver.REGISTRY`."""
     address: str
 
     def __str__(self) -> str:
@@ -265,16 +280,20 @@ class Destination:
 
 
 class SubscriptionState(StrEnum):
-    """pending → confirmed → unsubscribed; ended if the owner took it out of the config."""
+    """pending → confirmed → unsubscribed or ended."""
 
     PENDING = "pending"
+    """Waits for the subscriber's confirmation (double opt-in)."""
     CONFIRMED = "confirmed"
+    """Receives editions."""
     UNSUBSCRIBED = "unsubscribed"
+    """Left by the subscriber, or removed by the operator."""
     ENDED = "ended"
+    """Removed from the config."""
 
 
 class Origin(StrEnum):
-    """Who made a subscription."""
+    """Origin of a digest or a subscription."""
 
     CONFIG = "config"
     COMMAND = "command"
@@ -292,37 +311,47 @@ class Subscription:
     origin: Origin
     created_at: datetime
     name: str = ""
-    """What the owner calls the reader; may be empty."""
+    """The operator's name for the reader; may be empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suppression:
-    """An address that must not be written to any more."""
+    """An address that receives no further email."""
 
     address: str
     reason: str
-    """``unsubscribed``, ``bounced``, ``complained`` or the owner's words."""
+    """``unsubscribed``, ``bounced``, ``complained``, or the operator's reason."""
     created_at: datetime
 
 
 class DeliveryState(StrEnum):
     """
-    queued → sending → data_done → sent, or retrying, dead, unknown, quarantined, held, cancelled.
+    State of a delivery; `store.transitions` draws the allowed changes.
 
-    ``data_done`` is committed just before the server may accept, so that a crash tells "surely not
-    delivered" (sending) from "perhaps" (data_done). ``unknown`` is the latter after recovery.
+    ``data_done`` is committed just before the server can accept the message. After a crash the
+    state therefore tells "surely not delivered" (``sending``) from "perhaps" (``data_done``).
     """
 
     QUEUED = "queued"
+    """Due at `Delivery.next_at`; no attempt yet, or none since the operator queued it again."""
     SENDING = "sending"
+    """Leased by a worker; surely not delivered yet."""
     DATA_DONE = "data_done"
+    """Leased by a worker; perhaps delivered, the server's reply is outstanding."""
     SENT = "sent"
+    """Accepted by the server."""
     RETRYING = "retrying"
+    """An attempt failed or its worker died; the next one is due at `Delivery.next_at`."""
     DEAD = "dead"
+    """Refused for good, or given up after the last retry."""
     UNKNOWN = "unknown"
+    """Perhaps delivered: two attempts ended before the server's reply."""
     QUARANTINED = "quarantined"
+    """Three workers died while sending it; waits for the operator."""
     HELD = "held"
+    """Part of a flood, or too old to be news; waits for the operator."""
     CANCELLED = "cancelled"
+    """Dropped by the operator, or its reader must not be written to any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,67 +367,71 @@ class Delivery:
     message_id: str
     """``<…@domain>``; the same for every attempt."""
     attempts: int
+    """Attempts begun so far, the current one included."""
     created_at: datetime
-    """Also the message's Date."""
+    """Also the Date header of the message."""
     next_at: datetime | None = None
+    """When it is due, while it waits."""
     lease_until: datetime | None = None
+    """When the lease expires, while a worker has it."""
     sent_at: datetime | None = None
     last_error: str | None = None
     last_code: str | None = None
+    """Reply code of the last error, such as ``450 4.7.1`` or an HTTP status."""
     doubts: int = 0
-    """Attempts that may have been accepted without our knowing, since it was queued."""
+    """Attempts since it was queued that the server may have accepted."""
     acknowledged: tuple[str, ...] = ()
-    """What was confirmed of a delivery of several messages, such as Slack's ``ts``."""
+    """Accepted messages of a delivery that has several, such as Slack's ``ts``."""
 
 
 class BounceKind(StrEnum):
-    """What a returned mail says; what follows from it, `bounces.scoring` decides."""
+    """Meaning of a returned email; `bounces.scoring` decides the consequences."""
 
     HARD = "hard"
-    """There is no such mailbox."""
+    """The mailbox does not exist."""
     SOFT = "soft"
-    """Not delivered, for a reason that may pass."""
+    """Temporary failure."""
     OTHER = "other"
-    """Refused for what was sent or by whom, which says nothing of the mailbox."""
+    """Refused because of the content or the sender; tells nothing about the mailbox."""
     DELAYED = "delayed"
-    """Still on its way."""
+    """Still being tried by a relay."""
     COMPLAINT = "complaint"
-    """The reader called it spam."""
+    """The reader marked it as spam."""
     UNSUBSCRIBE = "unsubscribe"
-    """The reader asked by mail not to get this digest any more."""
+    """The reader unsubscribed from this digest by email."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounce:
-    """A returned mail that names one of our deliveries."""
+    """A returned email that names one of our deliveries."""
 
     delivery_id: int
     kind: BounceKind
     code: str | None
-    """Such as ``5.1.1``."""
+    """Enhanced status code such as ``5.1.1`` (RFC 3463)."""
     detail: str
-    """The server's words on one line, without addresses."""
+    """The server's text on one line, without addresses."""
     at: datetime
-    """When we read it: what the mail says of its time, anybody can write."""
+    """When it was read; the Date header of a bounce cannot be trusted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutgoingMessage:
-    """All that a destination needs in order to send one delivery."""
+    """Everything a destination needs to send one delivery."""
 
     delivery: Delivery
     bodies: Mapping[Form, str] = field(repr=False)
     mime: bytes = field(default=b"", repr=False)
     """
-    The whole message (RFC 5322) as it goes over the wire, where `Form.EML` is wanted.
+    Complete message (RFC 5322) as sent over the wire, if the destination takes `Form.EML`.
 
-    Every line ends in CRLF and none begins with a dot, by the way it is encoded: so the doubling of
-    dots (RFC 5321 4.5.2) changes nothing, and no server can read a second message out of it.
+    Its encoding ends every line in CRLF and begins none with a dot. Dot-stuffing (RFC 5321, 4.5.2)
+    would therefore change nothing, and no server can read a second message out of it.
     """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What the destination said when it took a delivery."""
+    """Reply of a destination that accepted a delivery."""
 
     detail: str

@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Callable
 from typing import Any, final
+from urllib.parse import urlsplit
 
 
 @final
@@ -53,3 +54,14 @@ class Secret:
         from_text["function"] = {"type": "no-info", "function": cls}
         as_it_is = {"type": "is-instance", "cls": cls}
         return {"type": "union", "choices": [as_it_is, from_text]}
+
+
+def is_private(url: str) -> bool:
+    """Return True if a secret may be sent to *url*: it is https, or on this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    is_local = host in ("localhost", "127.0.0.1", "::1")
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_local))

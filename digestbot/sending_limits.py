@@ -1,9 +1,8 @@
 """
-When deliveries wait for a person, or for tomorrow: pure decisions.
+Limits on sending: when to hold a flood of deliveries, and when a day ends.
 
-A bug, or a slip in a config, can make a thousand times the usual mails; a machine that was off for
-a month can wake up with last month's news. Both are asked about in the transaction that makes or
-claims the deliveries, and answered here.
+A bug or a mistake in the config can make a thousand times the usual deliveries. The store calls
+these pure functions in the transaction that makes deliveries.
 """
 
 from collections.abc import Sequence
@@ -13,12 +12,12 @@ from statistics import median
 from typing import ClassVar, Final
 
 MIN_DAYS: Final = 5
-"""Days with deliveries that a usual day is known by."""
+"""Days with deliveries needed to know a usual day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendingLimits:
-    """What is too much, the key ``sending_limits:`` of the config."""
+    """Limits on sending, the key ``sending_limits:`` of the config."""
 
     __pydantic_config__: ClassVar[dict[str, object]] = {
         "extra": "forbid",
@@ -26,45 +25,45 @@ class SendingLimits:
     }
 
     volume: int = 10
-    """Editions wait for you when they would make a day's deliveries more than so many times those
-    of a usual day, the median of the last 30 days that had any; 0 for no such flood_check."""
+    """Hold an edition if it raises the day's deliveries above this multiple of a usual day, the
+    median of the last 30 days that had any. 0 turns this check off."""
     volume_floor: int = 500
-    """Deliveries of a day that are never too many."""
+    """Number of deliveries per day that is always allowed."""
     per_day: int = 0
-    """Deliveries to one destination within a day (of `timezone`); what is beyond waits till the
-    next one. 0 for any number; folders take any."""
+    """Most deliveries to one destination per day (in `timezone`); further ones wait for the next
+    day. 0 for no limit; folders have none."""
 
 
 def flood(settings: SendingLimits, today: int, days: Sequence[int]) -> str | None:
     """
-    Why the deliveries that have just been made wait for a person; None if they need not.
+    Return the reason to hold an edition's deliveries, or None.
 
     Args:
-        settings: Of the owner.
-        today: Deliveries made today, these included.
-        days: Those of each day of the month before; a day without any does not count.
+        settings: The configured limits.
+        today: Deliveries made today, those of the edition included.
+        days: Deliveries of each day of the last month; days without any do not count.
     """
-    usual = [each for each in days if each > 0]
+    usual = [count for count in days if count > 0]
     if not settings.volume or len(usual) < MIN_DAYS or today <= settings.volume_floor:
         return None
-    middle = median(usual)
-    if today <= settings.volume * middle:
+    usual_day = median(usual)
+    if today <= settings.volume * usual_day:
         return None
-    return f"{today} deliveries today, and {middle:.0f} on a usual day: waits for you"
+    return f"{today} deliveries today, {usual_day:.0f} on a usual day; release them to send them"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """A day of the owner."""
+    """A calendar day in the configured time zone."""
 
     name: str
     """``2026-11-23``."""
     next_at: datetime
-    """When the next one begins, in UTC."""
+    """Start of the next day, in UTC."""
 
 
 def day_of(now: datetime, zone: tzinfo) -> Day:
-    """The day that it is at *now* in *zone*, be it of 23 hours or of 25."""
+    """Return the day of *now* in *zone*; it may have 23 or 25 hours."""
     today = now.astimezone(zone).date()
     midnight = datetime.combine(today + timedelta(days=1), time(), zone)
     return Day(name=today.isoformat(), next_at=midnight.astimezone(now.tzinfo))

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from digestbot.config import Config
-from digestbot.model import Delivery, DeliveryState, Destination, DestinationKind
+from digestbot.deliver import REGISTRY
+from digestbot.model import Delivery, DeliveryState, Destination
 from digestbot.store import DigestState, SourceState, Store
 
 UNDER_WAY = (DeliveryState.SENDING, DeliveryState.DATA_DONE)
@@ -112,9 +113,10 @@ def _failed(state: DeliveryState, number: int, failures: tuple[Delivery, ...]) -
 
 def _place(destination: Destination) -> str:
     """Its kind, and its name if that is neither a person's nor a secret."""
-    if destination.kind is DestinationKind.SLACK:
+    kind = REGISTRY.get(destination.kind)
+    if kind is not None and kind.shows_address:
         return f"{destination.kind} {destination.address}"
-    return str(destination.kind)
+    return destination.kind
 
 
 def _problems(

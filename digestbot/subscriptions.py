@@ -163,7 +163,7 @@ def export_csv(subscriptions: Collection[Subscription]) -> str:
         (
             (s.digest, s.destination.address, s.name, s.state, iso_utc(s.created_at))
             for s in subscriptions
-            if s.destination.kind is DestinationKind.EMAIL
+            if s.destination.kind == DestinationKind.EMAIL
         ),
     )
 

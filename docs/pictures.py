@@ -1,8 +1,8 @@
 """
-The pictures in the README: the demo's edition, as a browser shows its mail.
+Screenshots for the README: the demo's edition as a browser shows its email.
 
-Run by ``make pictures``, after the looks have changed. What is shown is real: the page of arXiv
-that comes with the program, and the templates as they are.
+Run ``make pictures`` after changing the layout. The screenshots use the arXiv page bundled with the
+program and the current templates.
 """
 
 import html
@@ -26,16 +26,16 @@ from digestbot.store import open_store
 
 IMAGES = Path(__file__).parent / "images"
 NOW = datetime(2026, 4, 6, 7, 0, tzinfo=UTC)
-"""The Monday after the papers of the page."""
+"""The Monday after the papers of the bundled page."""
 CHROMIUM = Path(sys.prefix) / "bin" / "chromium-for-tests"
 WINDOW = (800, 1400)
 COLOURS = 256
-"""Of a picture: enough for text on paper, and a third of the size."""
+"""Colours per picture: enough for text, at a third of the file size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """One view of the mail; widths and heights are those of a style sheet."""
+    """One view of the email; width and height are in CSS pixels."""
 
     name: str
     width: int
@@ -55,17 +55,17 @@ PICTURES = (
 
 @contextmanager
 def demo_edition() -> Iterator[Edition]:
-    """The edition that ``digestbot demo`` makes."""
+    """Create the edition of ``digestbot demo``."""
     with TemporaryDirectory() as folder:
         run_demo(Path(folder), NOW)
         with open_store(f"sqlite:///{folder}/demo.db") as store:
             edition = store.editions.get("systems", 1)
-            assert edition is not None  # noqa: S101 - the demo has just made it
+            assert edition is not None  # noqa: S101 - the demo has just created it
             yield edition
 
 
-def photographed(page: str, picture: Picture) -> Image.Image:
-    """*page* in a frame of the picture's size: no window can be as narrow as a phone."""
+def screenshot(page: str, picture: Picture) -> Image.Image:
+    """Take a screenshot of *page* in a frame: windows cannot be as narrow as a phone."""
     frame = (
         f'<iframe style="width:{picture.width}px;height:{picture.height}px;border:0"'
         f' srcdoc="{html.escape(page)}"></iframe>'
@@ -102,9 +102,7 @@ def main() -> None:
             page = render(
                 edition, Form.HTML, replace(context, language=picture.language, theme=picture.theme)
             )
-            image = photographed(page, picture).quantize(
-                COLOURS, kmeans=2, dither=Image.Dither.NONE
-            )
+            image = screenshot(page, picture).quantize(COLOURS, kmeans=2, dither=Image.Dither.NONE)
             image.save(IMAGES / f"{picture.name}.png", optimize=True)
 
 

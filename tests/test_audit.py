@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from digestbot.audit import SAID, Trace, answer, destinations
+from digestbot.deliver import REGISTRY
 from digestbot.model import (
     Delivery,
     DeliveryState,
@@ -115,4 +116,4 @@ def test_each_case_has_its_words(
 
 def test_a_text_names_a_mailbox_or_anything_else() -> None:
     assert destinations("r@example.org") == (READER,)
-    assert {d.kind for d in destinations("#papers")} == set(DestinationKind)
+    assert {d.kind for d in destinations("#papers")} == set(REGISTRY)

@@ -1,4 +1,4 @@
-"""XOAUTH2: where tokens come from, how long they are kept, and that nobody sees them."""
+"""XOAUTH2: sources, lifetime and secrecy of access tokens."""
 
 import asyncio
 import json
@@ -11,12 +11,13 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from digestbot.deliver.smtp import SmtpSender, SmtpSettings
+from digestbot.deliver.smtp import SmtpSender
+from digestbot.deliver.smtp_settings import SmtpSettings
 from digestbot.errors import DeliveryError, Misconfigured, TransientFailure
 from digestbot.model import DestinationKind
 from digestbot.oauth import OauthSettings, TokenSource
 from digestbot.secret import Secret
-from tests.deliver.test_smtp import EML
+from tests.deliver.smtp_client import EML
 from tests.servers.outgoing import Notes, make_outgoing
 from tests.servers.smtp import Certificates, SmtpServer, make_certificates
 from tests.servers.web import Reply, WebServer
@@ -40,7 +41,7 @@ def refreshing(url: str, **more: Any) -> OauthSettings:
 
 
 def tokens(settings: OauthSettings, *, count: int = 1) -> list[str]:
-    """So many tokens asked for at once, then one more."""
+    """Request *count* tokens at once, then one more."""
 
     async def ask() -> list[str]:
         source = TokenSource(settings)
@@ -50,7 +51,7 @@ def tokens(settings: OauthSettings, *, count: int = 1) -> list[str]:
     return asyncio.run(ask())
 
 
-def test_a_token_is_asked_for_once_and_kept() -> None:
+def test_token_is_requested_once_and_kept() -> None:
     with WebServer.of(granted()) as web:
         assert tokens(refreshing(f"{web.url}/token", scope="mail"), count=3) == [TOKEN] * 4
     (request,) = web.requests
@@ -65,10 +66,10 @@ def test_a_token_is_asked_for_once_and_kept() -> None:
 
 
 @pytest.mark.parametrize("life_s", [0, 60, "soon"])
-def test_a_token_near_its_end_is_not_used_again(life_s: object) -> None:
+def test_token_near_expiry_is_replaced(life_s: object) -> None:
     first = granted("pl4nted-1", expires_in=life_s, refresh_token="pl4nted-next")
     with WebServer.of(first, granted("pl4nted-2")) as web:
-        kept = life_s == "soon"  # a provider that does not say: five minutes
+        kept = life_s == "soon"  # without a valid expires_in: five minutes
         assert tokens(refreshing(web.url)) == ["pl4nted-1", "pl4nted-1" if kept else "pl4nted-2"]
     if not kept:
         assert parse_qs(web.requests[1].body.decode())["refresh_token"] == ["pl4nted-next"]
@@ -80,20 +81,20 @@ def test_a_token_near_its_end_is_not_used_again(life_s: object) -> None:
         (
             Reply(status=400, body=b'{"error": "invalid_grant", "error_description": "pl4nted"}'),
             Misconfigured,
-            'refuses: 400 invalid_grant; check "oauth"',
+            'refused: 400 invalid_grant; check "oauth"',
         ),
-        (Reply(status=401, body=b'{"error": "<pl4nted-access>"}'), Misconfigured, "refuses: 401;"),
+        (Reply(status=401, body=b'{"error": "<pl4nted-access>"}'), Misconfigured, "refused: 401;"),
         (Reply(status=302, headers={"Location": "http://127.0.0.1:9/"}), Misconfigured, "302"),
         (Reply(status=503), TransientFailure, "failed: 503"),
         (Reply(status=429, body=b"{}"), TransientFailure, "failed: 429"),
-        (Reply(body=b"<html>pl4nted"), TransientFailure, "answered without an access token"),
+        (Reply(body=b"<html>pl4nted"), TransientFailure, "responded without an access token"),
         (Reply(body=b'{"access_token": "a b"}'), TransientFailure, "without an access token"),
-        (Reply(body=b'["pl4nted"]'), TransientFailure, "answered without an access token"),
-        (Reply(body=b"{" + b" " * 70_000), TransientFailure, "without an access token"),
-        (Reply(reset=True), TransientFailure, "does not answer: "),
+        (Reply(body=b'["pl4nted"]'), TransientFailure, "responded without an access token"),
+        (Reply(body=b"{" + b" " * 70_000), TransientFailure, "did not respond: "),
+        (Reply(reset=True), TransientFailure, "did not respond: "),
     ],
 )
-def test_what_a_provider_answers_is_told_without_its_secrets(
+def test_provider_errors_contain_no_secret(
     reply: Reply, kind: type[DeliveryError], words: str
 ) -> None:
     with WebServer.of(reply) as web, pytest.raises(kind) as caught:
@@ -107,7 +108,7 @@ def command(code: str) -> OauthSettings:
     return OauthSettings(token_command=f'{sys.executable} -c "{code}"')
 
 
-def test_a_command_is_asked_before_every_connection(tmp_path: Path) -> None:
+def test_command_runs_before_every_connection(tmp_path: Path) -> None:
     log = tmp_path / "log"
     code = f"open('{log}', 'a').write('x'); print('{TOKEN}'); print('more')"
     assert tokens(command(code)) == [TOKEN, TOKEN]
@@ -125,7 +126,7 @@ def test_a_command_is_asked_before_every_connection(tmp_path: Path) -> None:
         (OauthSettings(token_command=" "), "cannot be run: no command"),
     ],
 )
-def test_a_command_that_fails_is_told_of(settings: OauthSettings, words: str) -> None:
+def test_failed_command_is_reported(settings: OauthSettings, words: str) -> None:
     with pytest.raises(Misconfigured) as caught:
         tokens(settings)
     assert str(caught.value).startswith(f'"oauth.token_command" {words}')
@@ -141,7 +142,7 @@ Settings = Callable[..., SmtpSettings]
 
 @pytest.fixture
 def settings(certificates: Certificates, tmp_path: Path) -> Settings:
-    """Settings for a server that wants a token."""
+    """Return a factory of settings for a server that requires a token."""
     ca_file = tmp_path / "ca.pem"
     certificates.authority.cert_pem.write_to_path(str(ca_file))
 
@@ -162,8 +163,8 @@ def settings(certificates: Certificates, tmp_path: Path) -> Settings:
 
 
 def send(settings: SmtpSettings, *, count: int = 1) -> None:
-    """So many mails one after the other."""
-    letter = make_outgoing(
+    """Send *count* mails one after another."""
+    message = make_outgoing(
         DestinationKind.EMAIL, "reader@example.org", {}, message=EML.encode("ascii")
     )
 
@@ -171,14 +172,14 @@ def send(settings: SmtpSettings, *, count: int = 1) -> None:
         sender = SmtpSender(settings)
         try:
             for _ in range(count):
-                await sender.send(letter, Notes())
+                await sender.send(message, Notes())
         finally:
             await sender.close()
 
     asyncio.run(go())
 
 
-def test_a_token_logs_in_for_a_connection_and_not_for_a_message(
+def test_login_by_token_is_once_per_connection(
     certificates: Certificates, settings: Settings
 ) -> None:
     with (
@@ -191,9 +192,7 @@ def test_a_token_logs_in_for_a_connection_and_not_for_a_message(
     assert len(web.requests) == 1
 
 
-def test_a_refused_token_is_answered_with_an_empty_line_and_not_used_again(
-    certificates: Certificates, settings: Settings
-) -> None:
+def test_refused_token_is_discarded(certificates: Certificates, settings: Settings) -> None:
     with (
         WebServer.of(granted("pl4nted-old"), granted()) as web,
         SmtpServer(starttls=certificates.server, tokens={"me@example.org": TOKEN}) as server,
@@ -202,9 +201,9 @@ def test_a_refused_token_is_answered_with_an_empty_line_and_not_used_again(
         async def twice() -> str:
             sender = SmtpSender(settings(server, refreshing(web.url)))
             try:
-                await sender.check()
+                await sender.check(())
             except Misconfigured as error:
-                await sender.check()
+                await sender.check(())
                 return str(error)
             finally:
                 await sender.close()
@@ -221,11 +220,14 @@ def test_a_refused_token_is_answered_with_an_empty_line_and_not_used_again(
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"security": "none", "insecure": True}, "a token without TLS could be used by anyone"),
-        ({"security": "none"}, "a token without TLS could be used by anyone"),
+        (
+            {"security": "none", "insecure": True},
+            "without TLS anyone on the way could use the access token",
+        ),
+        ({"security": "none"}, "without TLS anyone on the way could use the access token"),
     ],
 )
-def test_a_token_never_travels_without_tls(
+def test_token_is_never_sent_without_tls(
     settings: Settings, more: dict[str, Any], words: str
 ) -> None:
     with (
@@ -237,18 +239,14 @@ def test_a_token_never_travels_without_tls(
         assert (server.connections, web.requests) == (0, [])
 
 
-def test_a_server_without_xoauth2_is_told_of(
-    certificates: Certificates, settings: Settings
-) -> None:
+def test_server_without_xoauth2_is_reported(certificates: Certificates, settings: Settings) -> None:
     with SmtpServer(starttls=certificates.server, logins={"me": "x"}) as server:
-        with pytest.raises(Misconfigured, match="offers no XOAUTH2"):
+        with pytest.raises(Misconfigured, match="does not offer XOAUTH2"):
             send(settings(server, OauthSettings(token=Secret(TOKEN))))
         assert "AUTH" not in server.commands
 
 
-def test_a_token_of_the_config_is_used_as_it_is(
-    certificates: Certificates, settings: Settings
-) -> None:
+def test_token_of_the_config_is_used(certificates: Certificates, settings: Settings) -> None:
     tokens = {"me@example.org": TOKEN}
     with SmtpServer(implicit_tls=certificates.server, tokens=tokens) as server:
         send(settings(server, OauthSettings(token=Secret(TOKEN)), security="tls"))

@@ -1,4 +1,4 @@
-"""What is too much, as tables, and when a day ends."""
+"""Floods and days, as tables of cases."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ USUAL = (100, 120, 80, 100, 90)
 
 
 @pytest.mark.parametrize(
-    ("today", "days", "is_too_much"),
+    ("today", "days", "is_flood"),
     [
         (1001, USUAL, True),
         (1000, USUAL, False),
@@ -25,20 +25,20 @@ USUAL = (100, 120, 80, 100, 90)
     ],
     ids=["more", "just", "idle-days", "few-days", "new", "small", "above-floor", "median"],
 )
-def test_a_flood_is_told_from_a_usual_day(
-    today: int, days: tuple[int, ...], is_too_much: bool
+def test_flood_is_measured_against_usual_days(
+    today: int, days: tuple[int, ...], is_flood: bool
 ) -> None:
-    assert (flood(SendingLimits(), today, days) is not None) == is_too_much
+    assert (flood(SendingLimits(), today, days) is not None) == is_flood
 
 
-def test_the_reason_has_the_figures() -> None:
+def test_flood_reason_has_the_figures() -> None:
     assert flood(SendingLimits(), 2000, USUAL) == (
-        "2000 deliveries today, and 100 on a usual day: waits for you"
+        "2000 deliveries today, 100 on a usual day; release them to send them"
     )
 
 
 @pytest.mark.parametrize(
-    ("settings", "is_too_much"),
+    ("settings", "is_flood"),
     [
         (SendingLimits(volume=0), False),
         (SendingLimits(volume=30), False),
@@ -47,8 +47,8 @@ def test_the_reason_has_the_figures() -> None:
     ],
     ids=["off", "higher", "higher-floor", "no-floor"],
 )
-def test_the_owner_says_what_is_too_much(settings: SendingLimits, is_too_much: bool) -> None:
-    assert (flood(settings, 2000, USUAL) is not None) == is_too_much
+def test_settings_decide_what_is_a_flood(settings: SendingLimits, is_flood: bool) -> None:
+    assert (flood(settings, 2000, USUAL) is not None) == is_flood
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_the_owner_says_what_is_too_much(settings: SendingLimits, is_too_much: b
     ],
     ids=["morning", "after-midnight", "of-25-hours", "of-23-hours"],
 )
-def test_a_day_is_one_of_the_owners(now: str, name: str, next_at: str) -> None:
+def test_day_is_local_and_ends_at_midnight(now: str, name: str, next_at: str) -> None:
     moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
     day = day_of(moment, ZoneInfo("Europe/Berlin"))
     assert (day.name, day.next_at) == (name, datetime.fromisoformat(next_at).replace(tzinfo=UTC))

@@ -1,14 +1,13 @@
 """
-What comes back: bounces and complaints, read out of mails and mailboxes.
+Bounces and complaints: read them from mailboxes, and decide what follows.
 
-`read_report` tells what one mail says of which delivery, `weigh` and `verdict` what follows from
-it; `open_box` goes to where such mails arrive. Knows nothing of the store: who signed a token is
-asked through a function.
+`open_box` opens the mailbox they arrive in, `read_report` parses one mail, `suppression_reason`
+decides about the address. Nothing here accesses the store: a function passed in verifies tokens.
 """
 
 from digestbot.bounces.mailboxes import BouncesSettings, Box, Item, MaildirBox, open_box, read_files
 from digestbot.bounces.parsing import MAX_BYTES, Report, read_report
-from digestbot.bounces.scoring import score, verdict, weigh
+from digestbot.bounces.scoring import classify, score, suppression_reason
 
 __all__ = [
     "MAX_BYTES",
@@ -17,10 +16,10 @@ __all__ = [
     "Item",
     "MaildirBox",
     "Report",
+    "classify",
     "open_box",
     "read_files",
     "read_report",
     "score",
-    "verdict",
-    "weigh",
+    "suppression_reason",
 ]

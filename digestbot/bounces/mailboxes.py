@@ -1,9 +1,9 @@
 """
-Where returned mails arrive: a Maildir, an mbox file, a pipe, an IMAP account.
+Mailboxes that bounces arrive in: a Maildir, an mbox file, a pipe, an IMAP account.
 
-A box gives the mails that it has not given before and is told of each whether it was one of ours:
-then it is marked as read, or moved; all others are left for a person. IMAP is spoken over TLS only,
-and every wait on it has an end. Blocks; call it from a thread. Begin at `open_box`.
+A box yields its new mails. The caller settles each: bounces of ours are marked as read or moved,
+all other mail stays as it was. IMAP always uses TLS and timeouts. All calls block; run them in a
+thread. Begin at `open_box`.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ from digestbot.oauth import OauthSettings, TokenSource, xoauth2
 from digestbot.secret import Secret
 from digestbot.status_codes import one_line
 
-AT_ONCE: Final = 500
-"""Mails of one look: what is beyond waits for the next one."""
+MAILS_PER_PASS: Final = 500
+"""Largest number of mails read in one pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BouncesSettings:
-    """Where bounces and complaints arrive, the key ``bounces:`` of the config."""
+    """Mailbox that bounces and complaints arrive in: the config key ``bounces:``."""
 
     __pydantic_config__: ClassVar[dict[str, object]] = {
         "extra": "forbid",
@@ -39,66 +39,66 @@ class BouncesSettings:
     }
 
     imap: str | None = None
-    """Name of an IMAP server; always with TLS."""
+    """Host name of an IMAP server; the connection always uses TLS."""
     port: int = 993
-    """Its port, with TLS from the first byte."""
+    """Port of the IMAP server, with TLS from the first byte."""
     username: str | None = None
-    """Name to log in with."""
+    """User name for the login."""
     password: Secret | None = None
-    """Its password; write `${IMAP_PASSWORD}` or `${file:PATH}`."""
+    """Password for the login; write `${IMAP_PASSWORD}` or `${file:PATH}`."""
     oauth: OauthSettings | None = None
-    """Log in by XOAUTH2 instead of a password, as Google and Microsoft want it; see `smtp.oauth`.
-    Of Microsoft the scope is `https://outlook.office.com/IMAP.AccessAsUser.All offline_access`."""
+    """Log in by XOAUTH2 instead of a password, as Google and Microsoft require; see `smtp.oauth`.
+    Microsoft's scope is `https://outlook.office.com/IMAP.AccessAsUser.All offline_access`."""
     folder: str = "INBOX"
-    """The folder of the account that they arrive in."""
+    """Folder of the account that bounces arrive in."""
     move_to: str | None = None
-    """A folder for those that were understood; by default they stay and are marked as read."""
+    """Folder to move processed bounces to; by default they stay and are marked as read."""
     ca_file: str | None = None
-    """PEM file of the authorities to trust, beside those of the system."""
+    """PEM file with certificate authorities to trust in addition to the system's."""
     timeout: timedelta = timedelta(seconds=30)
-    """How long to wait for each answer of the server."""
+    """How long to wait for each response of the server."""
     maildir: str | None = None
-    """Instead of `imap`: a folder in Maildir form, relative to the config."""
+    """Instead of `imap`: a folder in Maildir format, relative to the config."""
     interval: timedelta = timedelta(minutes=5)
-    """Between two looks while `serve` runs."""
+    """Time between two passes while `serve` runs."""
 
     @property
     def place(self) -> str:
-        """What the box is called in the store and in messages."""
+        """Name of the mailbox in the store and in messages."""
         return self.maildir or f"{self.username}@{self.imap}/{self.folder}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One mail of a box."""
+    """One mail in a box."""
 
     key: str
-    """The box's name for it."""
+    """Key of the mail within the box."""
     raw: bytes
-    """Its first `MAX_BYTES`."""
+    """First `MAX_BYTES` of the mail."""
     mark: str
-    """How far the box is read, once this one is dealt with."""
+    """Position in the box after this mail."""
 
 
 class Box(Protocol):
-    """A place that mails arrive in; within ``with``."""
+    """Mailbox, for use in ``with``."""
 
     name: str
     """See `BouncesSettings.place`."""
 
     def items(self, mark: str) -> Iterator[Item]:
-        """Those that came after *mark*, in order, at most `AT_ONCE`."""
+        """Yield the mails after *mark*, in order, at most `MAILS_PER_PASS`."""
 
     def settle(self, item: Item, *, is_ours: bool) -> None:
-        """Put a mail of ours aside; leave any other one as it is."""
+        """Mark or move a bounce of ours; leave any other mail unchanged."""
 
 
 def open_box(settings: BouncesSettings) -> AbstractContextManager[Box]:
     """
-    The box of *settings*, connected when it is entered.
+    Return the mailbox of *settings*; entering it connects.
 
     Raises:
-        MailboxError: It cannot be reached, or refuses the login; then or later.
+        MailboxError: Unreachable, or the login is refused; now or in any later call.
     """
     if settings.maildir is not None:
         return contextlib.nullcontext(MaildirBox(Path(settings.maildir)))
@@ -107,10 +107,10 @@ def open_box(settings: BouncesSettings) -> AbstractContextManager[Box]:
 
 def read_files(path: Path) -> Iterator[bytes]:
     """
-    The mails of an mbox file, or the one mail that the file is; nothing is changed.
+    Yield the mails of an mbox file, or the single mail in the file, read-only.
 
     Raises:
-        MailboxError: It cannot be read.
+        MailboxError: The file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -127,22 +127,22 @@ def read_files(path: Path) -> Iterator[bytes]:
 
 class MaildirBox:
     """
-    A folder in Maildir form (maildir(5)): what stands in ``new`` has not been looked at.
+    Folder in Maildir format (maildir(5)); ``new`` has the unprocessed mails.
 
-    What was looked at goes to ``cur``: ours as read, others as unread, for a person to see.
+    Processed mails move to ``cur``: bounces of ours as read, all others as unread.
     """
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
         self._path = path
         if not (path / "new").is_dir() or not (path / "cur").is_dir():
-            raise MailboxError(f"{path}: no Maildir: it has no folders new and cur")
+            raise MailboxError(f"{path}: not a Maildir: the folders new and cur are missing")
 
     def items(self, mark: str) -> Iterator[Item]:
-        """See `Box`; *mark* is not needed, since the folders tell."""
+        """See `Box`. *mark* is ignored: the folders hold the position."""
         try:
             files = sorted(f for f in (self._path / "new").iterdir() if not f.name.startswith("."))
-            for file in files[:AT_ONCE]:
+            for file in files[:MAILS_PER_PASS]:
                 with contextlib.suppress(FileNotFoundError), file.open("rb") as stream:
                     yield Item(key=file.name, raw=stream.read(MAX_BYTES), mark="")
         except OSError as error:
@@ -154,7 +154,7 @@ class MaildirBox:
         try:
             (self._path / "new" / item.key).rename(target)
         except FileNotFoundError:
-            return  # its owner was faster
+            return  # another mail program was faster
         except OSError as error:
             raise MailboxError(f"{self.name}: cannot be written: {error.strerror}") from error
 
@@ -162,35 +162,35 @@ class MaildirBox:
 @contextlib.contextmanager
 def _connected(settings: BouncesSettings) -> Iterator[Box]:
     """
-    The account, logged in and its folder open; logged out at the end.
+    Log in and open the folder; log out at the end.
 
     Raises:
-        MailboxError: With a reason in one line, never with the password or the server's echo of it.
+        MailboxError: With the reason in one line, without the password or the server's echo of it.
     """
     name = settings.place
     context, token = _tls_context(settings), _token(settings, name)
     try:
-        link = imaplib.IMAP4_SSL(
+        connection = imaplib.IMAP4_SSL(
             settings.imap or "",
             settings.port,
             ssl_context=context,
             timeout=settings.timeout.total_seconds(),
         )
     except ssl.SSLCertVerificationError as error:
-        why = error.verify_message
-        raise MailboxError(f"{name}: its certificate is not trusted: {why}") from error
+        reason = error.verify_message
+        raise MailboxError(f"{name}: untrusted certificate: {reason}") from error
     except (OSError, imaplib.IMAP4.error) as error:
         raise MailboxError(f"{name}: cannot be reached: {one_line(str(error))}") from error
     try:
-        _log_in(link, settings, name, token)
-        yield ImapBox(link, settings, name)
+        _log_in(connection, settings, name, token)
+        yield ImapBox(connection, settings, name)
     except (OSError, imaplib.IMAP4.error) as error:
         raise MailboxError(f"{name}: {one_line(str(error))}") from error
     finally:
         with contextlib.suppress(OSError, imaplib.IMAP4.error):
-            link.logout()
+            connection.logout()
         with contextlib.suppress(OSError):
-            link.shutdown()
+            connection.shutdown()
 
 
 def _tls_context(settings: BouncesSettings) -> ssl.SSLContext:
@@ -204,7 +204,7 @@ def _tls_context(settings: BouncesSettings) -> ssl.SSLContext:
 
 
 def _token(settings: BouncesSettings, name: str) -> Secret | None:
-    """The access token, before anything is connected; None if a password logs in."""
+    """Return the access token, before connecting. None for a login by password."""
     if settings.oauth is None:
         return None
     try:
@@ -214,50 +214,50 @@ def _token(settings: BouncesSettings, name: str) -> Secret | None:
 
 
 def _log_in(
-    link: imaplib.IMAP4_SSL, settings: BouncesSettings, name: str, token: Secret | None
+    connection: imaplib.IMAP4_SSL, settings: BouncesSettings, name: str, token: Secret | None
 ) -> None:
     username = settings.username or ""
     password = settings.password.reveal() if settings.password else ""
-    # A refusal comes as a challenge with the reason, which is answered with nothing.
-    answers = iter([xoauth2(username, token).encode()] if token else [])
+    # A refusal is a challenge with the reason, which takes an empty response.
+    responses = iter([xoauth2(username, token).encode()] if token else [])
     try:
         if token:
-            link.authenticate("XOAUTH2", lambda challenge: next(answers, b""))
+            connection.authenticate("XOAUTH2", lambda challenge: next(responses, b""))
         else:
-            link.login(username, password)
+            connection.login(username, password)
     except imaplib.IMAP4.abort:
         raise
     except (imaplib.IMAP4.error, UnicodeError):
-        # Not chained and not quoted: servers may repeat the line that they refuse.
+        # Not chained and not quoted: servers may echo the line they refuse.
         advice = f'check "username" and "{"oauth" if token else "password"}" of "bounces"'
-        raise MailboxError(f"{name}: refuses the login; {advice}") from None
+        raise MailboxError(f"{name}: login refused; {advice}") from None
 
 
 class ImapBox:
     """
-    One folder of an IMAP account (RFC 3501), read in the order of its UIDs.
+    Folder of an IMAP account (RFC 3501), read in the order of UIDs.
 
-    The mark is the folder's UIDVALIDITY and the last UID that was looked at: each mail is looked at
-    once, and one that is not ours is not even marked as read.
+    The mark is the folder's UIDVALIDITY and the last UID read: each mail is read once, and mail
+    that is not ours is not even marked as read.
     """
 
-    def __init__(self, link: imaplib.IMAP4_SSL, settings: BouncesSettings, name: str) -> None:
+    def __init__(self, connection: imaplib.IMAP4_SSL, settings: BouncesSettings, name: str) -> None:
         self.name = name
-        self._link = link
+        self._connection = connection
         self._move_to = settings.move_to
-        self._ask(link.select(_quoted(settings.folder)))
-        # Asked after the login: some servers say more then.
-        self._can_move = b"MOVE" in self._ask(link.capability())[-1].upper().split()
-        self._validity = _number(link.untagged_responses.get("UIDVALIDITY", [b"0"]))
+        self._check(connection.select(_quoted(settings.folder)))
+        # After the login, since some servers then announce more capabilities.
+        self._can_move = b"MOVE" in self._check(connection.capability())[-1].upper().split()
+        self._validity = _number(connection.untagged_responses.get("UIDVALIDITY", [b"0"]))
 
     def items(self, mark: str) -> Iterator[Item]:
         """See `Box`."""
         validity, _, uid = mark.partition(":")
         last = int(uid) if validity == str(self._validity) else 0
-        answer = self._ask(self._link.uid("SEARCH", f"UID {last + 1}:*"))
-        found = sorted(int(word) for word in (answer[0] or b"").split())
+        response = self._check(self._connection.uid("SEARCH", f"UID {last + 1}:*"))
+        found = sorted(int(uid) for uid in (response[0] or b"").split())
         # "n:*" names the newest mail even if it is older than n (RFC 3501 section 6.4.8).
-        for number in [number for number in found if number > last][:AT_ONCE]:
+        for number in [number for number in found if number > last][:MAILS_PER_PASS]:
             raw = self._fetch(number)
             if raw is not None:
                 yield Item(key=str(number), raw=raw, mark=f"{self._validity}:{number}")
@@ -266,26 +266,28 @@ class ImapBox:
         """See `Box`."""
         if not is_ours:
             return
-        self._ask(self._link.uid("STORE", item.key, "+FLAGS.SILENT", r"(\Seen)"))
+        self._check(self._connection.uid("STORE", item.key, "+FLAGS.SILENT", r"(\Seen)"))
         if self._move_to is None:
             return
         if self._can_move:
-            self._ask(self._link.uid("MOVE", item.key, _quoted(self._move_to)))
+            self._check(self._connection.uid("MOVE", item.key, _quoted(self._move_to)))
             return
-        # Without RFC 6851. No EXPUNGE: it would drop what others have marked.
-        self._ask(self._link.uid("COPY", item.key, _quoted(self._move_to)))
-        self._ask(self._link.uid("STORE", item.key, "+FLAGS.SILENT", r"(\Deleted)"))
+        # Without RFC 6851. No EXPUNGE: it would delete what other clients have marked.
+        self._check(self._connection.uid("COPY", item.key, _quoted(self._move_to)))
+        self._check(self._connection.uid("STORE", item.key, "+FLAGS.SILENT", r"(\Deleted)"))
 
     def _fetch(self, uid: int) -> bytes | None:
-        """The beginning of a mail, without marking it as read; None if it has gone."""
-        answer = self._ask(self._link.uid("FETCH", str(uid), f"(BODY.PEEK[]<0.{MAX_BYTES}>)"))
-        return next((part[1] for part in answer if isinstance(part, tuple)), None)
+        """Return the beginning of a mail, leaving it unread. None if it is gone."""
+        response = self._check(
+            self._connection.uid("FETCH", str(uid), f"(BODY.PEEK[]<0.{MAX_BYTES}>)")
+        )
+        return next((part[1] for part in response if isinstance(part, tuple)), None)
 
-    def _ask(self, answer: tuple[str, list[Any]]) -> list[Any]:
-        word, data = answer
-        if word != "OK":
-            said = data[0].decode("ascii", "replace") if data and data[0] else "no reason given"
-            raise MailboxError(f"{self.name}: {one_line(said)}")
+    def _check(self, response: tuple[str, list[Any]]) -> list[Any]:
+        status, data = response
+        if status != "OK":
+            reason = data[0].decode("ascii", "replace") if data and data[0] else "no reason given"
+            raise MailboxError(f"{self.name}: {one_line(reason)}")
         return data
 
 
@@ -294,6 +296,6 @@ def _quoted(folder: str) -> str:
     return f'"{escaped}"'
 
 
-def _number(words: list[Any]) -> int:
-    found = re.search(rb"\d+", words[-1] or b"0")
+def _number(data: list[Any]) -> int:
+    found = re.search(rb"\d+", data[-1] or b"0")
     return int(found[0]) if found else 0

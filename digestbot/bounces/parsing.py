@@ -1,9 +1,9 @@
 """
-One returned mail: of which delivery it speaks, and what it says.
+Parse one returned mail: which delivery it concerns, and what it reports.
 
-Anybody can write a bounce. It counts only if it was sent to an address with a token that we signed
-(VERP, `deliver.verp`), or, for a complaint, if the message that it returns bears such an address.
-Delivery reports (RFC 3464) are read here, the many other forms by flufl.bounce. Begin at
+Anyone can forge a bounce. It counts only if it was sent to an address with a token that we signed
+(VERP, `deliver.verp`), or, for a complaint, if the message it returns contains such an address.
+Delivery reports (RFC 3464) are parsed here, the many other formats by flufl.bounce. Begin at
 `read_report`.
 """
 
@@ -16,15 +16,15 @@ from email.utils import getaddresses
 from typing import Final
 from urllib.parse import unquote
 
-from digestbot.bounces.scoring import weigh
+from digestbot.bounces.scoring import classify
 from digestbot.model import BounceKind
 from digestbot.status_codes import enhanced_code, one_line
 
 TokenReader = Callable[[str], int | None]
-"""The delivery that an address names by its token; None if we did not sign it."""
+"""Returns the delivery that an address identifies by a token we signed, else None."""
 
 MAX_BYTES: Final = 1_000_000
-"""Of a mail that are looked at: a report stands before the message that it returns."""
+"""Bytes of a mail to read: the report comes before the message it returns."""
 
 _SENT_TO = (
     "Delivered-To",
@@ -34,39 +34,41 @@ _SENT_TO = (
     "X-Delivered-To",
     "To",
 )
-"""Where servers write the recipient of the envelope, which To need not name."""
+"""Headers in which servers record the envelope recipient, which may differ from To."""
 _SENT_FROM = ("Return-Path", "X-Original-Return-Path", "Sender", "Errors-To")
-"""Where the envelope's sender is found in a message that somebody received."""
+"""Headers of a received message that record the envelope sender."""
 _COMPLAINTS = frozenset({"abuse", "fraud", "opt-out", "opt-out-list"})
-"""Feedback-Type of RFC 5965; ``not-spam`` takes one back, ``auth-failure`` is about DMARC."""
+"""Values of Feedback-Type (RFC 5965); ``not-spam`` retracts one, ``auth-failure`` is for DMARC."""
 _WORST_FIRST = (BounceKind.HARD, BounceKind.SOFT, BounceKind.OTHER, BounceKind.DELAYED)
 _CODE = re.compile(r"(?<![.\d])([245]\.\d{1,3}\.\d{1,3})(?![.\d])")
 _MAILTO = re.compile(r"<\s*mailto:([^?>\s]+)")
 _UNSUBSCRIBE = re.compile(r"\s*unsubscribe\b", re.IGNORECASE)
-_UNSAID = re.compile(r"[245]\.0\.0")
+_UNSPECIFIC = re.compile(r"[245]\.0\.0")
 _NO_REASON = "5.0.0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a returned mail says of one delivery."""
+    """Report of a returned mail about one delivery."""
 
     delivery_id: int
-    """By its token."""
+    """Delivery that the token identifies."""
     kind: BounceKind
     code: str | None
-    """Such as ``5.1.1``."""
+    """Enhanced status code, such as ``5.1.1``."""
     detail: str
-    """The server's words on one line, without addresses."""
+    """Server's text on one line, with addresses masked."""
 
 
 def read_report(raw: bytes, delivery_of: TokenReader) -> Report | None:
     """
-    What the mail *raw* says of one of our deliveries; None if it is no bounce, or not one of ours.
+    Return what the mail *raw* reports about one of our deliveries.
+
+    None if it is not a bounce, or not one of ours.
 
     Args:
-        raw: The whole mail; only its first `MAX_BYTES` are read.
-        delivery_of: Reads the token out of an address.
+        raw: Whole mail; only its first `MAX_BYTES` are read.
+        delivery_of: Reads the token in an address.
     """
     message = message_from_bytes(raw[:MAX_BYTES])
     fields = _feedback(message)
@@ -97,7 +99,7 @@ def _bounce(message: Message, delivery_id: int) -> Report | None:
 
 
 def _request(message: Message, delivery_id: int) -> Report | None:
-    """The reader's own word, by the mailto of List-Unsubscribe (RFC 2369 section 3.2)."""
+    """Parse a reader's request by the mailto of List-Unsubscribe (RFC 2369 section 3.2)."""
     is_automatic = str(message.get("auto-submitted", "no")).strip().lower() != "no"
     if is_automatic or not _UNSUBSCRIBE.match(str(message.get("subject", ""))):
         return None
@@ -107,11 +109,11 @@ def _request(message: Message, delivery_id: int) -> Report | None:
 
 
 _Failure = tuple[BounceKind, str | None, str]
-"""Its kind, its code, the server's words."""
+"""Kind, code, and server's text."""
 
 
 def _failures(message: Message) -> Iterator[_Failure]:
-    """What a delivery report (RFC 3464) says of each recipient."""
+    """Yield the failure of each recipient in a delivery report (RFC 3464)."""
     for part in message.walk():
         if part.get_content_type() == "message/delivery-status" and part.is_multipart():
             for fields in part.get_payload():
@@ -122,39 +124,39 @@ def _failures(message: Message) -> Iterator[_Failure]:
 def _failure(fields: Message) -> Iterator[_Failure]:
     diagnostic = str(fields.get("diagnostic-code", "")).partition(";")[2].strip()
     status = enhanced_code(str(fields.get("status", ""))) or _NO_REASON
-    if _UNSAID.fullmatch(status):
-        # Many servers say 5.0.0 and know better: what the other side answered stands behind it.
+    if _UNSPECIFIC.fullmatch(status):
+        # Many servers report 5.0.0; the remote server's own reply is more specific.
         status = _code_in(diagnostic) or status
-    kind = weigh(str(fields["action"]), status)
+    kind = classify(str(fields["action"]), status)
     if kind is not None:
         yield kind, status, one_line(diagnostic)
 
 
 def _unstructured(message: Message) -> Iterator[_Failure]:
-    """What flufl.bounce finds in a bounce of another form, such as qmail's."""
+    """Yield what flufl.bounce finds in a bounce of another format, such as qmail's."""
     from flufl.bounce import all_failures
 
     try:
         temporary, permanent = all_failures(message)
-    except Exception:  # of its eighteen detectors some fail on odd headers, which it logs itself
+    except Exception:  # some of its 18 detectors fail on odd headers; it logs the errors
         return
-    words = _own_words(message)
-    code = _code_in(words)
+    text = _own_text(message)
+    code = _code_in(text)
     if permanent:
-        kind = weigh("failed", code or _NO_REASON)
+        kind = classify("failed", code or _NO_REASON)
         if kind is not None:
-            yield kind, code, one_line(words)
+            yield kind, code, one_line(text)
     elif temporary:
-        yield BounceKind.DELAYED, code, one_line(words)
+        yield BounceKind.DELAYED, code, one_line(text)
 
 
-def _code_in(words: str) -> str | None:
-    found = _CODE.search(words)
+def _code_in(text: str) -> str | None:
+    found = _CODE.search(text)
     return found[1] if found else None
 
 
-def _own_words(message: Message) -> str:
-    """The bounce's text without the message that it returns, which follows below a line."""
+def _own_text(message: Message) -> str:
+    """Return the bounce's text up to the line that begins the returned message."""
     for part in message.walk():
         if part.get_content_type() == "text/plain":
             body = part.get_payload(decode=True)
@@ -164,7 +166,7 @@ def _own_words(message: Message) -> str:
 
 
 def _feedback(message: Message) -> Message | None:
-    """The fields of a feedback report (ARF, RFC 5965); None if it is none."""
+    """Return the fields of a feedback report (ARF, RFC 5965), if it is one."""
     for part in message.walk():
         if part.get_content_type() == "message/feedback-report":
             return _first_message(part) or message_from_string(str(part.get_payload()))
@@ -178,31 +180,31 @@ def _first_message(part: Message) -> Message | None:
 
 
 def _complaint(message: Message, fields: Message, delivery_of: TokenReader) -> Report | None:
-    word = str(fields.get("feedback-type", "")).strip().lower()
-    if word not in _COMPLAINTS:
+    feedback = str(fields.get("feedback-type", "")).strip().lower()
+    if feedback not in _COMPLAINTS:
         return None
     original = _returned(message)
     sender = [str(value).strip("<> ") for value in fields.get_all("original-mail-from", [])]
-    told = [*sender, *_addresses(original, _SENT_FROM), *_unsubscribing(original)]
-    delivery_id = _delivery(iter(told), delivery_of)
+    candidates = [*sender, *_addresses(original, _SENT_FROM), *_unsubscribing(original)]
+    delivery_id = _delivery(iter(candidates), delivery_of)
     if delivery_id is None:
         return None
     return Report(
         delivery_id=delivery_id,
         kind=BounceKind.COMPLAINT,
         code=None,
-        detail=one_line(f"{word}, told by {fields.get('user-agent', 'its provider')}"),
+        detail=one_line(f"{feedback}, reported by {fields.get('user-agent', 'the provider')}"),
     )
 
 
 def _unsubscribing(original: Message) -> Iterator[str]:
-    """The addresses of List-Unsubscribe, which providers leave when they redact the others."""
+    """Yield the addresses of List-Unsubscribe, which providers keep when they redact others."""
     for value in original.get_all("list-unsubscribe", []):
         yield from (unquote(found) for found in _MAILTO.findall(str(value)))
 
 
 def _returned(message: Message) -> Message:
-    """The message that the report is about, or its headers."""
+    """Return the reported message, or its headers."""
     for part in message.walk():
         if part.get_content_type() == "message/rfc822":
             return _first_message(part) or Message()

@@ -1,13 +1,13 @@
 """
-What a bounce means for the address: pure decisions.
+Bounce scoring: when an address is suppressed. Pure functions.
 
 ::
 
-    hard        a server says that there is no such mailbox     suppressed at once
+    hard        the mailbox does not exist                      suppressed at once
     soft        not delivered: full, unreachable, no reason     a point a day; suppressed by score
-    other       refused for what we sent, not for to whom       recorded
-    delayed     still on its way                                recorded
-    complaint   the reader called it spam                       unsubscribed and suppressed at once
+    other       refused for its content or sender               recorded
+    delayed     still being retried by a server                 recorded
+    complaint   the reader reported it as spam                  unsubscribed and suppressed at once
     unsubscribe the reader asked to leave, by mail              unsubscribed from that digest
 """
 
@@ -19,31 +19,31 @@ from digestbot.model import BounceKind
 from digestbot.status_codes import DEAD_ADDRESS
 
 HALF_LIFE: Final = timedelta(days=14)
-"""In which a point loses half of its worth."""
+"""Time in which a point loses half its value."""
 THRESHOLD: Final = 2.5
-"""A daily reader reaches it on the third day in a row, a weekly one in the fourth week."""
+"""Score at which an address is suppressed: the third bounced day in a row, or the fourth week."""
 
 _ABOUT_US: Final = frozenset({"5", "6", "7"})
-"""RFC 3463 subjects protocol, content and policy: they do not depend on the recipient."""
+"""Subjects of RFC 3463 that concern us: protocol, content and policy."""
 _TOO_BIG: Final = frozenset({"5.2.3", "5.3.4"})
 
 
-def weigh(action: str, status: str) -> BounceKind | None:
+def classify(action: str, status: str) -> BounceKind | None:
     """
-    The kind of bounce that one recipient's fields of a report (RFC 3464) amount to.
+    Return the kind of bounce of one recipient in a delivery report (RFC 3464).
 
     Args:
-        action: ``failed``, ``delayed``, ``delivered``, ``relayed`` or ``expanded``; opensmtpd says
+        action: ``failed``, ``delayed``, ``delivered``, ``relayed`` or ``expanded``; opensmtpd sends
             ``error``, others add comments.
         status: Such as ``5.1.1`` (RFC 3463).
 
     Returns:
         None if nothing failed.
     """
-    word = action.strip().lower()
-    if word.startswith("delayed"):
+    action = action.strip().lower()
+    if action.startswith("delayed"):
         return BounceKind.DELAYED
-    if not word.startswith(("fail", "error")):
+    if not action.startswith(("fail", "error")):
         return None
     if status in DEAD_ADDRESS:
         return BounceKind.HARD
@@ -55,25 +55,27 @@ def weigh(action: str, status: str) -> BounceKind | None:
 
 def score(moments: Collection[datetime], now: datetime) -> float:
     """
-    The points of an address whose soft bounces came at *moments*: one a day at most, and fading.
+    Return the score of soft bounces at *moments*: at most one point a day, decaying.
 
     Args:
         moments: In UTC, in any order.
-        now: In UTC; what is later, since a clock was set back, counts in full.
+        now: In UTC; later moments, as after a clock was set back, count in full.
     """
     latest = {moment.date(): moment for moment in sorted(moments)}
     ages = (max(now - moment, timedelta(0)) for moment in latest.values())
     return float(sum(0.5 ** (age / HALF_LIFE) for age in ages))
 
 
-def verdict(kind: BounceKind, moments: Collection[datetime], now: datetime) -> str | None:
+def suppression_reason(
+    kind: BounceKind, moments: Collection[datetime], now: datetime
+) -> str | None:
     """
-    The reason for which the address is suppressed; None if it is not.
+    Return the reason to suppress the address, if any.
 
     Args:
-        kind: Of the bounce that has just come.
-        moments: Of the soft bounces of the address, the newest included.
-        now: When it came.
+        kind: Kind of the latest bounce.
+        moments: Times of the address's soft bounces, including the latest.
+        now: Time of the latest bounce.
     """
     if kind is BounceKind.COMPLAINT:
         return "complained"

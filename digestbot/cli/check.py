@@ -16,17 +16,17 @@ import click
 from digestbot.cli.app import App, count
 from digestbot.config import Config, DigestConfig, locator
 from digestbot.config.positions import Flaw
-from digestbot.deliver import open_sender
+from digestbot.deliver import REGISTRY, open_sender
 from digestbot.errors import ConfigError, DigestbotError, Problem, StoreError
 from digestbot.filters import evaluate
 from digestbot.lint import doubts
-from digestbot.model import AnnounceType, DestinationKind, Form, Theme
+from digestbot.model import AnnounceType, Form, Theme
 from digestbot.net import Client, user_agent
 from digestbot.pipeline import next_edition, read_ahead
 from digestbot.pipeline.addressing import render_context
 from digestbot.pipeline.fetching import StorePacer
 from digestbot.render import load_templates, render
-from digestbot.render.templates import our_folder
+from digestbot.render.templates import packaged_folder
 from digestbot.sources import Options
 from digestbot.store import open_store
 
@@ -106,7 +106,8 @@ def _lines(app: App, config: Config, findings: list[Finding]) -> Iterator[str]:
 
 def _strangers(folder: Path) -> Iterator[Finding]:
     """The owner's templates that nothing asks for: most likely their names are slips."""
-    ours = {path.relative_to(our_folder()).as_posix() for path in our_folder().rglob("*.*")}
+    packaged = packaged_folder()
+    ours = {path.relative_to(packaged).as_posix() for path in packaged.rglob("*.*")}
     known = ours | {f"{theme}/{name}" for theme in Theme for name in ours}
     texts = {
         path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8", errors="replace")
@@ -254,34 +255,24 @@ async def _first_page(name: str, options: Options, client: Client, now: datetime
     return "nothing on the first page"
 
 
-def _kinds(config: Config) -> list[DestinationKind]:
-    kinds = {d.kind for digest in config.digests.values() for d in digest.destinations}
-    if config.smtp:
-        kinds.add(DestinationKind.EMAIL)
-    if config.slack and config.slack.token:
-        kinds.add(DestinationKind.SLACK)
-    return sorted(kinds)
-
-
-async def _sender_check(config: Config, kind: DestinationKind) -> str:
-    sender = open_sender(
-        kind,
-        smtp=config.smtp,
-        slack=config.slack,
-        webhooks=config.webhooks,
-        folders=dict.fromkeys(_folders(config)),
+def _kinds(config: Config) -> list[str]:
+    return sorted(
+        kind for kind in REGISTRY if _addresses(config, kind) or REGISTRY[kind].is_set_up(config)
     )
+
+
+async def _sender_check(config: Config, kind: str) -> str:
+    sender = open_sender(kind, config)
     try:
-        return await sender.check()
+        return await sender.check(_addresses(config, kind))
     finally:
         await sender.close()
 
 
-def _folders(config: Config) -> Iterator[str]:
-    for digest in config.digests.values():
-        for destination in digest.destinations:
-            if destination.kind is DestinationKind.FOLDER:
-                yield destination.address
+def _addresses(config: Config, kind: str) -> tuple[str, ...]:
+    """Return the addresses of *kind* in the config, each once."""
+    destinations = (d for digest in config.digests.values() for d in digest.destinations)
+    return tuple(dict.fromkeys(d.address for d in destinations if d.kind == kind))
 
 
 async def _tried(what: str, attempt: Coroutine[None, None, str], *, patience_s: float) -> Finding:

@@ -15,7 +15,7 @@ from digestbot.config import Config
 from digestbot.errors import DigestbotError, LedgerError, UsageError
 from digestbot.model import Delivery, DeliveryState
 from digestbot.status import FAILED
-from digestbot.store import FOR_A_PERSON, line_of, row_of
+from digestbot.store import AWAITING_OPERATOR, from_line, to_line
 
 NUMBER = click.IntRange(1, 2**63 - 1)
 """What a database can count to."""
@@ -133,9 +133,9 @@ def release(app: App, numbers: tuple[int, ...]) -> int:
     """Queue deliveries that wait for you, quarantined or held: all, or those with these numbers."""
     config = app.config()
     with app.store(config) as store:
-        found = store.outbox.list(states=FOR_A_PERSON, limit=1_000_000)
+        found = store.outbox.list(states=AWAITING_OPERATOR, limit=1_000_000)
         ids = numbers or tuple(d.id for d in found)
-        released = store.outbox.requeue(ids, app.clock(), states=FOR_A_PERSON)
+        released = store.outbox.requeue(ids, app.clock(), states=AWAITING_OPERATOR)
     app.show({"queued": released}, lambda: f"{released} queued again")
     if released < len(ids):
         app.say(f"{len(ids) - released} left as they are: neither held nor quarantined; see 'list'")
@@ -173,7 +173,7 @@ def export_ledger(app: App, file: Path) -> int:
     """
     config = app.config()
     with app.store(config) as store:
-        lines = (f"{line_of(name, row)}\n" for name, row in store.ledger.rows())
+        lines = (f"{to_line(name, row)}\n" for name, row in store.ledger.export_rows())
         if str(file) == "-":
             for line in lines:
                 click.echo(line, nl=False)
@@ -217,7 +217,7 @@ def import_ledger(app: App, file: Path) -> int:
     config = app.config()
     with app.store(config) as store:
         try:
-            added = store.ledger.take(_rows(file))
+            added = store.ledger.import_rows(_rows(file))
         except LedgerError as error:
             raise UsageError(f"{file}:{error.number}: {error}") from error
     app.show({"added": added}, lambda: f"{added} rows taken in")
@@ -236,7 +236,7 @@ def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         with nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8") as lines:
             for line in lines:
                 number += 1
-                yield row_of(line)
+                yield from_line(line)
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
     except ValueError as error:  # of UTF-8, of JSON

@@ -18,7 +18,7 @@ from digestbot.pipeline import fetch, next_edition
 from digestbot.pipeline.addressing import preview_message, render_context
 from digestbot.pipeline.making_editions import find_digest
 from digestbot.render import load_templates, render
-from digestbot.render.templates import our_folder
+from digestbot.render.templates import packaged_folder
 from digestbot.store import PassStatus
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def live_page(app: App, digest: str, form: Form, reach: timedelta | None) -> "Li
             own = app.config().templates
         except DigestbotError:
             own = None
-        return (app.config_path(), our_folder(), *([own] if own else []))
+        return (app.config_path(), packaged_folder(), *([own] if own else []))
 
     return LivePage(render_now, watched)
 

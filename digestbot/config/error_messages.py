@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from digestbot.config.positions import Flaw, Steps, at, has, said, within
+from digestbot.errors import DiscreetError
 
 SECRET_KEYS = frozenset(
     {
@@ -38,10 +39,6 @@ _EXPECTED = (
     ("time_delta", "a duration such as 7d, 90m or 1h30m"),
 )
 """How pydantic's types of errors begin, and what should have been there."""
-
-
-class DiscreetError(ValueError):
-    """A mistake whose text repeats nothing of the value, so that it may always be shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

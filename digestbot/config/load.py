@@ -25,21 +25,22 @@ from digestbot.config.error_messages import Sight, did_you_mean, flaws, unknown
 from digestbot.config.interpolation import Filled, interpolate
 from digestbot.config.positions import Flaw, Steps, at, problems, said
 from digestbot.config.schema import (
-    DeliverTo,
     DigestKeys,
     FileKeys,
     checked,
-    is_private,
+    file_keys,
     keys_of,
+    more_sections,
 )
 from digestbot.config.settings import Config, DigestConfig
 from digestbot.config.yaml_reader import read_yaml
-from digestbot.deliver import SlackSettings, SmtpSettings, fingerprint
+from digestbot.deliver import REGISTRY as DESTINATIONS
+from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.deliver.verp import TOKEN, check_template
 from digestbot.errors import ConfigError, InvalidAddress, Problem
-from digestbot.model import Destination, DestinationKind, Form
+from digestbot.model import Destination, Form
 from digestbot.schedule import parse_schedule
-from digestbot.secret import Secret
+from digestbot.secret import Secret, is_private
 from digestbot.sending_limits import SendingLimits
 from digestbot.sources import REGISTRY, Options
 
@@ -160,6 +161,7 @@ class _Draft:
         self._sources: dict[str, Options] = {}
         self._smtp: SmtpSettings | None = None
         self._slack: SlackSettings | None = None
+        self._more_sections: dict[str, object] = {}
         self._sending_limits = SendingLimits()
         self._bounces: BouncesSettings | None = None
         self._digests: dict[str, DigestKeys] = {}
@@ -167,7 +169,7 @@ class _Draft:
 
     def check(self) -> None:
         """Go through all sections, then through what refers from one to another."""
-        self._top = self._checked(FileKeys, ())
+        self._top = self._checked(file_keys(), ())
         self._check_templates()
         if self._at("sources") == {}:
             self._flaw(("sources",), "sources is empty: name a place that papers come from")
@@ -178,6 +180,9 @@ class _Draft:
             self._check_smtp()
         if self._at("slack") is not None:
             self._slack = self._checked(SlackSettings, ("slack",))
+        for section, settings in more_sections().items():
+            if self._at(section) is not None:
+                self._more_sections[section] = self._checked(settings, (section,))
         if self._at("sending_limits") is not None:
             self._sending_limits = (
                 self._checked(SendingLimits, ("sending_limits",)) or self._sending_limits
@@ -196,7 +201,6 @@ class _Draft:
             raise ValueError("a config with flaws has no values")
         zone = ZoneInfo(top.timezone)
         digests = {name: self._digest(name, keys, top) for name, keys in self._digests.items()}
-        entries = [entry for keys in self._digests.values() for entry in keys.deliver]
         return Config(
             path=path,
             timezone=zone,
@@ -210,7 +214,8 @@ class _Draft:
             sending_limits=self._sending_limits,
             bounces=self._bounces_from_here(),
             digests=MappingProxyType(digests),
-            webhooks=MappingProxyType(_webhooks(entries)),
+            secret_addresses=MappingProxyType(self._secret_addresses()),
+            more_sections=MappingProxyType(self._more_sections),
         )
 
     # What is there
@@ -390,14 +395,10 @@ class _Draft:
             self._flaw(steps, unknown("source", source, steps[:-1], known))
 
     def _check_destination(self, steps: Steps, entry: dict[str, Any]) -> None:
-        if entry.get("email") and self._at("smtp") is None:
-            message = f'{said((*steps, "email"))} needs a mail server: add "smtp:" at the top level'
-            self._flaw((*steps, "email"), message, at_key=True)
-        if entry.get("slack") and not self._mapping("slack").get("token"):
-            message = (
-                f'{said((*steps, "slack"))} needs a token: add "slack: {{token: …}}" at the top'
-            )
-            self._flaw((*steps, "slack"), f"{message} level", at_key=True)
+        for key, kind in DESTINATIONS.items():
+            if entry.get(key) and kind.requires and self._at(*kind.requires) in (None, ""):
+                message = f"{said((*steps, key))} {kind.requires_hint}"
+                self._flaw((*steps, key), message, at_key=True)
 
     # Freezing
 
@@ -418,10 +419,21 @@ class _Draft:
             ca_file=str(self._folder / bounces.ca_file) if bounces.ca_file else None,
         )
 
+    def _secret_addresses(self) -> dict[str, Secret]:
+        entries = [entry for keys in self._digests.values() for entry in keys.deliver]
+        return {
+            kind.address(value, self._folder): value
+            for entry in entries
+            for kind, value in entry.values()
+            if isinstance(value, Secret)
+        }
+
     def _digest(self, name: str, keys: DigestKeys, top: FileKeys) -> DigestConfig:
         schedule = parse_schedule(keys.schedule, ZoneInfo(top.timezone))
         destinations = [
-            each for entry in keys.deliver for each in _destinations(entry, self._folder)
+            Destination(kind=kind.kind, address=kind.address(value, self._folder))
+            for entry in keys.deliver
+            for kind, value in entry.values()
         ]
         return DigestConfig(
             name=name,
@@ -455,23 +467,6 @@ def _conditions_on_source(filter_: object, steps: Steps = ()) -> Iterator[tuple[
                 yield from (((*steps, key, n), each) for n, each in enumerate(value))
             else:
                 yield from _conditions_on_source(value, (*steps, key))
-
-
-def _destinations(entry: DeliverTo, folder: Path) -> Iterator[Destination]:
-    for address in entry.email:
-        yield Destination(kind=DestinationKind.EMAIL, address=address)
-    if entry.slack:
-        yield Destination(kind=DestinationKind.SLACK, address=entry.slack)
-    if entry.webhook:
-        address = fingerprint(entry.webhook.reveal())
-        yield Destination(kind=DestinationKind.WEBHOOK, address=address)
-    if entry.folder:
-        yield Destination(kind=DestinationKind.FOLDER, address=str(folder / entry.folder))
-
-
-def _webhooks(entries: Iterable[DeliverTo]) -> dict[str, Secret]:
-    urls = [entry.webhook for entry in entries if entry.webhook]
-    return {fingerprint(url.reveal()): url for url in urls}
 
 
 def _is_file(path: Path) -> bool:

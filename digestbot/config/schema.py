@@ -7,35 +7,43 @@ Begin at `FileKeys` and `DigestKeys`.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, make_dataclass
 from datetime import timedelta
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_type_hints
 from unicodedata import normalize
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from annotated_types import Ge, Le, MinLen
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, TypeAdapter, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetPydanticSchema,
+    PlainValidator,
+    TypeAdapter,
+    WithJsonSchema,
+)
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from digestbot.addresses import check_address
 from digestbot.bounces import BouncesSettings
 from digestbot.config import filter_schema
-from digestbot.config.error_messages import DiscreetError
 from digestbot.config.positions import Steps
-from digestbot.deliver import SlackSettings, SmtpSettings
+from digestbot.deliver import REGISTRY as DESTINATIONS
+from digestbot.deliver import DestinationType, SlackSettings, SmtpSettings
 from digestbot.deliver.dkim import DkimSettings
-from digestbot.errors import InvalidFilter
+from digestbot.deliver.folder import check_folder
+from digestbot.errors import DiscreetError, InvalidFilter
 from digestbot.filters import Filter, check_filter
 from digestbot.languages import ENGLISH, languages
 from digestbot.model import AnnounceType, Theme
 from digestbot.oauth import OauthSettings
 from digestbot.schedule import parse_schedule
-from digestbot.secret import Secret
 from digestbot.sending_limits import SendingLimits
 from digestbot.sources import REGISTRY
 
@@ -101,47 +109,8 @@ def _web_address(text: str) -> str:
     return text.rstrip("/")
 
 
-def _folder(text: str) -> str:
-    if not text.strip() or "\0" in text:
-        raise DiscreetError("must be a path")
-    if text.startswith("~"):
-        raise DiscreetError('"~" is not your home here; write ${HOME}')
-    return text
-
-
 def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
-
-
-def _channel(value: object) -> object:
-    if value is None:
-        raise DiscreetError(
-            'nothing is here: "#" begins a comment in YAML, so write "#papers" in quotes'
-        )
-    if not isinstance(value, str):
-        return value
-    if re.fullmatch(r"#[^\s#@,<>]{1,80}|[CGD][A-Z0-9]{6,}", value):
-        return value
-    better = re.sub(r"[\s#@,<>]+", "-", value).strip("-").lower()
-    hint = f'; did you mean "#{better}"?' if better else ""
-    raise ValueError(f'"{value[:80]}" is no channel such as "#papers" or C0123456789{hint}')
-
-
-def is_private(url: str) -> bool:
-    """Whether nobody in between can read what is sent there: https, or this machine."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        return False
-    is_near = host in ("localhost", "127.0.0.1", "::1")
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_near))
-
-
-def _webhook(secret: Secret) -> Secret:
-    if not is_private(secret.reveal()):
-        raise DiscreetError("must be an https address")
-    return secret
 
 
 def _language(text: str) -> str:
@@ -180,34 +149,61 @@ def _schema_of(name: str, *types: str) -> WithJsonSchema:
 Name = Annotated[str, AfterValidator(_name)]
 Address = Annotated[str, AfterValidator(check_address)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
-Folder = Annotated[str, AfterValidator(_folder)]
+Folder = Annotated[str, AfterValidator(check_folder)]
 Language = Annotated[str, AfterValidator(_language)]
 
 
 # Keys
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DeliverTo:
-    """One place an edition goes to: exactly one of the four keys."""
+    """Entry of ``deliver:``: exactly one key, a kind of the registry of destinations."""
 
-    __pydantic_config__: ClassVar[dict[str, object]] = STRICT
-
-    email: Annotated[tuple[Address, ...], BeforeValidator(_one_or_many), _schema_of("Values")] = ()
-    """One mail address or a list of them; each gets a mail of its own. Needs `smtp:`."""
-    slack: Annotated[str | None, BeforeValidator(_channel)] = None
-    """A channel, `"#papers"` in quotes, or its ID. Needs `slack: {token: …}`."""
-    webhook: Annotated[Secret, AfterValidator(_webhook)] | None = None
-    """A Slack incoming webhook; write `${SLACK_WEBHOOK_URL}`."""
-    folder: Folder | None = None
-    """A folder for the .eml, .html, .txt and .json of each edition, relative to the config."""
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
-        given = [f.name for f in fields(self) if getattr(self, f.name)]
+        given = [kind for kind in DESTINATIONS if vars(self)[kind]]
         if not given:
-            raise DiscreetError("names no destination: give one of email, slack, webhook, folder")
+            raise DiscreetError(f"names no destination: give one of {', '.join(DESTINATIONS)}")
         if len(given) > 1:
             raise ValueError(f'has {" and ".join(given)}; begin each with its own "- "')
+
+    def values(self) -> Iterator[tuple[DestinationType, Any]]:
+        """Yield each value with its kind."""
+        for kind, value in vars(self).items():
+            for one in value if isinstance(value, tuple) else (value,):
+                if one:
+                    yield DESTINATIONS[kind], one
+
+
+def _destination_key(kind: DestinationType) -> tuple[str, object, object]:
+    """Return the key of *kind* as a field for `make_dataclass`."""
+    described = Field(description=kind.description)
+    one: Any = Annotated[kind.value, AfterValidator(kind.check_value)]  # mypy wants a literal type
+    if kind.takes_list:
+        many = Annotated[
+            tuple[one, ...], BeforeValidator(_one_or_many), _schema_of("Values"), described
+        ]
+        return kind.kind, many, ()
+    refuse_null = BeforeValidator(partial(_refuse_null, kind.if_null))
+    return kind.kind, Annotated[one | None, refuse_null, described], None
+
+
+def _refuse_null(message: str | None, value: object) -> object:
+    if value is None and message is not None:
+        raise DiscreetError(message)
+    return value
+
+
+@cache
+def deliver_to() -> type[DeliverTo]:
+    """Return `DeliverTo` with a key for each kind in the registry."""
+    keys = [_destination_key(kind) for kind in DESTINATIONS.values()]
+    return make_dataclass("DeliverTo", keys, bases=(DeliverTo,), frozen=True, kw_only=True)
+
+
+_AnyDestination = GetPydanticSchema(lambda _, handler: handler.generate_schema(deliver_to()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,7 +243,7 @@ class DigestKeys:
     default."""
     language: Language | None = None
     """Of the digest's own words; that of the config by default."""
-    deliver: tuple[DeliverTo, ...] = ()
+    deliver: tuple[Annotated[DeliverTo, _AnyDestination], ...] = ()
     """Where editions go; each entry has one key."""
 
 
@@ -283,11 +279,33 @@ class FileKeys:
     """What goes to whom, and when: a name of your choice, and the digest's keys."""
 
 
+def more_sections() -> dict[str, type]:
+    """Return the settings of those kinds of destination that `FileKeys` has no key for."""
+    known = {key.name for key in fields(FileKeys)}
+    return {
+        kind.section: kind.settings
+        for kind in DESTINATIONS.values()
+        if kind.section and kind.settings and kind.section not in known
+    }
+
+
+@cache
+def file_keys() -> type[FileKeys]:
+    """Return `FileKeys` with `more_sections`."""
+    more = [
+        (section, Annotated[Any, _schema_of(settings.__name__, "null")], None)
+        for section, settings in more_sections().items()
+    ]
+    if not more:
+        return FileKeys
+    return make_dataclass("FileKeys", more, bases=(FileKeys,), frozen=True, kw_only=True)
+
+
 # Checking
 
 
 _INNER: Mapping[type, Mapping[str | int, type]] = {
-    DigestKeys: {"deliver": DeliverTo},
+    DigestKeys: {"deliver": deliver_to()},
     SmtpSettings: {"dkim": DkimSettings, "oauth": OauthSettings},
     BouncesSettings: {"oauth": OauthSettings},
 }
@@ -371,9 +389,10 @@ def json_schema() -> dict[str, Any]:
     and schedules are only texts to it, and ``${NAME}`` may stand for a number.
     """
     definitions: dict[str, Any] = {"Source": {"oneOf": [_of_source(kind) for kind in REGISTRY]}}
-    for kind in (SmtpSettings, SlackSettings, SendingLimits, BouncesSettings, DigestKeys):
+    sections = (SmtpSettings, SlackSettings, *more_sections().values())
+    for kind in (*sections, SendingLimits, BouncesSettings, DigestKeys):
         definitions |= _definitions(kind)
-    file = _definitions(FileKeys)["FileKeys"]
+    file = _definitions(file_keys())["FileKeys"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **file,

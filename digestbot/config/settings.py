@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from digestbot.bounces import BouncesSettings
@@ -17,6 +17,8 @@ from digestbot.schedule import Schedule
 from digestbot.secret import Secret
 from digestbot.sending_limits import SendingLimits
 from digestbot.sources import Options
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,5 +72,12 @@ class Config:
     bounces: BouncesSettings | None
     """Its folder and its file of authorities are absolute paths."""
     digests: Mapping[str, DigestConfig]
-    webhooks: Mapping[str, Secret]
-    """The URLs that destinations of kind webhook name by their fingerprint."""
+    secret_addresses: Mapping[str, Secret]
+    """Secret values of destinations, such as webhooks, by the address that stands for each."""
+    more_sections: Mapping[str, object] = field(default_factory=dict)
+    """Settings of further kinds of destination, by their config key."""
+
+    def section(self, settings: type[T]) -> T | None:
+        """Return the section of type *settings*; None if the file has none."""
+        sections = (self.smtp, self.slack, *self.more_sections.values())
+        return next((found for found in sections if isinstance(found, settings)), None)

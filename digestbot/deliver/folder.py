@@ -1,19 +1,19 @@
 """
-Editions as files in a folder of this machine.
+Destination ``folder``: editions as files on this machine.
 
-Every write is atomic and gives the same names and bytes again, so that a repeat changes nothing.
+Writes are atomic and repeatable: a second attempt writes the same names and bytes.
 """
 
 import asyncio
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
-from typing import ClassVar
+from typing import Final
 
-from digestbot.deliver.protocols import Checkpoint
-from digestbot.errors import PermanentFailure, TransientFailure
-from digestbot.model import EXPORTS, Delivery, Form, OutgoingMessage, Receipt
+from digestbot.deliver.protocols import Checkpoint, DestinationConfig, DestinationType
+from digestbot.errors import DiscreetError, PermanentFailure, TransientFailure
+from digestbot.model import EXPORTS, Delivery, DestinationKind, Form, OutgoingMessage, Receipt
 
 _SUFFIXES = {
     Form.EML: ".eml",
@@ -25,7 +25,7 @@ _SUFFIXES = {
     Form.ATOM: ".atom",
     Form.JSON: ".json",
 }
-"""In the order of writing: programs watch for the JSON, which comes when all is there."""
+"""In the order of writing: programs watch for the JSON file, which completes the set."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+|^[.]+")
 
 
@@ -33,43 +33,37 @@ class FolderSender:
     """
     Writes ``<folder>/<digest>-<number>-<date>`` with .eml, .html, .txt and .json.
 
-    Exports (.md, .bib, .ris, .atom) are written if the letter has them.
+    Exports (.md, .bib, .ris, .atom) are written if the message has them.
     """
-
-    forms: ClassVar[frozenset[Form]] = frozenset(_SUFFIXES).difference(EXPORTS)
-
-    def __init__(self, folders: Iterable[str] = ()) -> None:
-        """*folders* are those that `check` tries; each letter names its own."""
-        self._folders = tuple(Path(folder) for folder in folders)
 
     async def send(self, outgoing: OutgoingMessage, checkpoint: Checkpoint) -> Receipt:
         """
-        Write the files of *outgoing*; the folder is made if it is not there.
+        Write the files of *outgoing*, creating the folder if needed.
 
         Raises:
-            TransientFailure: No space, no permission, no such disk; the path is in the text.
+            TransientFailure: Disk full, missing or not writable; the text names the path.
         """
         folder = Path(outgoing.delivery.destination.address)
         stem = file_stem(outgoing.delivery)
         await checkpoint.data_done()
         await asyncio.to_thread(_write_all, folder, stem, outgoing)
-        endings = ",".join(suffix.removeprefix(".") for suffix in _suffixes(outgoing).values())
-        return Receipt(detail=f"{folder / stem}.{{{endings}}}")
+        suffixes = ",".join(suffix.removeprefix(".") for suffix in _suffixes(outgoing).values())
+        return Receipt(detail=f"{folder / stem}.{{{suffixes}}}")
 
-    async def check(self) -> str:
-        """Makes each folder that it was given and writes to it."""
-        for folder in self._folders:
-            await asyncio.to_thread(_try_to_write, folder)
-        count = len(self._folders)
+    async def check(self, addresses: Collection[str]) -> str:
+        """Create each folder and write a probe file to it."""
+        for folder in addresses:
+            await asyncio.to_thread(_try_to_write, Path(folder))
+        count = len(addresses)
         return f"{count} folder{'s' if count != 1 else ''}: writable"
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """Return at once: all files are closed already."""
 
 
 def file_stem(delivery: Delivery) -> str:
     """
-    ``systems-0012-2026-11-23`` for edition ``systems/12``; the date is the delivery's, in UTC.
+    Return ``systems-0012-2026-11-23`` for edition ``systems/12``; the date is in UTC.
 
     Raises:
         PermanentFailure: The edition's name is not ``digest/number``.
@@ -77,12 +71,13 @@ def file_stem(delivery: Delivery) -> str:
     digest, _, number = delivery.edition_name.rpartition("/")
     name = _UNSAFE.sub("_", digest)
     if not name or not (number.isascii() and number.isdigit()):
-        raise PermanentFailure(f'no file name can be made of the edition "{delivery.edition_name}"')
+        text = f'cannot make a file name from the edition "{delivery.edition_name}"'
+        raise PermanentFailure(text)
     return f"{name}-{int(number):04}-{delivery.created_at:%Y-%m-%d}"
 
 
 def _suffixes(outgoing: OutgoingMessage) -> dict[Form, str]:
-    """The forms that are written, with their endings."""
+    """Return the file suffix of each form to be written."""
     left_out = set(EXPORTS).difference(outgoing.bodies)
     return {form: suffix for form, suffix in _SUFFIXES.items() if form not in left_out}
 
@@ -103,7 +98,7 @@ def _content(outgoing: OutgoingMessage, form: Form) -> bytes:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Give *path* this content, whole or not at all, also when the power fails."""
+    """Replace the content of *path* in one step that survives a power failure."""
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("wb") as file:
@@ -116,7 +111,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """The new names are on the disk too; Windows has no such call and needs none."""
+    """Flush the new file names to disk. Windows has no such call."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -139,3 +134,33 @@ def _try_to_write(folder: Path) -> None:
 def _unwritable(folder: Path, error: OSError) -> TransientFailure:
     reason = error.strerror or type(error).__name__
     return TransientFailure(f'cannot write to the folder "{folder}": {reason.lower()}')
+
+
+def check_folder(text: str) -> str:
+    """
+    Return *text* if it can be a path in the config.
+
+    Raises:
+        DiscreetError: It is empty, has a null byte or begins with ``~``.
+    """
+    if not text.strip() or "\0" in text:
+        raise DiscreetError("must be a path")
+    if text.startswith("~"):
+        raise DiscreetError('"~" is not expanded; write ${HOME}')
+    return text
+
+
+def _open(config: DestinationConfig) -> FolderSender:
+    return FolderSender()
+
+
+FOLDER: Final = DestinationType(
+    kind=DestinationKind.FOLDER,
+    description="A folder for the .eml, .html, .txt and .json of each edition, relative to the"
+    " config.",
+    open=_open,
+    forms=frozenset(_SUFFIXES).difference(EXPORTS),
+    check_value=check_folder,
+    address=lambda value, folder: str(folder / value),
+    is_archive=True,
+)

@@ -1,12 +1,12 @@
 """
-What to do after a failed delivery: a pure decision, the pipeline does it.
+Retry decisions after failed deliveries: pure functions, carried out by the pipeline.
 
 ::
 
-    TransientFailure   Retry, later and later; Dead when the digest is stale
+    TransientFailure   Retry with growing delays; Dead once the digest is stale
     PermanentFailure   Dead
-    OutcomeUnknown     Retry once, under the same Message-ID; then Unknown
-    Misconfigured      StopAll: this one waits, and no other of its kind is tried in this run
+    OutcomeUnknown     Retry once, with the same Message-ID; then Unknown
+    Misconfigured      StopAll: it waits, and its kind is not tried again in this run
 """
 
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ from digestbot.errors import (
 )
 
 STALE_AFTER = timedelta(hours=48)
-"""A digest older than this is no news; RFC 5321 4.5.4.1 would go on for 4 or 5 days."""
+"""Age at which retries end; RFC 5321 4.5.4.1 would continue for 4 or 5 days."""
 MIN_ATTEMPTS = 3
-"""Made however old the delivery is: a laptop that slept for a week meets its first greylisting."""
+"""Attempts made at any age: after a week of sleep, a laptop still has to pass greylisting."""
 AFTER_MISCONFIGURED = timedelta(minutes=15)
 UNKNOWN_CODE = "unknown"
-"""The `code` of every OutcomeUnknown."""
+"""``code`` of every OutcomeUnknown."""
 
 _FIRST = timedelta(minutes=5)
 _FIRST_SPREAD = timedelta(minutes=10)
@@ -37,28 +37,28 @@ _LATER_SPREAD = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """The same again, not before then."""
+    """Try again at *at* or later."""
 
     at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dead:
-    """Not tried again by itself."""
+    """Give up; only the operator can retry it."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """Perhaps delivered; a person may look."""
+    """Leave the outcome open: it may have been delivered."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopAll:
-    """This delivery waits; the others of its kind are left as they are."""
+    """Retry this delivery later, and leave all others of its kind untouched."""
 
     at: datetime
     reason: str
@@ -74,16 +74,16 @@ def decide(
     doubts: int = 0,
 ) -> Retry | Dead | Unknown | StopAll:
     """
-    What follows from *error*.
+    Decide what follows from *error*.
 
     Args:
-        error: Of the attempt that has just failed.
-        attempts: How many there were, this one included.
+        error: Failure of the latest attempt.
+        attempts: Number of attempts so far, including the latest.
         first_at: When the delivery was queued.
         now: Aware, UTC.
-        jitter: In [0, 1), spreads what failed together.
-        doubts: Attempts before whose outcome nobody knows, whatever came between: RFC 1047 lets
-            one be repeated, never in a loop.
+        jitter: In [0, 1); spreads deliveries that failed together.
+        doubts: Earlier attempts with an unknown outcome: RFC 1047 allows repeating one, but not in
+            a loop.
     """
     match error:
         case Misconfigured():
@@ -94,7 +94,7 @@ def decide(
             at = now + _delay(1, jitter)
             is_over = doubts or _is_stale(at, attempts, first_at)
             return Unknown(reason=str(error)) if is_over else Retry(at=at)
-    at = now + max(_delay(attempts, jitter), _asked_for(error))
+    at = now + max(_delay(attempts, jitter), _requested_delay(error))
     if _is_stale(at, attempts, first_at):
         return Dead(reason=f"given up after {attempts} attempts, the digest is stale: {error}")
     return Retry(at=at)
@@ -105,13 +105,13 @@ def _is_stale(at: datetime, attempts: int, first_at: datetime) -> bool:
 
 
 def _delay(attempts: int, jitter: float) -> timedelta:
-    """5 to 15 minutes after the first attempt, then 30 to 45, 60 to 90 … 240 to 360."""
+    """Return 5 to 15 minutes after the first attempt, then 30 to 45, 60 to 90 … 240 to 360."""
     if attempts <= 1:
         return _FIRST + _FIRST_SPREAD * jitter
     later = _LATER[min(attempts - 2, len(_LATER) - 1)]
     return later * (1 + _LATER_SPREAD * jitter)
 
 
-def _asked_for(error: DeliveryError) -> timedelta:
+def _requested_delay(error: DeliveryError) -> timedelta:
     seconds = error.retry_after_s if isinstance(error, TransientFailure) else None
     return timedelta(seconds=seconds or 0)

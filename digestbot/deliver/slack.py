@@ -1,40 +1,32 @@
 """
-A parent message and its thread in one Slack channel, by a bot token (chat.postMessage).
+Destination ``slack``: a parent message and its thread in one channel, by a bot token.
 
-Begin at `SlackSender.send`; `classify` is the table of what each answer means.
+Begin at `SlackSender.send`; `classify` tells what each response of chat.postMessage means.
 """
 
 import asyncio
+import json
 import logging
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+import re
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
-from math import ceil
-from typing import Any, ClassVar
-from urllib.request import Request
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError
-from slack_sdk.web import SlackResponse
-
-from digestbot.deliver.protocols import Checkpoint
+from digestbot.deliver.protocols import Checkpoint, DestinationConfig, DestinationType
 from digestbot.deliver.retry import UNKNOWN_CODE
 from digestbot.deliver.slack_http import (
-    BROKEN_LAYOUT,
-    NETWORK_ERRORS,
-    NO_WORD_FROM_BEHIND,
-    POSTS_AT_ONCE,
-    QUIET,
+    GATEWAY_ERRORS,
+    INVALID_LAYOUT,
     Message,
     Pace,
+    Reply,
+    SlackHttp,
     Sleep,
     messages_of,
-    post,
     retry_after_s,
     shown,
-    unanswered,
 )
 from digestbot.errors import (
     DeliveryError,
@@ -43,15 +35,18 @@ from digestbot.errors import (
     PermanentFailure,
     TransientFailure,
 )
-from digestbot.model import Form, OutgoingMessage, Receipt
+from digestbot.model import DestinationKind, Form, OutgoingMessage, Receipt
 from digestbot.secret import Secret
+
+if TYPE_CHECKING:
+    from slack_sdk.web import SlackResponse
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlackSettings:
-    """The owner's Slack app, the key ``slack:`` of the config."""
+    """Your Slack app: the config key ``slack:``."""
 
     __pydantic_config__: ClassVar[dict[str, object]] = {
         "extra": "forbid",
@@ -59,55 +54,48 @@ class SlackSettings:
     }
 
     token: Secret | None = None
-    """The bot's token (`xoxb-…`, scope chat:write); write `${SLACK_BOT_TOKEN}`."""
+    """Bot token (`xoxb-…`, scope chat:write); write `${SLACK_BOT_TOKEN}`."""
     url: str = "https://slack.com/api/"
-    """Slack's Web API, or a stand-in for tests."""
+    """Slack's Web API, or a test server."""
     interval: timedelta = timedelta(seconds=1)
-    """Between two messages to one channel; Slack takes about one a second."""
+    """Pause between two messages to one channel; Slack takes about one a second."""
     timeout: timedelta = timedelta(seconds=30)
-    """How long to wait for an answer."""
+    """How long to wait for a reply."""
 
 
-_NOT_WITH_THIS_TOKEN = {
-    "invalid_auth",
-    "not_authed",
-    "token_revoked",
-    "token_expired",
-    "account_inactive",
-    "missing_scope",
-    "no_permission",
-    "not_allowed_token_type",
+_TOKEN_ERRORS: Final = frozenset(
+    {
+        *("invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"),
+        *("missing_scope", "no_permission", "not_allowed_token_type"),
+    }
+)
+_PERMANENT_ERRORS: Final = INVALID_LAYOUT | {
+    *("not_in_channel", "channel_not_found", "is_archived", "ekm_access_denied", "no_text"),
+    *("thread_not_found", "cannot_reply_to_message", "channel_type_not_supported"),
 }
-_NEVER = {
-    "not_in_channel",
-    "channel_not_found",
-    "is_archived",
-    "ekm_access_denied",
-    "no_text",
-    "thread_not_found",
-    "cannot_reply_to_message",
-    "channel_type_not_supported",
-    *BROKEN_LAYOUT,
+_ADVICE: Final = {
+    "not_in_channel": "; invite the app to the channel",
+    "channel_not_found": "; invite the app if the channel is private, or use the channel's id",
 }
 _RATE_LIMITED = 429
 _RATE_LIMIT_S = 30.0
-"""If Slack does not say how long."""
+"""Default wait after a rate limit."""
 
 
 def classify(
     status: int, error: str, *, needed: str = "", retry_after: str | None = None
 ) -> DeliveryError:
     """
-    The error that an answer of chat.postMessage other than ``ok`` amounts to.
+    Classify a response of chat.postMessage other than ``ok``.
 
-    An error that we do not know is tried again: Slack said that it posted nothing, and its list
-    grows. ``fatal_error`` may have posted, and so may a gateway that heard nothing.
+    Unknown errors are retried: Slack says that it posted nothing, and its list of errors grows.
+    ``fatal_error`` may have posted, and so may a request behind a failed gateway.
 
     Args:
-        status: Of HTTP; mostly 200, for errors too.
-        error: Slack's word for it, such as ``channel_not_found``.
-        needed: The scope that is missing, if Slack names one.
-        retry_after: The header of that name.
+        status: HTTP status; mostly 200, for errors too.
+        error: Slack's error code, such as ``channel_not_found``.
+        needed: The missing scope, if Slack names one.
+        retry_after: Header of that name.
     """
     word = shown(error)
     if status == _RATE_LIMITED or error == "ratelimited":
@@ -115,79 +103,63 @@ def classify(
         return TransientFailure("Slack: ratelimited", code="ratelimited", retry_after_s=wait_s)
     if 300 <= status <= 399:
         return Misconfigured(f'Slack: redirected ({status}); check "slack.url"', code=str(status))
-    if error in _NOT_WITH_THIS_TOKEN:
+    if error in _TOKEN_ERRORS:
         scope = f" ({shown(needed)})" if needed else ""
         return Misconfigured(f'Slack: {word}{scope}; check "slack.token"', code=word)
-    if error in _NEVER or error.startswith("restricted_action"):
+    if error in _PERMANENT_ERRORS or error.startswith("restricted_action"):
         return PermanentFailure(f"Slack: {word}{_ADVICE.get(error, '')}", code=word)
     if error == "fatal_error":
         return OutcomeUnknown("Slack: fatal_error, it may have been posted", code=UNKNOWN_CODE)
-    if status in NO_WORD_FROM_BEHIND:
+    if status in GATEWAY_ERRORS:
         return OutcomeUnknown(f"Slack: {status}, it may have been posted", code=UNKNOWN_CODE)
     return TransientFailure(f"Slack: {word or status}", code=word or str(status))
 
 
-_ADVICE = {
-    "not_in_channel": "; invite the app to the channel",
-    "channel_not_found": "; invite the app if the channel is private, or name it by its id",
-}
-
-
 class SlackSender:
-    """Posts each letter as a message and its thread; goes on after the last one Slack took."""
-
-    forms: ClassVar[frozenset[Form]] = frozenset({Form.SLACK})
+    """Posts each delivery as a message and its thread, continuing after the last one accepted."""
 
     def __init__(self, settings: SlackSettings, *, sleep: Sleep = asyncio.sleep) -> None:
         """
-        *sleep* is what waits between two messages.
+        Make an unconnected sender; *sleep* waits between two messages.
 
         Raises:
-            Misconfigured: There is no token.
+            Misconfigured: *settings* have no token.
         """
         if not settings.token:
             raise Misconfigured('Slack needs a bot token: set "slack.token" in the config')
-        self._url = settings.url
+        self._token = settings.token
+        self._url = settings.url if settings.url.endswith("/") else f"{settings.url}/"
         self._pace = Pace(settings.interval.total_seconds(), sleep)
-        self._threads = ThreadPoolExecutor(POSTS_AT_ONCE, "slack")
-        self._client = _Client(
-            token=settings.token.reveal(),
-            base_url=settings.url,
-            timeout=ceil(settings.timeout.total_seconds()),
-            # The default handler posts again after a reset, which doubles messages.
-            retry_handlers=[],
-            logger=QUIET,
-        )
+        self._http = SlackHttp(settings.timeout.total_seconds())
 
     async def send(self, outgoing: OutgoingMessage, checkpoint: Checkpoint) -> Receipt:
         """
-        Post what is not yet acknowledged of *outgoing*; the marks are Slack's ``ts``.
+        Post the remaining messages of *outgoing*; marks are Slack's ``ts``.
 
         Raises:
             DeliveryError: See `classify`.
         """
         channel = outgoing.delivery.destination.address
         messages = messages_of(outgoing)
-        taken = list(outgoing.delivery.acknowledged)
+        done = list(outgoing.delivery.acknowledged)
         async with self._pace.turn(channel):
-            for message in messages[len(taken) :]:
+            for message in messages[len(done) :]:
                 await self._pace.pause(channel)
                 await checkpoint.data_done()
-                taken.append(await self._post(channel, message, thread=next(iter(taken), None)))
-                await checkpoint.acknowledged(taken[-1])
-        return Receipt(detail=f"ts {taken[0]}, {len(messages)} messages")
+                done.append(await self._post(channel, message, thread=next(iter(done), None)))
+                await checkpoint.acknowledged(done[-1])
+        return Receipt(detail=f"ts {done[0]}, {len(messages)} messages")
 
-    async def check(self) -> str:
-        """Asks Slack who we are (auth.test)."""
-        answer = await self._call("auth.test", {})
-        return f"{self._url}: {shown(str(answer.get('team')))} as {shown(str(answer.get('user')))}"
+    async def check(self, addresses: Collection[str]) -> str:
+        """Ask Slack whose token this is (auth.test)."""
+        found = await self._call("auth.test", {})
+        return f"{self._url}: {shown(str(found.get('team')))} as {shown(str(found.get('user')))}"
 
     async def close(self) -> None:
-        """No connection is held open; threads that wait for an answer end by themselves."""
-        self._threads.shutdown(wait=False)
+        await self._http.close()
 
     async def _post(self, channel: str, message: Message, thread: str | None) -> str:
-        """The ``ts`` of *message*, posted without its blocks if Slack cannot show them."""
+        """Post *message*, as plain text if Slack refuses its blocks; return its ``ts``."""
         text_only = {
             "channel": channel,
             "text": message["text"],
@@ -197,47 +169,90 @@ class SlackSender:
         if thread is not None:
             text_only["thread_ts"] = thread
         try:
-            answer = await self._call("chat.postMessage", {**message, **text_only})
+            found = await self._call("chat.postMessage", {**message, **text_only})
         except PermanentFailure as error:
-            if error.code not in BROKEN_LAYOUT or "blocks" not in message:
+            if error.code not in INVALID_LAYOUT or "blocks" not in message:
                 raise
-            log.warning("slack refused our blocks, text only", extra={"error": error.code})
-            answer = await self._call("chat.postMessage", text_only)
-        return _ts(answer)
+            log.warning("slack refused the blocks, posting text only", extra={"error": error.code})
+            found = await self._call("chat.postMessage", text_only)
+        return _ts(found)
 
-    async def _call(self, method: str, arguments: Mapping[str, object]) -> SlackResponse:
-        call = partial(self._client.api_call, method, json=dict(arguments))
+    async def _call(self, method: str, arguments: Mapping[str, object]) -> "SlackResponse":
+        from slack_sdk.errors import SlackApiError
+
+        url = self._url + method
+        reply = await self._http.post(url, arguments, server="Slack", token=self._token.reveal())
+        response = _response(url, reply)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+            response.validate()  # type: ignore[no-untyped-call]
         except SlackApiError as error:
-            # Not chained: the SDK's text repeats the whole answer.
+            # Not chained: the SDK's text repeats the whole response.
             raise _refusal(error.response) from None
-        except NETWORK_ERRORS as error:
-            raise unanswered(error, "Slack") from error
+        return response
 
 
-def _refusal(response: SlackResponse) -> DeliveryError:
-    headers = {str(key).lower(): str(value) for key, value in response.headers.items()}
-    answer = response.data if isinstance(response.data, dict) else {}
-    return classify(
-        response.status_code,
-        str(answer.get("error", "")),
-        needed=str(answer.get("needed", "")),
-        retry_after=headers.get("retry-after"),
+def _response(url: str, reply: Reply) -> "SlackResponse":
+    from slack_sdk.web import SlackResponse
+
+    data: object = None
+    with suppress(ValueError):
+        data = json.loads(reply.text)
+    return SlackResponse(
+        client=None,
+        http_verb="POST",
+        api_url=url,
+        req_args={},
+        data=data if isinstance(data, dict) else {},
+        headers=dict(reply.headers),
+        status_code=reply.status,
     )
 
 
-def _ts(answer: SlackResponse) -> str:
-    ts = answer.get("ts")
+def _refusal(response: "SlackResponse") -> DeliveryError:
+    return classify(
+        response.status_code,
+        str(response.get("error", "")),
+        needed=str(response.get("needed", "")),
+        retry_after=response.headers.get("retry-after"),
+    )
+
+
+def _ts(response: "SlackResponse") -> str:
+    ts = response.get("ts")
     if not isinstance(ts, str) or not ts:
-        text = "Slack said ok without a ts, the message may have been posted"
+        text = "Slack replied ok without a ts, the message may have been posted"
         raise OutcomeUnknown(text, code=UNKNOWN_CODE)
     return ts
 
 
-class _Client(WebClient):
-    """slack_sdk's client, except that a redirect is an answer and no errand (see `posting`)."""
+def _check_channel(text: str) -> str:
+    if re.fullmatch(r"#[^\s#@,<>]{1,80}|[CGD][A-Z0-9]{6,}", text):
+        return text
+    suggestion = re.sub(r"[\s#@,<>]+", "-", text).strip("-").lower()
+    hint = f'; did you mean "#{suggestion}"?' if suggestion else ""
+    raise ValueError(f'"{text[:80]}" is not a channel such as "#papers" or C0123456789{hint}')
 
-    def _perform_urllib_http_request_internal(self, url: str, req: Request) -> dict[str, Any]:
-        status, headers, body = post(req, self.timeout)
-        return {"status": status, "headers": headers, "body": body}
+
+def _open(config: DestinationConfig) -> SlackSender:
+    return SlackSender(config.section(SlackSettings) or SlackSettings())
+
+
+def _has_token(config: DestinationConfig) -> bool:
+    settings = config.section(SlackSettings)
+    return settings is not None and bool(settings.token)
+
+
+SLACK: Final = DestinationType(
+    kind=DestinationKind.SLACK,
+    description='A channel, `"#papers"` in quotes, or its ID. Needs `slack: {token: …}`.',
+    open=_open,
+    forms=frozenset({Form.SLACK}),
+    check_value=_check_channel,
+    if_null='has no value: "#" begins a comment in YAML, so write "#papers" in quotes',
+    section="slack",
+    settings=SlackSettings,
+    requires=("slack", "token"),
+    requires_hint='needs a token: add "slack: {token: …}" at the top level',
+    is_set_up=_has_token,
+    shows_address=True,
+)

@@ -1,164 +1,194 @@
 """
-Posting to Slack, by token or by webhook: what both need.
+HTTP to Slack, shared by the bot (`slack`) and incoming webhooks (`webhook`).
 
-slack_sdk speaks with urllib, which follows redirects: a POST would become a GET, its token would
-go to whoever the answer names, and a page that says "ok" would pass for success. Both clients are
-therefore given an opener that does not.
+Posts go through `digestbot.net`, not through slack_sdk's own client: that one follows redirects and
+takes the token along, reads bodies of any size, and blocks a thread for each post.
 """
 
 import asyncio
 import json
-import logging
 import ssl
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from http.client import HTTPException, HTTPMessage
-from typing import IO, Any
-from urllib.error import URLError
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
 
 from digestbot.deliver.retry import UNKNOWN_CODE
 from digestbot.errors import (
     DeliveryError,
+    DigestbotError,
     Misconfigured,
     OutcomeUnknown,
     PermanentFailure,
     TransientFailure,
 )
 from digestbot.model import Form, OutgoingMessage
+from digestbot.net import Client, NetError, Unreachable, user_agent
 
 Message = dict[str, Any]
-"""``{"text": str, "blocks": [...]}``, as Slack wants it."""
+"""``{"text": str, "blocks": [...]}``, in Slack's format."""
 Sleep = Callable[[float], Awaitable[None]]
 
-QUIET = logging.getLogger(f"{__name__}.sdk")
-"""For slack_sdk, which at DEBUG logs whole messages and the secret URL of a webhook."""
-QUIET.setLevel(logging.CRITICAL)
+REPLY_MAX: Final = 1_000_000
+"""Largest reply in bytes; Slack repeats the message in it."""
+RETRY_AFTER_MAX_S: Final = 86_400.0
+SHOWN_MAX: Final = 200
+INVALID_LAYOUT: Final = frozenset(
+    {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"}
+)
+"""Errors about our blocks: a bug of ours, but the message may pass as plain text."""
+GATEWAY_ERRORS: Final = frozenset({502, 504})
+"""Statuses of a gateway that lost the post's outcome (RFC 9110 15.6.3, 15.6.5)."""
+CONCURRENT_POSTS: Final = 100
+"""Posts of one sender at a time, httpx's number of connections: a post waits here rather than in
+the connection pool, where the wait would count as a timeout of Slack."""
 
-NETWORK_ERRORS = (OSError, HTTPException, ValueError, LookupError)
-"""What urllib raises; the last two for an answer in an unreadable charset."""
-ANSWER_MAX = 1_000_000
-"""Bytes of an answer that are read; Slack repeats the message in it."""
-RETRY_AFTER_MAX_S = 86_400.0
-SHOWN_MAX = 200
-BROKEN_LAYOUT = {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"}
-"""Slack cannot show our blocks: our bug, but the same in plain text may do."""
-NO_WORD_FROM_BEHIND = {502, 504}
-"""Statuses of a gateway that did not hear what became of the post (RFC 9110 15.6.3, 15.6.5)."""
-POSTS_AT_ONCE = 128
-"""Threads of a sender, one for each channel: those that a silent Slack holds are neither another
-channel's nor the store's, as asyncio's own would be, of which a small machine has six."""
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """HTTP response to a post."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By lower-case name."""
+    text: str
+
+
+class SlackHttp:
+    """Posts JSON to Slack; used within one event loop, by many tasks."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._client = Client(user_agent=user_agent())
+        self._closing = AsyncExitStack()
+        self._closing.push_async_exit(self._client)
+        self._slots = asyncio.Semaphore(CONCURRENT_POSTS)
+
+    async def post(
+        self, url: str, body: Mapping[str, object], *, server: str, token: str | None = None
+    ) -> Reply:
+        """
+        Post *body* to *url*; a redirect is returned as the reply.
+
+        Args:
+            url: May be secret: no error contains it.
+            body: Sent as JSON.
+            server: Name of the server in error messages.
+            token: Sent as bearer token.
+
+        Raises:
+            DeliveryError: See `no_reply`.
+        """
+        # One connection per post: if a server closed a reused one at the wrong moment, the outcome
+        # would be unknown.
+        headers = {"connection": "close"}
+        if token is not None:
+            headers["authorization"] = f"Bearer {token}"
+        try:
+            async with self._slots:
+                found = await self._client.post(
+                    url, json=body, headers=headers, total_s=self._timeout_s, max_bytes=REPLY_MAX
+                )
+        except DigestbotError as error:
+            raise no_reply(error, server) from None  # its cause may contain the token or the URL
+        return Reply(found.status, found.headers, found.body.decode("utf-8", "replace"))
+
+    async def close(self) -> None:
+        await self._closing.aclose()
+
+
+def no_reply(error: DigestbotError, server: str) -> DeliveryError:
+    """
+    Classify a post that failed before a usable response.
+
+    TransientFailure only if *server* certainly never saw the request; an error that is no
+    `NetError` comes from our own network settings.
+    """
+    if not isinstance(error, NetError):
+        return Misconfigured(str(error))
+    if (untrusted := _certificate_error(error)) is not None:
+        return Misconfigured(f"{server}: untrusted certificate: {untrusted.verify_message}")
+    if isinstance(error, Unreachable) and not error.arrived:
+        return TransientFailure(f"{server} cannot be reached: {error}")
+    text = f"{server} did not reply, the message may have been posted: {error}"
+    return OutcomeUnknown(text, code=UNKNOWN_CODE)
+
+
+def _certificate_error(error: BaseException) -> ssl.SSLCertVerificationError | None:
+    """Return the certificate error among the causes of *error*."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def messages_of(outgoing: OutgoingMessage) -> list[Message]:
     """
-    The messages of *outgoing*, the parent first.
+    Return the messages of *outgoing*, the parent first.
 
     Raises:
-        PermanentFailure: Its Slack form is not a list of messages with a text.
+        PermanentFailure: Its Slack form is not a list of messages with text.
     """
     try:
         messages = json.loads(outgoing.bodies[Form.SLACK])
         texts = [message["text"] for message in messages]
     except (ValueError, TypeError, KeyError) as error:
-        raise PermanentFailure("the Slack form of the edition is no list of messages") from error
+        raise PermanentFailure("the edition's Slack form is not a list of messages") from error
     if not texts or not all(texts):
-        raise PermanentFailure("the Slack form of the edition has a message without text")
+        raise PermanentFailure("the edition's Slack form has a message without text")
     return list(messages)
 
 
 class Pace:
-    """At most one message at a time to one place, and a pause before each but the first."""
+    """One outgoing message at a time per channel, with a pause between its posts."""
 
     def __init__(self, interval_s: float, sleep: Sleep) -> None:
         self._interval_s = interval_s
         self._sleep = sleep
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._posted: set[str] = set()
+        self._used: set[str] = set()
         self._limits: dict[str, tuple[float, TransientFailure]] = {}
-        """Until when, and with which words, Slack wants nothing more for a place."""
+        """By channel: end of Slack's rate limit, and the error that announced it."""
 
     @asynccontextmanager
-    async def turn(self, place: str) -> AsyncIterator[None]:
+    async def turn(self, channel: str) -> AsyncIterator[None]:
         """
-        Held for a whole outgoing, so that two digests do not mix in one channel.
+        Reserve *channel* for a whole outgoing message, to keep two digests apart in it.
 
         Raises:
-            TransientFailure: One before was told to come back later (Retry-After), and so is this.
+            TransientFailure: An earlier Retry-After for *channel* is still in force.
         """
         time = asyncio.get_running_loop().time
-        async with self._turns[place]:
-            until, told = self._limits.get(place, (0.0, None))
-            if told is not None and until > time():
-                raise TransientFailure(str(told), code=told.code, retry_after_s=until - time())
+        async with self._turns[channel]:
+            until, limit = self._limits.get(channel, (0.0, None))
+            if limit is not None and until > time():
+                raise TransientFailure(str(limit), code=limit.code, retry_after_s=until - time())
             try:
                 yield
             except TransientFailure as error:
                 if error.retry_after_s is not None:
-                    self._limits[place] = time() + error.retry_after_s, error
+                    self._limits[channel] = time() + error.retry_after_s, error
                 raise
 
-    async def pause(self, place: str) -> None:
-        """Slack takes about one message a second in one channel."""
-        if place in self._posted:
+    async def pause(self, channel: str) -> None:
+        """Wait before each post but the first: Slack takes about one a second per channel."""
+        if channel in self._used:
             await self._sleep(self._interval_s)
-        self._posted.add(place)
-
-
-def post(request: Request, timeout_s: float) -> tuple[int, HTTPMessage, str]:
-    """
-    Status, headers and text of the answer to *request*, wherever it is, but nowhere else.
-
-    Raises:
-        HTTPError: A status other than 2xx, redirects among them.
-        URLError, OSError, HTTPException: No answer.
-    """
-    opener = build_opener(_NoRedirects)
-    with opener.open(request, timeout=timeout_s) as answer:
-        charset = answer.headers.get_content_charset() or "utf-8"
-        return answer.status, answer.headers, answer.read(ANSWER_MAX).decode(charset, "replace")
-
-
-class _NoRedirects(HTTPRedirectHandler):
-    def redirect_request(
-        self,
-        req: Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: HTTPMessage,
-        newurl: str,
-    ) -> None:
-        """None makes urllib raise the redirect as an HTTPError."""
-
-
-def unanswered(error: Exception, where: str) -> DeliveryError:
-    """
-    What a post without an answer amounts to.
-
-    urllib raises URLError only for what fails before the last byte of the request is handed over;
-    no server acts on half a request. Whatever it raises else comes after that.
-    """
-    reason = error.reason if isinstance(error, URLError) else error
-    name = type(reason).__name__
-    if isinstance(reason, ssl.SSLCertVerificationError):
-        return Misconfigured(f"{where}: the certificate is not trusted: {reason.verify_message}")
-    if isinstance(error, URLError):
-        return TransientFailure(f"{where} cannot be reached: {name}")
-    text = f"{where} did not answer, the message may have been posted: {name}"
-    return OutcomeUnknown(text, code=UNKNOWN_CODE)
+        self._used.add(channel)
 
 
 def retry_after_s(value: str | None) -> float | None:
-    """The seconds of a Retry-After, at most a day; None if there are none."""
+    """Return the seconds in a Retry-After header, if any; at most a day."""
     if value is None or not value.strip().isdecimal():
         return None
     return min(float(value), RETRY_AFTER_MAX_S)
 
 
 def shown(text: str) -> str:
-    """*text* on one line, not too long for one."""
+    """Return *text* on one line, cut to `SHOWN_MAX` characters."""
     line = " ".join(
         "".join(character if character.isprintable() else " " for character in text).split()
     )

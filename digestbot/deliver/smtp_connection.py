@@ -1,9 +1,9 @@
 """
-One open SMTP connection after its login: commands out, their replies back in order.
+One open SMTP connection after its login: commands out, replies back in order.
 
-Where the server offers PIPELINING (RFC 2920), MAIL, RCPT and DATA go out as one group, and those of
-the next message right behind the final dot of the one before. Begin at `Link.introduce`; connecting
-and logging in is `smtp`'s matter, waiting and choosing the next message, too.
+Where the server offers PIPELINING (RFC 2920), MAIL, RCPT and DATA are sent as one group, and those
+of the next message right behind the final dot of the previous one. Begin at
+`SmtpConnection.send_envelope`; `smtp_connecting` opens connections, `smtp_pool` chooses messages.
 """
 
 import asyncio
@@ -22,43 +22,43 @@ from digestbot.status_codes import enhanced_code
 
 log = logging.getLogger(__name__)
 
-GOODBYE_S = 5.0
+QUIT_TIMEOUT_S = 5.0
 _BLOCK = 65_536
-"""Octets; RFC 5321 4.5.3.2.5 gives each block a time-out of its own."""
+"""Octets; RFC 5321 4.5.3.2.5 gives each block its own timeout."""
 _REPLY_MAX = 32_768
-"""Octets of one reply; no honest one comes near."""
+"""Largest reply in octets; real ones are far smaller."""
 _REPLIES_MAX = 16
-"""Replies that nobody has taken yet: a group and what may stand before it have five."""
+"""Largest number of unread replies; a group and what may precede it have five."""
 _LINE = re.compile(rb"(\d{3})(?:([ -])(.*))?", re.DOTALL)
-_GO_ON = 354
+_START_TEXT = 354
 _CLOSING = 421
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """One message to one recipient, as it goes over the wire."""
+    """One message to one recipient, as sent over the wire."""
 
     sender: str
     recipient: str
     text: bytes
-    """The message, see `OutgoingMessage.message`, without the final dot."""
+    """Message as in `OutgoingMessage.mime`; the final dot is added."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the server said to one command."""
+    """Server's reply to one command."""
 
     code: int | None
-    """None if it was no reply at all."""
+    """None for a malformed reply."""
     text: str
 
     def error(self, phase: Phase) -> DeliveryError:
-        """What it means as an answer to *phase*, when it is no success."""
+        """Return the error that this unsuccessful reply to *phase* means."""
         return classify(phase, self.code, enhanced_code(self.text), self.text)
 
 
 class _Limits(Protocol):
-    """What a link must know of the settings."""
+    """Settings that a connection needs."""
 
     @property
     def timeout(self) -> timedelta: ...
@@ -66,22 +66,25 @@ class _Limits(Protocol):
     def final_timeout(self) -> timedelta: ...
 
 
-class Link(asyncio.Protocol):
+class SmtpConnection(asyncio.Protocol):
     """
-    A connection that takes one message after another.
+    SMTP connection that carries one message after another.
 
-    It is used by one task, which waits for the replies in the order of its commands. A reply that
-    nobody asked for, one that is none, and one that does not come leave the two sides out of step:
-    the link is then dropped.
+    One task uses it and awaits the replies in the order of its commands. An unexpected, malformed
+    or missing reply leaves the two sides out of sync, and the connection is dropped.
     """
 
     def __init__(self, limits: _Limits, *, pipelines: bool, size_limit: str | None) -> None:
         """
-        *pipelines* if the server offers PIPELINING; *size_limit* is its word after SIZE, None if
-        it does not want to know.
+        Prepare a connection; `take_over` gives it its transport.
+
+        Args:
+            limits: Timeouts.
+            pipelines: Whether the server offers PIPELINING.
+            size_limit: Argument of the server's SIZE extension; None without the extension.
         """
         self.messages = 0
-        """Messages that were begun on it."""
+        """Messages begun on it."""
         self.is_lost = False
         self.pipelines = pipelines
         self._size_limit = size_limit
@@ -91,19 +94,20 @@ class Link(asyncio.Protocol):
         self._buffer = b""
         self._lines: list[str] = []
         self._size = 0
-        """Octets of the reply of which these are the lines so far."""
+        """Octets of the reply that `_lines` belong to."""
         self._replies: deque[Reply] = deque()
         self._why_lost = "connection lost"
         self._is_full = False
         self._change: asyncio.Future[None] | None = None
         self._must_reset = False
         self.has_begun = False
-        """The next message's commands are out already."""
+        """True if the next message's commands are already sent."""
 
     def take_over(self, transport: asyncio.Transport) -> None:
-        """Speak and listen on *transport* from now on."""
+        """Use *transport* from now on."""
         self._transport = transport
-        # `_send` waits for the system. Not 0: TLS of asyncio pauses at the mark, not above it.
+        # So that `_send` waits for the operating system. Not 0: asyncio's TLS pauses at the mark
+        # rather than above it.
         transport.set_write_buffer_limits(high=1, low=0)
         transport.set_protocol(self)
 
@@ -112,31 +116,31 @@ class Link(asyncio.Protocol):
         return self._transport.get_extra_info("ssl_object") is not None
 
     @property
-    def is_in_step(self) -> bool:
-        """Nothing has been said that nobody asked for, such as that it was idle for too long."""
+    def is_in_sync(self) -> bool:
+        """True unless the server sent something unasked, such as a 421 after idling too long."""
         return not (self.is_lost or self._replies or self._buffer or self._transport.is_closing())
 
-    # What a message takes
+    # Sending a message
 
     def begin(self, envelope: Envelope) -> bytes:
         """
-        The group that may stand behind the final dot of the message before (RFC 2920 3.1).
+        Return the group to send behind the previous message's final dot (RFC 2920 3.1).
 
-        Its replies are waited for by the next `introduce`.
+        The next `send_envelope` awaits its replies.
 
         Raises:
-            PermanentFailure: The message is larger than what the server takes.
+            PermanentFailure: The message exceeds the server's size limit.
         """
         group = b"".join(command for _, command in self._commands(envelope))
         self.has_begun = True
         return group
 
-    async def introduce(self, envelope: Envelope) -> None:
+    async def send_envelope(self, envelope: Envelope) -> None:
         """
-        MAIL, RCPT and DATA: when it returns, the server waits for the text.
+        Send MAIL, RCPT and DATA; on return the server waits for the text.
 
-        In a group all replies are waited for, also those behind a refusal, so that the next message
-        finds the link in step.
+        All replies of a group are awaited, even after a refusal, so that the connection stays in
+        sync for the next message.
 
         Raises:
             DeliveryError: See `classify`.
@@ -156,12 +160,12 @@ class Link(asyncio.Protocol):
             except DeliveryError as error:
                 raise (refusals[0][1] if refusals else error) from error
             log.debug("answered", extra={"phase": phase.name})
-            if phase is Phase.RESET and not _is_yes(phase, reply):
+            if phase is Phase.RESET and not _is_positive(phase, reply):
                 self.abort()
                 raise classify(phase, None, None, reply.text)
-            if refusals and phase is Phase.DATA and reply.code == _GO_ON:
+            if refusals and phase is Phase.DATA and reply.code == _START_TEXT:
                 await self._end_without_text(refusals[0][0])
-            elif not _is_yes(phase, reply):
+            elif not _is_positive(phase, reply):
                 refusals.append((phase, reply.error(phase)))
                 if self._must_stop(reply):
                     break
@@ -170,20 +174,21 @@ class Link(asyncio.Protocol):
             raise refusals[0][1]
 
     def _must_stop(self, reply: Reply) -> bool:
-        """Whether no more may be said: after a refusal without a group, or out of step."""
+        """Return True if the commands end here: not pipelined, or out of sync."""
         if reply.code is None or not 400 <= reply.code <= 599 or reply.code == _CLOSING:
             self.abort()
         return self.is_lost or not self.pipelines
 
-    async def transfer(
+    async def send_data(
         self, envelope: Envelope, checkpoint: Checkpoint, behind: Callable[[], bytes]
     ) -> Reply:
         """
-        The text, the checkpoint, the final dot with what is *behind* it, the answer to the dot.
+        Send the text, then the final dot with what is *behind* it; return the reply to the dot.
 
-        A server acts only on the dot (RFC 5321 4.1.1.4): what fails before it is written has
-        certainly not been delivered, what fails after it perhaps. Some servers refuse a text that
-        they have not yet read to its end: that is heard, and the link dropped.
+        A server acts only on the dot (RFC 5321 4.1.1.4): a failure before it is written means
+        certainly not delivered, a failure after it possibly delivered; so the checkpoint stands
+        between the two. Some servers refuse a text before they have read all of it: then the
+        connection is dropped.
 
         Raises:
             DeliveryError: See `classify`.
@@ -197,27 +202,27 @@ class Link(asyncio.Protocol):
         log.debug("dot written")
         reply = await self._reply(Phase.DOT, self._final_timeout_s)
         log.debug("answered", extra={"phase": Phase.DOT.name})
-        # The dot ends the transaction, whatever the answer (RFC 5321 4.1.1.4): no RSET is needed.
+        # The dot ends the transaction, whatever the reply (RFC 5321 4.1.1.4): no RSET is needed.
         if reply.code is None or not 200 <= reply.code <= 299:
             raise reply.error(Phase.DOT)
         return reply
 
     async def quit(self) -> None:
-        """Say goodbye; all messages are accounted for, whatever the answer."""
+        """Send QUIT and close, whatever the reply."""
         try:
             self._write(b"QUIT\r\n")
             log.debug("goodbye")
-            await self._reply(Phase.QUIT, min(GOODBYE_S, self._timeout_s))
+            await self._reply(Phase.QUIT, min(QUIT_TIMEOUT_S, self._timeout_s))
         except DeliveryError:
             log.debug("no goodbye")
         self.abort()
 
     def abort(self) -> None:
         """
-        Drop the connection and what is not written yet.
+        Abort the connection, dropping what is still unwritten.
 
-        A closed transport goes on writing its buffer, and under TLS waits for the other side's
-        goodbye: half a message would linger, and sockets would outlive the event loop.
+        A transport that is closed keeps writing its buffer, and under TLS waits for the peer's
+        close_notify: half a message would linger, and sockets would outlive the event loop.
         """
         self.is_lost = True
         self._transport.abort()
@@ -233,21 +238,21 @@ class Link(asyncio.Protocol):
         return [(Phase.RESET, b"RSET\r\n"), *commands] if self._must_reset else commands
 
     def _size_option(self, size: int) -> str:
-        """The SIZE of the message, if the server wants to know (RFC 1870)."""
+        """Return the SIZE parameter, if the server supports it (RFC 1870)."""
         if self._size_limit is None:
             return ""
         limit = self._size_limit
         if limit.isdecimal() and 0 < int(limit) < size:
-            text = f"the message has {size} bytes, the mail server takes {limit}"
+            text = f"the message has {size} bytes, the mail server accepts at most {limit}"
             raise PermanentFailure(text, code="552 5.3.4")
         return f" SIZE={size}"
 
     async def _end_without_text(self, refused: Phase) -> None:
         """
-        A lone dot for a server that wants a text although it refused the recipient.
+        Send a lone dot to a server that asks for the text although it refused the recipient.
 
-        So RFC 2920 3.1 demands; the server then says that there is nobody to deliver to. One that
-        refused the sender and goes on all the same has lost count: it gets no dot.
+        RFC 2920 3.1 requires this; the server then reports that no recipient is valid. A server
+        that refused the sender and still asks for the text is out of sync: it gets no dot.
         """
         if refused is not Phase.RCPT:
             self.abort()
@@ -256,7 +261,7 @@ class Link(asyncio.Protocol):
         await self._reply(Phase.DATA, self._final_timeout_s)
 
     def _refuse_early_reply(self) -> None:
-        """An answer before the dot: the server reads on, so the link is done for."""
+        """Drop the connection if a reply came before the dot: the server is still reading."""
         if self._replies:
             reply = self._replies.popleft()
             self.abort()
@@ -264,10 +269,10 @@ class Link(asyncio.Protocol):
 
     async def _send(self, octets: bytes) -> None:
         """
-        Hand *octets* to the system, block by block; each may take as long as an answer.
+        Hand *octets* to the operating system block by block, each within the reply timeout.
 
-        What waits in our own buffers has not left this machine: with a server that reads no more,
-        the dot is not written, and nothing is in doubt.
+        What is still in our own buffers has not left this process: if the server stops reading, the
+        dot is never written, and the outcome is certain.
         """
         for start in range(0, len(octets), _BLOCK):
             self._write(octets[start : start + _BLOCK])
@@ -282,31 +287,31 @@ class Link(asyncio.Protocol):
         self._transport.write(octets)
 
     async def _reply(self, phase: Phase, timeout_s: float) -> Reply:
-        """The next reply, which must be the one to *phase*."""
+        """Return the next reply, which belongs to *phase*."""
         await self._until(phase, lambda: bool(self._replies), timeout_s)
         return self._replies.popleft()
 
-    async def _until(self, phase: Phase, is_so: Callable[[], bool], timeout_s: float) -> None:
+    async def _until(self, phase: Phase, condition: Callable[[], bool], timeout_s: float) -> None:
         """
-        Wait until *is_so*.
+        Wait until *condition* is true.
 
         Raises:
-            DeliveryError: The link was lost before, or the time is over.
+            DeliveryError: The connection was lost first, or the timeout has passed.
         """
-        if is_so():
+        if condition():
             return
         loop = asyncio.get_running_loop()
-        end = loop.call_later(timeout_s, self._give_up)
+        end = loop.call_later(timeout_s, self._time_out)
         try:
-            while not (is_so() or self.is_lost):
+            while not (condition() or self.is_lost):
                 self._change = loop.create_future()
                 await self._change
         finally:
             end.cancel()
-        if not is_so():
+        if not condition():
             raise classify(phase, None, None, self._why_lost)
 
-    def _give_up(self) -> None:
+    def _time_out(self) -> None:
         self._why_lost = "timed out"
         self.abort()
 
@@ -314,7 +319,7 @@ class Link(asyncio.Protocol):
         if self._change is not None and not self._change.done():
             self._change.set_result(None)
 
-    # What the loop calls
+    # Callbacks of the event loop
 
     def data_received(self, data: bytes) -> None:
         *lines, self._buffer = (self._buffer + data).split(b"\n")
@@ -322,12 +327,12 @@ class Link(asyncio.Protocol):
             self._read(line.rstrip(b"\r"))
         is_long = len(self._buffer) + self._size > _REPLY_MAX
         if is_long or len(self._replies) > _REPLIES_MAX:
-            self._why_lost = "an answer without end"
+            self._why_lost = "an endless reply"
             self.abort()
         self._wake()
 
     def _read(self, line: bytes) -> None:
-        """One line of a reply, the last one unless a hyphen follows the code (RFC 5321 4.2.1)."""
+        """Read one line of a reply: the last, unless a hyphen follows the code (RFC 5321 4.2.1)."""
         found = _LINE.fullmatch(line)
         text = (found[3] or b"" if found else line).decode("utf-8", "surrogateescape").strip()
         self._lines.append(text)
@@ -351,7 +356,7 @@ class Link(asyncio.Protocol):
         self._wake()
 
 
-def _is_yes(phase: Phase, reply: Reply) -> bool:
+def _is_positive(phase: Phase, reply: Reply) -> bool:
     if reply.code is None:
         return False
-    return reply.code == _GO_ON if phase is Phase.DATA else 200 <= reply.code <= 299
+    return reply.code == _START_TEXT if phase is Phase.DATA else 200 <= reply.code <= 299

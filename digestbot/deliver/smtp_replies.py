@@ -1,7 +1,5 @@
 """
-What the answers of a mail server mean, by where in the dialogue they came.
-
-Begin at `classify`; `smtp` and `smtp_link` are the ones that ask.
+Meaning of a mail server's replies, by the phase of the dialogue. Begin at `classify`.
 """
 
 import re
@@ -20,7 +18,7 @@ from digestbot.status_codes import DEAD_ADDRESS, enhanced_code, one_line
 
 
 class Phase(StrEnum):
-    """Where in the dialogue an answer came, or failed to come."""
+    """Step of the SMTP dialogue that a reply belongs to."""
 
     CONNECT = "the connection"
     HELLO = "EHLO"
@@ -34,38 +32,41 @@ class Phase(StrEnum):
     QUIT = "QUIT"
 
 
-_ABOUT_US = {Phase.CONNECT, Phase.HELLO, Phase.STARTTLS, Phase.LOGIN, Phase.MAIL}
-"""A final no here does not depend on the recipient."""
-_ABOUT_THE_MESSAGE = {"5.2.3", "5.3.4"}
-"""Too big, which MAIL with SIZE may already say (RFC 1870)."""
+_INDEPENDENT_PHASES = {Phase.CONNECT, Phase.HELLO, Phase.STARTTLS, Phase.LOGIN, Phase.MAIL}
+"""Phases in which a permanent refusal concerns all recipients."""
+_TOO_BIG = {"5.2.3", "5.3.4"}
+"""Message too big, which the reply to MAIL with SIZE may already say (RFC 1870)."""
 _LOGIN_NEEDED_CODES = {530, 535}
 _LOGIN_NEEDED = {"5.7.8"}
-_ABOUT_OUR_NAME = {"5.7.30", "5.7.40", "5.7.509", "5.7.515"} | {f"5.7.{n}" for n in range(20, 28)}
-"""SPF, DKIM, DMARC and the reverse name of our server: RFC 7372, and what Google and Microsoft use
-beside; they hold for every message."""
-POLICY = re.compile(r"5\d\d 5\.7\.\d+")
+_SENDER_AUTHENTICATION = {
+    *("5.7.30", "5.7.40", "5.7.509", "5.7.515"),
+    *(f"5.7.{n}" for n in range(20, 28)),
+}
+"""Codes about SPF, DKIM, DMARC and our server's reverse DNS: RFC 7372, and additional ones of
+Google and Microsoft; they apply to every message."""
+POLICY_REFUSAL = re.compile(r"5\d\d 5\.7\.\d+")
 POLICY_MAX = 3
-"""Deliveries in a row that a policy refused, until we take it for ours and not for a mailbox's."""
-_COME_BACK_CODES = {421, 450, 451}
-COME_BACK_S = 300.0
-"""Greylisting lets a message in after about five minutes, not before."""
+"""Policy refusals in a row after which our own server is taken to be the cause."""
+_RETRY_SOON_CODES = {421, 450, 451}
+RETRY_SOON_S = 300.0
+"""Greylisting accepts a message after about five minutes at the earliest."""
 
 
 def classify(phase: Phase, code: int | None, enhanced: str | None, text: str) -> DeliveryError:
     """
-    The error that an answer other than success amounts to.
+    Return the error that an unsuccessful reply means.
 
-    The first digit of *code* decides, *enhanced* refines, and when they differ *code* is right
-    (RFC 5321 4.2.1, RFC 3463).
+    The first digit of *code* decides and *enhanced* refines; if they contradict each other, *code*
+    is right (RFC 5321 4.2.1, RFC 3463).
 
     Args:
-        phase: What was asked.
-        code: The three digits; None if no answer came, in which case *text* says what happened.
-        enhanced: Such as ``5.1.1``, if the server gave one.
-        text: The server's words; made one line, cut, and rid of addresses.
+        phase: Step of the dialogue.
+        code: Three digits; None if no reply came, in which case *text* says what happened.
+        enhanced: Such as ``5.1.1``, if the server sent one.
+        text: The server's text; shown on one line, shortened and without addresses.
     """
     if code is None or not 400 <= code <= 599:
-        return _no_answer(phase, code, text)
+        return _no_reply(phase, code, text)
     error = _refused(phase, code, enhanced, text)
     error.about_recipient = phase is Phase.RCPT
     return error
@@ -75,45 +76,46 @@ def _refused(phase: Phase, code: int, enhanced: str | None, text: str) -> Delive
     full_code = f"{code} {enhanced}" if enhanced else str(code)
     message = f"the mail server refused {phase}: {code} {one_line(text)}"
     if code < 500:
-        wait_s = COME_BACK_S if code in _COME_BACK_CODES else None
+        wait_s = RETRY_SOON_S if code in _RETRY_SOON_CODES else None
         return TransientFailure(message, code=full_code, retry_after_s=wait_s)
-    if _is_ours(phase, code, enhanced):
+    if _concerns_us(phase, code, enhanced):
         return Misconfigured(f'{message}; check "smtp" in the config', code=full_code)
-    if POLICY.match(full_code):
-        # "5.7.1" is said of a closed mailing list and of a blocked server alike: nothing is given
-        # up yet. `SmtpSender` tells them apart by what becomes of the next ones.
+    if POLICY_REFUSAL.match(full_code):
+        # "5.7.1" means a closed mailing list as well as a blocked server, so the delivery is kept:
+        # `SmtpPool` tells the two apart by the outcome of the next deliveries.
         return TransientFailure(message, code=full_code)
     return PermanentFailure(message, code=full_code, suppress=enhanced in DEAD_ADDRESS)
 
 
-def _no_answer(phase: Phase, code: int | None, text: str) -> DeliveryError:
-    """Lost, silent, or nonsense: only after the final dot may the message be in (RFC 1047)."""
-    said = one_line(text if code is None else f"{code} {text}")
+def _no_reply(phase: Phase, code: int | None, text: str) -> DeliveryError:
+    """Classify a lost, late or malformed reply: only after the dot is it in doubt (RFC 1047)."""
+    detail = one_line(text if code is None else f"{code} {text}")
     if phase is Phase.DOT:
-        message = f"no usable answer to the whole message, it may have arrived: {said}"
+        message = f"no usable reply to the whole message, it may have arrived: {detail}"
         return OutcomeUnknown(message, code=UNKNOWN_CODE)
-    return TransientFailure(f"the mail server gave no usable answer to {phase}: {said}")
+    return TransientFailure(f"the mail server gave no usable reply to {phase}: {detail}")
 
 
-def _is_ours(phase: Phase, code: int, enhanced: str | None) -> bool:
-    if code in _LOGIN_NEEDED_CODES or enhanced in _LOGIN_NEEDED | _ABOUT_OUR_NAME:
+def _concerns_us(phase: Phase, code: int, enhanced: str | None) -> bool:
+    if code in _LOGIN_NEEDED_CODES or enhanced in _LOGIN_NEEDED | _SENDER_AUTHENTICATION:
         return True
-    too_big = code == 552 or enhanced in _ABOUT_THE_MESSAGE
-    return phase in _ABOUT_US and not too_big
+    too_big = code == 552 or enhanced in _TOO_BIG
+    return phase in _INDEPENDENT_PHASES and not too_big
 
 
 def refusal(phase: Phase, code: int, text: str) -> DeliveryError:
+    """Classify a reply whose *text* may begin with an enhanced code."""
     return classify(phase, code, enhanced_code(text), text)
 
 
-def broken(phase: Phase, error: Exception) -> DeliveryError:
-    """A link that broke; a certificate that does not fit will not fit for anybody."""
+def connection_error(phase: Phase, error: Exception) -> DeliveryError:
+    """Classify a broken connection; an untrusted certificate affects every delivery."""
     cause = error if isinstance(error, ssl.SSLError) else error.__cause__
     if isinstance(cause, ssl.SSLCertVerificationError):
         why = one_line(cause.verify_message)
         return Misconfigured(
-            f"the mail server's certificate is not trusted: {why};"
+            f"untrusted certificate of the mail server: {why};"
             ' set "smtp.ca_file", or "smtp.host" to the name in the certificate'
         )
-    nameless = "timed out" if isinstance(error, TimeoutError) else type(error).__name__
-    return classify(phase, None, None, str(error) or nameless)
+    fallback = "timed out" if isinstance(error, TimeoutError) else type(error).__name__
+    return classify(phase, None, None, str(error) or fallback)

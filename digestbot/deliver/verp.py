@@ -1,8 +1,8 @@
 """
-Bounce addresses that name their delivery (VERP): what comes back tells whose it was.
+Bounce addresses that identify their delivery (VERP).
 
-Bounces can be forged by anybody. The token is signed, so that nobody can make us believe that a
-reader's mailbox is gone. Begin at `bounce_address`; `delivery_of` reads it back.
+Anyone can forge a bounce. The token is signed, so that a forged one cannot get a reader's address
+suppressed. Begin at `bounce_address`; `delivery_of` reads it back.
 """
 
 import hmac
@@ -13,36 +13,36 @@ from typing import Final
 from digestbot.addresses import check_address
 from digestbot.errors import InvalidAddress
 
-TOKEN: Final = "{token}"  # noqa: S105 - the mark in the template, no secret
+TOKEN: Final = "{token}"  # noqa: S105 - placeholder in the template, not a secret
 _LONGEST = "0" * 32
-"""Of a token: 16 digits of a 64-bit key and 16 letters of signature."""
+"""Longest token: 16 digits of a 64-bit key and 16 letters of signature."""
 _SIGNATURE = 16
-"""Letters of the signature: 80 bits resist guessing by mail and fit a local part of 64 octets."""
+"""Length of the signature: 80 bits resist guessing by mail and fit a local part of 64 octets."""
 _TOKEN = re.compile(r"([0-9a-f]{1,16})([a-z2-7]{16})")
 
 
 def bounce_address(template: str, delivery_id: int, key: str) -> str:
     """
-    The sender of the envelope for one delivery.
+    Return the envelope sender for one delivery.
 
     Args:
         template: ``bounces+{token}@example.org``.
-        delivery_id: The outbox's key.
-        key: The owner's secret; who knows it can forge.
+        delivery_id: Key in the outbox.
+        key: The operator's secret; it allows forging bounces.
     """
     return check_address(template.replace(TOKEN, token(delivery_id, key)))
 
 
 def token(delivery_id: int, key: str) -> str:
-    """The signed word that names the delivery: lower-case letters and digits."""
+    """Return the delivery's signed token of lower-case letters and digits."""
     return f"{delivery_id:x}{_signature(delivery_id, key)}"
 
 
 def delivery_of(address: str, template: str, key: str) -> int | None:
     """
-    The delivery that a bounce to *address* is about; None if we have never sent from it.
+    Return the delivery that a bounce to *address* is about.
 
-    The case of letters does not matter, since servers on the way change it.
+    None if *address* has no token that we signed. Case is ignored, since servers change it.
     """
     before, _, after = (part.lower() for part in template.partition(TOKEN))
     text = address.strip().lower()
@@ -58,10 +58,10 @@ def delivery_of(address: str, template: str, key: str) -> int | None:
 
 def check_template(template: str) -> str:
     """
-    *template*, which need not have a token, if it gives an address whatever the delivery.
+    Return *template* if it yields a valid address for every delivery; the token is optional.
 
     Raises:
-        InvalidAddress: It does not, or the token is not in the local part, or there are several.
+        InvalidAddress: It is invalid, or it has several tokens or one outside the local part.
     """
     if TOKEN not in template:
         return check_address(template)
@@ -70,12 +70,12 @@ def check_template(template: str) -> str:
     try:
         check_address(template.replace(TOKEN, _LONGEST))
     except InvalidAddress as error:
-        why = str(error).replace(_LONGEST, TOKEN)
-        raise InvalidAddress(f"{why} (a token has up to {len(_LONGEST)} characters)") from error
+        reason = str(error).replace(_LONGEST, TOKEN)
+        raise InvalidAddress(f"{reason} (a token has up to {len(_LONGEST)} characters)") from error
     return template
 
 
 def _signature(delivery_id: int, key: str) -> str:
-    # The first word keeps this signature from being good for anything else under the same key.
+    # The prefix keeps this signature from being valid for anything else under the same key.
     digest = hmac.digest(key.encode(), f"bounce:{delivery_id}".encode(), "sha256")
     return b32encode(digest).decode("ascii").lower()[:_SIGNATURE]

@@ -14,16 +14,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from digestbot import __version__
+from digestbot.net.cookies import ChainCookies
 from digestbot.net.decompression import read_body
-from digestbot.net.errors import BadRedirect, Unreachable
+from digestbot.net.errors import BadEncoding, BadRedirect, Unreachable
 from digestbot.net.http_status import BUSY, parse_retry_after
 from digestbot.net.pacing import Pacer, pace_group
 from digestbot.net.urls import (
     ARXIV,
+    brief_url,
     headers_after_redirect,
     redirect_target,
     shown_origin,
-    shown_url,
     with_params,
 )
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 PROJECT_URL = "https://github.com/digestbot/digestbot"
 MAX_BYTES = 10 * 1024 * 1024
 MAX_REDIRECTS = 5
+MAX_HEADER_CHARS = 8192
+"""Characters kept of one response header; more is the usual limit of servers."""
 MAX_PAUSE_S = 900.0
 """Limit of a busy server's Retry-After for its whole pacing group."""
 _PERMANENT = frozenset({301, 308})
@@ -44,9 +47,13 @@ class Response:
 
     status: int
     headers: Mapping[str, str]
-    """Names in lower case; repeated headers are joined by a comma (RFC 9110 5.2)."""
+    """
+    Names in lower case; repeated headers are joined by a comma (RFC 9110 5.2).
+
+    Values are cut after `MAX_HEADER_CHARS`.
+    """
     body: bytes = field(repr=False)
-    """Decompressed, otherwise unchanged."""
+    """Decompressed, otherwise unchanged; empty if a failure or redirect has an unreadable one."""
     url: str = field(repr=False)
     """The URL after all redirects: the base of relative links."""
     moved: bool = False
@@ -63,8 +70,9 @@ class Client:
     """
     HTTP client for ``async with``; one per event loop, shared by all callers.
 
-    It honours the operator's proxy variables and keeps no cookies. Callers that retry wait through
-    *sleep* and *jitter* and read the time from *clock*, so that tests can substitute them.
+    It honours the operator's proxy variables. Cookies last for one `get` with its redirects.
+    Callers that retry wait through *sleep* and *jitter* and read the time from *clock*, so that
+    tests can substitute them.
     """
 
     user_agent: str
@@ -131,9 +139,10 @@ class Client:
         pace = _Pace(group=group, interval_s=interval_s, hold_s=hold_s)
         current = with_params(url, params)
         sent = dict(headers or {})
+        cookies = ChainCookies()
         permanent = True
         for hop in range(MAX_REDIRECTS + 1):
-            response = await self._get_paced(current, sent, limits, pace)
+            response = await self._get_paced(current, sent, cookies, limits, pace)
             location = response.headers.get("location")
             target = redirect_target(response.url, response.status, location, same_site=same_site)
             if target is None:
@@ -141,7 +150,7 @@ class Client:
             permanent = permanent and response.status in _PERMANENT
             sent = headers_after_redirect(sent, current, target)
             current = target
-        raise BadRedirect(f"{shown_url(url)} redirects more than {MAX_REDIRECTS} times")
+        raise BadRedirect(f"{brief_url(url)} redirects more than {MAX_REDIRECTS} times")
 
     async def post(
         self,
@@ -176,18 +185,23 @@ class Client:
         if content is None:
             content = jsonlib.dumps(json, ensure_ascii=False).encode()
             sent.setdefault("content-type", "application/json; charset=utf-8")
-        return await self._request("POST", url, sent, content, limits)
+        return await self._request("POST", url, sent, ChainCookies(), limits, content)
 
     async def _get_paced(
-        self, url: str, headers: Mapping[str, str], limits: "_Limits", pace: "_Pace"
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        cookies: ChainCookies,
+        limits: "_Limits",
+        pace: "_Pace",
     ) -> Response:
         if self.pacer is None:
-            return await self._request("GET", url, headers, None, limits)
+            return await self._request("GET", url, headers, cookies, limits)
         group = pace.group or pace_group(url)
         pause_s = pace.interval_s
         await self.pacer.take(group, pace.interval_s, pace.hold(group, limits.total_s))
         try:
-            response = await self._request("GET", url, headers, None, limits)
+            response = await self._request("GET", url, headers, cookies, limits)
             pause_s = max(pause_s, self._requested_pause_s(response))
             return response
         finally:
@@ -205,22 +219,30 @@ class Client:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        content: bytes | None,
+        cookies: ChainCookies,
         limits: "_Limits",
+        content: bytes | None = None,
     ) -> Response:
         """Make one request within *limits*; translate every failure into a `NetError`."""
         import httpx
 
         http = self._open()
-        shown = shown_url(url) if method == "GET" else shown_origin(url)
+        shown = brief_url(url) if method == "GET" else shown_origin(url)
+        timeout = httpx.Timeout(limits.read_s, connect=limits.connect_s)
+        sent = _with_cookies(headers, cookies.header(url))
         try:
+            request = http.build_request(
+                method, url, headers=sent, content=content, timeout=timeout
+            )
             async with asyncio.timeout(limits.total_s):
-                return await _exchange(http, method, url, headers, content, limits, shown)
+                received, body = await _exchange(http, request, limits, shown)
         except TimeoutError as error:
             cause = f"{shown}: no complete response within {limits.total_s:g} s"
             raise Unreachable(cause) from error
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
             raise _as_unreachable(error, shown) from error
+        cookies.store(url, received.headers.get_list("set-cookie"), self.clock())
+        return _response(received, body)
 
     def _open(self) -> "httpx.AsyncClient":
         if self._http is None:
@@ -231,32 +253,45 @@ class Client:
 
 
 async def _exchange(
-    http: "httpx.AsyncClient",
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    content: bytes | None,
-    limits: "_Limits",
-    shown: str,
-) -> Response:
-    import httpx
+    http: "httpx.AsyncClient", request: "httpx.Request", limits: "_Limits", shown: str
+) -> tuple["httpx.Response", bytes]:
+    """Send *request*; return the response and its body."""
+    from digestbot.net.interim_responses import limit_interim
 
-    timeout = httpx.Timeout(limits.read_s, connect=limits.connect_s)
-    request = http.build_request(method, url, headers=headers, content=content, timeout=timeout)
-    received = await http.send(request, stream=True, follow_redirects=False)
+    with limit_interim(shown):
+        received = await http.send(request, stream=True, follow_redirects=False)
     try:
         encoding = received.headers.get("content-encoding", "")
-        return Response(
-            status=received.status_code,
-            headers={name.lower(): value for name, value in received.headers.items()},
-            body=await read_body(
-                received.aiter_raw(), encoding, max_bytes=limits.max_bytes, shown=shown
-            ),
-            url=str(received.url),
-        )
+        chunks = received.aiter_raw()
+        body = await read_body(chunks, encoding, max_bytes=limits.max_bytes, shown=shown)
+    except BadEncoding:
+        if received.is_success:
+            raise
+        body = b""  # the status says enough
     finally:
         await received.aclose()
-        http.cookies.clear()
+    return received, body
+
+
+def _response(received: "httpx.Response", body: bytes) -> Response:
+    headers = dict(received.headers.items())
+    if location := received.extensions.get("location"):
+        headers["location"] = location
+    return Response(
+        status=received.status_code,
+        headers={name.lower(): value[:MAX_HEADER_CHARS] for name, value in headers.items()},
+        body=body,
+        url=str(received.url),
+    )
+
+
+def _with_cookies(headers: Mapping[str, str], cookies: str | None) -> dict[str, str]:
+    """Return *headers* with *cookies* after the caller's own."""
+    if cookies is None:
+        return dict(headers)
+    own = [value for name, value in headers.items() if name.lower() == "cookie"]
+    others = {name: value for name, value in headers.items() if name.lower() != "cookie"}
+    return others | {"cookie": "; ".join([*own, cookies])}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,6 +332,7 @@ def _as_unreachable(error: Exception, shown: str) -> Unreachable:
         httpx.UnsupportedProtocol,
         httpx.LocalProtocolError,
         httpx.InvalidURL,
+        UnicodeError,
     )
     return Unreachable(f"{shown}: {_cause(error)}", arrived=not isinstance(error, before_sending))
 
@@ -304,13 +340,13 @@ def _as_unreachable(error: Exception, shown: str) -> Unreachable:
 def _cause(error: Exception) -> str:
     import httpx
 
-    causes: tuple[tuple[type[Exception], str], ...] = (
+    causes: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
         (httpx.ConnectTimeout, "connection timed out"),
         (httpx.TimeoutException, "no response in time"),
         (httpx.ConnectError, f"connection failed ({_system_error(error)})"),
         (httpx.ProxyError, "the proxy refused the connection"),
         (httpx.UnsupportedProtocol, "not an http or https URL"),
-        (httpx.InvalidURL, "invalid URL"),
+        ((httpx.InvalidURL, UnicodeError), "invalid URL"),  # UnicodeError: an invalid IDNA host
         (httpx.RemoteProtocolError, "the response was cut off or is not HTTP"),
         (httpx.NetworkError, "connection lost"),
     )

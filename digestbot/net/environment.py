@@ -7,13 +7,16 @@ httpx reads the same variables; here each failure becomes one line that names th
 import logging
 import os
 import ssl
+from http.client import HTTPResponse
+from http.cookiejar import CookieJar
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.request import getproxies
+from urllib.request import Request, getproxies
 
 import httpx
 
 from digestbot.net.errors import NetworkSettingError
+from digestbot.net.interim_responses import count_received
 
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 MAX_PORT = 65_535
@@ -22,6 +25,8 @@ MAX_PORT = 65_535
 def open_http(user_agent: str) -> httpx.AsyncClient:
     """
     Return a client that sends *user_agent* and accepts gzip.
+
+    It ignores cookies, and moves Location to ``extensions["location"]`` (see `_take_location`).
 
     Raises:
         NetworkSettingError: A proxy or certificate variable is invalid.
@@ -33,11 +38,31 @@ def open_http(user_agent: str) -> httpx.AsyncClient:
     trusted = _trusted_certificates()
     _check_proxies()
     try:
-        return httpx.AsyncClient(headers=headers, verify=trusted)
+        http = httpx.AsyncClient(
+            headers=headers,
+            verify=trusted,
+            cookies=_NoCookies(),
+            event_hooks={"response": [_take_location]},
+        )
     except httpx.InvalidURL as error:
         raise NetworkSettingError(
             f"{_variable('no')}: invalid host; separate hosts with commas: localhost,.example.org"
         ) from error
+    count_received(http)
+    return http
+
+
+class _NoCookies(CookieJar):
+    """Cookie jar that stays empty; the standard one is shared by all requests of a client."""
+
+    def extract_cookies(self, response: HTTPResponse, request: Request) -> None:
+        """Ignore the cookies of *response*."""
+
+
+async def _take_location(response: httpx.Response) -> None:
+    """Move Location out of the headers: httpx parses it even if it follows no redirects."""
+    if location := response.headers.pop("location", None):
+        response.extensions["location"] = location
 
 
 def _trusted_certificates() -> ssl.SSLContext:

@@ -6,6 +6,9 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from digestbot.net.errors import BadRedirect, NetError, Unreachable
 
 ARXIV = "arxiv.org"
+MAX_URL_CHARS = 8000
+"""Longest URL that every recipient supports (RFC 9110 4.1)."""
+_MAX_SHOWN_CHARS = 200
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
@@ -49,6 +52,11 @@ def shown_origin(url: str) -> str:
     port = f":{parts.port}" if parts.port else ""
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{parts.scheme}://{host}{port}"
+
+
+def brief_url(url: str) -> str:
+    """Return `shown_url`, cut to fit a message: a server may redirect to a URL of any length."""
+    return shown_url(url)[:_MAX_SHOWN_CHARS]
 
 
 def split_url(url: str) -> SplitResult:
@@ -98,19 +106,33 @@ def redirect_target(url: str, status: int, location: str | None, *, same_site: b
     """
     if status not in _REDIRECTS or not location:
         return None
-    source = shown_url(url)
+    source = brief_url(url)
+    if len(location) > MAX_URL_CHARS:
+        raise BadRedirect(f"{source} redirects to a URL of more than {MAX_URL_CHARS:,} characters")
     try:
         target = urljoin(url, location.strip())
         scheme = split_url(target).scheme
     except (ValueError, NetError) as error:
         raise BadRedirect(f"{source} redirects to an invalid URL") from error
     if scheme not in ("http", "https"):
-        raise BadRedirect(f'{source} redirects to the scheme "{scheme}"')
+        raise BadRedirect(f'{source} redirects to the scheme "{scheme[:20]}"')
+    if not _is_sendable(target):
+        raise BadRedirect(f"{source} redirects to an invalid URL")
     if scheme == "http" and split_url(url).scheme == "https":
-        raise BadRedirect(f"{source} redirects from https to http: {shown_url(target)}")
+        raise BadRedirect(f"{source} redirects from https to http: {brief_url(target)}")
     if same_site and not _is_same_site(url, target):
-        raise BadRedirect(f"{source} redirects to another site: {shown_origin(target)}")
+        origin = shown_origin(target)[:_MAX_SHOWN_CHARS]
+        raise BadRedirect(f"{source} redirects to another site: {origin}")
     return target
+
+
+def _is_sendable(url: str) -> bool:
+    import httpx
+
+    try:
+        return bool(httpx.URL(url).host)
+    except (httpx.InvalidURL, UnicodeError):  # UnicodeError: a host such as xn--zzz.example
+        return False
 
 
 def _is_same_site(one: str, other: str) -> bool:

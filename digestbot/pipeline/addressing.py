@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 from digestbot.addresses import make_message_id
 from digestbot.config import Config, DigestConfig
-from digestbot.model import DestinationKind, Edition, Form, Fragments
+from digestbot.deliver import REGISTRY
+from digestbot.model import Edition, Form, Fragments
 from digestbot.render import (
     Attachment,
     RenderContext,
@@ -63,13 +64,13 @@ def render_context(
     next_edition_at: datetime | None,
 ) -> RenderContext:
     """What rendering must know beside the edition itself."""
-    by_mail = any(d.kind is DestinationKind.EMAIL for d in digest.destinations)
+    has_readers = any(REGISTRY[d.kind].is_personal for d in digest.destinations)
     return RenderContext(
         templates=templates,
         timezone=config.timezone,
         public_url=config.public_url,
         next_edition_at=next_edition_at,
-        unsubscribe=unsubscribe_mailto(config, digest.name) if by_mail or config.smtp else None,
+        unsubscribe=unsubscribe_mailto(config, digest.name) if has_readers or config.smtp else None,
         filter_in_words=digest.filter.in_words(),
         theme=digest.theme,
         language=digest.language,
@@ -81,7 +82,7 @@ def frozen_message(
     config: Config, edition: Edition, subject: str, context: RenderContext
 ) -> Fragments:
     """The message of *edition* but for its bodies and for what is each delivery's own."""
-    blank, domain = context.templates.parts.once(
+    blank, domain = context.templates.parts.get_or_make(
         ("message", id(config), edition.digest, context.unsubscribe),
         lambda: (_letterhead(config, edition.digest, context), message_domain(config), config),
     )[:2]

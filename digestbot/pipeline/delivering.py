@@ -28,7 +28,7 @@ from digestbot.errors import (
     StoreUnavailable,
     TransientFailure,
 )
-from digestbot.model import Delivery, DeliveryState, DestinationKind, Form, OutgoingMessage
+from digestbot.model import Delivery, DeliveryState, Form, OutgoingMessage
 from digestbot.pipeline.group_commit import GroupCommit, Sleep, retry_while_unavailable
 from digestbot.pipeline.messages import MessageBuilder
 from digestbot.pipeline.processing_bounces import note_refusal
@@ -184,8 +184,8 @@ class _Run:
         self._progress = progress
         self._commits = GroupCommit(store, sleep=sleep)
         self._messages = MessageBuilder(store, config.smtp)
-        self._senders: dict[DestinationKind, Sender] = {}
-        self._given_up: set[DestinationKind] = set()
+        self._senders: dict[str, Sender] = {}
+        self._given_up: set[str] = set()
         self._held: dict[int, int] = {}
         """What is claimed and has not ended: delivery → attempt."""
         self._broken: StoreError | None = None
@@ -197,14 +197,14 @@ class _Run:
         renewing = asyncio.create_task(self._renew())
         try:
             async with asyncio.TaskGroup() as kinds:
-                for kind in DestinationKind:
+                for kind in REGISTRY:
                     kinds.create_task(self._send_kind(kind, stop))
         finally:
             renewing.cancel()
         if self._broken is not None:
             raise self._broken
 
-    async def _send_kind(self, kind: DestinationKind, stop: Callable[[], bool]) -> None:
+    async def _send_kind(self, kind: str, stop: Callable[[], bool]) -> None:
         """
         What is due of one kind, lot by lot, the next one claimed while the last is under way.
 
@@ -234,7 +234,7 @@ class _Run:
                         await gate.acquire()
                         sending.create_task(send(delivery))
 
-    async def _claim(self, kind: DestinationKind, *, lost: int = 0) -> tuple[Delivery, ...]:
+    async def _claim(self, kind: str, *, lost: int = 0) -> tuple[Delivery, ...]:
         """The next lot, what its letters need read ahead; none if the store is not there."""
         now = self._clock()
         claim = partial(
@@ -243,6 +243,7 @@ class _Run:
             lease_s=LEASE_S,
             kinds={kind},
             cap=_cap(self._config, now),
+            is_archive=REGISTRY[kind].is_archive,
         )
         try:
             claimed = await retry_while_unavailable(
@@ -293,7 +294,8 @@ class _Run:
 
     async def _send(self, delivery: Delivery) -> None:
         sender = self._sender(delivery.destination.kind)
-        outgoing = await self._message(delivery, sender.forms)
+        forms = REGISTRY[delivery.destination.kind].forms
+        outgoing = await self._message(delivery, forms)
         checkpoint = _StoreCheckpoint(self._commits, delivery, self._clock)
         receipt = await sender.send(outgoing, checkpoint)
         now = self._clock()
@@ -312,7 +314,7 @@ class _Run:
         except StoreUnavailable:
             return await self._commits.retry_while_unavailable(make)
 
-    def _sender(self, kind: DestinationKind) -> Sender:
+    def _sender(self, kind: str) -> Sender:
         """
         The sender for *kind*, opened when first needed.
 
@@ -320,12 +322,7 @@ class _Run:
             Misconfigured: The config has no longer what this kind needs.
         """
         if kind not in self._senders:
-            self._senders[kind] = open_sender(
-                kind,
-                smtp=self._config.smtp,
-                slack=self._config.slack,
-                webhooks=self._config.webhooks,
-            )
+            self._senders[kind] = open_sender(kind, self._config)
         return self._senders[kind]
 
     async def _settle(self, delivery: Delivery, error: DeliveryError) -> None:

@@ -10,13 +10,12 @@ from collections.abc import Collection, Mapping
 from threading import Lock
 
 from digestbot.config import Config
-from digestbot.deliver import SmtpSettings
+from digestbot.deliver import REGISTRY, SmtpSettings
 from digestbot.errors import PermanentFailure
 from digestbot.model import (
     EXPORTS,
     Body,
     Delivery,
-    DestinationKind,
     Edition,
     Form,
     Fragments,
@@ -26,9 +25,9 @@ from digestbot.pipeline.addressing import frozen_message
 from digestbot.render import (
     RenderContext,
     bodies,
-    decoded,
-    filled,
-    merged,
+    decode,
+    fill_fields,
+    merge_fragments,
     personalize,
     render,
     sender_of,
@@ -56,7 +55,7 @@ def frozen_bodies(
 
 def text_of(body: Body) -> str:
     """*body* as a text to be read; what each delivery fills in is left out."""
-    return body if isinstance(body, str) else decoded(body)
+    return body if isinstance(body, str) else decode(body)
 
 
 class MessageBuilder:
@@ -91,7 +90,7 @@ class MessageBuilder:
             PermanentFailure: The store has not what it needs.
         """
         texts = {form: text_of(self._body(delivery, form)) for form in set(forms) - {Form.EML}}
-        if delivery.destination.kind is DestinationKind.FOLDER:
+        if REGISTRY[delivery.destination.kind].is_archive:
             texts |= self._exports(delivery)
         mime = self._message(delivery) if Form.EML in forms else b""
         return OutgoingMessage(delivery=delivery, bodies=texts, mime=mime)
@@ -107,10 +106,10 @@ class MessageBuilder:
         frozen = self._body(delivery, Form.EML)
         if isinstance(frozen, str):
             raise PermanentFailure(f"{delivery.edition_name} has no message in the store")
-        by_mail = delivery.destination.kind is DestinationKind.EMAIL
+        is_personal = REGISTRY[delivery.destination.kind].is_personal
         return personalize(
             frozen,
-            recipient=delivery.destination.address if by_mail else sender_of(frozen),
+            recipient=delivery.destination.address if is_personal else sender_of(frozen),
             message_id=delivery.message_id,
             date=delivery.created_at,
             token=self._smtp.token(delivery.id),
@@ -143,4 +142,4 @@ class MessageBuilder:
             if isinstance(pieces := self._from_store(delivery, part), tuple)
         }
         # Joined once for all its readers: only what is each one's own stays apart.
-        return merged(filled(body, inside))
+        return merge_fragments(fill_fields(body, inside))

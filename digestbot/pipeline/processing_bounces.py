@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from digestbot.bounces import Box, open_box, read_report, verdict, weigh
+from digestbot.bounces import Box, classify, open_box, read_report, suppression_reason
 from digestbot.config import Config
 from digestbot.deliver.verp import delivery_of
 from digestbot.errors import DeliveryError, MailboxError, PermanentFailure, StoreError
@@ -82,7 +82,7 @@ class Reader:
             self._unknown += 1
             return False
         fingerprint = hashlib.sha256(raw).hexdigest()[:32]
-        judge = partial(verdict, bounce.kind, now=bounce.at)
+        judge = partial(suppression_reason, bounce.kind, now=bounce.at)
         reason = self._store.bounces.record(bounce, fingerprint, judge)
         log.info("bounce", extra={"delivery": bounce.delivery_id, "kind": bounce.kind})
         self._kinds.append(bounce.kind)
@@ -133,12 +133,14 @@ def note_refusal(store: Store, delivery: Delivery, error: DeliveryError, now: da
     if not (is_dead or error.about_recipient):
         return
     status = (error.code or "").rpartition(" ")[2]
-    kind = BounceKind.HARD if is_dead else weigh("failed", status if "." in status else "5.0.0")
+    kind = BounceKind.HARD if is_dead else classify("failed", status if "." in status else "5.0.0")
     if kind is None:
         return
     bounce = Bounce(delivery_id=delivery.id, kind=kind, code=error.code, detail=str(error), at=now)
     store.bounces.record(
-        bounce, f"attempt {delivery.attempts} of {delivery.id}", partial(verdict, kind, now=now)
+        bounce,
+        f"attempt {delivery.attempts} of {delivery.id}",
+        partial(suppression_reason, kind, now=now),
     )
 
 
@@ -156,9 +158,9 @@ def read_bounces(store: Store, config: Config, *, clock: Callable[[], datetime])
         with open_box(settings) as box:
             reader.take_all(box)
     except MailboxError as error:
-        store.bounces.set_looked(settings.place, str(error), clock())
+        store.bounces.set_checked(settings.place, str(error), clock())
         return reader.result(str(error))
-    store.bounces.set_looked(settings.place, None, clock())
+    store.bounces.set_checked(settings.place, None, clock())
     return reader.result()
 
 

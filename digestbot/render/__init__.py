@@ -1,9 +1,9 @@
 """
-Editions as texts: mail, Slack messages, JSON, Markdown, BibTeX, RIS, Atom.
+Rendering of editions as mail, Slack messages, JSON, Markdown, BibTeX, RIS and Atom.
 
-Pure: the same edition and context give the same text. Knows no store and no network. Begin at
-`render`, which returns texts; `bodies` and `edition_template` return fragments that editions share,
-and `personalize` makes the message of one delivery.
+Rendering is pure: the same edition and context always give the same text. Begin at `render`, which
+returns text; `bodies` and `edition_template` return fragments that editions share, and
+`personalize` makes the message of one delivery.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ from digestbot.render.mime import (
     sender_headers,
     sender_of,
 )
-from digestbot.render.quoted_printable import decoded, filled, merged
+from digestbot.render.quoted_printable import decode, fill_fields, merge_fragments
 from digestbot.render.templates import Templates, load_templates
 
 __all__ = [
@@ -31,11 +31,11 @@ __all__ = [
     "Templates",
     "bodies",
     "compose",
-    "decoded",
+    "decode",
     "edition_template",
-    "filled",
+    "fill_fields",
     "load_templates",
-    "merged",
+    "merge_fragments",
     "personalize",
     "render",
     "sender_headers",
@@ -57,12 +57,12 @@ FORMS: Mapping[Form, Callable[[Edition, RenderContext], str]] = {
 
 def render(edition: Edition, form: Form, context: RenderContext) -> str:
     """
-    *edition* in *form*, complete and fit to be sent or written to a file in UTF-8.
+    Render *edition* in *form*, ready to send or to save as UTF-8.
 
     Raises:
-        RenderError: A template is missing or fails; the message names it and the line. Or the form
-            is `Form.EML`: use `edition_template` and `personalize`.
+        RenderError: A template is missing or fails; the message names it and the line. Also for
+            `Form.EML`, which needs `edition_template` and `personalize`.
     """
     if form not in FORMS:
-        raise RenderError(f'"{form}" is not rendered from an edition alone: compose it')
+        raise RenderError(f'"{form}" needs a recipient; use edition_template and personalize')
     return FORMS[form](edition, context)

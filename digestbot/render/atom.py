@@ -1,8 +1,8 @@
 """
-An edition as an Atom feed (RFC 4287), an entry a paper.
+An edition as an Atom feed (RFC 4287), one entry per paper.
 
-Ids are the same for ever: a feed reader that meets a version of a paper again, in a later edition
-or in another digest, knows it. Begin at `atom`.
+Ids never change, so a feed reader recognizes a version of a paper in later editions and in other
+digests. Begin at `atom`.
 """
 
 from uuid import NAMESPACE_URL, uuid5
@@ -19,20 +19,20 @@ from digestbot.render.view import ShownPaper, by_section, show, show_paper, titl
 
 NAMESPACE = "http://www.w3.org/2005/Atom"
 ARXIV_SCHEME = "http://arxiv.org/schemas/atom"
-"""Of categories, as in arXiv's own feeds."""
+"""Scheme of categories, as in arXiv's own feeds."""
 ABSTRACT = 10_000
 NAME = 200
 
 
 def atom(edition: Edition, context: RenderContext) -> str:
-    """The feed, ending with a line break; its id is the digest's and not the edition's."""
+    """Render the feed. Its id is that of the digest; it ends with a line break."""
     shown = show(edition, context)
-    feed = Element("feed", {"xmlns": NAMESPACE, "xml:lang": context.words.tag})
+    feed = Element("feed", {"xmlns": NAMESPACE, "xml:lang": context.lang.tag})
     _text(feed, "id", _uuid("digest", context.public_url or "", edition.digest))
     _text(feed, "title", title_of(edition))
     _text(feed, "subtitle", f"{shown.count}, {shown.date}")
     _text(feed, "updated", rfc3339(edition.created_at))
-    # Each entry of a feed without an author needs one of its own (RFC 4287 4.1.1).
+    # Without an author here, each entry would need one (RFC 4287 4.1.1).
     _text(SubElement(feed, "author"), "name", title_of(edition))
     generator = SubElement(feed, "generator", {"version": __version__})
     generator.text = "digestbot"
@@ -52,7 +52,7 @@ def _entry(entry: EditionPaper, shown: ShownPaper) -> Element:
     element = Element("entry")
     _text(element, "id", _uuid("paper", paper.id, str(paper.version)))
     _text(element, "title", shown.title_text)
-    # When it was announced: by this readers sort, and a paper may be weeks old by then.
+    # The time of the announcement: feed readers sort by it, and a paper may be weeks older.
     _text(element, "updated", rfc3339(entry.seen_at))
     if paper.published:
         _text(element, "published", rfc3339(paper.published))
@@ -75,8 +75,8 @@ def _entry(entry: EditionPaper, shown: ShownPaper) -> Element:
 
 
 def _content(shown: ShownPaper) -> str:
-    """What a feed reader shows, as HTML that is text once more in the feed's XML."""
-    abstract = "".join(piece.text for piece in shown.abstract)
+    """Return an entry's content as HTML. The feed's XML escapes it once more."""
+    abstract = "".join(span.text for span in shown.abstract)
     facts = (shown.badge, *shown.categories, shown.identifier)
     remarks = (shown.changes, shown.comment, shown.journal, *shown.why)
     rows = (
@@ -92,5 +92,6 @@ def _text(parent: Element, tag: str, text: str) -> None:
 
 
 def _uuid(*parts: str) -> str:
-    told_apart = "\0".join(f"{len(part)}:{part}" for part in parts)
-    return f"urn:uuid:{uuid5(NAMESPACE_URL, told_apart.encode('utf-8', 'replace').decode())}"
+    # Lengths keep ("a", "bc") and ("ab", "c") distinct.
+    name = "\0".join(f"{len(part)}:{part}" for part in parts)
+    return f"urn:uuid:{uuid5(NAMESPACE_URL, name.encode('utf-8', 'replace').decode())}"

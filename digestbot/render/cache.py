@@ -1,4 +1,4 @@
-"""What rendering has made and will be asked for again, bounded in number."""
+"""Bounded cache of rendered text."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -8,10 +8,12 @@ T = TypeVar("T")
 
 class BoundedCache:
     """
-    Values by what they were made of. Two threads may make one twice; they get equal ones.
+    Cache with a bounded number of entries.
 
-    Two generations: what is asked for moves into the young one, and when that is full, the old one
-    goes. So nothing is counted or moved at a hit, which a million mails would feel.
+    It is safe to use from several threads; two of them may make the same value twice and get equal
+    ones. There are two generations: a value that is used moves into the young one, and when that is
+    full, the old one is dropped. So a hit in the young one needs no bookkeeping, which matters over
+    a million mails.
     """
 
     def __init__(self, entries: int) -> None:
@@ -23,12 +25,12 @@ class BoundedCache:
         return len(self._young) + len(self._old)
 
     @property
-    def lately(self) -> Callable[[object], Any]:
-        """Gives what was asked for lately; None for what has to be asked for by `once`."""
+    def get_recent(self) -> Callable[[object], Any]:
+        """Fast look-up of recent values; on a miss, call `get_or_make`."""
         return self._young.get
 
-    def once(self, key: object, make: Callable[[], T]) -> T:
-        """What *make* gave for *key*, if it is still there; else what it gives now."""
+    def get_or_make(self, key: object, make: Callable[[], T]) -> T:
+        """Return the value under *key*, or make it."""
         value: T | None = self._young.get(key)
         if value is not None:
             return value

@@ -1,4 +1,4 @@
-"""What rendering must know beside the edition itself."""
+"""Everything that rendering needs besides the edition itself."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,27 +12,27 @@ from digestbot.render.templates import Templates
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderContext:
-    """The owner's side of a rendering: templates, clock face and the links of the footer."""
+    """The operator's choices for rendering: templates, time zone, language, footer links."""
 
     templates: Templates
     timezone: ZoneInfo
-    """The zone in which dates are shown."""
+    """Time zone of all dates shown."""
     public_url: str | None = None
-    """Where the owner's pages are; the digest's title links there."""
+    """Address of the operator's pages; the digest's title links there."""
     edition_url: str | None = None
-    """Where this edition can be read as a whole; *public_url* if there is no such page."""
+    """Web page with the full edition; defaults to *public_url*."""
     attach: tuple[Form, ...] = ()
-    """Lists of all papers that go with the mail."""
+    """Forms of the full list of papers to attach to the mail."""
     next_edition_at: datetime | None = None
     unsubscribe: str | None = None
-    """A mailto: or https: link; ``{token}`` in it is filled in for each reader."""
+    """A ``mailto:`` or ``https:`` link; ``{token}`` in it is filled in for each reader."""
     filter_in_words: str | None = None
-    """Why one gets this: the filter on one line."""
+    """The filter on one line, shown as the reason for the mail."""
     theme: Theme = Theme.DEFAULT
     language: str = ENGLISH
-    """Of the digest's own words, one of `languages`."""
+    """Language of digestbot's own text, one of `languages`."""
 
     @property
-    def words(self) -> Language:
-        """The digest's own words."""
+    def lang(self) -> Language:
+        """Messages and formats of `language`."""
         return language(self.language)

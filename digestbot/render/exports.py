@@ -1,5 +1,5 @@
 """
-An edition for other programs: JSON (the contract of the CLI), Markdown and BibTeX.
+An edition for other programs: JSON (part of the CLI's contract), Markdown and BibTeX.
 
 Begin at `json_text`, `markdown` or `bibtex`.
 """
@@ -17,16 +17,16 @@ from digestbot.render.sanitize import Span, line, rfc3339, url
 from digestbot.render.view import (
     ShownEdition,
     ShownPaper,
-    beyond_limit,
     changes,
     names,
+    over_limit,
     show,
     title_of,
 )
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-# What CommonMark 0.31 or GitHub may read inside a line: emphasis, code, links, HTML, tables, math,
-# entities, bare links, emoji; and what begins a block at the start of one.
+# Inline markup of CommonMark 0.31 and GitHub: emphasis, code, links, HTML, tables, math, entities,
+# bare links, emoji. Below it, what begins a block at the start of a line.
 _MARKDOWN = re.compile(
     r"([\\`*_{}\[\]<|~$]|&(?=#?\w+;)|:(?=//|[\w+-]+:)|(?<=www)\.)", re.IGNORECASE
 )
@@ -35,7 +35,7 @@ _IN_FRONT_MATTER = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<[`"}
 _MENTION = re.compile(r"(?<!\w)@(?=\w)")
 _BIBTEX = {
     "\\": r"\textbackslash{}",
-    # Not \{: BibTeX counts braces before TeX ever sees the backslash.
+    # Not \{: BibTeX counts braces before TeX sees the backslash.
     "{": r"\textbraceleft{}",
     "}": r"\textbraceright{}",
     "&": r"\&",
@@ -46,14 +46,15 @@ _BIBTEX = {
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
 }
-_NO_WORDS = frozenset({"a", "an", "the", "on", "of", "in", "to", "and", "for", "with", "from"})
+_STOP_WORDS = frozenset({"a", "an", "the", "on", "of", "in", "to", "and", "for", "with", "from"})
 
 
 def json_text(edition: Edition, context: RenderContext) -> str:
     """
-    All of an edition as JSON in UTF-8, ending with a line break.
+    Return the whole edition as JSON, ending with a line break.
 
-    Times are UTC in ISO 8601 with a Z; text is as stored, plain and raw. Keys are only ever added.
+    Times are UTC in ISO 8601 with a Z; text is as stored, plain and raw. Keys may be added but are
+    never removed.
     """
     facts = {
         "digest": edition.digest,
@@ -69,7 +70,7 @@ def json_text(edition: Edition, context: RenderContext) -> str:
         "coverage": [_coverage(coverage) for coverage in edition.coverage],
         "next_edition_at": _time(context.next_edition_at),
     }
-    # A lone surrogate is a letter to Python and none to UTF-8.
+    # Python strings may contain lone surrogates, UTF-8 cannot.
     return _LONE_SURROGATE.sub("\ufffd", json.dumps(facts, ensure_ascii=False, indent=2)) + "\n"
 
 
@@ -137,12 +138,13 @@ def _time(when: datetime | None) -> str | None:
 
 def markdown(edition: Edition, context: RenderContext) -> str:
     """
-    The edition in CommonMark under front matter in YAML, which Obsidian shows as properties.
+    Return the edition in CommonMark with YAML front matter.
 
-    What the papers bring cannot make markup of its own.
+    Obsidian shows the front matter as properties. Text from papers is escaped, so it never becomes
+    markup.
     """
     shown = show(edition, context)
-    rows = (*_front_matter(edition, context), *_markdown_lines(shown, context.words))
+    rows = (*_front_matter(edition, context), *_markdown_lines(shown, context.lang))
     return "\n".join(rows).rstrip("\n") + "\n"
 
 
@@ -158,54 +160,54 @@ def _front_matter(edition: Edition, context: RenderContext) -> Iterator[str]:
     }
     yield "---"
     for key, value in facts.items():
-        # A value in JSON is one in YAML, too; but Obsidian takes only a bare date for one. To who
-        # knows no front matter this is a heading: nothing in it may be HTML or a link.
+        # JSON values are valid YAML, but Obsidian needs a bare date. Programs without front matter
+        # show this as a heading, so it must contain neither HTML nor links.
         written = json.dumps(value, ensure_ascii=False)
         shown = written.translate(_IN_FRONT_MATTER) if isinstance(value, str) else written
         yield f"{key}: {value if key == 'date' else shown}"
     yield "---\n"
 
 
-def _markdown_lines(shown: ShownEdition, words: Language) -> Iterator[str]:
+def _markdown_lines(shown: ShownEdition, lang: Language) -> Iterator[str]:
     yield f"# {_md(shown.title)}"
     yield f"\n{_md(shown.date)} · **{_md(shown.count)}**\n"
     if shown.missing:
-        incomplete = words.gettext("This edition is incomplete.")
-        promise = words.gettext("What is missing comes with a later one.")
-        yield f"**{_md(incomplete)}** {_md(promise)}\n"
+        incomplete = lang.gettext("This edition is incomplete.")
+        follow_up = lang.gettext("Missing papers will follow in a later one.")
+        yield f"**{_md(incomplete)}** {_md(follow_up)}\n"
         yield from (f"- {_md(sentence)}" for sentence in shown.missing)
         yield ""
     if not shown.sections:
-        yield _md(words.gettext("Nothing new matched this time.")) + "\n"
+        yield _md(lang.gettext("Nothing new matched this time.")) + "\n"
     for section in shown.sections:
         if section.title:
             yield f"## {_md(section.title)}\n"
         for paper in section.papers:
-            yield from _markdown_paper(paper, words)
+            yield from _markdown_paper(paper, lang)
     if shown.omitted:
-        yield _md(beyond_limit(shown.omitted, words)) + "\n"
+        yield _md(over_limit(shown.omitted, lang)) + "\n"
     yield from _markdown_footer(shown)
 
 
-def _markdown_paper(paper: ShownPaper, words: Language) -> Iterator[str]:
+def _markdown_paper(paper: ShownPaper, lang: Language) -> Iterator[str]:
     title = _marked(paper.title)
     yield f"### {paper.number}\\. " + (f"[{title}]({_target(paper.url)})" if paper.url else title)
     yield ""
     if paper.authors:
-        yield _md(names(paper, words)) + "  "
+        yield _md(names(paper, lang)) + "  "
     facts = (paper.badge, *paper.categories, paper.identifier, paper.date)
     yield " · ".join(_md(fact) for fact in facts if fact) + "  "
     if paper.changes:
         yield f"**{_md(paper.changes)}**  "
     if paper.comment:
-        yield _md(words.gettext("Comment: %(text)s", text=paper.comment)) + "  "
+        yield _md(lang.gettext("Comment: %(text)s", text=paper.comment)) + "  "
     if paper.journal:
-        yield _md(words.gettext("Journal: %(text)s", text=paper.journal)) + "  "
+        yield _md(lang.gettext("Journal: %(text)s", text=paper.journal)) + "  "
     if paper.why:
         terms = " · ".join(paper.why)
-        yield _md(words.gettext("Matches: %(terms)s", terms=terms)) + "  "
+        yield _md(lang.gettext("Matches: %(terms)s", terms=terms)) + "  "
     links = (
-        (words.gettext("Abstract"), paper.url),
+        (lang.gettext("Abstract"), paper.url),
         ("PDF", paper.pdf_url),
         (f"DOI {paper.doi}", paper.doi_url),
     )
@@ -221,7 +223,7 @@ def _markdown_footer(shown: ShownEdition) -> Iterator[str]:
     yield f"---\n\n{_md(shown.covers)} {_md(shown.totals)}\n"
     for source in shown.sources:
         counted = f" ({', '.join(source.categories)})" if source.categories else ""
-        yield f"- {_md(f'{source.name}: {source.words}{counted}')}"
+        yield f"- {_md(f'{source.name}: {source.summary}{counted}')}"
     if shown.sources:
         yield ""
     for sentence in (shown.next_edition, shown.acknowledgement):
@@ -230,7 +232,7 @@ def _markdown_footer(shown: ShownEdition) -> Iterator[str]:
 
 
 def _marked(parts: Sequence[Span]) -> str:
-    """Hits in bold; the blanks at a hit's edges stay outside, else CommonMark shows the stars."""
+    """Set hits in bold. CommonMark requires the stars to touch the text."""
     shown = []
     for part in parts:
         text = _md(part.text)
@@ -241,26 +243,26 @@ def _marked(parts: Sequence[Span]) -> str:
 
 
 def _md(text: str) -> str:
-    """*text* so that Markdown shows it as it is."""
+    """Escape *text* for Markdown."""
     flat = _MARKDOWN.sub(r"\\\1", re.sub(r"\s", " ", text))
-    # GitHub looks for @names after it has read the escapes, so only another letter helps.
+    # GitHub looks for @names after resolving escapes, so only an extra character helps.
     return _MENTION.sub("@\u200b", _BLOCK_START.sub(r"\1\\", flat))
 
 
 def _target(link: str | None) -> str:
-    """A link's destination: brackets percent-encoded, so that none of them ends it."""
+    """Percent-encode parentheses, which would end a link's destination."""
     return (link or "").replace("(", "%28").replace(")", "%29")
 
 
 def bibtex(edition: Edition, context: RenderContext) -> str:
-    """One entry a paper, in ASCII keys that are unique in the edition and the same next time."""
+    """Return one entry per paper, with stable, unique ASCII keys."""
     keys: set[str] = set()
     entries = []
     for entry in edition.papers:
         key = _unused(_key(entry.paper), keys)
         keys.add(key)
         entries.append(_entry(entry.paper, key))
-    # BibTeX knows no comments, only what stands outside of entries: an @ would begin one.
+    # BibTeX has no comments: text between entries is ignored, but an @ would begin an entry.
     heading = f"% {line(edition.title)}, {line(edition.name)}".replace("@", " at ")
     return "\n".join([heading + "\n", *entries])
 
@@ -296,7 +298,7 @@ def _fields(paper: Paper) -> Iterator[tuple[str, str]]:
 
 
 def _latex_title(paper: Paper) -> str:
-    """The title as its authors typed it, if its braces and dollars are balanced; else plain."""
+    """Return the raw title if it is safe LaTeX, else the escaped plain one."""
     raw = line(paper.title_raw)
     return raw if _is_sound_latex(raw) and not _UNSAFE_LATEX.search(raw) else _bib(paper.title)
 
@@ -304,7 +306,7 @@ def _latex_title(paper: Paper) -> str:
 _UNSAFE_LATEX = re.compile(
     r"(?<!\\)[%#~&]|\\(?:input|include|write|read|open|def|let|catcode|csname|immediate|special)"
 )
-"""Comments and alignments swallow what follows; the commands reach beyond the title."""
+"""Comments and alignments swallow what follows; these commands reach beyond the title."""
 
 
 def _is_sound_latex(text: str) -> bool:
@@ -329,22 +331,22 @@ def _bib(text: str) -> str:
 
 
 def _verbatim(text: str) -> str:
-    """A DOI or a link: printed as it is by BibTeX styles, so only braces have to go."""
+    """Remove braces from a DOI or link. BibTeX styles print the rest unchanged."""
     return re.sub(r"[{}\\\s]", "", line(text))
 
 
 def _person(name: str) -> str:
-    """One name; braces keep an "and" inside it from making two of it."""
+    """Escape one name. Braces protect an "and" inside it."""
     escaped = _bib(name)
     return "{" + escaped + "}" if re.search(r"\band\b|,.*,", escaped) else escaped
 
 
 def _key(paper: Paper) -> str:
-    """``perez2026serverless``: family name, year and the title's first word of weight."""
+    """Return family name, year and first significant word: ``perez2026serverless``."""
     family = paper.authors[0].name.split(",")[0].split()[-1:] if paper.authors else []
     when = paper.published or paper.updated
     words = (_ascii(word) for word in re.split(r"[\s/–—-]+", paper.title))
-    first = next((word for word in words if word and word not in _NO_WORDS), "")
+    first = next((word for word in words if word and word not in _STOP_WORDS), "")
     key = _ascii("".join(family)) + (str(when.year) if when else "") + first
     return key[:60] or _ascii(paper.id)[:60] or "paper"
 
@@ -355,7 +357,7 @@ def _ascii(text: str) -> str:
 
 
 def _unused(key: str, keys: set[str]) -> str:
-    """*key*, with a number after it from the second on."""
+    """Return *key*, with a number appended if it is taken."""
     number = 2
     unused = key
     while unused in keys:

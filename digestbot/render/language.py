@@ -1,8 +1,8 @@
 """
-The words of an edition in its reader's language: messages, plurals, dates, numbers.
+Translated text of an edition: messages, plurals, dates and numbers.
 
-The catalogues (`digestbot.languages`) are read as they are, when first asked for: there is nothing
-to compile, and nothing that can be older than its source. Begin at `language`.
+The catalogues (`digestbot.languages`) are read from their .po files on first use instead of being
+compiled ahead, so they are always current. Begin at `language`.
 """
 
 from collections.abc import Iterable
@@ -22,49 +22,50 @@ from digestbot.languages import DOMAIN, ENGLISH, catalogue_of, languages
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
-    """One language; its methods have gettext's names, by which the messages are gathered."""
+    """One language. Its methods have gettext's names, so that pybabel finds the messages."""
 
     tag: str
-    """Of the ``lang`` attribute (BCP 47): ``en``, ``de``, ``zh-Hans``."""
+    """Value of the ``lang`` attribute (BCP 47): ``en``, ``de``, ``zh-Hans``."""
     locale: Locale
     catalogue: NullTranslations = field(repr=False)
 
     def gettext(self, message: str, **facts: object) -> str:
-        """*message*, with ``%(name)s`` for each of *facts*."""
+        """Translate *message* and fill in ``%(name)s`` from *facts*."""
         translated = self.catalogue.gettext(message)
         return translated % facts if facts else translated
 
     def ngettext(self, one: str, many: str, number: int, /, **facts: object) -> str:
-        """*one* or *many*, whatever the language has for *number*, which is ``%(number)s``."""
+        """Translate *one* or *many*, depending on *number*, which fills ``%(number)s``."""
         translated = self.catalogue.ngettext(one, many, number)
         return translated % {"number": self.number(number), **facts}
 
     def pgettext(self, context: str, message: str) -> str:
-        """*message* as it is meant in *context*, which is not shown."""
+        """Translate *message*; *context* distinguishes it from equal messages."""
         return self.catalogue.pgettext(context, message)
 
     def number(self, number: int) -> str:
-        """``1,200``; in German ``1.200``."""
+        """Format *number*: ``1,200``, in German ``1.200``."""
         return str(number) if -1000 < number < 1000 else format_decimal(number, locale=self.locale)
 
     def date(self, when: datetime, zone: ZoneInfo) -> str:
-        """``Monday, 23 November 2026``, in *zone*."""
+        """Format *when* in *zone* as ``Monday, 23 November 2026``."""
         return self._formatted(self.pgettext("whole date", "EEEE, d MMMM y"), when, zone)
 
     def day(self, when: datetime, zone: ZoneInfo) -> str:
-        """``23 Nov``, in *zone*."""
+        """Format *when* in *zone* as ``23 Nov``."""
         return self._formatted(self.pgettext("short date", "d MMM"), when, zone)
 
     def day_of_year(self, when: datetime, zone: ZoneInfo) -> str:
-        """``23 Nov 2026``, in *zone*."""
+        """Format *when* in *zone* as ``23 Nov 2026``."""
         return self._formatted(self.pgettext("short date with year", "d MMM y"), when, zone)
 
     def moment(self, when: datetime, zone: ZoneInfo) -> str:
-        """``Tue 24 Nov, 09:00 CET``, in *zone*."""
-        return self._formatted(self.pgettext("day and time", "EEE d MMM, HH:mm"), when, zone, True)
+        """Format *when* in *zone* as ``Tue 24 Nov, 09:00 CET``."""
+        pattern = self.pgettext("day and time", "EEE d MMM, HH:mm")
+        return self._formatted(pattern, when, zone, with_zone=True)
 
     def names(self, names: Iterable[str], more: int = 0) -> str:
-        """``Ana Pérez, Ion Stoica and 14 more``."""
+        """List *names*: ``Ana Pérez, Ion Stoica and 14 more``."""
         shown = ", ".join(names)
         if not more:
             return shown
@@ -72,21 +73,24 @@ class Language:
             "%(names)s and %(number)s more", "%(names)s and %(number)s more", more, names=shown
         )
 
-    def _formatted(self, pattern: str, when: datetime, zone: ZoneInfo, named: bool = False) -> str:
-        return _formatted(pattern, when, zone, named, self.tag)
+    def _formatted(
+        self, pattern: str, when: datetime, zone: ZoneInfo, with_zone: bool = False
+    ) -> str:
+        return _formatted(pattern, when, zone, with_zone, self.tag)
 
 
 @cache
 def language(name: str) -> Language:
     """
-    The language of that name, one of `languages`; English for any other.
+    Return the language *name*, one of `languages`.
 
-    An edition in English is better than none: the config checks the names.
+    Any other name gives English: the config checks names, and an edition in English is better than
+    none.
     """
     if name == ENGLISH or name not in languages():
         locale = Locale.parse(ENGLISH)
         return Language(tag=ENGLISH, locale=locale, catalogue=NullTranslations())
-    # Imported here: an English digest needs no reader of catalogues.
+    # Imported late: only needed for languages other than English.
     from babel.messages.mofile import write_mo
     from babel.messages.pofile import read_po
 
@@ -101,8 +105,8 @@ def language(name: str) -> Language:
 
 
 @lru_cache(maxsize=10_000)
-def _formatted(pattern: str, when: datetime, zone: ZoneInfo, named: bool, tag: str) -> str:
-    # Cached: Babel takes longer than the rest of a mail, and mails share their dates.
+def _formatted(pattern: str, when: datetime, zone: ZoneInfo, with_zone: bool, tag: str) -> str:
+    # Cached: Babel takes longer than the rest of a mail, and mails share dates.
     local = when.astimezone(zone)
     shown = format_datetime(local, pattern, locale=Locale.parse(tag, sep="-"))
-    return f"{shown} {local.tzname()}" if named else shown
+    return f"{shown} {local.tzname()}" if with_zone else shown

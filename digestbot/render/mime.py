@@ -1,12 +1,13 @@
 """
-A whole mail message (RFC 5322) in three steps: what a sender's messages share, what the readers of
-an edition share, and the rest.
+Complete mail messages (RFC 5322), built in three steps.
 
-`sender_headers` and `edition_template` make a message with open fields; `personalize` fills them in
-and returns the same bytes for the same delivery. `compose` does all three. Knows no editions.
+`sender_headers` encodes what all messages of a sender share, `edition_template` adds what the
+readers of an edition share, and `personalize` fills in the rest. The same delivery always gets the
+same bytes. `compose` does all three. This module knows nothing of editions.
 """
 
 import base64
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,12 +18,12 @@ from email.utils import formataddr
 from digestbot.addresses import Mailbox, check_address, check_mailbox
 from digestbot.errors import InvalidValue
 from digestbot.model import Fragments
-from digestbot.render.quoted_printable import encode_fragments, encoded, field, filled
+from digestbot.render.quoted_printable import encode, encode_fragments, field, fill_fields
 
 URI_MAX = 800
-"""Characters of one List-Unsubscribe URI: it stands on one line of at most 998 octets."""
+"""Characters of one List-Unsubscribe URI, which takes one line of at most 998 octets."""
 LINE_MAX = 998
-"""Octets of a line without its CRLF (RFC 5322 2.1.1)."""
+"""Octets of a line, excluding CRLF (RFC 5322 2.1.1)."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,200}@[A-Za-z0-9.-]{1,255}>")
@@ -31,7 +32,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _FROM = re.compile(rb"From: (?:[^<>:]*<)?([^\s<>]+@[^\s<>]+)>?\r\n")
 _TOKEN_FIELD = b"\x00token"
 _LINE_FIELD = b"\x00token_line"
-"""The same in a body, where it stands on a line by itself."""
+"""The token in a body, where it has a line to itself."""
 _BODY_FIELDS = (b"\x00text", b"\x00html")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 _URI = re.compile(r"(?:https?|mailto):[!-;=?-~]+")
@@ -39,10 +40,10 @@ _URI = re.compile(r"(?:https?|mailto):[!-;=?-~]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """A file that goes with a message."""
+    """A file attached to a message."""
 
     name: str
-    """In ASCII, with its ending."""
+    """File name in ASCII, with its extension."""
     media_type: str
     content: bytes
 
@@ -51,17 +52,17 @@ def sender_headers(
     *, sender: str, list_unsubscribe: Sequence[str] = (), one_click: bool = False
 ) -> Fragments:
     """
-    Encode the headers of one sender, with fields for what differs by edition and delivery.
+    Encode the headers of one sender; what differs by edition or delivery becomes a field.
 
     Args:
         sender: ``Digests <digests@example.org>``, or the address alone.
-        list_unsubscribe: https and mailto URIs, the preferred first (RFC 2369); ``{token}`` in them
-            is open.
-        one_click: The first https URI takes the POST of RFC 8058.
+        list_unsubscribe: https and mailto URIs, the preferred one first (RFC 2369); ``{token}`` in
+            a URI becomes a field.
+        one_click: The first https URI accepts the POST of RFC 8058.
 
     Raises:
-        InvalidAddress: *sender* is no mailbox.
-        InvalidValue: A value that would break out of its header.
+        InvalidAddress: *sender* is not a valid mailbox.
+        InvalidValue: A value would break out of its header.
     """
     headers = (
         ("Date", field("date")),
@@ -77,37 +78,41 @@ def sender_headers(
     )
     head = "".join(f"{name}: {value}\n" for name, value in headers)
     _check_lines(head)
-    return encode_fragments(head, _as_it_is)
+    return encode_fragments(head, _ascii_lines)
 
 
 def edition_template(
-    blank: Fragments, *, subject: str, list_id: str, attachments: Sequence[Attachment] = ()
+    headers: Fragments, *, subject: str, list_id: str, attachments: Sequence[Attachment] = ()
 ) -> Fragments:
     """
-    A message in pieces, as it is kept: all of it but ``date``, ``to``, ``message_id``, the bodies
-    ``text`` and ``html``, and ``token``, or in a body ``token_line``, where a URI has it.
+    Add what the readers of one edition share to *headers*.
+
+    Fields left open: ``date``, ``to``, ``message_id``, the bodies ``text`` and ``html``, and the
+    reader's token, which is ``token`` in a header and ``token_line`` in a body.
 
     Args:
-        blank: What `sender_headers` made.
-        list_id: ``Name <slug.example.org>`` (RFC 2919), the same for ever.
+        headers: What `sender_headers` returned.
+        list_id: ``Name <slug.example.org>`` (RFC 2919), constant over the life of the digest.
 
     Raises:
-        InvalidValue: A value that would break out of its header.
+        InvalidValue: A value would break out of its header.
     """
-    own = {
+    values = {
         b"\x00subject": _unstructured("Subject", subject),
         b"\x00list_id": _list_id(list_id),
     }
     if len(subject) + len(list_id) > 100:
-        for value in own.values():
+        for value in values.values():
             _check_lines(value)
-    head = [_as_it_is(own[piece]) if piece in own else piece for piece in blank]
-    # A piece is never empty, though a subject may be.
+    head = [
+        _ascii_lines(values[fragment]) if fragment in values else fragment for fragment in headers
+    ]
+    # A subject may be empty, a fragment may not.
     return (*filter(None, head), *_content(attachments))
 
 
 def personalize(
-    frozen: Iterable[bytes],
+    template: Iterable[bytes],
     *,
     recipient: str,
     message_id: str,
@@ -117,18 +122,20 @@ def personalize(
     token: str = "",
 ) -> bytes:
     """
-    The message, in 7-bit ASCII with CRLF line ends: the same bytes for the same arguments.
+    Return the message of one delivery, in 7-bit ASCII with CRLF.
+
+    The same arguments always give the same bytes.
 
     Args:
-        frozen: What `edition_template` made; the bodies may be filled in already.
-        recipient: The one address it goes to; it stands in To.
+        template: What `edition_template` returned; its bodies may be filled in already.
+        recipient: The one address in To.
         message_id: ``<…@domain>``.
         text: The plain part, which comes first (RFC 2046 5.1.4).
-        token: What the links of this one reader bear; letters, digits, ``-`` and ``_``.
+        token: Identifies the reader in links: letters, digits, ``-`` and ``_``.
 
     Raises:
         InvalidAddress: *recipient* is not exactly one address.
-        InvalidValue: A value that would break out of its header, or a time without zone.
+        InvalidValue: A value would break out of its header, or *date* has no time zone.
     """
     fields = {
         b"\x00date": _date(date).encode("ascii"),
@@ -137,22 +144,24 @@ def personalize(
     }
     if token:
         fields[_TOKEN_FIELD] = _matching(_TOKEN, "token", token).encode("ascii")
-        fields[_LINE_FIELD] = encoded(token)
-    pieces: list[bytes] = []
-    for piece in frozen:
-        if piece in _BODY_FIELDS:
-            pieces += text if piece == b"\x00text" else html
+        fields[_LINE_FIELD] = encode(token)
+    fragments: list[bytes] = []
+    for fragment in template:
+        if fragment in _BODY_FIELDS:
+            fragments += text if fragment == b"\x00text" else html
         else:
-            pieces.append(piece)
-    message = b"".join([piece if piece[0] else fields.get(piece, piece) for piece in pieces])
+            fragments.append(fragment)
+    message = b"".join(
+        [fragment if fragment[0] else fields.get(fragment, fragment) for fragment in fragments]
+    )
     if not token and b"\x00" in message:
-        raise InvalidValue("a message has a field that nothing was given for")
+        raise InvalidValue("a field of the message has no value")
     return message
 
 
-def sender_of(frozen: Iterable[bytes]) -> str:
-    """The address in From."""
-    found = _FROM.search(b"".join(frozen))
+def sender_of(template: Iterable[bytes]) -> str:
+    """Return the address in From."""
+    found = _FROM.search(b"".join(template))
     return found[1].decode("ascii") if found else ""
 
 
@@ -170,39 +179,40 @@ def compose(
     one_click: bool = False,
     attachments: Sequence[Attachment] = (),
 ) -> str:
-    """A message whose bodies are texts; see `edition_template` and `personalize`."""
-    blank = sender_headers(sender=sender, list_unsubscribe=list_unsubscribe, one_click=one_click)
+    """Return a complete message; see `edition_template` and `personalize`."""
+    headers = sender_headers(sender=sender, list_unsubscribe=list_unsubscribe, one_click=one_click)
     return personalize(
-        edition_template(blank, subject=subject, list_id=list_id, attachments=attachments),
+        edition_template(headers, subject=subject, list_id=list_id, attachments=attachments),
         recipient=recipient,
         message_id=message_id,
         date=date,
-        text=(encoded(_ended(text)),),
-        html=(encoded(_ended(html)),),
+        text=(encode(_with_final_newline(text)),),
+        html=(encode(_with_final_newline(html)),),
     ).decode("ascii")
 
 
 _ALTERNATIVE = "=_alternative"
 _MIXED = "=_mixed"
-"""Boundaries: "=_" cannot occur in quoted-printable, nor "_" in base64 (RFC 2045 6)."""
+"""Boundaries: quoted-printable never contains "=_", nor base64 "_" (RFC 2045 6)."""
 
 
 def _content(attachments: Sequence[Attachment]) -> Fragments:
     """
-    Everything below the headers that all messages have, the bodies as fields.
+    Return everything below the headers, with fields for the bodies.
 
-    It is put together here and not by `email`: its generator folds a long List-Unsubscribe into
-    encoded words, which no mailbox provider reads, so that one-click unsubscribing vanishes. And
-    its line breaks change from one Python to the next, while a repeat must have the same bytes.
+    The standard library's `email` is avoided for two reasons: its generator folds a long
+    List-Unsubscribe into encoded words, which no mailbox provider reads, so that one-click
+    unsubscribing is lost; and its line breaks change between Python versions, while a repeated
+    message must have the same bytes.
     """
     if not attachments:
         return _BODIES
     mixed = _multipart("mixed", _MIXED, [field("bodies"), *map(_attached, attachments)])
-    return filled(encode_fragments(mixed, _as_it_is), {"bodies": _BODIES})
+    return fill_fields(encode_fragments(mixed, _ascii_lines), {"bodies": _BODIES})
 
 
 def _multipart(subtype: str, boundary: str, parts: Sequence[str]) -> str:
-    """RFC 2046 5.1.1; the line end before a boundary belongs to the boundary."""
+    """Join *parts*. The line end before a boundary is part of it (RFC 2046 5.1.1)."""
     inside = "".join(f"--{boundary}\n{part}\n" for part in parts)
     head = f'Content-Type: multipart/{subtype};\n boundary="{boundary}"\n\n'
     return f"{head}{inside}--{boundary}--\n"
@@ -216,7 +226,7 @@ def _part(subtype: str, body: str) -> str:
 
 
 def _attached(attachment: Attachment) -> str:
-    # In base64, not as text: what is saved has the same bytes on every machine.
+    # Base64 rather than text: the saved file has the same bytes on every machine.
     encoded_content = base64.encodebytes(attachment.content).decode("ascii")
     return (
         f"Content-Type: {attachment.media_type}\n"
@@ -225,22 +235,22 @@ def _attached(attachment: Attachment) -> str:
     )
 
 
-def _as_it_is(text: str) -> bytes:
+def _ascii_lines(text: str) -> bytes:
     return text.replace("\n", "\r\n").encode("ascii")
 
 
-def _ended(text: str) -> str:
+def _with_final_newline(text: str) -> str:
     return text if text.endswith("\n") else text + "\n"
 
 
 def _check_lines(head: str) -> None:
     longest = max(map(len, head.split("\n")))
     if longest > LINE_MAX:
-        raise InvalidValue(f"a line of {longest} octets; a message allows {LINE_MAX}")
+        raise InvalidValue(f"header line has {longest} octets, limit is {LINE_MAX}")
 
 
 def _unstructured(name: str, value: str) -> str:
-    """A free text, as encoded words (RFC 2047) if it is not ASCII, folded at 76 columns."""
+    """Encode and fold free text; non-ASCII becomes encoded words (RFC 2047)."""
     text = _one_line(name, value)
     charset = _charset(text)
     if charset == "us-ascii" and len(name) + 2 + len(text) <= 76:
@@ -275,22 +285,22 @@ def _list_unsubscribe(uris: Sequence[str], *, one_click: bool) -> tuple[tuple[st
     for uri in uris:
         plain = uri.replace("{token}", "token")
         if not _URI.fullmatch(plain) or len(uri) > URI_MAX:
-            raise InvalidValue(f'List-Unsubscribe "{uri[:100]!r}" is no https or mailto URI')
-    # One URI a line: folding between them is allowed (RFC 2369 2), inside one it is not.
-    header = ("List-Unsubscribe", ",\n ".join(f"<{_open(uri)}>" for uri in uris))
+            raise InvalidValue(f"List-Unsubscribe {_quote(uri)} is not an https or mailto URI")
+    # One URI per line: RFC 2369 2 allows folding between URIs, not inside one.
+    header = ("List-Unsubscribe", ",\n ".join(f"<{_with_token_field(uri)}>" for uri in uris))
     if not one_click:
         return (header,)
     if not any(uri.startswith("https:") for uri in uris):
-        raise InvalidValue("one-click unsubscribing needs an https URI (RFC 8058 section 3.1)")
+        raise InvalidValue("one-click unsubscribe needs an https URI (RFC 8058 section 3.1)")
     return header, ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
 
 
-def _open(uri: str) -> str:
+def _with_token_field(uri: str) -> str:
     return uri.replace("{token}", field("token"))
 
 
 def _quoted(name: str) -> str:
-    """*name* as a phrase: bare if it is made of atoms, else a quoted string (RFC 5322 3.2.5)."""
+    """Quote *name* as a phrase unless it consists of atoms (RFC 5322 3.2.5)."""
     if _ATOMS.fullmatch(name):
         return name
     escaped = re.sub(r'(["\\])', r"\\\1", name)
@@ -298,20 +308,25 @@ def _quoted(name: str) -> str:
 
 
 def _one_line(name: str, value: str) -> str:
-    """*value*, sure to stay inside its header: `email` itself lets NUL through."""
+    """Check that *value* stays inside its header. `email` itself lets NUL through."""
     if _CONTROL.search(value):
-        raise InvalidValue(f"{name} has a control character or a line break")
+        raise InvalidValue(f"{name} contains a control character or a line break")
     return value
 
 
 def _matching(pattern: re.Pattern[str], name: str, value: str) -> str:
     if not pattern.fullmatch(value):
-        raise InvalidValue(f'{name} "{value[:100]!r}" is not valid')
+        raise InvalidValue(f"{name} {_quote(value)} is not valid")
     return value
 
 
+def _quote(value: str) -> str:
+    """Quote *value* for an error, shortened and with control characters escaped."""
+    return json.dumps(value[:100])
+
+
 def _charset(text: str) -> str:
-    # What looks like an encoded word would be decoded as one: encode that, too.
+    # ASCII that looks like an encoded word would be decoded as one, so it is encoded too.
     return "us-ascii" if text.isascii() and "=?" not in text else "utf-8"
 
 
@@ -320,9 +335,9 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def _date(date: datetime) -> str:
-    """As RFC 5322 3.3 has it; `format_datetime` does the same in three times the time."""
+    """Format *date* (RFC 5322 3.3), three times as fast as `email.utils`."""
     if date.tzinfo is None:
-        raise InvalidValue("the date of a message needs a zone")
+        raise InvalidValue("the date of a message needs a time zone")
     day = f"{_DAYS[date.weekday()]}, {date.day:02} {_MONTHS[date.month - 1]} {date.year:04}"
     zone = "+0000" if date.tzinfo is UTC else f"{date:%z}"
     return f"{day} {date.hour:02}:{date.minute:02}:{date.second:02} {zone}"
@@ -334,5 +349,5 @@ _BODIES = encode_fragments(
         _ALTERNATIVE,
         (_part("plain", field("text")), _part("html", field("html"))),
     ),
-    _as_it_is,
+    _ascii_lines,
 )

@@ -1,10 +1,11 @@
 """
-Text as a message carries it: encoded in pieces that can be joined in any order, and open fields.
+Quoted-printable fragments with fields to fill in later.
 
-A piece is quoted-printable (RFC 2045 6.7) with CRLF, ends at a line's end and begins no line with
-a dot, so that joined pieces are a valid body and the dots of SMTP change none of it. What differs
-from delivery to delivery stands in the text as a field and is a piece of its own until it is filled
-in: a NUL and the field's name. Begin at `encode_fragments`.
+Fragments can be joined in any order. Each is quoted-printable (RFC 2045 6.7) with CRLF; it ends at
+the end of a line and begins no line with a dot, so that joined fragments are a valid body which
+SMTP's dot-stuffing leaves unchanged. A field holds the place of a text that differs from delivery
+to delivery. In text it is written as a NUL, its name and a NUL; among fragments it is a NUL and its
+name. Begin at `encode_fragments`.
 """
 
 import re
@@ -14,34 +15,34 @@ from collections.abc import Callable, Iterable, Mapping
 from digestbot.model import Fragments
 
 FIELD_MAX = 400
-"""Octets that are kept free for each open field: a token of 200 letters, and more."""
+"""Octets reserved for each open field: enough for a token of 200 characters."""
 
 _FIELD = re.compile("\x00([a-z_]+)\x00")
 _OPEN = 0
 _LINE = 76
-_ODD = re.compile(rb"(?m)^(?:(?:\.|From )[^\n]*|[^\n]{77,})\n")
+_UNSAFE_LINE = re.compile(rb"(?m)^(?:(?:\.|From )[^\n]*|[^\n]{77,})\n")
 
 
 def field(name: str) -> str:
-    """What stands in a text where *name* is filled in later. No text of a stranger's has a NUL."""
+    """Return the mark of field *name* in a text. Text from sources never contains NUL."""
     return f"\x00{name}\x00"
 
 
-def encode_fragments(text: str, encode: Callable[[str], bytes] | None = None) -> Fragments:
-    """*text* in pieces: what stands between its fields, by *encode* or `encoded`; the fields."""
-    encode = encode or encoded
+def encode_fragments(text: str, encoder: Callable[[str], bytes] | None = None) -> Fragments:
+    """Split *text* at its fields and encode the rest (default: `encode`)."""
+    encoder = encoder or encode
     if "\x00" not in text:
-        return (encode(text),) if text else ()
+        return (encoder(text),) if text else ()
     return tuple(
-        b"\x00" + part.encode("ascii") if at % 2 else encode(part)
+        b"\x00" + part.encode("ascii") if at % 2 else encoder(part)
         for at, part in enumerate(_FIELD.split(text))
         if part
     )
 
 
-def encoded(text: str) -> bytes:
-    """*text* as one piece; a last line without an end gets a soft one, which decoding drops."""
-    # Most of what is written into a kept page is a few plain words.
+def encode(text: str) -> bytes:
+    """Encode *text* as one fragment. An open last line gets a soft line break."""
+    # Fast path: most of what is written into a cached page is a few plain words.
     if (
         0 < len(text) < _LINE
         and text.isascii()
@@ -58,7 +59,7 @@ def encoded(text: str) -> bytes:
     if lines[-1:] != b"\n":
         is_long = len(lines) - lines.rfind(b"\n") > _LINE
         lines += b"=\n"
-    # Not by a loop: this is done for each personal line of each mail.
+    # Spelled out rather than looped: this runs for each personal line of each mail.
     if (
         is_long
         or lines.startswith((b".", b"From "))
@@ -67,17 +68,17 @@ def encoded(text: str) -> bytes:
         or b"=20\n" in lines
         or b"=09\n" in lines
     ):
-        lines = _ODD.sub(_mended, lines)
+        lines = _UNSAFE_LINE.sub(_safe_lines, lines)
     return lines.replace(b"\n", b"\r\n")
 
 
-def _mended(found: re.Match[bytes]) -> bytes:
+def _safe_lines(found: re.Match[bytes]) -> bytes:
     """
-    A line that begins safely and is not too long.
+    Rewrite one line to start safely and to have at most 76 octets.
 
-    A dot at its beginning would be doubled on the way (RFC 5321 4.5.2), and "From " gets a ">"
-    before it in some mailboxes (RFC 2049 3): both are written as numbers. `b2a_qp` makes a line too
-    long that ends with a blank.
+    SMTP doubles a dot at the start of a line (RFC 5321 4.5.2), and some mailboxes put ">" before
+    "From " (RFC 2049 3), so the first character of both is written as its number. A line that ends
+    in a space comes out of `b2a_qp` too long.
     """
     rest, done = found[0][:-1], []
     while rest.startswith((b".", b"From ")) or len(rest) > _LINE:
@@ -89,7 +90,7 @@ def _mended(found: re.Match[bytes]) -> bytes:
         cut = _LINE - 1 - len(first)
         if first and rest.startswith((b".", b"From ")):
             cut = 0
-        # Not inside an "=XX".
+        # Keep "=XX" whole.
         escape = rest.find(b"=", max(0, cut - 2), cut)
         cut = cut if escape < 0 else escape
         done.append(first + rest[:cut] + b"=")
@@ -97,34 +98,34 @@ def _mended(found: re.Match[bytes]) -> bytes:
     return b"".join(line + b"\n" for line in (*done, rest))
 
 
-def decoded(pieces: Iterable[bytes]) -> str:
-    """The text of *pieces*; an open field is left out."""
-    joined = b"".join(piece for piece in pieces if piece[0] != _OPEN)
+def decode(fragments: Iterable[bytes]) -> str:
+    """Decode *fragments*, skipping open fields."""
+    joined = b"".join(fragment for fragment in fragments if fragment[0] != _OPEN)
     return a2b_qp(joined).replace(b"\r\n", b"\n").decode("utf-8")
 
 
-def filled(pieces: Iterable[bytes], fields: Mapping[str, Fragments]) -> Fragments:
-    """*pieces* with those fields filled in that have a value; the others stay open."""
-    done = list(pieces)
-    for name, value in fields.items():
+def fill_fields(fragments: Iterable[bytes], values: Mapping[str, Fragments]) -> Fragments:
+    """Replace the fields named in *values*; others stay open."""
+    done = list(fragments)
+    for name, value in values.items():
         opened = b"\x00" + name.encode("ascii")
-        # Found by the list itself: a mail has a hundred pieces and few fields.
+        # `list.index` beats a Python loop: a mail has a hundred fragments and few fields.
         while opened in done:
             at = done.index(opened)
             done[at : at + 1] = value
     return tuple(done)
 
 
-def size(pieces: Iterable[bytes]) -> int:
-    """Octets of *pieces* in a message, each field that is still open at its largest."""
-    return sum(len(piece) if piece[0] != _OPEN else FIELD_MAX for piece in pieces)
+def size(fragments: Iterable[bytes]) -> int:
+    """Count the octets of *fragments*, with `FIELD_MAX` per open field."""
+    return sum(len(fragment) if fragment[0] != _OPEN else FIELD_MAX for fragment in fragments)
 
 
-def merged(pieces: Fragments) -> Fragments:
-    """*pieces* with those joined that stand side by side, so that only open fields part them."""
+def merge_fragments(fragments: Fragments) -> Fragments:
+    """Join adjacent *fragments*, so that only open fields separate them."""
     done: list[bytes] = []
     begin = 0
-    for at in [at for at, piece in enumerate(pieces) if piece[0] == _OPEN]:
-        done += b"".join(pieces[begin:at]), pieces[at]
+    for at in [at for at, fragment in enumerate(fragments) if fragment[0] == _OPEN]:
+        done += b"".join(fragments[begin:at]), fragments[at]
         begin = at + 1
-    return tuple(filter(None, (*done, b"".join(pieces[begin:]))))
+    return tuple(filter(None, (*done, b"".join(fragments[begin:]))))

@@ -1,8 +1,9 @@
 """
-An edition for reference managers: RIS, which Zotero, EndNote and Mendeley read.
+An edition in RIS, for reference managers.
 
-The format is that of Research Information Systems (2011): a tag of two characters, two blanks, a
-hyphen, a blank, a value on one line; CRLF line ends. Begin at `ris`.
+Zotero, EndNote and Mendeley read it. The format is that of Research Information Systems (2011): a
+tag of two characters, two spaces, a hyphen, a space, a value on one line; CRLF line ends. Begin at
+`ris`.
 """
 
 from collections.abc import Iterator
@@ -14,12 +15,12 @@ from digestbot.render.sanitize import line, url
 
 
 def ris(edition: Edition, context: RenderContext) -> str:
-    """One record a paper, in the order of the edition; nothing for an edition without papers."""
+    """Return one record per paper, in the order of the edition."""
     return "\r\n".join(row for entry in edition.papers for row in (*_record(entry), ""))
 
 
 def _record(entry: EditionPaper) -> Iterator[str]:
-    # Preprints have no type of their own; Zotero and EndNote read "unpublished" as such.
+    # RIS has no type for preprints; Zotero and EndNote use "unpublished".
     yield from _row("TY", "JOUR" if entry.paper.journal_ref else "UNPB")
     for tag, value in _fields(entry.paper):
         yield from _row(tag, value)

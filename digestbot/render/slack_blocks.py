@@ -1,8 +1,8 @@
 """
-An edition for Slack: one parent message, then its thread, in Block Kit.
+An edition as Slack messages in Block Kit: a parent message and its thread.
 
-Every message keeps Slack's limits whatever the papers bring, counted after escaping: at most 45
-blocks (Slack's own limit is 50), 10,000 characters over all (beyond about 13,200 it answers
+Every message stays within Slack's limits for any input, counted after escaping: at most 45 blocks
+(Slack allows 50), 10,000 characters in total (beyond about 13,200 Slack answers
 ``msg_blocks_too_long``), 3,000 in a section, 150 in a header. Begin at `messages`.
 """
 
@@ -33,33 +33,33 @@ Reply = tuple[str, Block]
 """A paper's title and its block."""
 
 TOP = 5
-"""Papers that the parent names."""
+"""Papers listed in the parent message."""
 THREAD_MAX = 10
-"""Papers in one message of the thread; it may be fewer when they are long."""
+"""Papers in one message of the thread; fewer if they are long."""
 PAPER_MAX = 1500
-"""Characters of one paper: five of them and their fallback always fit into one message."""
+"""Characters of one paper; five of them and their fallback always fit into one message."""
 MESSAGE_MAX = 10_000
 PARENT_PART_MAX = 2000
 """Characters of each of the parent's three larger parts."""
 HEADER_MAX = 150
 URL_MAX = 250
-"""Characters of a link in a list of titles: longer ones leave no room for the others."""
+"""Characters of a link in a list of titles; a longer link is dropped to save space."""
 SOURCES = 8
-"""Sources that the parent names when something is missing."""
+"""Incomplete sources listed in the parent message."""
 FALLBACK_MAX = 900
-"""Characters of what stands in a notification, and is read out where there are no blocks."""
+"""Characters of the text for notifications and for screen readers."""
 ABSTRACTS: Mapping[Theme, int] = {Theme.DEFAULT: 400, Theme.COMPACT: 0, Theme.FULL: 1200}
-"""Characters of an abstract: 400 can be read without leaving the channel."""
+"""Characters of an abstract; 400 can be read in the channel itself."""
 
 _ZERO_WIDTH_SPACE = "\u200b"
-# Where Slack would begin or end bold, italic, struck or code text, and emoji: at a word's edge.
+# Bold, italic, strike-through, code and emoji markup, which Slack reads at a word's edge only.
 _MARKUP = re.compile(r"(?<!\w)[*_~`]+|[*_~`]+(?!\w)|:(?=[\w+'-]+:)")
 _QUOTE = re.compile(r"(?m)^(?=>)")
 
 
 def messages(edition: Edition, context: RenderContext) -> str:
-    """The JSON list of messages ``{"text": str, "blocks": [...]}``: the parent, then its thread."""
-    words = context.words
+    """Return a JSON list of messages ``{"text": str, "blocks": [...]}``, the parent first."""
+    lang = context.lang
     shown = show(edition, context, Cut(papers=0, lines=0))
     length = ABSTRACTS[context.theme]
     papers = [
@@ -68,37 +68,36 @@ def messages(edition: Edition, context: RenderContext) -> str:
     ]
     if context.theme is Theme.COMPACT:
         papers = [replace(paper, comment=None, journal=None) for paper in papers]
-    replies = [(paper.title_text, _section(_paper(paper, words))) for paper in papers]
-    thread = [_thread_message(part) for part in _parted(replies)]
-    found = [_parent(shown, papers, words), *thread]
-    return json.dumps(found, ensure_ascii=False, indent=1) + "\n"
+    replies = [(paper.title_text, _section(_paper(paper, lang))) for paper in papers]
+    thread = [_thread_message(part) for part in _split(replies)]
+    return json.dumps([_parent(shown, papers, lang), *thread], ensure_ascii=False, indent=1) + "\n"
 
 
 def escape(text: str) -> str:
     """
-    *text* so that Slack shows it as it is.
+    Escape *text* for mrkdwn.
 
-    ``&``, ``<`` and ``>`` become entities, which stops ``<!channel>`` and links; marks of its own
-    formatting get a zero-width space beside them, since Slack has no escape for those.
+    ``&``, ``<`` and ``>`` become entities, which disables ``<!channel>`` and links. Formatting
+    characters are surrounded by zero-width spaces, since Slack has no escape for them.
     """
-    broken = _QUOTE.sub(_ZERO_WIDTH_SPACE, _MARKUP.sub(_apart, text))
-    return broken.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    disarmed = _QUOTE.sub(_ZERO_WIDTH_SPACE, _MARKUP.sub(_spaced, text))
+    return disarmed.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def link(url: str | None, label: str) -> str:
-    """``<url|label>``, or the label alone if there is no link; *label* is not yet escaped."""
+    """Return ``<url|label>`` with *label* escaped, or the label alone."""
     if url is None:
         return escape(label)
     address = url.replace("&", "&amp;")
     return f"<{address}|{escape(label.replace('|', '∣'))}>"
 
 
-def _apart(found: re.Match[str]) -> str:
+def _spaced(found: re.Match[str]) -> str:
     return _ZERO_WIDTH_SPACE + _ZERO_WIDTH_SPACE.join(found[0]) + _ZERO_WIDTH_SPACE
 
 
 def _fitting(make: Callable[[int], str], limit: int, lengths: Iterable[int]) -> str:
-    """The first of `make(length)` that is at most *limit* long once it is escaped."""
+    """Return the first ``make(length)`` of at most *limit* characters, else the last."""
     text = ""
     for length in lengths:
         text = make(length)
@@ -107,9 +106,9 @@ def _fitting(make: Callable[[int], str], limit: int, lengths: Iterable[int]) -> 
     return text
 
 
-def _parent(shown: ShownEdition, papers: Sequence[ShownPaper], words: Language) -> Message:
-    counted = words.gettext("%(count)s, %(date)s", count=shown.count, date=shown.short_date)
-    subject = words.gettext(
+def _parent(shown: ShownEdition, papers: Sequence[ShownPaper], lang: Language) -> Message:
+    counted = lang.gettext("%(count)s, %(date)s", count=shown.count, date=shown.short_date)
+    subject = lang.gettext(
         "%(title)s: %(count)s, %(date)s",
         title=shown.title,
         count=shown.count,
@@ -118,23 +117,23 @@ def _parent(shown: ShownEdition, papers: Sequence[ShownPaper], words: Language) 
     blocks = [
         _header(shown.title),
         _section(f"*{escape(counted[:1].upper() + counted[1:])}*"),
-        *([_section(_incomplete(shown, words))] if shown.missing else []),
-        *([_section(_top(papers, words))] if papers else []),
+        *([_section(_incomplete(shown, lang))] if shown.missing else []),
+        *([_section(_top(papers, lang))] if papers else []),
         _context(_coverage(shown)),
     ]
     return {"text": escape(clip(subject, 200)), "blocks": blocks}
 
 
-def _incomplete(shown: ShownEdition, words: Language) -> str:
-    heading = words.gettext("This edition is incomplete.")
-    promise = words.gettext("What is missing comes with a later one.")
+def _incomplete(shown: ShownEdition, lang: Language) -> str:
+    heading = lang.gettext("This edition is incomplete.")
+    follow_up = lang.gettext("Missing papers will follow in a later one.")
     rest = len(shown.missing) - SOURCES
-    more = [escape(more_sources(rest, words))] if rest > 0 else []
+    more = [escape(more_sources(rest, lang))] if rest > 0 else []
     return _fitting(
         lambda length: "\n".join(
             [
-                f"*{escape(heading)}* {escape(promise)}",
-                *(escape(clip(lack, length)) for lack in shown.missing[:SOURCES]),
+                f"*{escape(heading)}* {escape(follow_up)}",
+                *(escape(clip(reason, length)) for reason in shown.missing[:SOURCES]),
                 *more,
             ]
         ),
@@ -143,9 +142,9 @@ def _incomplete(shown: ShownEdition, words: Language) -> str:
     )
 
 
-def _top(papers: Sequence[ShownPaper], words: Language) -> str:
+def _top(papers: Sequence[ShownPaper], lang: Language) -> str:
     rest = len(papers) - TOP
-    more = words.ngettext("and %(number)s more paper", "and %(number)s more papers", rest)
+    more = lang.ngettext("and %(number)s more paper", "and %(number)s more papers", rest)
     return _fitting(
         lambda length: "\n".join(
             [
@@ -169,11 +168,11 @@ def _coverage(shown: ShownEdition) -> str:
     return f"{shown.covers} {shown.totals}{due}{thanks}"
 
 
-def _parted(replies: Sequence[Reply]) -> list[Sequence[Reply]]:
+def _split(replies: Sequence[Reply]) -> list[Sequence[Reply]]:
     """
-    *replies* in the fewest even parts that each fit into one message.
+    Split *replies* into as few parts as fit into one message each.
 
-    Even ones, so that eleven are six and five and not ten and a lonely one.
+    The parts are even: eleven papers become five and six rather than ten and one.
     """
     if not replies:
         return []
@@ -187,7 +186,7 @@ def _parted(replies: Sequence[Reply]) -> list[Sequence[Reply]]:
 
 
 def _thread_message(replies: Sequence[Reply]) -> Message:
-    # What a notification shows: as much of the titles as fits, and escaping makes six of one.
+    # Shown in notifications. Escaping makes at most six characters of one.
     text = _fitting(
         lambda length: "\n".join(escape(clip(title, length)) for title, _ in replies),
         FALLBACK_MAX,
@@ -196,33 +195,33 @@ def _thread_message(replies: Sequence[Reply]) -> Message:
     return {"text": text, "blocks": [block for _, block in replies]}
 
 
-def _paper(paper: ShownPaper, words: Language) -> str:
+def _paper(paper: ShownPaper, lang: Language) -> str:
     return _fitting(
-        lambda length: "\n".join(_rows(paper, length, words)),
+        lambda length: "\n".join(_rows(paper, length, lang)),
         PAPER_MAX,
         (1200, 400, 200, 100, 50, 25, 10),
     )
 
 
-def _rows(paper: ShownPaper, length: int, words: Language) -> Iterable[str]:
-    """The lines of one paper, each text in it at most about *length* characters."""
+def _rows(paper: ShownPaper, length: int, lang: Language) -> Iterable[str]:
+    """Yield the lines of one paper, each text cut to about *length* characters."""
     yield f"*{paper.number}.* *{_title(paper, length)}*"
     if paper.authors:
-        yield escape(clip(names(paper, words), length))
+        yield escape(clip(names(paper, lang), length))
     facts = (paper.badge, *paper.categories, paper.date)
     yield escape(clip(" · ".join(fact for fact in facts if fact), length))
     if paper.changes:
         yield f"_{escape(clip(paper.changes, length))}_"
     if paper.why:
         terms = " · ".join(paper.why)
-        yield escape(clip(words.gettext("Matches: %(terms)s", terms=terms), length))
+        yield escape(clip(lang.gettext("Matches: %(terms)s", terms=terms), length))
     for remark in (paper.journal, paper.comment):
         if remark:
             yield escape(clip(remark, length))
     if paper.abstract:
         yield _abstract(paper.abstract, length)
     links = (
-        (paper.url, paper.identifier or words.gettext("Page")),
+        (paper.url, paper.identifier or lang.gettext("Web page")),
         (paper.pdf_url, "PDF"),
         (paper.doi_url, "DOI"),
     )
@@ -232,11 +231,11 @@ def _rows(paper: ShownPaper, length: int, words: Language) -> Iterable[str]:
 
 
 def _abstract(abstract: Sequence[Span], length: int) -> str:
-    return escape(clip("".join(piece.text for piece in abstract), length))
+    return escape(clip("".join(span.text for span in abstract), length))
 
 
 def _header(text: str) -> Block:
-    # plain_text is not escaped; emoji: false, else ":smile:" in a title becomes one.
+    # plain_text needs no escaping, except that ":smile:" becomes an emoji unless emoji is false.
     plain = {"type": "plain_text", "text": clip(text, HEADER_MAX), "emoji": False}
     return {"type": "header", "text": plain}
 
@@ -246,16 +245,16 @@ def _section(text: str) -> Block:
 
 
 def _context(text: str) -> Block:
-    lengths = (1500, PARENT_PART_MAX // 5)  # escaping makes five characters of one at most
+    lengths = (1500, PARENT_PART_MAX // 5)  # escaping makes at most five characters of one
     escaped = _fitting(lambda length: escape(clip(text, length)), PARENT_PART_MAX, lengths)
     return {"type": "context", "elements": [_mrkdwn(escaped)]}
 
 
 def _mrkdwn(text: str) -> Block:
-    # verbatim: Slack makes no links of its own out of "@channel", "#general" and bare addresses.
+    # verbatim: keeps Slack from linking "@channel", "#general" and bare addresses.
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
 def _size(message: Message) -> int:
-    """Characters that Slack counts: the fallback, and everything in the blocks."""
+    """Count as Slack does: the fallback text and everything in the blocks."""
     return len(json.dumps(message, ensure_ascii=False))

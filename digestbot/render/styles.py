@@ -1,8 +1,8 @@
 """
-The style sheet of the mail, written into the elements: once, when a template is loaded.
+Inlining of the mail's style sheet when a template is loaded.
 
-Not by a library: those read whole pages and would take Jinja's tags and our fragments apart. One
-class is all that a selector here may be. Begin at `StyleSheet.inlined`.
+Libraries for this parse whole pages and would break Jinja's tags and partial templates. Here a
+selector is always a single class. Begin at `StyleSheet.inline`.
 """
 
 import re
@@ -17,30 +17,30 @@ _SELECTED = re.compile(r"\.([A-Za-z][\w-]*)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StyleSheet:
-    """Rules for single classes, and the rest, which stays a style sheet."""
+    """Rules to inline, and the rest of the style sheet."""
 
     rules: Mapping[str, str]
-    """Declarations by the name of a class, in the order of the sheet."""
+    """Declarations by class name, in the order of the sheet."""
     kept: str
-    """For the page's head: what an attribute cannot say, such as dark mode."""
+    """Style sheet for the page's head: rules that need at-rules, such as dark mode."""
     selected: frozenset[str]
-    """The classes that *kept* speaks of; no other needs to be in a mail."""
+    """Classes used in *kept*; all others are removed from the mail."""
 
-    def inlined(self, source: str) -> str:
-        """*source* with a style attribute where a class stands; one that is there comes last."""
+    def inline(self, source: str) -> str:
+        """Replace classes in *source* by style attributes; existing styles come last."""
         return _CLASSES.sub(self._attributes, source)
 
     def _attributes(self, found: re.Match[str]) -> str:
         names = set(found[1].split())
-        said = [style for name, style in self.rules.items() if name in names]
-        style = ";".join(part.strip(";") for part in (*said, found[2] or "") if part)
+        rules = [style for name, style in self.rules.items() if name in names]
+        style = ";".join(part.strip(";") for part in (*rules, found[2] or "") if part)
         kept = " ".join(name for name in found[1].split() if name in self.selected)
-        shown = (("class", kept), ("style", style))
-        return " ".join(f'{name}="{value}"' for name, value in shown if value)
+        attributes = (("class", kept), ("style", style))
+        return " ".join(f'{name}="{value}"' for name, value in attributes if value)
 
 
 def read_styles(css: str) -> StyleSheet:
-    """The sheet *css*: a rule for one class on one line each, everything else as it is."""
+    """Parse *css*. Only one-line rules for a single class can be inlined."""
     rules: dict[str, str] = {}
     kept = []
     depth = 0

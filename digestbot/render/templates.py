@@ -1,10 +1,10 @@
 """
-The Jinja environments: ours and the owner's templates, in a sandbox.
+Jinja templates, the packaged ones and the operator's, in a sandbox.
 
-``*.html.j2`` is escaped by itself, everything else is plain text and is not. A file of the owner's
-folder takes the place of ours of that name, and may extend it: ``{% extends
-"digestbot/mail/paper.html.j2" %}``. What a theme lays out in its own way lies in a folder of its
-name. Begin at `load_templates`.
+``*.html.j2`` is autoescaped, everything else is plain text. A file in the operator's folder
+replaces the packaged file of that name and may extend it: ``{% extends
+"digestbot/mail/paper.html.j2" %}``. A theme's variants are in a folder of its name. Begin at
+`load_templates`.
 """
 
 import re
@@ -36,55 +36,55 @@ from digestbot.render.cache import BoundedCache
 from digestbot.render.styles import StyleSheet, read_styles
 
 COLUMNS = 72
-"""The width of plain text, so that it can be quoted twice within 78 (RFC 5322 2.1.1)."""
+"""Width of plain text: it can be quoted twice and stay within 78 (RFC 5322 2.1.1)."""
 PAPERS_MAX = 16_384
-"""BoundedCache at most: a day of arXiv with the marks of many readers, some 100 MB."""
+"""Cached papers: a day of arXiv with the highlights of many readers, about 100 MB."""
 PARTS_MAX = 4_096
 STYLES = "mail/style.css"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """One template, found and compiled."""
+    """One compiled template."""
 
     name: str
     template: Template
     reads: frozenset[str] | None
-    """What it asks of `edition`, so that equal facts give an equal text; None if that cannot be
-    told from its source."""
+    """Attributes of `edition` that it reads; None if its source does not tell. If they are equal,
+    so is the text."""
     shows: frozenset[str] = frozenset()
-    """Those of them that it only shows, or asks whether they are there: with a `blank` in their
-    place the text is the same for all."""
+    """Attributes that it only shows or tests for presence. With a `placeholder` instead, the text
+    is the same for all editions."""
 
     def render(self, facts: Mapping[str, object]) -> str:
         """
-        What it makes of *facts*.
+        Render the template with *facts*.
 
         Raises:
-            RenderError: It fails; the message has its name and line.
+            RenderError: The template fails; the message has its name and line.
         """
         try:
             return self.template.render(facts)
-        except Exception as error:  # whatever a template of the owner's can do wrong
+        except Exception as error:  # an operator's template can fail in any way
             raise _explained(self.name, error) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Templates:
-    """All templates of one owner as they were when loaded, each compiled when first used."""
+    """The packaged and the operator's templates, compiled on first use."""
 
     html: Environment
     text: Environment
     styles: StyleSheet
     layouts: dict[tuple[str, str], Layout] = field(default_factory=dict, repr=False)
     papers: BoundedCache = field(default_factory=lambda: BoundedCache(PAPERS_MAX), repr=False)
-    """The papers that these templates have rendered."""
+    """Papers rendered with these templates."""
     parts: BoundedCache = field(default_factory=lambda: BoundedCache(PARTS_MAX), repr=False)
-    """What else of a mail they have made."""
+    """Other parts of mails rendered with these templates."""
 
     def layout(self, name: str, theme: str = "") -> Layout:
         """
-        The template *name*; the one in the folder *theme*, if there is one.
+        Return the template *name*, preferably from the folder *theme*.
 
         Raises:
             RenderError: It is missing or cannot be compiled; the message has its name and line.
@@ -95,58 +95,59 @@ class Templates:
         return found
 
     def render(self, name: str, facts: Mapping[str, object], theme: str = "") -> str:
-        """What the template *name* makes of *facts*; see `layout` and `Layout.render`."""
+        """Render the template *name* with *facts*; see `layout` and `Layout.render`."""
         return self.layout(name, theme).render(facts)
 
     def _load(self, name: str, theme: str) -> Layout:
         environment = self.html if name.endswith(".html.j2") else self.text
         try:
             template = environment.select_template([f"{theme}/{name}", name])
-            asked = _asked(environment, cast(str, template.name))
-        except Exception as error:  # whatever a template of the owner's can do wrong
+            usage = _usage(environment, cast(str, template.name))
+        except Exception as error:  # an operator's template can fail in any way
             raise _explained(name, error) from error
-        if asked is None:
+        if usage is None:
             return Layout(name=name, template=template, reads=None)
-        reads, used = asked
-        return Layout(name=name, template=template, reads=reads, shows=reads - used)
+        return Layout(
+            name=name, template=template, reads=usage.reads, shows=usage.reads - usage.computes
+        )
 
 
-def load_templates(owner_folder: Path | None = None) -> Templates:
+def load_templates(operator_folder: Path | None = None) -> Templates:
     """
-    The templates of digestbot, those in *owner_folder* before them.
+    Load the packaged templates, overridden by those in *operator_folder*.
 
     Raises:
         RenderError: The style sheet cannot be read.
     """
-    ours = FileSystemLoader(our_folder())
-    loaders: list[BaseLoader] = [ours, PrefixLoader({"digestbot": ours})]
-    if owner_folder is not None:
-        loaders.insert(0, FileSystemLoader(owner_folder))
+    packaged = FileSystemLoader(packaged_folder())
+    loaders: list[BaseLoader] = [packaged, PrefixLoader({"digestbot": packaged})]
+    if operator_folder is not None:
+        loaders.insert(0, FileSystemLoader(operator_folder))
     loader = ChoiceLoader(loaders)
-    text = _prepared(_Text(loader=loader, **_MANNERS))
+    text = _with_filters(_Text(loader=loader, **_OPTIONS))
     try:
         styles = read_styles(loader.get_source(text, STYLES)[0])
     except (OSError, UnicodeDecodeError, TemplateNotFound) as error:
         raise _explained(STYLES, error) from error
-    html = _prepared(_Html(loader=loader, autoescape=True, **_MANNERS))
+    html = _with_filters(_Html(loader=loader, autoescape=True, **_OPTIONS))
     html.styles = styles
     return Templates(html=html, text=text, styles=styles)
 
 
-def our_folder() -> Path:
-    """Where the templates lie: inside the installed package, or beside it in a checkout."""
+def packaged_folder() -> Path:
+    """Return the folder of the packaged templates, in a wheel or a checkout."""
     package = Path(__file__).parent.parent
-    packaged = package / "templates"
-    return packaged if packaged.is_dir() else package.parent / "templates"
+    installed = package / "templates"
+    return installed if installed.is_dir() else package.parent / "templates"
 
 
-_MANNERS: Mapping[str, Any] = {
+_OPTIONS: Mapping[str, Any] = {
     "undefined": StrictUndefined,
     "trim_blocks": True,
     "lstrip_blocks": True,
     "keep_trailing_newline": True,
-    # A mail's pieces are made at different times and must fit together: they are read anew when
-    # the config is.
+    # Parts of a mail are rendered at different times and must match, so templates are reloaded
+    # together, with the config.
     "auto_reload": False,
 }
 
@@ -156,74 +157,96 @@ class _Text(ImmutableSandboxedEnvironment):
 
 
 class _Html(ImmutableSandboxedEnvironment):
-    """HTML, whose classes become styles before a template is compiled."""
+    """HTML, with classes inlined as styles before a template is compiled."""
 
     styles: StyleSheet
 
     def preprocess(self, source: str, name: str | None = None, filename: str | None = None) -> str:
-        return self.styles.inlined(super().preprocess(source, name, filename))
+        return self.styles.inline(super().preprocess(source, name, filename))
 
 
 E = TypeVar("E", bound=Environment)
 
 
-def _prepared(environment: E) -> E:
+def _with_filters(environment: E) -> E:
     environment.filters["breaks"] = breaks
     environment.filters["fill"] = fill
     return environment
 
 
-def _asked(environment: Environment, name: str) -> tuple[frozenset[str], frozenset[str]] | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Usage:
+    """Attributes of the variable `edition` that a template uses."""
+
+    reads: frozenset[str]
+    computes: frozenset[str]
+    """Those used for more than being shown or tested for presence."""
+
+
+def _usage(environment: Environment, name: str) -> _Usage | None:
     """
-    What the template *name*, and those it extends or includes, ask of the value `edition`, and
-    what of it they need for more than to show it; None if that cannot be told.
+    Analyze the template *name* and those it extends or includes.
+
+    Returns None if the source does not tell, for example if it assigns `edition` to a variable.
     """
     loader = environment.loader
     if loader is None:
         return None
     tree = environment.parse(loader.get_source(environment, name)[0], name)
-    asked = [node for node in tree.find_all(nodes.Getattr) if _is_edition(node.node)]
-    if len(asked) != sum(_is_edition(node) for node in tree.find_all(nodes.Name)):
+    attributes = [node for node in tree.find_all(nodes.Getattr) if _is_edition(node.node)]
+    if len(attributes) != sum(_is_edition(node) for node in tree.find_all(nodes.Name)):
         return None
-    shown = {id(node) for node in _shown(tree)}
-    reads = {node.attr for node in asked}
-    used = {node.attr for node in asked if id(node) not in shown}
-    for other in (*tree.find_all(nodes.Extends), *tree.find_all(nodes.Include)):
-        named: object = getattr(other, "template", None)
+    shown = set(_shown(tree))  # nodes hash by identity
+    reads = {node.attr for node in attributes}
+    computes = {node.attr for node in attributes if node not in shown}
+    others: list[nodes.Extends | nodes.Include] = [
+        *tree.find_all(nodes.Extends),
+        *tree.find_all(nodes.Include),
+    ]
+    for other in others:
+        named = other.template
         if not isinstance(named, nodes.Const) or not isinstance(named.value, str):
             return None
-        theirs = _asked(environment, named.value)
-        if theirs is None:
+        usage = _usage(environment, named.value)
+        if usage is None:
             return None
-        reads |= theirs[0]
-        used |= theirs[1]
-    return frozenset(reads), frozenset(used)
+        reads |= usage.reads
+        computes |= usage.computes
+    return _Usage(reads=frozenset(reads), computes=frozenset(computes))
 
 
 def _shown(tree: nodes.Template) -> Iterator[nodes.Node]:
-    """What stands by itself in *tree*: ``{{ x }}``, ``{% if x %}``, ``{{ ("X " ~ x) | fill }}``."""
+    """
+    Yield nodes of *tree* that are only shown or tested for presence.
+
+    Such as ``{{ x }}``, ``{% if x %}`` and ``{{ ("X " ~ x) | fill }}``.
+    """
     for output in tree.find_all(nodes.Output):
         for node in output.nodes:
-            yield from _put_together(node)
+            yield from _concatenated(node)
     for branch in tree.find_all(nodes.If):
         yield branch.test
-    for each in tree.find_all(nodes.Filter):
-        if each.name == "fill" and each.node is not None:
-            yield from _put_together(each.node)
+    for call in tree.find_all(nodes.Filter):
+        if call.name == "fill" and call.node is not None:
+            yield from _concatenated(call.node)
 
 
 _MESSAGES = {"_", "gettext", "ngettext"}
 
 
-def _put_together(node: nodes.Node) -> Iterator[nodes.Node]:
-    """*node*, and what comes into its text as it is: ``x ~ y``, ``_("%(x)s", x=x)``."""
+def _concatenated(node: nodes.Node) -> Iterator[nodes.Node]:
+    """Yield *node* and what its text contains unchanged: ``x ~ y``, ``_("%(x)s", x=x)``."""
     yield node
     if isinstance(node, nodes.Concat):
-        for each in node.nodes:
-            yield from _put_together(each)
-    elif isinstance(node, nodes.Call) and getattr(node.node, "name", "") in _MESSAGES:
+        for part in node.nodes:
+            yield from _concatenated(part)
+    elif isinstance(node, nodes.Call) and _is_message(node.node):
         for fact in node.kwargs:
-            yield from _put_together(fact.value)
+            yield from _concatenated(fact.value)
+
+
+def _is_message(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Name) and node.name in _MESSAGES
 
 
 def _is_edition(node: nodes.Node) -> bool:
@@ -231,87 +254,87 @@ def _is_edition(node: nodes.Node) -> bool:
 
 
 def breaks(text: str) -> Markup:
-    """*text* escaped for HTML, its line breaks shown."""
+    """Escape *text* for HTML and show its line breaks."""
     return Markup("<br>").join(escape(part) for part in text.split("\n"))
 
 
 def fill(text: str, indent: int = 0, first: str = "") -> str:
     """
-    *text* in lines of at most 72 columns, each indented; *first* stands before the first.
+    Wrap *text* at 72 columns and indent it, with *first* before it.
 
-    A column is what a terminal gives a letter: two for a Chinese one, none for an accent. A text
-    with a blank in it is filled when that is written, see `Blank`.
+    Columns are those of a terminal: two for a Chinese letter, none for an accent. Text with a
+    placeholder is wrapped once that has its value, see `Placeholder`.
     """
-    if "\x01" in text and _NAME.search(text):
+    if "\x01" in text and _FACT.search(text):
         return f"\x02{indent}\x03{first}\x03{text}\x02"
     width = COLUMNS - max(indent, len(first))
     if len(text) <= width and not indent and not first and text.isascii() and "\n" not in text:
         return " ".join(text.split())
-    lay_out = _wrapped_ascii if text.isascii() else _wrapped
-    filled = [row for part in text.split("\n") for row in lay_out(part.split(), width)]
+    wrap = _wrapped_ascii if text.isascii() else _wrapped
+    lines = [row for part in text.split("\n") for row in wrap(part.split(), width)]
     if not indent and not first:
-        return "\n".join(filled)
-    body = textwrap.indent("\n".join(filled), " " * indent)
+        return "\n".join(lines)
+    body = textwrap.indent("\n".join(lines), " " * indent)
     return first.ljust(indent) + body[indent:] if first else body
 
 
-def blank(name: str) -> str:
-    """What stands in a text where the fact *name* of each edition is written in."""
+def placeholder(name: str) -> str:
+    """Return the mark that each edition replaces by its fact *name*."""
     return f"\x01{name}\x01"
 
 
-def parted(text: str) -> list[str]:
-    """*text* before, at and after each of its blanks: those stand at the odd places."""
-    return _BLANK.split(text)
+def split_placeholders(text: str) -> list[str]:
+    """Split *text* at its placeholders, which get the odd indexes."""
+    return _PLACEHOLDER.split(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Blank:
-    """A place where a fact is to be written, by itself or within a text that is to be filled."""
+class Placeholder:
+    """Place of a fact, alone or in a paragraph to be wrapped."""
 
     parts: tuple[str, ...]
-    """Texts and, at the odd places, names of facts."""
+    """Texts; at odd indexes, names of facts."""
     indent: int
     first: str
-    is_filled: bool
+    is_wrapped: bool
 
     @classmethod
-    def of(cls, part: str) -> "Blank":
-        """That of an odd place which `parted` gave."""
+    def parse(cls, part: str) -> "Placeholder":
+        """Parse a part at an odd index of `split_placeholders`."""
         if part[0] == "\x01":
-            return cls(parts=("", part[1:-1], ""), indent=0, first="", is_filled=False)
+            return cls(parts=("", part[1:-1], ""), indent=0, first="", is_wrapped=False)
         indent, first, text = part[1:-1].split("\x03", 2)
-        parts = tuple(_NAME.split(text))
-        return cls(parts=parts, indent=int(indent), first=first, is_filled=True)
+        parts = tuple(_FACT.split(text))
+        return cls(parts=parts, indent=int(indent), first=first, is_wrapped=True)
 
     @property
     def name(self) -> str:
-        """The fact that stands there by itself; none if it is filled."""
-        return "" if self.is_filled else self.parts[1]
+        """Name of the fact if it is written alone, else empty."""
+        return "" if self.is_wrapped else self.parts[1]
 
-    def written(self, facts: Mapping[str, str]) -> str:
-        """What comes to stand there."""
+    def render(self, facts: Mapping[str, str]) -> str:
+        """Return the text with *facts* filled in."""
         if len(self.parts) == 3:
             text = self.parts[0] + facts[self.parts[1]] + self.parts[2]
         else:
             named = enumerate(self.parts)
             text = "".join(facts[part] if at % 2 else part for at, part in named)
-        return fill(text, self.indent, self.first) if self.is_filled else text
+        return fill(text, self.indent, self.first) if self.is_wrapped else text
 
 
-_NAME = re.compile("\x01([a-z_]+)\x01")
-_BLANK = re.compile("(\x01[a-z_]+\x01|\x02[^\x02]*\x02)")
+_FACT = re.compile("\x01([a-z_]+)\x01")
+_PLACEHOLDER = re.compile("(\x01[a-z_]+\x01|\x02[^\x02]*\x02)")
 
 
 def _wrapped_ascii(words: list[str], width: int) -> Iterator[str]:
-    """What `_wrapped` does, where each letter has one column."""
+    """Wrap ASCII, faster than `_wrapped`."""
     text = " ".join(words)
     at = 0
     while len(text) - at > width:
-        blank = text.rfind(" ", at, at + width + 1)
-        end = blank if blank > at else at + width
+        space = text.rfind(" ", at, at + width + 1)
+        end = space if space > at else at + width
         yield text[at:end]
-        at = end + 1 if blank > at else end
+        at = end + 1 if space > at else end
     yield text[at:]
 
 
@@ -331,7 +354,7 @@ def _wrapped(words: list[str], width: int) -> Iterator[str]:
 
 
 def _broken(word: str, width: int) -> Iterator[str]:
-    """*word* in parts that fit into *width* columns; nearly always itself."""
+    """Break *word* into parts of at most *width* columns."""
     part = ""
     used = 0
     for letter in word:
@@ -368,7 +391,7 @@ def _place(name: str, error: Exception) -> str:
 
 
 def _last_line(traceback: TracebackType | None, name: str) -> int | None:
-    """The deepest line of a template in *traceback*: Jinja puts the templates' own lines there."""
+    """Return the innermost line of the template in *traceback*."""
     line = None
     while traceback is not None:
         if traceback.tb_frame.f_code.co_filename.endswith(name.rpartition("/")[2]):

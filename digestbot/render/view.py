@@ -1,8 +1,8 @@
 """
-What of an edition is shown, and in which words: the same for mail, Slack and Markdown.
+The content of an edition as readers see it.
 
-All text here is clean and bounded, but not escaped: that is the last step of each form. Begin at
-`show`.
+It is shared by mail, Slack, Markdown and Atom. All text here is clean and bounded but not yet
+escaped: escaping is the last step of each form. Begin at `show`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,16 +21,16 @@ from digestbot.model import (
 from digestbot.render import sanitize
 from digestbot.render.context import RenderContext
 from digestbot.render.language import Language
-from digestbot.render.sanitize import Span, clip, pieces
+from digestbot.render.sanitize import Span, clip, spans
 from digestbot.text import emphases
 
 ABSTRACTS: Mapping[Theme, int] = {Theme.DEFAULT: 700, Theme.COMPACT: 0, Theme.FULL: 2500}
 """
-Characters of an abstract: 700 are read in passing, six or seven lines of a mail; 2,500 are all that
-arXiv takes (1,920) and nearly all that others do.
+Characters of an abstract: 700 are six or seven lines of a mail, short enough to skim; 2,500 cover
+all that arXiv accepts (1,920) and nearly all that other sources do.
 """
 AUTHORS = 6
-"""Names shown; with more authors, those of interest come first."""
+"""Authors shown; if there are more, those that the filter matched come first."""
 SOURCES = 20
 TITLE = 300
 NAME = 80
@@ -38,67 +38,67 @@ TERMS = 8
 CATEGORIES = 8
 REMARK = 200
 REASON = 300
-CIRCUMSTANCES = frozenset({"category", "primary", "type", "source", "published", "updated"})
-"""Fields that nearly every paper of a digest hits: they tell no paper from another."""
-SPEAKING = frozenset({"title", "abstract", "exact", "author"})
-"""Names of conditions that need not be said before what they look for."""
+COMMON_FIELDS = frozenset({"category", "primary", "type", "source", "published", "updated"})
+"""Fields that nearly every paper of a digest matches, so that they say little about one."""
+SELF_EXPLANATORY = frozenset({"title", "abstract", "exact", "author"})
+"""Conditions whose field name is omitted before the term."""
 
 ACKNOWLEDGEMENT = (
     "Thank you to arXiv for use of its open access interoperability. This product was not reviewed "
     "or approved by, nor does it necessarily express or reflect the policies or opinions of, arXiv."
 )
 """
-Asked of all who use arXiv's data (arXiv help, "About the arXiv APIs", brand guidelines): in these
-words, so it is not translated.
+Required of all users of arXiv's data (arXiv help, "About the arXiv APIs", brand guidelines) in
+exactly this wording, and therefore not translated.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What an updated paper says differently than the version before it."""
+    """One difference between an updated paper and its previous version."""
 
     field: str
-    """As in JSON: ``title``, ``comment``, ``journal_ref`` or ``doi``."""
+    """``title``, ``comment``, ``journal_ref`` or ``doi``, as in JSON."""
     before: str | None
     after: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownPaper:
-    """One paper, ready to be escaped and laid out."""
+    """One paper, ready for escaping and layout."""
 
     number: int
-    """Its place as shown, from 1."""
+    """Position in the edition as shown, from 1."""
     title: tuple[Span, ...]
     title_text: str
     url: str | None
-    """None if what the source gave is no safe link."""
+    """None if the source's link is missing or unsafe."""
     pdf_url: str | None
     doi: str | None
     doi_url: str | None
     identifier: str | None
-    """``arXiv:2611.01234v1``; None if the paper has no name of its own."""
+    """``arXiv:2611.01234v1``; None for papers from other sources."""
     badge: str
     """``new``, ``cross-list``, ``updated v2``."""
     kind: str
-    """``new``, ``cross`` or ``update``: the badge's colour."""
+    """``new``, ``cross`` or ``update``; decides the badge's colour."""
     authors: tuple[Span, ...]
-    """Whole names; those that the filter asked for are hits and come first."""
+    """One span per name; names that the filter matched are hits and come first."""
     more_authors: int
-    """Authors that are not named."""
+    """Number of authors beyond `authors`."""
     categories: tuple[str, ...]
     date: str | None
     comment: str | None
     journal: str | None
     why: tuple[str, ...]
     changes: str | None
-    """Of an updated paper: ``v2: comment now: accepted at …; title was: …``."""
+    """For an updated paper: ``v2: new comment: accepted at …; previous title: …``."""
     abstract: tuple[Span, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """Papers under one heading; those that do not fit as *papers* are *lines*."""
+    """Papers under one heading: the first in full (*papers*), the rest in one line (*lines*)."""
 
     title: str | None
     papers: tuple[ShownPaper, ...]
@@ -107,32 +107,32 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownSource:
-    """One line of what an edition covers."""
+    """Coverage of one source, as one line."""
 
     name: str
-    words: str
+    summary: str
     """``61 announced, 7 matched, complete as of Mon 23 Nov, 08:30 CET``."""
     categories: tuple[str, ...]
-    """``cs.DC 61/7``: announced and matched."""
+    """Announced and matched per category: ``cs.DC 61/7``."""
     missing: str | None
-    """What is not in this edition because of it; None if all is."""
+    """Why papers of this source may be missing; None if it is complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """How much of an edition is shown: what is left out is stated in numbers."""
+    """How much of an edition to show; the rest is counted."""
 
     abstract: int | None = None
-    """Characters of each abstract; as many as the theme shows if None."""
+    """Characters of each abstract; by default the theme's."""
     papers: int | None = None
-    """Papers in full; all if None."""
+    """Papers in full; by default all."""
     lines: int | None = None
-    """Papers in full and in one line together; all if None."""
+    """Papers in full or in one line; by default all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownEdition:
-    """One issue, ready to be escaped and laid out."""
+    """One edition, ready for escaping and layout."""
 
     title: str
     number: int
@@ -144,14 +144,14 @@ class ShownEdition:
     """``5 new and 2 updated papers``."""
     sections: tuple[Section, ...]
     unshown: int
-    """Papers of this edition that were left out for the size of the mail."""
+    """Papers of this edition left out to limit the size of the mail."""
     omitted: int
-    """Papers that matched and fell to the digest's limit."""
+    """Papers that matched but exceed the digest's limit."""
     totals: str
     sources: tuple[ShownSource, ...]
     more_sources: int
     missing: tuple[str, ...]
-    """What this edition lacks, one sentence a source."""
+    """One line for each source from which papers may be missing."""
     covers: str
     next_edition: str | None
     why: str | None
@@ -159,15 +159,15 @@ class ShownEdition:
     unsubscribe: str | None
     home: str | None
     web: str | None
-    """Where the whole edition can be read."""
+    """Web page with the full edition."""
     attached: bool
-    """Whether all its papers are in an attached list."""
+    """True if a list of all papers is attached."""
 
 
 def show(edition: Edition, context: RenderContext, cut: Cut | None = None) -> ShownEdition:
-    """*edition* in words, with as much of each paper as *cut* allows (all, if None)."""
+    """Prepare *edition* for its readers, shortened to *cut*."""
     cut = cut or Cut()
-    zone, words = context.timezone, context.words
+    zone, lang = context.timezone, context.lang
     sources = tuple(_source(coverage, context) for coverage in edition.coverage)
     ordered = by_section(edition.papers)
     abstract = ABSTRACTS[context.theme] if cut.abstract is None else cut.abstract
@@ -177,19 +177,19 @@ def show(edition: Edition, context: RenderContext, cut: Cut | None = None) -> Sh
     return ShownEdition(
         title=title_of(edition),
         number=edition.number,
-        date=words.date(edition.created_at, zone),
-        short_date=words.day(edition.created_at, zone),
-        count=count_in_words(edition, words),
+        date=lang.date(edition.created_at, zone),
+        short_date=lang.day(edition.created_at, zone),
+        count=paper_count(edition, lang),
         sections=tuple(_sections(ordered, papers, lines, abstract, context)),
         unshown=max(0, len(ordered) - lines),
         omitted=edition.omitted,
-        totals=_totals(edition, words),
+        totals=_totals(edition, lang),
         sources=sources[:SOURCES],
         more_sources=max(0, len(sources) - SOURCES),
-        missing=_missing(sources, words),
+        missing=_missing(sources, lang),
         covers=_covers(edition, context),
-        next_edition=words.gettext(
-            "The next edition is due %(moment)s.", moment=words.moment(next_at, zone)
+        next_edition=lang.gettext(
+            "The next edition is due %(moment)s.", moment=lang.moment(next_at, zone)
         )
         if next_at
         else None,
@@ -203,22 +203,22 @@ def show(edition: Edition, context: RenderContext, cut: Cut | None = None) -> Sh
 
 
 def by_section(papers: Iterable[EditionPaper]) -> tuple[EditionPaper, ...]:
-    """*papers* as they are shown: the new ones, then the updated ones, each best first."""
+    """Sort *papers* as shown: new ones first, then updated ones, each group best first."""
     return tuple(sorted(papers, key=lambda entry: entry.type in REPLACEMENTS))
 
 
 def show_paper(
     entry: EditionPaper, context: RenderContext, *, number: int, abstract: int
 ) -> ShownPaper:
-    """One paper, the *number*-th shown, with the first *abstract* characters of its abstract."""
-    paper, words = entry.paper, context.words
-    # What a change tells of is not said twice.
-    told = {change.field for change in changes(entry)}
-    untitled = words.gettext("(no title)")
+    """Prepare paper *number* with the first *abstract* characters of its abstract."""
+    paper, lang = entry.paper, context.lang
+    # A changed comment or journal reference appears under changes only.
+    changed = {change.field for change in changes(entry)}
+    untitled = lang.gettext("(no title)")
     authors, more = _authors(paper.authors, entry.matches)
     when = paper.updated or paper.published
-    apart = emphases(paper.title_raw, paper.title, one_line=True)
-    title = pieces(paper.title, _spans(entry.matches, "title"), TITLE, apart)
+    emphasized = emphases(paper.title_raw, paper.title, one_line=True)
+    title = spans(paper.title, _positions(entry.matches, "title"), TITLE, emphasized)
     return ShownPaper(
         number=number,
         title=title or (Span(untitled),),
@@ -228,16 +228,16 @@ def show_paper(
         doi=clip(paper.doi, REMARK) if paper.doi else None,
         doi_url=sanitize.doi_url(paper.doi),
         identifier=_identifier(entry),
-        badge=_badge(entry, words),
+        badge=_badge(entry, lang),
         kind=_kind(entry.type),
         authors=authors,
         more_authors=more,
-        categories=_categories(paper.categories, words),
-        date=words.day_of_year(when, context.timezone) if when else None,
-        comment=_remark(paper.comment) if "comment" not in told else None,
-        journal=_remark(paper.journal_ref) if "journal_ref" not in told else None,
-        why=_why(entry.matches, words),
-        changes=_changes(entry, words),
+        categories=_categories(paper.categories, lang),
+        date=lang.day_of_year(when, context.timezone) if when else None,
+        comment=_remark(paper.comment) if "comment" not in changed else None,
+        journal=_remark(paper.journal_ref) if "journal_ref" not in changed else None,
+        why=_why(entry.matches, lang),
+        changes=_changes(entry, lang),
         abstract=_abstract(entry, abstract),
     )
 
@@ -246,83 +246,85 @@ def _abstract(entry: EditionPaper, length: int) -> tuple[Span, ...]:
     if not length:
         return ()
     paper = entry.paper
-    apart = emphases(paper.abstract_raw, paper.abstract)
-    return pieces(paper.abstract, _spans(entry.matches, "abstract"), length, apart)
+    emphasized = emphases(paper.abstract_raw, paper.abstract)
+    return spans(paper.abstract, _positions(entry.matches, "abstract"), length, emphasized)
 
 
 def changes(entry: EditionPaper) -> tuple[Change, ...]:
-    """What differs from the version before, most telling first; nothing if that is not known."""
-    previous = entry.previous
-    if previous is None:
+    """Return what differs from the previous version, most telling first."""
+    before, after = entry.previous, entry.paper
+    if before is None:
         return ()
     compared = (
-        Change(field=field, before=getattr(previous, field), after=getattr(entry.paper, field))
-        for field in ("title", "comment", "journal_ref", "doi")
+        Change(field="title", before=before.title, after=after.title),
+        Change(field="comment", before=before.comment, after=after.comment),
+        Change(field="journal_ref", before=before.journal_ref, after=after.journal_ref),
+        Change(field="doi", before=before.doi, after=after.doi),
     )
     return tuple(change for change in compared if (change.before or "") != (change.after or ""))
 
 
 def title_of(edition: Edition) -> str:
-    """The digest's title, or its name if it has none."""
+    """Return the digest's title, or else its name."""
     return clip(edition.title, 100) or clip(edition.digest, 100)
 
 
-def count_in_words(edition: Edition, words: Language) -> str:
-    """``7 new papers``, ``5 new and 2 updated papers`` or ``top 30 of 47 papers``."""
+def paper_count(edition: Edition, lang: Language) -> str:
+    """Count the papers: ``5 new and 2 updated papers``, ``top 30 of 47 papers``."""
     shown = len(edition.papers)
     if edition.omitted:
-        return words.ngettext(
+        return lang.ngettext(
             "top %(shown)s of %(number)s paper",
             "top %(shown)s of %(number)s papers",
             shown + edition.omitted,
-            shown=words.number(shown),
+            shown=lang.number(shown),
         )
     updated = sum(entry.type in REPLACEMENTS for entry in edition.papers)
     fresh = shown - updated
     if fresh and updated:
-        return words.ngettext(
+        return lang.ngettext(
             "%(new)s new and %(number)s updated papers",
             "%(new)s new and %(number)s updated papers",
             updated,
-            new=words.number(fresh),
+            new=lang.number(fresh),
         )
     if updated:
-        return words.ngettext("%(number)s updated paper", "%(number)s updated papers", updated)
+        return lang.ngettext("%(number)s updated paper", "%(number)s updated papers", updated)
     if fresh:
-        return words.ngettext("%(number)s new paper", "%(number)s new papers", fresh)
-    return words.gettext("no new papers")
+        return lang.ngettext("%(number)s new paper", "%(number)s new papers", fresh)
+    return lang.gettext("no new papers")
 
 
-def names(paper: ShownPaper, words: Language, number: int = AUTHORS) -> str:
-    """The authors on one line, those of interest not cut: ``Ana Pérez, Ion Stoica and 14 more``."""
-    return "".join(piece.text for piece in people(paper, words, number))
+def names(paper: ShownPaper, lang: Language, number: int = AUTHORS) -> str:
+    """List the authors, matched ones first if cut: ``Ana Pérez, Ion Stoica and 14 more``."""
+    return "".join(span.text for span in name_spans(paper, lang, number))
 
 
-def people(paper: ShownPaper, words: Language, number: int = AUTHORS) -> tuple[Span, ...]:
-    """`names` in pieces, those of interest hits."""
+def name_spans(paper: ShownPaper, lang: Language, number: int = AUTHORS) -> tuple[Span, ...]:
+    """Return `names` as spans, with matched authors as hits."""
     cut = len(paper.authors) > number
-    ordered = sorted(paper.authors, key=lambda each: not each.hit) if cut else paper.authors
+    ordered = sorted(paper.authors, key=lambda author: not author.hit) if cut else paper.authors
     more = paper.more_authors + max(0, len(paper.authors) - number)
-    # What the language puts before and behind the names; a NUL is in none of them.
-    before, _, behind = words.names(["\0"], more).partition("\0")
+    # The translation may put text on both sides of the names; no name contains NUL.
+    before, _, after = lang.names(["\0"], more).partition("\0")
     listed = [Span(before)]
     for author in ordered[:number]:
         listed += [author, Span(", ")]
-    return tuple(piece for piece in (*listed[:-1], Span(behind)) if piece.text)
+    return tuple(span for span in (*listed[:-1], Span(after)) if span.text)
 
 
-def words_of(context: RenderContext) -> Mapping[str, object]:
-    """What every template may say: messages, plurals and lists in the digest's language."""
-    words = context.words
+def template_globals(context: RenderContext) -> Mapping[str, object]:
+    """Return the functions available to every template, in the digest's language."""
+    lang = context.lang
     return {
-        "language": words.tag,
-        "_": words.gettext,
-        "gettext": words.gettext,
-        "ngettext": words.ngettext,
-        "names": lambda paper, number=AUTHORS: names(paper, words, number),
-        "people_of": lambda paper, number=AUTHORS: people(paper, words, number),
-        "more_sources": lambda number: more_sources(number, words),
-        "beyond_limit": lambda number: beyond_limit(number, words),
+        "language": lang.tag,
+        "_": lang.gettext,
+        "gettext": lang.gettext,
+        "ngettext": lang.ngettext,
+        "names": lambda paper, number=AUTHORS: names(paper, lang, number),
+        "name_spans": lambda paper, number=AUTHORS: name_spans(paper, lang, number),
+        "more_sources": lambda number: more_sources(number, lang),
+        "over_limit": lambda number: over_limit(number, lang),
     }
 
 
@@ -339,8 +341,8 @@ def _sections(
     ]
     fresh = [paper for paper in shown if paper.kind != "update"]
     updated = [paper for paper in shown if paper.kind == "update"]
-    # A heading tells two parts from each other; one part alone is told by the count on top.
-    for title, part in zip(section_titles(context.words), (fresh, updated), strict=True):
+    # Headings separate two groups; for a single one, the count at the top is enough.
+    for title, part in zip(section_titles(context.lang), (fresh, updated), strict=True):
         if part:
             yield Section(
                 title=title if fresh and updated else None,
@@ -349,23 +351,23 @@ def _sections(
             )
 
 
-def section_titles(words: Language) -> tuple[str, str]:
-    """The headings of the new and of the updated papers."""
-    return words.gettext("New papers"), words.gettext("Updated papers")
+def section_titles(lang: Language) -> tuple[str, str]:
+    """Return the headings of the new and of the updated papers."""
+    return lang.gettext("New papers"), lang.gettext("Updated papers")
 
 
-def _spans(matches: Iterable[Match], field: str) -> list[tuple[int, int]]:
+def _positions(matches: Iterable[Match], field: str) -> list[tuple[int, int]]:
     return [(match.start, match.end) for match in matches if match.field == field]
 
 
 def _authors(authors: Sequence[Author], matches: Iterable[Match]) -> tuple[tuple[Span, ...], int]:
     hits = [match for match in matches if match.field == "author"]
-    asked_for = {author for match in hits for author in authors if _is_of(match, author)}
-    # With few authors the order of the paper tells more.
-    reorder = asked_for and len(authors) > AUTHORS
-    shown = sorted(authors, key=lambda author: author not in asked_for) if reorder else authors
-    named = (Span(clip(a.name, NAME), hit=a in asked_for) for a in shown[:AUTHORS])
-    return tuple(piece for piece in named if piece.text), max(0, len(authors) - AUTHORS)
+    matched = {author for match in hits for author in authors if _is_of(match, author)}
+    # A short list keeps its order, which carries meaning.
+    reorder = matched and len(authors) > AUTHORS
+    shown = sorted(authors, key=lambda author: author not in matched) if reorder else authors
+    named = (Span(clip(a.name, NAME), hit=a in matched) for a in shown[:AUTHORS])
+    return tuple(span for span in named if span.text), max(0, len(authors) - AUTHORS)
 
 
 def _is_of(match: Match, author: Author) -> bool:
@@ -377,17 +379,17 @@ def _identifier(entry: EditionPaper) -> str | None:
     return f"arXiv:{number}v{entry.paper.version}" if number != entry.paper.id else None
 
 
-def _badge(entry: EditionPaper, words: Language) -> str:
+def _badge(entry: EditionPaper, lang: Language) -> str:
     version = entry.paper.version
     match entry.type:
         case AnnounceType.NEW:
-            return words.gettext("new")
+            return lang.gettext("new")
         case AnnounceType.CROSS:
-            return words.gettext("cross-list")
+            return lang.gettext("cross-list")
         case AnnounceType.REPLACE:
-            return words.gettext("updated v%(version)s", version=version)
+            return lang.gettext("updated v%(version)s", version=version)
         case AnnounceType.REPLACE_CROSS:
-            return words.gettext("updated v%(version)s, cross-list", version=version)
+            return lang.gettext("updated v%(version)s, cross-list", version=version)
 
 
 def _kind(announce_type: AnnounceType) -> str:
@@ -396,175 +398,175 @@ def _kind(announce_type: AnnounceType) -> str:
     return "cross" if announce_type is AnnounceType.CROSS else "new"
 
 
-def _categories(categories: Sequence[str], words: Language) -> tuple[str, ...]:
-    return _first(tuple(clip(category, NAME) for category in categories), CATEGORIES, words)
+def _categories(categories: Sequence[str], lang: Language) -> tuple[str, ...]:
+    return _first(tuple(clip(category, NAME) for category in categories), CATEGORIES, lang)
 
 
-def _first(parts: Sequence[str], number: int, words: Language) -> tuple[str, ...]:
-    """The first *number* of *parts*, and how many more there are."""
+def _first(parts: Sequence[str], number: int, lang: Language) -> tuple[str, ...]:
+    """Return the first *number* of *parts*, then a count of the rest."""
     rest = len(parts) - number
     if rest <= 0:
         return tuple(parts)
-    more = words.ngettext("%(number)s more", "%(number)s more", rest)
+    more = lang.ngettext("%(number)s more", "%(number)s more", rest)
     return (*parts[:number], more)
 
 
-def _changes(entry: EditionPaper, words: Language) -> str | None:
-    told = [_change(change, words) for change in changes(entry)]
-    known = "; ".join(words_of for words_of in told if words_of)
-    return f"v{entry.paper.version}: {known}" if known else None
+def _changes(entry: EditionPaper, lang: Language) -> str | None:
+    described = [_change(change, lang) for change in changes(entry)]
+    shown = "; ".join(text for text in described if text)
+    return f"v{entry.paper.version}: {shown}" if shown else None
 
 
-def _change(change: Change, words: Language) -> str | None:
+def _change(change: Change, lang: Language) -> str | None:
     before, after = _remark(change.before), _remark(change.after)
     if change.field == "title":
-        return words.gettext("title was: %(text)s", text=before) if before else None
+        return lang.gettext("previous title: %(text)s", text=before) if before else None
     if change.field == "comment" and not after:
-        return words.gettext("comment was: %(text)s", text=before)
-    now = {
-        "comment": words.gettext("comment now: %(text)s", text=after),
-        "journal_ref": words.gettext("journal now: %(text)s", text=after),
-        "doi": words.gettext("DOI now: %(text)s", text=after),
+        return lang.gettext("comment removed: %(text)s", text=before)
+    described = {
+        "comment": lang.gettext("new comment: %(text)s", text=after),
+        "journal_ref": lang.gettext("new journal reference: %(text)s", text=after),
+        "doi": lang.gettext("new DOI: %(text)s", text=after),
     }
-    return now[change.field] if after else None
+    return described[change.field] if after else None
 
 
 def _remark(text: str | None) -> str | None:
     return (clip(text, REMARK) or None) if text else None
 
 
-def _why(matches: Sequence[Match], words: Language) -> tuple[str, ...]:
-    """What hit, each once: words, then people and remarks; category and such only if alone."""
+def _why(matches: Sequence[Match], lang: Language) -> tuple[str, ...]:
+    """List matched terms, words first; common fields only if nothing else matched."""
     telling = sorted(
-        (match for match in matches if match.field not in CIRCUMSTANCES),
+        (match for match in matches if match.field not in COMMON_FIELDS),
         key=lambda match: match.field not in {"title", "abstract"},
     )
-    terms = tuple(dict.fromkeys(_reason(match) for match in telling or matches))
-    return _first(tuple(term for term in terms if term), TERMS, words)
+    terms = tuple(dict.fromkeys(_term(match) for match in telling or matches))
+    return _first(tuple(term for term in terms if term), TERMS, lang)
 
 
-def _reason(match: Match) -> str:
-    """*match* as its reader sees it: without the name of a field that speaks for itself."""
+def _term(match: Match) -> str:
+    """Return the term of *match*, omitting self-explanatory field names."""
     name, _, value = match.term.partition(": ")
     if name == "regex":
         return clip(match.text, NAME)
-    return clip(value if name in SPEAKING and value else match.term, NAME)
+    return clip(value if name in SELF_EXPLANATORY and value else match.term, NAME)
 
 
 def _source(coverage: SourceCoverage, context: RenderContext) -> ShownSource:
-    words = context.words
-    note = clip(coverage.note, REMARK) if coverage.note else _status(coverage.status, words)
-    counted = [words.ngettext("%(number)s announced", "%(number)s announced", coverage.announced)]
+    lang = context.lang
+    note = clip(coverage.note, REMARK) if coverage.note else _status(coverage.status, lang)
+    counted = [lang.ngettext("%(number)s announced", "%(number)s announced", coverage.announced)]
     if coverage.announced:
-        counted.append(words.ngettext("%(number)s matched", "%(number)s matched", coverage.matched))
+        counted.append(lang.ngettext("%(number)s matched", "%(number)s matched", coverage.matched))
     if coverage.omitted:
         counted.append(
-            words.ngettext("%(number)s left out", "%(number)s left out", coverage.omitted)
+            lang.ngettext(
+                "%(number)s over the limit", "%(number)s over the limit", coverage.omitted
+            )
         )
     if coverage.as_of:
-        moment = words.moment(coverage.as_of, context.timezone)
-        counted.append(words.gettext("complete as of %(moment)s", moment=moment))
+        moment = lang.moment(coverage.as_of, context.timezone)
+        counted.append(lang.gettext("complete as of %(moment)s", moment=moment))
     categories = tuple(
-        f"{clip(each.category, NAME)} {words.number(each.announced)}/{words.number(each.matched)}"
-        for each in coverage.categories
+        f"{clip(c.category, NAME)} {lang.number(c.announced)}/{lang.number(c.matched)}"
+        for c in coverage.categories
     )
     return ShownSource(
         name=clip(coverage.source, NAME),
-        words=", ".join(counted),
-        categories=_first(categories, CATEGORIES, words),
+        summary=", ".join(counted),
+        categories=_first(categories, CATEGORIES, lang),
         missing=note,
     )
 
 
-def _status(status: str, words: Language) -> str | None:
-    """What a source that stands so lacks; None if nothing."""
+def _status(status: str, lang: Language) -> str | None:
+    """Describe the problem behind *status*; None if there is none."""
     match status:
         case "ok" | "empty":
             return None
         case "partial":
-            return words.gettext("answered in part")
+            return lang.gettext("responded only in part")
         case "late":
-            return words.gettext("has not answered yet")
+            return lang.gettext("has not responded yet")
         case "refused":
-            return words.gettext("refuses to answer")
+            return lang.gettext("refused the request")
         case "broken":
-            return words.gettext("could not be read")
+            return lang.gettext("could not be read")
         case "never":
-            return words.gettext("has not been fetched yet")
+            return lang.gettext("has not been fetched yet")
     return clip(status, REMARK)
 
 
-def _missing(sources: Sequence[ShownSource], words: Language) -> tuple[str, ...]:
+def _missing(sources: Sequence[ShownSource], lang: Language) -> tuple[str, ...]:
     lacking = [f"{source.name}: {source.missing}" for source in sources if source.missing]
     rest = len(lacking) - SOURCES
-    return (*lacking[:SOURCES], more_sources(rest, words)) if rest > 0 else (*lacking,)
+    return (*lacking[:SOURCES], more_sources(rest, lang)) if rest > 0 else (*lacking,)
 
 
-def more_sources(number: int, words: Language) -> str:
-    """``and 3 more sources``."""
-    return words.ngettext("and %(number)s more source", "and %(number)s more sources", number)
+def more_sources(number: int, lang: Language) -> str:
+    """Return ``and 3 more sources``."""
+    return lang.ngettext("and %(number)s more source", "and %(number)s more sources", number)
 
 
-def beyond_limit(number: int, words: Language) -> str:
-    """What is said of the papers that fell to the digest's limit."""
-    return words.ngettext(
-        "And %(number)s more matched, beyond the limit of this digest.",
-        "And %(number)s more matched, beyond the limit of this digest.",
+def over_limit(number: int, lang: Language) -> str:
+    """Describe the papers that exceed the digest's limit."""
+    return lang.ngettext(
+        "%(number)s more paper matched but exceeds this digest's limit.",
+        "%(number)s more papers matched but exceed this digest's limit.",
         number,
     )
 
 
-def _totals(edition: Edition, words: Language) -> str:
-    matched = words.number(len(edition.papers) + edition.omitted)
+def _totals(edition: Edition, lang: Language) -> str:
+    matched = lang.number(len(edition.papers) + edition.omitted)
     if edition.omitted:
-        return words.ngettext(
-            "%(number)s paper considered, %(matched)s matched, %(omitted)s of them beyond the"
-            " limit.",
-            "%(number)s papers considered, %(matched)s matched, %(omitted)s of them beyond the"
-            " limit.",
+        return lang.ngettext(
+            "%(number)s paper checked, %(matched)s matched, %(omitted)s of them over the limit.",
+            "%(number)s papers checked, %(matched)s matched, %(omitted)s of them over the limit.",
             edition.considered,
             matched=matched,
-            omitted=words.number(edition.omitted),
+            omitted=lang.number(edition.omitted),
         )
-    return words.ngettext(
-        "%(number)s paper considered, %(matched)s matched.",
-        "%(number)s papers considered, %(matched)s matched.",
+    return lang.ngettext(
+        "%(number)s paper checked, %(matched)s matched.",
+        "%(number)s papers checked, %(matched)s matched.",
         edition.considered,
         matched=matched,
     )
 
 
 def _covers(edition: Edition, context: RenderContext) -> str:
-    zone, words = context.timezone, context.words
+    zone, lang = context.timezone, context.lang
     facts = {
-        "number": words.number(edition.number),
-        "made": words.moment(edition.created_at, zone),
+        "number": lang.number(edition.number),
+        "created": lang.moment(edition.created_at, zone),
     }
     first = min((c.first_at for c in edition.coverage if c.first_at), default=None)
     last = max((c.last_at for c in edition.coverage if c.last_at), default=None)
     if first and last:
-        begin, end = words.moment(first, zone), words.moment(last, zone)
+        begin, end = lang.moment(first, zone), lang.moment(last, zone)
         if begin == end:
-            return words.gettext(
-                "Edition %(number)s, made %(made)s, covers what was announced until %(last)s.",
+            return lang.gettext(
+                "Edition %(number)s (created %(created)s) covers papers announced up to %(last)s.",
                 last=end,
                 **facts,
             )
-        return words.gettext(
-            "Edition %(number)s, made %(made)s, covers what was announced from %(first)s to"
+        return lang.gettext(
+            "Edition %(number)s (created %(created)s) covers papers announced from %(first)s to"
             " %(last)s.",
             first=begin,
             last=end,
             **facts,
         )
     if edition.number > 1:
-        return words.gettext(
-            "Edition %(number)s, made %(made)s, covers what was announced since the one before"
-            " was due.",
+        return lang.gettext(
+            "Edition %(number)s (created %(created)s) covers papers announced since the previous"
+            " edition.",
             **facts,
         )
-    return words.gettext(
-        "Edition %(number)s, made %(made)s, covers what was announced until now.", **facts
+    return lang.gettext(
+        "Edition %(number)s (created %(created)s) covers papers announced so far.", **facts
     )
 
 

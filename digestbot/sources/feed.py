@@ -33,6 +33,8 @@ from digestbot.sources.retry import from_net_error, from_status, unreadable
 log = logging.getLogger(__name__)
 
 MAX_BYTES = 10 * 1024 * 1024
+MAX_VALIDATOR_CHARS = 1024
+"""ETag or Last-Modified; a longer one is not stored, and the next request is unconditional."""
 _ACCEPT = "application/atom+xml, application/rss+xml, application/xml;q=0.9, */*;q=0.8"
 _HEADERS = ("content-type", "content-language")
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
@@ -82,11 +84,16 @@ class FeedOptions:
         parse: Parse,
     ) -> AsyncIterator[Page]:
         """Make one pass of one page; see `Options.fetch`."""
-        response = await self._get(name, client, memory)
+        conditions = _conditions(self.url, memory)
+        response = await self._get(name, client, conditions)
+        url = shown_url(self.url)
         if response.status == 304:
+            if not conditions:
+                cause = f"{url} answered 304 (not modified) to a request for the whole feed"
+                raise unreadable(name, cause, client.clock())
+            # Its validators may belong to a body that we never saw, so keep the old ones.
             yield Page(papers=(), memory=memory, complete=True)
             return
-        url = shown_url(self.url)
         if response.status != 200:
             message = error_in(response.body) if response.status == 400 else None
             raise from_status(name, url, response, client.clock(), message=message)
@@ -104,11 +111,11 @@ class FeedOptions:
             raise unreadable(name, f"{url}: {error}", client.clock()) from error
         yield _page(self, parsed, memory, validators)
 
-    async def _get(self, name: str, client: Client, memory: Mapping[str, str]) -> Response:
+    async def _get(self, name: str, client: Client, conditions: Mapping[str, str]) -> Response:
         try:
             return await client.get(
                 self.url,
-                headers={"accept": _ACCEPT} | _conditions(self.url, memory),
+                headers={"accept": _ACCEPT, **conditions},
                 interval_s=allowed_interval_s(self.url, self.interval.total_seconds()),
                 max_bytes=MAX_BYTES,
                 same_site=is_arxiv(self.url),
@@ -123,24 +130,31 @@ def _conditions(url: str, memory: Mapping[str, str]) -> dict[str, str]:
 
     They hold for the same URL only.
     """
-    headers = {}
-    if memory.get("url") == fingerprint(url):
-        if etag := memory.get("etag"):
-            headers["if-none-match"] = etag
-        if modified := memory.get("modified"):
-            headers["if-modified-since"] = modified
-    return headers
+    if memory.get("url") != fingerprint(url):
+        return {}
+    names = {"if-none-match": "etag", "if-modified-since": "modified"}
+    stored = {header: memory.get(key, "") for header, key in names.items()}
+    return {header: value for header, value in stored.items() if _is_sendable(value)}
 
 
 def _validators(url: str, response: Response) -> dict[str, str]:
-    # A validator outside ASCII violates RFC 9110 8.8.3 and cannot be sent back.
-    etag, modified = (response.headers.get(name, "") for name in ("etag", "last-modified"))
     return {
         "url": fingerprint(url),
         "body": hashlib.sha256(response.body).hexdigest()[:32],
-        "etag": etag if etag.isascii() else "",
-        "modified": modified if modified.isascii() else "",
+        "etag": _validator(response, "etag"),
+        "modified": _validator(response, "last-modified"),
     }
+
+
+def _validator(response: Response, name: str) -> str:
+    """Return a header to send back; empty if it is missing, too long or invalid."""
+    value = response.headers.get(name, "")
+    return value if _is_sendable(value) else ""
+
+
+def _is_sendable(validator: str) -> bool:
+    # A validator outside ASCII violates RFC 9110 8.8.3 and cannot be sent back.
+    return validator.isascii() and 0 < len(validator) <= MAX_VALIDATOR_CHARS
 
 
 def _is_unchanged(memory: Mapping[str, str], validators: Mapping[str, str]) -> bool:

@@ -9,7 +9,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from digestbot.errors import BadAnswer, SourceError, SourceLate, SourceRefused
-from digestbot.net import BadRedirect, NetError, TooLarge, is_retryable, parse_retry_after
+from digestbot.net import (
+    BadEncoding,
+    BadRedirect,
+    NetError,
+    TooLarge,
+    is_retryable,
+    parse_retry_after,
+)
 from digestbot.net.client import Response
 
 LATE_PAUSE = timedelta(minutes=30)
@@ -53,7 +60,7 @@ def from_net_error(source: str, error: NetError, now: datetime) -> SourceError:
     """Classify a failed request."""
     if isinstance(error, BadRedirect):
         return SourceRefused(f"{source}: {error}; correct the URL", retry_at=now + LATE_PAUSE)
-    if isinstance(error, TooLarge):
+    if isinstance(error, BadEncoding | TooLarge):
         return unreadable(source, str(error), now)
     return late(source, str(error), now)
 

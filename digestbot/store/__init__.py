@@ -1,22 +1,21 @@
 """
-Everything that must outlive a process: one schema, on SQLite or PostgreSQL.
+Everything that outlives a process: one schema, on SQLite or PostgreSQL.
 
-`open_store` is the door; a `Store` has one part for each stage's questions.
+Begin at `open_store`; a `Store` has one part for each subject, such as `Store.papers`.
 
-Threads: a store may be used from any thread; it is synchronous, and asynchronous callers go through
-``asyncio.to_thread``. Processes: any number may use one database at once.
+Threads and processes: a store can be used from any thread. It is synchronous; call it through
+``asyncio.to_thread`` from asynchronous code. Any number of processes can share one database.
 
-Transactions: every method that changes something is one transaction. It is committed when the
-method returns and leaves nothing behind if it raises or the process is killed. Iterators read a
-chunk per transaction.
+Transactions: every method that writes is one transaction. It is committed when the method returns,
+and undone if the method raises or the process is killed. Iterators use a transaction per chunk.
 
-Time: datetimes go in aware and come out in UTC; a naive one is a ValueError. The store never looks
-at a clock.
+Time: pass aware datetimes (a naive one raises ValueError); they are returned in UTC. The store
+reads no clock.
 
-Text: what a database cannot hold (NUL, lone surrogates) is stored as U+FFFD.
+Text: characters that a database cannot store (NUL, lone surrogates) become U+FFFD.
 
-Errors: `StoreUnavailable` for all that the world does to a database (gone, locked for longer than
-*busy_s*, disk full), one line, without the password; what was being written is undone.
+Errors: `StoreUnavailable` if the database fails (unreachable, locked for longer than *busy_s*, disk
+full), on one line, without the password; the transaction is undone.
 """
 
 from types import TracebackType
@@ -26,13 +25,14 @@ from digestbot.store.bounces import Bounces
 from digestbot.store.database import BUSY_S, Database, read_url
 from digestbot.store.digests import Digests
 from digestbot.store.editions import Editions, Envelope
-from digestbot.store.ledger import Ledger, line_of, row_of
-from digestbot.store.migrate import bring_to_head
-from digestbot.store.outbox import FOR_A_PERSON, Outbox
+from digestbot.store.ledger import Ledger, from_line, to_line
+from digestbot.store.migrate import upgrade
+from digestbot.store.outbox import Outbox
 from digestbot.store.papers import Papers
 from digestbot.store.sources import Sources
 from digestbot.store.subscriptions import Subscriptions
 from digestbot.store.tables import PassStatus
+from digestbot.store.transitions import AWAITING_OPERATOR
 from digestbot.store.values import (
     Attempt,
     Cap,
@@ -47,7 +47,7 @@ from digestbot.store.values import (
 )
 
 __all__ = [
-    "FOR_A_PERSON",
+    "AWAITING_OPERATOR",
     "Attempt",
     "Cap",
     "DigestState",
@@ -61,14 +61,14 @@ __all__ = [
     "SourceState",
     "Store",
     "Transition",
-    "line_of",
+    "from_line",
     "open_store",
-    "row_of",
+    "to_line",
 ]
 
 
 class Store:
-    """An open database at the newest revision; close it, or use it in a ``with``."""
+    """An open database at the newest revision; use it in a ``with``, or close it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -82,7 +82,7 @@ class Store:
         self.ledger = Ledger(database)
 
     def close(self) -> None:
-        """Close the connections; the store must not be used afterwards."""
+        """Close the connections and end the use of this store."""
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -99,22 +99,22 @@ class Store:
 
 def open_store(url: str, *, create: bool = True, busy_s: float = BUSY_S) -> Store:
     """
-    The store at *url*, its tables made or brought up to date if need be.
+    Open the store at *url*; create or upgrade its tables as needed.
 
     Args:
-        url: ``sqlite:///path``, ``sqlite://`` for one in memory, or ``postgresql://user@host/name``.
-        create: Whether a database that is not there or empty is to be filled with tables.
-        busy_s: How long a statement waits for another process's lock before it gives up.
+        url: ``sqlite:///path``, ``sqlite://`` for memory, or ``postgresql://user@host/name``.
+        create: Create the tables in a missing or empty database.
+        busy_s: Seconds that a statement waits for another process's lock.
 
     Raises:
-        StoreUnavailable: It cannot be reached, or it is empty and *create* is false.
-        StoreTooNew: It was written by a newer digestbot.
-        ForeignStore: It holds something else.
+        StoreUnavailable: The database cannot be reached, or is empty and *create* is False.
+        StoreTooNew: A newer digestbot wrote it.
+        ForeignStore: It belongs to another program.
         MissingExtra: PostgreSQL's driver is not installed.
     """
     database = Database(read_url(url), busy_s=busy_s)
     try:
-        bring_to_head(database, create=create)
+        upgrade(database, create=create)
     except BaseException:
         database.close()
         raise

@@ -1,5 +1,5 @@
 """
-What came back of the deliveries, and how far the mailboxes are read in which it arrives.
+Bounces of deliveries, and the positions up to which their mailboxes are read.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,29 +15,30 @@ from digestbot.store.tables import bounces, deliveries, digests, editions, mailb
 from digestbot.store.values import MailboxState
 
 Verdict = Callable[[Sequence[datetime]], str | None]
-"""Why the address is suppressed, by the moments of its soft bounces; None if it is not."""
+"""Maps the times of an address's soft bounces to a reason to suppress it, or None."""
 
 
 class Bounces:
-    """The part of the store that holds bounces and the marks of mailboxes."""
+    """The part of the store with bounces and the positions in mailboxes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def record(self, bounce: Bounce, fingerprint: str, verdict: Verdict) -> str | None:
         """
-        Keep the bounce, suppress the address if *verdict* says so, all or nothing.
+        Record a bounce in one transaction, and suppress the address if *verdict* says so.
 
-        A complaint also ends all subscriptions of the address, a request the one to the digest. A
-        mail that was read before changes nothing, nor does one about a delivery that is not here.
+        A complaint also ends all subscriptions of the address, an unsubscribe request the one to
+        the digest. Returned emails that were read before, and those of unknown deliveries, change
+        nothing.
 
         Args:
-            bounce: Of which delivery, and what it says.
-            fingerprint: Of the mail.
-            verdict: Asked within the transaction.
+            bounce: The bounce, with its delivery.
+            fingerprint: Hash of the returned email.
+            verdict: Called within the transaction.
 
         Returns:
-            The reason for which the address was suppressed now; None if it was not.
+            The reason if the address was suppressed now, else None.
         """
         with self._database.write() as connection:
             destination = _destination(connection, bounce.delivery_id)
@@ -50,14 +51,14 @@ class Bounces:
             if bounce.kind is BounceKind.UNSUBSCRIBE:
                 digest = _digest(connection, bounce.delivery_id)
                 end_subscriptions(connection, digest, destination, bounce.at)
-            reason = verdict(_moments(connection, destination.address))
+            reason = verdict(_soft_bounces(connection, destination.address))
             if reason is None:
                 return None
             insert_suppression(self._database, connection, destination.address, reason, bounce.at)
             return reason
 
     def of_delivery(self, delivery_id: int) -> tuple[Bounce, ...]:
-        """What came back of that delivery, the first one first."""
+        """List the bounces of one delivery, oldest first."""
         rows = bounces.c
         query = select(rows.delivery_id, rows.kind, rows.code, rows.detail, rows.at)
         query = query.where(rows.delivery_id == delivery_id).order_by(rows.id)
@@ -65,7 +66,7 @@ class Bounces:
             return tuple(Bounce(**row._mapping) for row in connection.execute(query))
 
     def mailbox(self, name: str) -> MailboxState:
-        """How that mailbox stands; with an empty mark if it was never looked into."""
+        """Return the state of a mailbox; an empty mark if it was never read."""
         query = select(mailboxes).where(mailboxes.c.name == name)
         with self._database.read() as connection:
             row = connection.execute(query).first()
@@ -74,13 +75,13 @@ class Bounces:
         return MailboxState(**row._mapping)
 
     def set_mark(self, name: str, mark: str) -> None:
-        """All that came before *mark* has been dealt with."""
+        """Store *mark*, the position up to which the mailbox is read."""
         self._set_mailbox(name, mark=mark)
 
-    def set_looked(self, name: str, error: str | None, now: datetime) -> None:
-        """The mailbox was looked into to its end, or could not be, for the reason *error*."""
-        well = {"last_ok_at": now} if error is None else {}
-        self._set_mailbox(name, last_error=error, **well)
+    def set_checked(self, name: str, error: str | None, now: datetime) -> None:
+        """Record a check of the mailbox, successful if *error* is None."""
+        success = {"last_ok_at": now} if error is None else {}
+        self._set_mailbox(name, last_error=error, **success)
 
     def _set_mailbox(self, name: str, **values: Any) -> None:
         new = self._database.insert(mailboxes).values({"name": name, "mark": "", **values})
@@ -117,7 +118,7 @@ def _digest(connection: Connection, delivery_id: int) -> str:
     return name
 
 
-def _moments(connection: Connection, address: str) -> Sequence[datetime]:
-    """When the bounces came that add to the address's score."""
+def _soft_bounces(connection: Connection, address: str) -> Sequence[datetime]:
+    """Return the times of the bounces that add to the address's score."""
     query = select(bounces.c.at).where(bounces.c.address == address.lower(), bounces.c.counts)
     return connection.execute(query.order_by(bounces.c.at)).scalars().all()

@@ -1,8 +1,8 @@
 """
-One engine and its manners: how a transaction begins, where the two databases differ, what breaks.
+Connections to one database: transactions, the differences between the two databases, and errors.
 
-`Database.read` and `Database.write` are the only ways to a connection. All that must be said in one
-database's own words stands here and in `rows`, each in a function with its reason.
+`Database.read` and `Database.write` are the only ways to a connection. SQL that only one of the
+databases understands is here and in `bulk_values`, each in a function with its reason.
 """
 
 import math
@@ -41,49 +41,48 @@ from digestbot.errors import ForeignStore, MissingExtra, StoreUnavailable
 from digestbot.store.bulk_values import BulkValues
 
 BUSY_S: Final = 30
-"""How long a statement waits for another process's lock before it gives up, if nobody says more."""
+"""Default seconds that a statement waits for another process's lock."""
 
 WAIT_S: Final = 0.001
-"""Between two looks whether another process has ended its transaction."""
+"""Pause between two tries to take SQLite's write lock."""
 
 SWITCH_S: Final = 0.05
-"""Between two tries to switch a new SQLite file to WAL."""
+"""Pause between two tries to switch a new SQLite file to WAL."""
 
 IDLE_S: Final = 1.0
-"""After so long without use a connection to PostgreSQL is asked whether it lives: it may have died
-with a restart. One that dies sooner is an error, and whoever has it tries again, as with one that
-dies in the midst of a statement."""
+"""Idle seconds after which a PostgreSQL connection is tested: a restart may have closed it. One
+that dies sooner is an error; callers retry, as after one that dies during a statement."""
 
 CHUNK: Final = 500
-"""Values per statement: far below SQLite's limit of 32,766 variables."""
+"""Values per statement; far below SQLite's limit of 32,766 variables."""
 
-# PostgreSQL's two-part advisory locks: what for, and a hash of the schema, so that two schemas of
-# one database do not wait for each other.
+# First part of PostgreSQL's two-part advisory locks. The second is a hash of the schema, so that
+# two schemas in one database do not wait for each other.
 INGEST_LOCK: Final = 0x64690001
 MIGRATE_LOCK: Final = 0x64690002
 
 _ADVICE: Final = {
     "database or disk is full": "free some space; nothing is lost",
-    "disk I/O error": "look whether the disk is full or broken",
-    "attempt to write a readonly database": "whoever runs this must be able to write to it",
+    "disk I/O error": "check whether the disk is full or broken",
+    "attempt to write a readonly database": "make it writable for the user of digestbot",
 }
-"""What to do about some of SQLite's messages."""
+"""Advice for some of SQLite's messages."""
 
 T = TypeVar("T")
 
 
 def chunks(values: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
-    """*values* in order, *size* at a time."""
+    """Yield *values* in order, *size* at a time."""
     for start in range(0, len(values), size):
         yield values[start : start + size]
 
 
 def read_url(text: str) -> URL:
     """
-    The database that *text* names: ``sqlite:///path`` or ``postgresql://user@host/name``.
+    Parse a store URL: ``sqlite:///path`` or ``postgresql://user@host/name``.
 
     Raises:
-        StoreUnavailable: It is no such URL.
+        StoreUnavailable: *text* is another kind of URL.
         MissingExtra: PostgreSQL's driver is not installed.
     """
     try:
@@ -96,28 +95,28 @@ def read_url(text: str) -> URL:
     if kind in {"postgresql", "postgres"}:
         _require_psycopg()
         return url.set(drivername="postgresql+psycopg")
-    raise StoreUnavailable(f"store: cannot use {kind!r}; write sqlite:///path or postgresql://…")
+    raise StoreUnavailable(f'store: cannot use "{kind}"; write sqlite:///path or postgresql://…')
 
 
 def _require_psycopg() -> None:
     try:
-        import psycopg  # noqa: F401  # an optional extra: asked for only when it is needed
+        import psycopg  # noqa: F401  # an optional extra
     except ImportError as error:
         raise MissingExtra("a store on PostgreSQL", "postgres") from error
 
 
 def shown(url: URL) -> str:
-    """*url* for people and logs: without the password and without the query, which may hold one."""
+    """Format *url* for messages, without the password and the query, which may contain one."""
     bare = url.set(query={}).set(drivername=url.get_backend_name())
     return bare.render_as_string(hide_password=True)
 
 
 class Database:
     """
-    The connections to one database; may be used from any thread.
+    Connections to one database, for use from any thread.
 
-    On SQLite the writers of this process take turns on a lock of their own, since SQLite's waiting
-    is a sleep of up to 100 ms; other processes are waited for, *busy_s* seconds.
+    On SQLite the writing threads of this process queue for a lock, since SQLite itself waits by
+    sleeping up to 100 ms. Other processes are waited for, up to *busy_s* seconds.
     """
 
     def __init__(self, url: URL, *, busy_s: float = BUSY_S) -> None:
@@ -131,13 +130,13 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection in a transaction that only reads."""
+        """Open a transaction that only reads."""
         with self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A connection in a transaction: committed at the end, undone if the block raises."""
+        """Open a transaction; it is committed at the end and undone if the block raises."""
         if not self.is_sqlite:
             with self._writer.begin() as connection:
                 yield connection
@@ -146,49 +145,49 @@ class Database:
             yield connection
 
     def close(self) -> None:
-        """Close all connections that are not in use."""
+        """Close all idle connections."""
         self._engine.dispose()
 
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
-        """An INSERT that knows ON CONFLICT: the same words, but two classes in SQLAlchemy."""
+        """Build an INSERT with ON CONFLICT: the same SQL, but two classes in SQLAlchemy."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
     def bulk_values(self, **types: TypeEngine[Any]) -> BulkValues:
-        """Rows of these columns, to be given to one statement."""
+        """Prepare rows with these columns as the parameters of one statement."""
         return BulkValues(self._engine.dialect, **types)
 
     def take_lock(self, connection: Connection, lock: int) -> None:
         """
-        Make the holders of *lock* follow one another until the transaction ends.
+        Take *lock* until the transaction ends.
 
-        PostgreSQL frees an advisory lock after the commit is visible, so who comes next sees what
-        its predecessor wrote. SQLite has one writer anyway (BEGIN IMMEDIATE).
+        PostgreSQL releases an advisory lock after the commit is visible, so that the next holder
+        sees what the previous one wrote. SQLite has one writer anyway (BEGIN IMMEDIATE).
         """
         if not self.is_sqlite:
             schema = func.hashtext(func.current_schema())
             connection.execute(select(func.pg_advisory_xact_lock(lock, schema)))
 
-    def _in_words(self, cause: str) -> str:
-        """SQLite's words with the reason that it does not tell, or what to do."""
+    def _with_advice(self, cause: str) -> str:
+        """Add to SQLite's message the reason that it omits, or what to do."""
         file = Path(self.url.database or ".")
         if cause == "unable to open database file":
             if not file.parent.is_dir():
                 return f"the folder {file.parent} does not exist"
             if file.is_dir():
-                return "it is a folder; name a file"
-            return f"{cause}; it and its folder must be writable for whoever runs this"
+                return "this is a folder; name a file"
+            return f"{cause}; make it and its folder writable for the user of digestbot"
         return f"{cause}; {advice}" if (advice := _ADVICE.get(cause)) else cause
 
     def _explain(self, context: ExceptionContext) -> Exception | None:
-        """What the world did to the database as a `StoreError`; None for a bug, left as it is."""
+        """Translate a failure of the database to a `StoreError`; return None for a bug."""
         error = context.sqlalchemy_exception or context.original_exception
         cause = next(iter(str(context.original_exception).strip().splitlines()), "no reason given")
         if isinstance(error, OperationalError | InterfaceError):
-            return StoreUnavailable(f"{shown(self.url)}: {self._in_words(cause)}")
+            return StoreUnavailable(f"{shown(self.url)}: {self._with_advice(cause)}")
         if isinstance(error, DBAPIError) and "file is not a database" in cause:
             return ForeignStore(f"{shown(self.url)}: {cause}; name another file, or move it away")
         if isinstance(error, DBAPIError) and "malformed" in cause:
-            advice = "the file is damaged: put a copy back, or move it away to begin anew"
+            advice = "the file is damaged: restore a backup, or move it away to start afresh"
             return StoreUnavailable(f"{shown(self.url)}: {cause}; {advice}")
         return None
 
@@ -196,7 +195,7 @@ class Database:
 def _sqlite_engine(url: URL, busy_s: float) -> Engine:
     options: dict[str, Any] = {"connect_args": {"timeout": busy_s, "check_same_thread": False}}
     if url.database in {None, "", ":memory:"}:
-        # A database in memory belongs to its connection: all threads take turns on one.
+        # A database in memory belongs to its connection, which all threads must share.
         options |= {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
     engine = create_engine(url, **options)
     event.listen(engine, "connect", partial(_prepare_sqlite, busy_s))
@@ -205,8 +204,8 @@ def _sqlite_engine(url: URL, busy_s: float) -> Engine:
 
 
 def _prepare_sqlite(busy_s: float, connection: Any, record: object) -> None:
-    """WAL lets readers read while one writes; FULL: what was committed survives a power cut."""
-    # Python's driver begins transactions late and only before some statements: it must not at all.
+    """Set WAL, which lets readers read during a write, and FULL, which survives a power cut."""
+    # Python's driver would begin transactions late, and only before some statements.
     connection.isolation_level = None
     _switch_to_wal(connection, busy_s)
     connection.execute("PRAGMA synchronous = FULL")
@@ -214,7 +213,7 @@ def _prepare_sqlite(busy_s: float, connection: Any, record: object) -> None:
 
 
 def _switch_to_wal(connection: Any, busy_s: float) -> None:
-    """SQLite's busy timeout does not cover this switch: two first openings meet here."""
+    """Switch to WAL; SQLite's busy timeout does not cover two processes that do so at once."""
     for _ in range(int(busy_s / SWITCH_S) + 1):
         if connection.execute("PRAGMA journal_mode").fetchone() != ("delete",):
             return
@@ -223,12 +222,12 @@ def _switch_to_wal(connection: Any, busy_s: float) -> None:
             return
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                return  # read-only, or full: whoever writes first is told
+                return  # read-only or full: the first write reports it
         time.sleep(SWITCH_S)
 
 
 def _begin_sqlite(busy_s: float, connection: Connection) -> None:
-    """A writer takes the lock at once: to take it in mid-transaction fails if another wrote."""
+    """Take the write lock at once: taken later it fails if another process has written."""
     if not connection.get_execution_options().get("digestbot_writes"):
         connection.exec_driver_sql("BEGIN")
         return
@@ -236,7 +235,7 @@ def _begin_sqlite(busy_s: float, connection: Connection) -> None:
     driver.execute("PRAGMA busy_timeout = 0")
     try:
         _take_write_lock(driver, busy_s)
-        # Once more in the words of SQLAlchemy, which names the database in the error.
+        # Again through SQLAlchemy, whose error names the database.
         if not driver.in_transaction:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
     finally:
@@ -245,10 +244,10 @@ def _begin_sqlite(busy_s: float, connection: Connection) -> None:
 
 def _take_write_lock(driver: Any, busy_s: float) -> None:
     """
-    Begin, as soon as no other process writes; look for *busy_s* seconds.
+    Begin as soon as no other process writes; try for *busy_s* seconds.
 
-    Not by SQLite's own waiting: it looks again after up to 100 ms, and two processes that send
-    mail would mostly sleep (make bench: together no faster than one).
+    SQLite's own wait tries again only after up to 100 ms: two sending processes would mostly sleep
+    (make bench: together as slow as one).
     """
     until = time.monotonic() + busy_s
     while time.monotonic() < until:
@@ -268,7 +267,7 @@ def _postgresql_engine(url: URL, busy_s: float) -> Engine:
     engine = create_engine(url, connect_args=arguments)
     event.listen(engine, "connect", partial(_prepare_postgresql, busy_s))
     event.listen(engine, "checkin", _note_idle)
-    event.listen(engine, "checkout", _ask_idle)
+    event.listen(engine, "checkout", _test_idle)
     return engine
 
 
@@ -276,11 +275,11 @@ def _note_idle(connection: Any, record: ConnectionPoolEntry) -> None:
     record.info["idle_since"] = time.monotonic()
 
 
-def _ask_idle(connection: Any, record: ConnectionPoolEntry, proxy: object) -> None:
+def _test_idle(connection: Any, record: ConnectionPoolEntry, proxy: object) -> None:
     """
-    Whether a connection that nobody has used for `IDLE_S` still lives; the pool then opens another.
+    Test a connection that was idle for `IDLE_S`; the pool replaces a dead one.
 
-    Not at each use, as the pool would do it: that is a tenth of what a mail costs (make bench).
+    The pool's own test runs at each use, which adds a tenth to the cost of a message (make bench).
     """
     if time.monotonic() - record.info.get("idle_since", math.inf) < IDLE_S:
         return

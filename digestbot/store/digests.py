@@ -1,5 +1,5 @@
 """
-Which digests there are, how far each has read the log, and when each is due.
+Digests: how far each has read the log, and when each is due.
 """
 
 from datetime import datetime
@@ -14,7 +14,7 @@ from digestbot.store.values import DigestState
 
 
 class Digests:
-    """The part of the store that holds the digests' cursors and due times."""
+    """The part of the store with the digests' cursors and due times."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -31,16 +31,16 @@ class Digests:
         now: datetime,
     ) -> DigestState:
         """
-        Make the digest known; if it is already, only a new schedule changes it.
+        Add the digest; if it is known, update only a changed schedule.
 
         Args:
             name: Unique.
-            origin: Who made it.
-            fingerprint: Stands for the schedule.
-            cursor: Where a new digest begins to read; an old one keeps its own.
-            next_due_at: When a new digest is due first; None: not at all.
-            rescheduled_to: When a known digest is due next if its fingerprint is another now.
-            now: When it was made.
+            origin: Where it is defined.
+            fingerprint: Fingerprint of the schedule.
+            cursor: Where a new digest begins to read; a known one keeps its own.
+            next_due_at: When a new digest is first due; None for never.
+            rescheduled_to: When a known digest is due next if its fingerprint has changed.
+            now: When it is added.
         """
         first = {
             "name": name,
@@ -52,41 +52,41 @@ class Digests:
             "created_at": now,
         }
         schedule = {"fingerprint": fingerprint, "next_due_at": rescheduled_to}
-        row = self._database.insert(digests).values(first)
-        row = row.on_conflict_do_update(
+        upsert = self._database.insert(digests).values(first)
+        upsert = upsert.on_conflict_do_update(
             index_elements=["name"], set_=schedule, where=digests.c.fingerprint != fingerprint
         )
         with self._database.write() as connection:
-            connection.execute(row)
-            made = connection.execute(select(digests).where(digests.c.name == name)).one()
-        return _to_state(made)
+            connection.execute(upsert)
+            row = connection.execute(select(digests).where(digests.c.name == name)).one()
+        return _to_state(row)
 
     def state(self, name: str) -> DigestState:
         """
-        How a registered digest stands.
+        Return the state of a registered digest.
 
         Raises:
-            LookupError: It is not registered.
+            LookupError: The digest is not registered.
         """
         state = self.find(name)
         if state is None:
-            raise LookupError(f"no digest {name!r} in the store")
+            raise LookupError(f'digest "{name}" is not in the store')
         return state
 
     def find(self, name: str) -> DigestState | None:
-        """How the digest stands; None if it was never registered."""
+        """Return the state of the digest, or None before its registration."""
         with self._database.read() as connection:
             row = connection.execute(select(digests).where(digests.c.name == name)).first()
         return _to_state(row) if row else None
 
     def states(self) -> tuple[DigestState, ...]:
-        """All of them, by name."""
+        """List all digests by name."""
         with self._database.read() as connection:
             rows = connection.execute(select(digests).order_by(digests.c.name)).all()
         return tuple(map(_to_state, rows))
 
     def due(self, now: datetime, limit: int | None = None) -> tuple[DigestState, ...]:
-        """Those whose due time has come, the longest overdue first."""
+        """List the digests that are due, longest overdue first."""
         query = select(digests).where(digests.c.next_due_at <= now)
         query = query.order_by(digests.c.next_due_at, digests.c.id).limit(limit)
         with self._database.read() as connection:
@@ -94,11 +94,11 @@ class Digests:
         return tuple(map(_to_state, rows))
 
     def set_next_due(self, name: str, when: datetime | None) -> None:
-        """Due then; None: not until its schedule changes."""
+        """Set when the digest is due; None for never, until its schedule changes."""
         self._set(name, next_due_at=when)
 
     def set_error(self, name: str, error: str | None) -> None:
-        """What went wrong with it last, in one line; None if nothing."""
+        """Set the digest's last error, one line; None to clear it."""
         self._set(name, last_error=error)
 
     def _set(self, name: str, **values: Any) -> None:

@@ -1,5 +1,5 @@
 """
-Editions: made once, together with their deliveries, and never changed afterwards.
+Editions: recorded once, together with their deliveries, and immutable afterwards.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -22,13 +22,13 @@ from digestbot.store import renditions
 from digestbot.store.database import Database, chunks
 from digestbot.store.papers import PAPER_COLUMNS, to_paper, versions_before
 from digestbot.store.tables import (
-    deliveries,
     digests,
     edition_papers,
     editions,
     papers,
     volumes,
 )
+from digestbot.store.transitions import create
 from digestbot.store.values import (
     EditionSummary,
     coverage_from_json,
@@ -38,15 +38,15 @@ from digestbot.store.values import (
 )
 
 FloodCheck = Callable[[int, Sequence[int]], str | None]
-"""Why the deliveries wait for a person, by those made today and on the days before; or None."""
+"""Maps deliveries made today and on each day before to a reason to hold the edition, or None."""
 HISTORY = timedelta(days=30)
-"""The days that a `FloodCheck` is told of."""
+"""Period of the days that a `FloodCheck` compares with."""
 Envelope = tuple[Destination, int | None]
-"""Where to, and for which subscription if for one."""
+"""A destination, and the subscription it belongs to, if any."""
 
 
 class Editions:
-    """The part of the store where a digest's cursor, its editions and its deliveries meet."""
+    """The part of the store with editions; recording one also queues its deliveries."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -67,23 +67,23 @@ class Editions:
         flood_check: FloodCheck = lambda today, days: None,
     ) -> int | None:
         """
-        Keep the edition, queue its deliveries and move the digest on, all or nothing.
+        Record an edition, queue its deliveries and advance the digest, in one transaction.
 
         Args:
-            digest: The digest's name.
-            edition: Whose ``from_seq`` is the cursor that it was made from.
-            omitted: What matched and fell to the limit; remembered for `offered`.
-            bodies: Its forms, as they will be sent, today and in any retry.
-            destinations: Where it goes; a destination that is named twice gets it once.
+            digest: Name of the digest.
+            edition: The edition; its ``from_seq`` is the cursor it was made from.
+            omitted: Matching papers cut by the limit; they count for `offered`.
+            bodies: Its forms, as they are sent in every attempt.
+            destinations: Destinations; a repeated one gets one delivery.
             next_due_at: When the digest is due next.
             now: When the deliveries are made; also the Date of their messages.
-            message_domain: The right side of their Message-IDs, see `outbox.message_id`.
-            expires_at: What is not sent by then waits for a person; None: it never gets old.
-            flood_check: Asked within the transaction whether they all wait for a person.
+            message_domain: Right side of their Message-IDs, see `delivery_queries.message_id`.
+            expires_at: When deliveries not sent yet are held; None for never.
+            flood_check: Called within the transaction; a reason holds all the deliveries.
 
         Returns:
-            The edition's key; None if another process was first: the cursor has moved, or the slot
-            has its edition.
+            The edition's key, or None if another process was first: the cursor has moved, or the
+            slot has an edition.
         """
         with self._database.write() as connection:
             digest_id = self._advance_for(connection, digest, edition, next_due_at, now)
@@ -92,16 +92,16 @@ class Editions:
                 return None
             edition_id = _insert_edition(connection, digest_id, edition, message_domain, expires_at)
             _insert_papers(connection, digest_id, edition_id, edition.papers, omitted)
-            renditions.keep(self._database, connection, edition_id, bodies)
+            renditions.insert_forms(self._database, connection, edition_id, bodies)
             envelopes = _once(destinations)
-            reason = self._held(connection, len(envelopes), now, flood_check)
+            reason = self._hold_reason(connection, len(envelopes), now, flood_check)
             _insert_deliveries(connection, edition_id, envelopes, now, reason)
             return edition_id
 
-    def _held(
+    def _hold_reason(
         self, connection: Connection, added: int, now: datetime, flood_check: FloodCheck
     ) -> str | None:
-        """Count *added* deliveries in, and the reason for which they are held, if they are."""
+        """Count *added* deliveries for today; return the reason to hold them, if any."""
         if not added:
             return None
         today, first = (day.date().isoformat() for day in (now, now - HISTORY))
@@ -116,14 +116,14 @@ class Editions:
     def advance(
         self, digest: str, from_seq: int, to_seq: int, next_due_at: datetime | None
     ) -> bool:
-        """Move the cursor without an edition; False if it does not stand at *from_seq*."""
+        """Move the cursor without an edition; return False unless it was at *from_seq*."""
         here = (digests.c.name == digest, digests.c.cursor == from_seq)
         move = update(digests).where(*here).values(cursor=to_seq, next_due_at=next_due_at)
         with self._database.write() as connection:
             return connection.execute(move).rowcount == 1
 
     def offered(self, digest: str, papers: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
-        """Those of *papers*, given as id and version, that matched in an earlier edition."""
+        """Return those of *papers* (id, version) that matched in an earlier edition."""
         wanted = set(papers)
         rows = edition_papers.c
         query = select(rows.paper_id, rows.version)
@@ -138,9 +138,9 @@ class Editions:
 
     def of_paper(self, digest: str, paper_id: str) -> dict[str, bool]:
         """
-        The digest's editions for which the paper matched, in any version, by name, oldest first.
+        Return the digest's editions that any version of the paper matched, oldest first.
 
-        Of each whether it shows the paper, or lost it to the limit.
+        Maps the name of each to True if it shows the paper, False if the limit cut it.
         """
         rows = edition_papers.c
         query = select(editions.c.number, rows.included).join_from(edition_papers, editions)
@@ -153,7 +153,7 @@ class Editions:
     def list(
         self, digest: str | None = None, *, limit: int = 50, offset: int = 0
     ) -> tuple[EditionSummary, ...]:
-        """The newest first; of one digest or of all."""
+        """List editions, newest first, of one digest or all."""
         query = _summaries().order_by(editions.c.id.desc()).limit(limit).offset(offset)
         if digest is not None:
             query = query.where(digests.c.name == digest)
@@ -161,15 +161,15 @@ class Editions:
             return tuple(map(_to_summary, connection.execute(query)))
 
     def last(self, digest: str) -> EditionSummary | None:
-        """The digest's newest edition."""
+        """Return the digest's newest edition."""
         return next(iter(self.list(digest, limit=1)), None)
 
     def get(self, digest: str, number: int) -> Edition | None:
         """
-        The whole edition with its papers, best first.
+        Return the edition with its papers, best first.
 
-        Their metadata are as stored now, which a source may have mended since: the places of the
-        matches belong to the text of that day. What was sent stands in `rendition`.
+        Their metadata is the current one, which a source may have corrected since. The offsets of
+        the matches refer to the text of that day. `rendition` has what was sent.
         """
         query = select(editions, digests.c.name.label("digest")).join_from(editions, digests)
         query = query.where(digests.c.name == digest, editions.c.number == number)
@@ -178,15 +178,15 @@ class Editions:
             return _to_edition(row, _papers_of(connection, row.id)) if row else None
 
     def rendition(self, edition_id: int, form: Form) -> Body | None:
-        """One form of the edition as it was made; None if that form was not."""
+        """Return one form of an edition, or None if it was not rendered."""
         return self.renditions({edition_id}, {form}).get((edition_id, form))
 
     def renditions(
         self, edition_ids: Collection[int], forms: Collection[Form]
     ) -> dict[tuple[int, Form], Body]:
-        """Those forms of those editions as they were made, read together."""
+        """Read forms of several editions together; missing ones are left out."""
         with self._database.read() as connection:
-            return renditions.read(connection, edition_ids, forms, self._fragments)
+            return renditions.read_forms(connection, edition_ids, forms, self._fragments)
 
     def _advance_for(
         self,
@@ -197,10 +197,10 @@ class Editions:
         now: datetime,
     ) -> int | None:
         """
-        Move the digest on if it stands where the edition begins, and give its key.
+        Advance the digest if its cursor is where the edition begins; return its key.
 
-        The row stays locked until the transaction ends, so whoever comes second finds it moved. The
-        count is asked too: an edition without news leaves the cursor where it was.
+        The row stays locked until the transaction ends, so that a second process finds it moved.
+        The number of editions is compared too: an empty edition leaves the cursor unchanged.
         """
         here = (
             digests.c.name == digest,
@@ -281,7 +281,7 @@ def _insert_papers(
 
 
 def _once(envelopes: Sequence[Envelope]) -> Mapping[Destination, int | None]:
-    """The subscription of each destination, the first one if it has several."""
+    """Map each destination to its first subscription."""
     first: dict[Destination, int | None] = {}
     for destination, subscription_id in envelopes:
         first.setdefault(destination, subscription_id)
@@ -295,7 +295,7 @@ def _insert_deliveries(
     now: datetime,
     held: str | None,
 ) -> None:
-    """Queue them, or hold them for a person, for the reason *held*."""
+    """Insert deliveries, queued or, given a reason in *held*, held."""
     rows: list[dict[str, Any]] = [
         {
             "edition_id": edition_id,
@@ -303,18 +303,13 @@ def _insert_deliveries(
             "kind": destination.kind,
             "address": destination.address,
             "state": DeliveryState.QUEUED if held is None else DeliveryState.HELD,
-            "attempts": 0,
             "created_at": now,
             "next_at": now if held is None else None,
             "last_error": held,
-            "acknowledged": [],
-            "lost": 0,
-            "doubts": 0,
         }
         for destination, subscription_id in envelopes.items()
     ]
-    if rows:
-        connection.execute(insert(deliveries), rows)
+    create(connection, rows)
 
 
 def _summaries() -> Select[Any]:
@@ -355,7 +350,7 @@ def _to_edition(row: Row[Any], included: tuple[EditionPaper, ...]) -> Edition:
 
 
 def _papers_of(connection: Connection, edition_id: int) -> tuple[EditionPaper, ...]:
-    """The papers that the edition shows, best first."""
+    """Return the papers that the edition shows, best first."""
     rows = edition_papers.c
     why = (rows.seq, rows.type, rows.source, rows.seen_at, rows.score, rows.matches)
     query = select(*why, *PAPER_COLUMNS).join_from(edition_papers, papers)

@@ -1,13 +1,13 @@
 """
-The ledger: what has been offered, sent and refused, in rows that another store can take in.
+The ledger: an export of what was offered and sent, for import into another store.
 
-Not the papers that nobody was offered, nor the bodies of what was sent: the log beyond the digests'
-cursors, every edition with what it held, every delivery with its end, subscriptions, suppressions,
-bounces, and what the sources remember. All keys stay as they are, since Message-IDs and bounce
-addresses are made of them. A delivery that was not done is exported as held, with its bodies: so
-the store that takes it in sends nothing by itself that the old one may have sent.
+It has the log beyond the digests' cursors, all editions with their papers, all deliveries with
+their outcomes, subscriptions, suppressions, bounces, and the memories of the sources. Papers that
+were never offered and the bodies of sent deliveries are left out. All keys are kept, since
+Message-IDs and bounce addresses contain them. An unfinished delivery is exported as held, with its
+bodies: the old store may have sent it, so the new one sends it only if the operator releases it.
 
-Begin at `Ledger.rows`, which gives what `Ledger.take` takes.
+Begin at `Ledger.export_rows`; `Ledger.import_rows` reads its result.
 """
 
 import json
@@ -34,9 +34,8 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from digestbot.errors import LedgerError
 from digestbot.model import Body, DeliveryState, Form
-from digestbot.store import renditions as forms
 from digestbot.store.database import Database
-from digestbot.store.outbox import LEASED, WAITING
+from digestbot.store.renditions import insert_forms, read_forms
 from digestbot.store.tables import (
     HEAD,
     StoredText,
@@ -60,8 +59,9 @@ from digestbot.store.tables import (
     suppressions,
     volumes,
 )
+from digestbot.store.transitions import IMPORTED_AS, to_exported
 
-NAMED_BY: Final[Mapping[Table, tuple[str, ...]]] = {
+IDENTIFIED_BY: Final[Mapping[Table, tuple[str, ...]]] = {
     sources: ("name",),
     papers: ("paper_id", "version"),
     announcements: ("source", "paper_id", "version"),
@@ -77,14 +77,14 @@ NAMED_BY: Final[Mapping[Table, tuple[str, ...]]] = {
     mailboxes: ("name",),
     volumes: ("day",),
 }
-"""The tables in the order in which their rows refer to one another, and what makes two rows one."""
-STAYING: Final = frozenset({passes, pacing, fragments, days})
-"""Of one machine and its day; fragments go along in the bodies that are made of them."""
+"""The exported tables, referenced ones first, and the columns that identify a row."""
+EXCLUDED: Final = frozenset({passes, pacing, fragments, days})
+"""Tables of one machine and day; fragments are exported within the bodies."""
 
-_BY_NAME = {table.name: table for table in NAMED_BY}
+_BY_NAME = {table.name: table for table in IDENTIFIED_BY}
 _DONE = (DeliveryState.SENT, DeliveryState.CANCELLED)
 _FETCH = 1000
-_ADVICE = "import into a new store, before anything is fetched or sent"
+_ADVICE = "import into a new store, before the first fetch"
 
 _TYPES: Final[tuple[tuple[type, type | tuple[type, ...]], ...]] = (
     (Boolean, bool),
@@ -94,46 +94,46 @@ _TYPES: Final[tuple[tuple[type, type | tuple[type, ...]], ...]] = (
     (StoredText, str),
     (Enum, str),
 )
-"""What JSON has for each type of column; StoredJson holds anything."""
+"""JSON type of each column type; StoredJson allows any."""
 
 Row = dict[str, Any]
-"""Of JSON values: the columns of a row, under the name of its table."""
+"""Columns of a row, with JSON values."""
 
 
 class Ledger:
-    """The part of the store that goes from one machine to another."""
+    """The part of the store that exports to another machine and imports from it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def rows(self) -> Iterator[tuple[str, Row]]:
-        """The head, then every row with its table's name, all of one moment."""
+    def export_rows(self) -> Iterator[tuple[str, Row]]:
+        """Yield a header, then each row with the name of its table, from one snapshot."""
         with self._database.read() as connection:
-            if not self._database.is_sqlite:  # which sees one moment anyway
+            if not self._database.is_sqlite:  # a read transaction of SQLite is a snapshot
                 connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
             yield "ledger", {"revision": HEAD, "head": _head(connection)}
-            for table in NAMED_BY:
+            for table in IDENTIFIED_BY:
                 if table is renditions:
-                    for row in connection.execute(_wanted(connection, table)).all():
+                    for row in connection.execute(_exported(connection, table)).all():
                         yield table.name, _rendition(connection, row.edition_id, row.form)
                     continue
-                query = _wanted(connection, table).execution_options(yield_per=_FETCH)
+                query = _exported(connection, table).execution_options(yield_per=_FETCH)
                 for row in connection.execute(query):
                     values = dict(row._mapping)
-                    values = _as_held(values) if table is deliveries else values
+                    values = to_exported(values) if table is deliveries else values
                     yield table.name, {key: _to_json(value) for key, value in values.items()}
 
-    def take(self, rows: Iterable[tuple[str, Row]]) -> int:
+    def import_rows(self, rows: Iterable[tuple[str, Row]]) -> int:
         """
-        Put in what is not there yet, all or nothing; gives how many rows that were.
+        Insert the missing rows in one transaction; return their number.
 
-        What is there already stays as it is, so that a ledger may be taken in twice.
+        Existing rows are kept, so that a ledger can be imported twice.
 
         Args:
-            rows: As `rows` gives them.
+            rows: Rows of `export_rows`.
 
         Raises:
-            LedgerError: The row of that number, from 1, is none, or contradicts what is there.
+            LedgerError: A row is malformed, or conflicts with one in this store.
         """
         added = 0
         with self._database.write() as connection:
@@ -144,38 +144,40 @@ class Ledger:
                         head = _check_head(name, row)
                         _check_new(connection)
                     else:
-                        added += self._take(connection, name, row)
+                        added += self._insert(connection, name, row)
                 except LedgerError as error:
                     raise LedgerError(str(error), number) from error
                 except (IntegrityError, StatementError, TypeError, ValueError, KeyError) as error:
                     why = str(getattr(error, "orig", None) or error).splitlines()[0]
-                    raise LedgerError(f"no row of {name}: {why}", number) from error
+                    raise LedgerError(f"not a row of {name}: {why}", number) from error
             if not number:
-                raise LedgerError("empty: no ledger", 1)
-            _count_on(self._database, connection, head)
+                raise LedgerError("the ledger is empty", 1)
+            _continue_keys(self._database, connection, head)
         return added
 
-    def _take(self, connection: Connection, name: str, row: Row) -> bool:
-        """Whether the row is new."""
+    def _insert(self, connection: Connection, name: str, row: Row) -> bool:
+        """Insert a row; return False if it exists."""
         table = _BY_NAME.get(name)
         if table is None:
-            raise LedgerError(f"no table {name[:40]!r} in a ledger")
+            raise LedgerError(f'unknown table "{name[:40]}"')
         if set(row) != {column.name for column in table.c}:
-            raise LedgerError(f"not the columns of {name}")
+            raise LedgerError(f"the columns are not those of {name}")
         if table is renditions:
-            return self._take_rendition(connection, row)
+            return self._insert_rendition(connection, row)
         values = {column.name: _from_json(column, row[column.name]) for column in table.c}
+        if table is deliveries and values["state"] not in IMPORTED_AS:
+            raise LedgerError(f"a delivery cannot be imported as {values['state']}")
         new = self._database.insert(table).values(values).on_conflict_do_nothing()
         if connection.execute(new.returning(*table.primary_key)).first() is not None:
             return True
         _check_same(connection, table, values)
         return False
 
-    def _take_rendition(self, connection: Connection, row: Row) -> bool:
+    def _insert_rendition(self, connection: Connection, row: Row) -> bool:
         edition_id, form = int(row["edition_id"]), Form(row["form"])
-        if forms.read(connection, {edition_id}, {form}):
+        if read_forms(connection, {edition_id}, {form}):
             return False
-        forms.keep(self._database, connection, edition_id, {form: _body(row)})
+        insert_forms(self._database, connection, edition_id, {form: _body(row)})
         return True
 
 
@@ -183,8 +185,8 @@ def _head(connection: Connection) -> int:
     return connection.execute(select(func.max(announcements.c.seq))).scalar() or 0
 
 
-def _wanted(connection: Connection, table: Table) -> Select[Any]:
-    """The rows of *table* that belong into a ledger, in the order of their keys."""
+def _exported(connection: Connection, table: Table) -> Select[Any]:
+    """Select the rows of *table* to export, in order of their keys."""
     query = select(table).order_by(*table.primary_key)
     read_by_all = connection.execute(select(func.min(digests.c.cursor))).scalar()
     beyond = announcements.c.seq > (read_by_all if read_by_all is not None else _head(connection))
@@ -203,38 +205,31 @@ def _wanted(connection: Connection, table: Table) -> Select[Any]:
     return query
 
 
-def _as_held(row: Row) -> Row:
-    """A delivery as it is exported: what waits or is under way waits for a person."""
-    if row["state"] not in WAITING | LEASED:
-        return row
-    free = {"next_at": None, "begun_at": None, "lease_until": None}
-    error = f"was {row['state']} when it was exported: waits for you"
-    return row | free | {"state": DeliveryState.HELD, "last_error": error}
-
-
 def _rendition(connection: Connection, edition_id: int, form: Form) -> Row:
-    body = forms.read(connection, {edition_id}, {form}).get((edition_id, form))
-    row = {"edition_id": edition_id, "form": form, "body": None, "pieces": None}
+    body = read_forms(connection, {edition_id}, {form}).get((edition_id, form))
+    row = {"edition_id": edition_id, "form": form, "body": None, "fragments": None}
     if isinstance(body, tuple):
-        return row | {"pieces": [b64encode(piece).decode("ascii") for piece in body]}
+        return row | {"fragments": [b64encode(part).decode("ascii") for part in body]}
     return row | {"body": body}
 
 
-# What is sent is not looked through again (`Letter.message`), so here nothing gets in.
-_ENDS_A_MAIL = re.compile(rb"(?m)^\.|\r(?!\n)|(?<!\r)\n")
+# Bodies are not checked again before they are sent (`OutgoingMessage.mime`), so check them here.
+_ENDS_MESSAGE = re.compile(rb"(?m)^\.|\r(?!\n)|(?<!\r)\n")
 
 
 def _body(row: Row) -> Body:
     """
+    Return the body in *row*.
+
     Raises:
-        LedgerError: A piece that no mail of ours has, and that could end one before its end.
+        LedgerError: A fragment could end its message early on the wire.
     """
-    if row["pieces"] is None:
+    if row["fragments"] is None:
         return str(row["body"])
-    pieces = tuple(b64decode(piece, validate=True) for piece in row["pieces"])
-    if any(map(_ENDS_A_MAIL.search, pieces)):
-        raise LedgerError("a mail with a bare line break, or a dot at a line's beginning")
-    return pieces
+    body = tuple(b64decode(part, validate=True) for part in row["fragments"])
+    if any(map(_ENDS_MESSAGE.search, body)):
+        raise LedgerError("an email has a bare line break, or a dot at the start of a line")
+    return body
 
 
 def _to_json(value: Any) -> Any:
@@ -243,15 +238,15 @@ def _to_json(value: Any) -> Any:
 
 def _from_json(column: Column[Any], value: Any) -> Any:
     """
-    The value of a column, of the type that it must have: SQLite would take any.
+    Return the value for a column, after a check of its type: SQLite would store any.
 
     Raises:
-        ValueError: It has another one.
+        ValueError: The value has another type.
     """
-    wanted = next((python for kind, python in _TYPES if isinstance(column.type, kind)), object)
+    expected = next((python for kind, python in _TYPES if isinstance(column.type, kind)), object)
     if value is None and column.nullable:
         return None
-    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+    if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
         raise ValueError(f"{column.name} is {type(value).__name__}")
     if isinstance(column.type, UtcDateTime):
         return datetime.fromisoformat(str(value))
@@ -260,55 +255,55 @@ def _from_json(column: Column[Any], value: Any) -> Any:
 
 def _check_head(name: str, row: Row) -> int:
     """
-    The head of the log that the ledger's cursors belong to.
+    Return the head of the log to which the ledger's cursors belong.
 
     Raises:
-        LedgerError: It is no ledger, or one of another version.
+        LedgerError: The file is not a ledger, or belongs to another version of digestbot.
     """
     if name != "ledger" or not isinstance(row.get("head"), int):
-        raise LedgerError("no ledger: write one with 'digestbot deliveries export'")
+        raise LedgerError("not a ledger; write one with 'digestbot deliveries export'")
     if row.get("revision") != HEAD:
         raise LedgerError(
-            f"a ledger of revision {row.get('revision')!r}, this digestbot has {HEAD}: "
-            "export it with the same version"
+            f"the ledger has revision {row.get('revision')}, this version of digestbot {HEAD}; "
+            "export it again with the same version"
         )
     return int(row["head"])
 
 
 def _check_new(connection: Connection) -> None:
     """
-    That no log of its own lies below the cursors that are to come: nobody would ever read it.
+    Check that the store has no log yet: imported cursors would skip it.
 
     Raises:
-        LedgerError: There is one. Where digests are, too, `_check_same` tells whether it is ours.
+        LedgerError: It has a log but no digests. With digests, `_check_same` compares them.
     """
     has_log = connection.execute(select(announcements.c.seq).limit(1)).first()
     if has_log and connection.execute(select(digests.c.id).limit(1)).first() is None:
-        raise LedgerError(f"the store has papers of its own: {_ADVICE}")
+        raise LedgerError(f"this store already has papers; {_ADVICE}")
 
 
 def _check_same(connection: Connection, table: Table, values: Row) -> None:
     """
-    That the row which is in the way is this very row.
+    Raise unless the existing row is the same row as *values*.
 
     Raises:
-        LedgerError: It is another one.
+        LedgerError: It is another row.
     """
-    names = NAMED_BY[table]
+    names = IDENTIFIED_BY[table]
     here = [table.c[name] == values[name] for name in names]
     keys = tuple(table.primary_key)
     found = connection.execute(select(*keys).where(*here)).first()
     if found is None or any(found[n] != values[key.name] for n, key in enumerate(keys)):
         named = " ".join(str(values[name]) for name in names)
-        raise LedgerError(f"{table.name} {named!r} is another one in this store: {_ADVICE}")
+        raise LedgerError(f'{table.name} "{named}" differs in this store; {_ADVICE}')
 
 
-def _count_on(database: Database, connection: Connection, head: int) -> None:
+def _continue_keys(database: Database, connection: Connection, head: int) -> None:
     """
-    Let the databases give keys beyond those that were put in.
+    Make the database generate keys beyond the imported ones.
 
-    SQLite does so by itself, but for the log: a cursor may stand beyond the rows that came along.
-    PostgreSQL's sequences know nothing of keys that they have not given.
+    SQLite does so anyway, except for the log, where a cursor can be beyond the imported rows.
+    PostgreSQL's sequences ignore keys that they have not generated.
     """
     if database.is_sqlite:
         known = connection.execute(
@@ -325,7 +320,7 @@ def _count_on(database: Database, connection: Connection, head: int) -> None:
                 {"head": head},
             )
         return
-    for table in NAMED_BY:
+    for table in IDENTIFIED_BY:
         (key, *others) = table.primary_key
         if others or key.name not in {"id", "seq"}:
             continue
@@ -336,19 +331,19 @@ def _count_on(database: Database, connection: Connection, head: int) -> None:
             connection.execute(select(func.setval(sequence, highest)))
 
 
-def line_of(name: str, row: Row) -> str:
-    """One line of a ledger's file."""
+def to_line(name: str, row: Row) -> str:
+    """Encode a row as a line of a ledger file."""
     return json.dumps({"table": name, **row}, ensure_ascii=False, separators=(",", ":"))
 
 
-def row_of(line: str) -> tuple[str, Row]:
+def from_line(line: str) -> tuple[str, Row]:
     """
-    What `line_of` wrote.
+    Decode a line of `to_line`.
 
     Raises:
-        ValueError: It is no such line.
+        ValueError: The line is not from a ledger.
     """
     row = json.loads(line)
     if not isinstance(row, dict) or not isinstance(row.get("table"), str):
-        raise ValueError("no line of a ledger")
+        raise ValueError("not a line of a ledger")
     return row.pop("table"), row

@@ -1,8 +1,8 @@
 """
-Bring a database to the tables of `digestbot.store.tables`, or say why not.
+Create or upgrade the tables of a database to those of `digestbot.store.tables`.
 
-The usual start reads one row and goes on: Alembic is imported only when something must change.
-Two processes may start at once: who changes the schema holds a lock and looks again first.
+The usual start reads one row: Alembic is imported only if something must change. Two processes may
+start at once, so an upgrade takes a lock and reads the revision again.
 """
 
 import logging
@@ -18,22 +18,22 @@ log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-# Tables that no digestbot has ever been without; Alembic's own table may be anybody's.
+# Tables of every revision; the table of Alembic can belong to any program.
 _OURS = {"announcements", "deliveries"}
 
 
-def bring_to_head(database: Database, *, create: bool) -> None:
+def upgrade(database: Database, *, create: bool) -> None:
     """
-    Make the tables, or bring older ones up to date; does nothing to a database at `HEAD`.
+    Upgrade *database* to `HEAD`; one that is at `HEAD` is only read.
 
     Args:
-        database: Where; an empty one is given its tables if *create*.
-        create: Whether a database that does not exist or is empty is welcome.
+        database: The database to upgrade.
+        create: Create the tables in a missing or empty database.
 
     Raises:
-        StoreUnavailable: It cannot be reached, or it is empty and not to be created.
-        StoreTooNew: Its revision is none that this version knows.
-        ForeignStore: It holds tables, but not ours.
+        StoreUnavailable: The database cannot be reached, or is empty and *create* is False.
+        StoreTooNew: Its revision is unknown to this version of digestbot.
+        ForeignStore: Its tables belong to another program.
     """
     if not create:
         _require_file(database)
@@ -42,20 +42,20 @@ def bring_to_head(database: Database, *, create: bool) -> None:
     if revision == HEAD:
         return
     if revision is None and not create:
-        raise StoreUnavailable(f"{shown(database.url)}: there are no tables yet; fetch first")
+        raise StoreUnavailable(f"{shown(database.url)}: has no tables yet; run 'digestbot fetch'")
     _migrate(database)
 
 
 def read_revision(connection: Connection, database: Database) -> str | None:
-    """The revision of the tables that are there; None for an empty database."""
+    """Return the revision of the tables; None for an empty database."""
     names = set(inspect(connection).get_table_names())
     if not names:
         return None
     if not names >= _OURS | {"alembic_version"}:
         found = ", ".join(sorted(names)[:3])
         raise ForeignStore(
-            f"{shown(database.url)}: holds tables that are not digestbot's ({found}); "
-            "name a database of its own"
+            f"{shown(database.url)}: has tables of another program ({found}); "
+            "give digestbot a separate database"
         )
     version = table("alembic_version", column("version_num"))
     revision: str = connection.execute(select(version.c.version_num)).scalar_one()
@@ -63,14 +63,14 @@ def read_revision(connection: Connection, database: Database) -> str | None:
 
 
 def _require_file(database: Database) -> None:
-    """Connecting would create the file."""
+    """Raise if the file is missing, since connecting would create it."""
     path = database.url.database
     if database.is_sqlite and path and path != ":memory:" and not Path(path).exists():
-        raise StoreUnavailable(f"{shown(database.url)}: there is no such file yet; fetch first")
+        raise StoreUnavailable(f"{shown(database.url)}: does not exist yet; run 'digestbot fetch'")
 
 
 def _migrate(database: Database) -> None:
-    """All missing revisions in one transaction: both databases can undo changes of the schema."""
+    """Apply all missing revisions in one transaction; both databases can undo schema changes."""
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -84,7 +84,7 @@ def _migrate(database: Database) -> None:
         if revision is not None and revision not in known:
             raise StoreTooNew(
                 f"{shown(database.url)}: written by a newer digestbot (revision {revision}, "
-                f"this one knows {HEAD}); upgrade digestbot"
+                f"this version has {HEAD}); upgrade digestbot"
             )
         if revision != HEAD:
             config.attributes["connection"] = connection

@@ -1,8 +1,8 @@
 """
-Papers and the log of their announcements.
+Papers, and the log of their announcements.
 
-The log only grows. A seq is given in the order of commits, on PostgreSQL too, so a reader that has
-seen seq 7 will never find a 6 afterwards; every cursor rests on that.
+The log only grows, and seq follows the order of commits, on PostgreSQL too: a reader that has seen
+seq 7 never finds a new 6 afterwards. Every cursor depends on that.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -35,16 +35,16 @@ class Papers:
         self, source: str, fetched: Sequence[FetchedPaper], memory: Mapping[str, str], now: datetime
     ) -> Ingested:
         """
-        Store what *source* says, append to the log what it had not said yet, and keep its memory.
+        Store a page of papers, log the new ones, and keep the source's memory.
 
-        All or nothing, so a source that is killed remembers exactly the pages that are stored. What
-        a source leaves empty never wipes out what another one knew of the same version.
+        This is one transaction, so a killed source remembers exactly the pages that are stored.
+        Empty fields leave the values of other sources for the same version unchanged.
 
         Args:
-            source: The source's name in the config.
-            fetched: In the order in which they are to stand in the log; may repeat itself.
+            source: Name of the source in the config.
+            fetched: Papers in the order for the log; repeats are merged.
             memory: The source's own notes after this page.
-            now: When the papers were seen.
+            now: When the papers were fetched.
         """
         merged = _merge(fetched)
         texts = self._plain_texts(merged)
@@ -56,7 +56,7 @@ class Papers:
         return Ingested(new=new, known=len(merged) - new, updated=updated)
 
     def get(self, paper_id: str, version: int | None = None) -> Paper | None:
-        """That version of the paper, or the newest that is stored."""
+        """Return a version of the paper, by default the newest one stored."""
         query = select(papers).where(papers.c.paper_id == paper_id)
         if version is not None:
             query = query.where(papers.c.version == version)
@@ -66,7 +66,7 @@ class Papers:
 
     def versions_before(self, versions: Mapping[str, int]) -> dict[str, Paper]:
         """
-        The newest version of each paper that is stored and older than the one that is given.
+        Return the newest stored version of each paper before the given one.
 
         Args:
             versions: Paper id → version.
@@ -86,18 +86,18 @@ class Papers:
         chunk: int = 500,
     ) -> Iterator[Announcement]:
         """
-        The log's rows in ``(after, upto]``, in the order of seq.
+        Yield the log's rows in ``(after, upto]``, in order of seq.
 
-        Read *chunk* rows at a time, each in a transaction of its own: a window of any size needs
-        little memory and holds up nobody.
+        Reads *chunk* rows per transaction: a window of any size needs little memory and blocks no
+        writer.
 
         Args:
-            after: The last seq that is not wanted.
-            upto: The last that is; None for the head of the log at the first row.
-            sources: Only these; None for all.
-            types: Only these; None for all.
-            since: Only what was seen then or later.
-            backlog: Whether to give the backlog of a source's first answer too.
+            after: Seq before the first row.
+            upto: Seq of the last row; None for the head of the log when reading begins.
+            sources: Names of sources; None for all.
+            types: Announce types; None for all.
+            since: Earliest time of fetching.
+            backlog: Include the backlog of a source's first fetch.
             chunk: Rows per query.
         """
         end = self.head() if upto is None else upto
@@ -112,7 +112,7 @@ class Papers:
             after = rows[-1].seq
 
     def count_announcements(self, after: int, *, sources: Collection[str] | None = None) -> int:
-        """How many rows, but for backlog, these sources (None: all) added after that seq."""
+        """Count the rows that *sources* (None for all) logged after a seq, backlog excluded."""
         log = announcements.c
         query = select(func.count()).where(log.seq > after, ~log.backlog)
         if sources is not None:
@@ -121,27 +121,27 @@ class Papers:
             return connection.execute(query).scalar_one()
 
     def of_paper(self, paper_id: str) -> tuple[Announcement, ...]:
-        """Everything that was announced of the paper, all versions, in the order of seq."""
+        """List the announcements of a paper, all versions, in order of seq."""
         query = _joined().where(announcements.c.paper_id == paper_id)
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(announcements.c.seq)).all()
         return tuple(map(to_announcement, rows))
 
     def with_doi(self, doi: str) -> str | None:
-        """The paper whose published version has that DOI (lower case); asked for by people only."""
+        """Find a paper by the DOI of its published version (lower case); scans the table."""
         query = select(papers.c.paper_id).where(func.lower(papers.c.doi) == doi).limit(1)
         with self._database.read() as connection:
             return connection.execute(query).scalar()
 
     def head(self) -> int:
-        """The newest seq; 0 for an empty log."""
+        """Return the newest seq; 0 for an empty log."""
         with self._database.read() as connection:
             return connection.execute(select(func.max(announcements.c.seq))).scalar() or 0
 
     def first_seq_since(self, moment: datetime) -> int:
-        """The largest seq after which everything lies that was seen at *moment* or later."""
-        # "+ 0": for the least seq itself, both databases walk the log from its very beginning
-        # until a row is late enough; for an expression they go to the late rows by their index.
+        """Return the largest seq before all rows fetched at *moment* or later."""
+        # Without "+ 0" both databases read the log from its beginning until a row is late enough;
+        # for an expression they use the index on seen_at.
         least = func.min(announcements.c.seq + 0)
         query = select(least).where(announcements.c.seen_at >= moment)
         with self._database.read() as connection:
@@ -149,12 +149,12 @@ class Papers:
         return self.head() if first is None else first - 1
 
     def count(self) -> int:
-        """How many papers are stored, each version for one."""
+        """Count the stored papers, each version separately."""
         with self._database.read() as connection:
             return connection.execute(select(func.count()).select_from(papers)).scalar_one()
 
     def _plain_texts(self, fetched: Sequence[FetchedPaper]) -> "_PlainTexts":
-        """The slow part of `ingest`, done before anybody has to wait for it."""
+        """Do the slow part of `ingest` before the transaction that blocks other writers."""
         texts = _PlainTexts()
         with self._database.read() as connection:
             stored = _stored(connection, [paper.id for paper in fetched])
@@ -181,7 +181,7 @@ def versions_before(connection: Connection, versions: Mapping[str, int]) -> dict
 
 
 def to_paper(row: Row[Any]) -> Paper:
-    """The paper in a row that has all of `PAPER_COLUMNS`."""
+    """Make a paper of a row with `PAPER_COLUMNS`."""
     return Paper(
         id=row.paper_id,
         version=row.version,
@@ -216,7 +216,7 @@ def to_announcement(row: Row[Any]) -> Announcement:
 
 
 def _joined() -> Select[Any]:
-    """Announcements with their papers."""
+    """Select announcements with their papers."""
     log = announcements.c
     return select(
         log.seq, log.source, log.type, log.backlog, log.seen_at, *PAPER_COLUMNS
@@ -230,7 +230,7 @@ def _window(
     since: datetime | None,
     backlog: bool,
 ) -> Select[Any]:
-    """The rows that a reader of the log wants, by seq; its primary key is the way to them."""
+    """Select part of the log in order of seq, its primary key."""
     query = _joined().order_by(announcements.c.seq)
     if sources is not None:
         query = query.where(announcements.c.source.in_(sorted(sources)))
@@ -243,10 +243,10 @@ def _window(
 
 def _merge(fetched: Iterable[FetchedPaper]) -> list[FetchedPaper]:
     """
-    Each version once, where it first stood.
+    Merge repeats of a version, at the place of the first one.
 
-    The last text counts, with the best announce type: arXiv's daily feeds can list one paper as
-    new in one category and as a cross-list in another.
+    The last text wins, with the best announce type: arXiv's daily feeds can list one paper as new
+    in one category and as a cross-list in another.
     """
     merged: dict[_Key, FetchedPaper] = {}
     for paper in fetched:
@@ -263,10 +263,10 @@ def _append(
     connection: Connection, source: str, fetched: Sequence[FetchedPaper], now: datetime
 ) -> int:
     """
-    Log what is not in the log yet; gives how many.
+    Log the papers that *source* has not announced yet; return their number.
 
-    Asked first and not left to ON CONFLICT, which on PostgreSQL burns a number for every row that
-    was known; nobody can come between, see `Database.take_lock`.
+    The query before the INSERT is safe under `INGEST_LOCK`. ON CONFLICT would use up a seq on
+    PostgreSQL for every known row.
     """
     known = _announced(connection, source, [paper.id for paper in fetched])
     rows = [
@@ -307,7 +307,7 @@ def _stored(connection: Connection, ids: Sequence[str]) -> dict[_Key, Row[Any]]:
 def _store_papers(
     connection: Connection, fetched: Sequence[FetchedPaper], texts: "_PlainTexts"
 ) -> int:
-    """Add the unknown ones, change those that differ; gives how many differed."""
+    """Insert new versions and update changed ones; return the number changed."""
     stored = _stored(connection, [paper.id for paper in fetched])
     fresh = []
     changed = 0
@@ -326,7 +326,7 @@ def _store_papers(
 
 
 def _changes(old: Row[Any] | None, paper: FetchedPaper) -> dict[str, Any]:
-    """The columns in which *paper* says something else than *old*, and says it at all."""
+    """Return the columns of *paper* that have a value and differ from *old*."""
     row = _row(paper)
     if old is None:
         return row
@@ -335,7 +335,7 @@ def _changes(old: Row[Any] | None, paper: FetchedPaper) -> dict[str, Any]:
 
 
 def _row(paper: FetchedPaper) -> dict[str, Any]:
-    """What the source says as columns, the plain forms of title and abstract still to be added."""
+    """Return the columns of *paper*, before the plain forms of title and abstract."""
     return {
         "paper_id": paper.id,
         "version": paper.version,
@@ -359,7 +359,7 @@ def _line(raw: str | None) -> str | None:
 
 
 def _plain_author(author: Author) -> Author:
-    """Names are Unicode nearly always; only arXiv's oldest bear TeX accents."""
+    """Convert TeX accents in names; only arXiv's oldest papers have them."""
     texts = (author.name, *author.affiliations)
     if not any("\\" in part or "$" in part for part in texts):
         return author
@@ -368,13 +368,13 @@ def _plain_author(author: Author) -> Author:
 
 
 class _PlainTexts:
-    """The plain forms of titles and abstracts and their words, each computed once."""
+    """Plain forms and words of titles and abstracts, each computed once."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], dict[str, str]] = {}
 
     def add_to(self, row: dict[str, Any]) -> dict[str, Any]:
-        """*row* with title and title_words for its title_raw; and so with the abstract."""
+        """Add title and title_words for title_raw to *row*, and likewise for the abstract."""
         for name in ("title", "abstract"):
             if f"{name}_raw" in row:
                 row = row | self._forms(name, row[f"{name}_raw"])

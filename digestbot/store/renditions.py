@@ -1,8 +1,9 @@
 """
-The forms of editions as they will be sent, today and in any retry: texts, and mails in pieces.
+Forms of editions as they are sent, in the first attempt and in any retry.
 
-A piece that many editions have, such as a paper, is stored once and named by its content, so that
-a personal edition costs some hundred octets and no copy of its papers. Begin at `keep`.
+A text is stored whole, an email as fragments. A fragment that many editions share, such as a paper,
+is stored once under a hash of its content, so that a personal edition takes a few hundred octets.
+Begin at `insert_forms`.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -17,53 +18,53 @@ from digestbot.store.database import Database, chunks
 from digestbot.store.tables import fragments, renditions
 
 KEY = 16
-"""Octets of a key: of a hash that nobody can find a second text for by chance."""
+"""Octets of a key, a hash long enough to exclude chance collisions."""
 INLINE_MAX = 255
-"""Octets of a piece that stands in the edition's own row: not worth a row and a key."""
-KEPT_MAX = 32 * 1024 * 1024
-"""Octets of pieces that a process keeps in memory: those of a day's papers have about ten."""
+"""Largest fragment, in octets, that is stored in the edition's own row."""
+CACHE_MAX = 32 * 1024 * 1024
+"""Octets of fragments that a process caches; those of a day's papers take about ten MiB."""
 
 
 class FragmentCache:
     """
-    The contents of pieces, those that were read lately from memory; may be used from any thread.
+    Contents of fragments read recently, for use from any thread.
 
-    The editions of a day share their papers: read anew for each lot of deliveries, they were a
+    The editions of a day share their papers. Reading them for each batch of deliveries was a
     seventh of the work of sending it (make bench).
     """
 
     def __init__(self) -> None:
-        self._kept: dict[bytes, bytes] = {}
+        self._cached: dict[bytes, bytes] = {}
         self._size = 0
         self._lock = Lock()
 
     def of(self, connection: Connection, keys: Collection[bytes]) -> dict[bytes, bytes]:
-        """The contents of *keys*."""
+        """Return the contents of the fragments *keys*."""
         with self._lock:
-            known = {key: self._kept[key] for key in keys if key in self._kept}
+            known = {key: self._cached[key] for key in keys if key in self._cached}
         new = _contents(connection, [key for key in keys if key not in known])
         with self._lock:
-            if self._size > KEPT_MAX:
-                self._kept, self._size = {}, 0
-            self._kept |= new
+            if self._size > CACHE_MAX:
+                self._cached, self._size = {}, 0
+            self._cached |= new
             self._size += sum(map(len, new.values()))
         return known | new
 
 
-def keep(
+def insert_forms(
     database: Database, connection: Connection, edition_id: int, bodies: Mapping[Form, Body]
 ) -> None:
-    """Store the forms of an edition, and of their pieces those that are new."""
+    """Insert the forms of an edition and their new fragments."""
     new: dict[bytes, bytes] = {}
     rows = []
     for form, body in bodies.items():
-        row = {"edition_id": edition_id, "form": form, "body": None, "pieces": None}
+        row = {"edition_id": edition_id, "form": form, "body": None, "fragments": None}
         if isinstance(body, str):
             rows.append({**row, "body": body})
             continue
-        new |= {_key(piece): piece for piece in body if len(piece) > INLINE_MAX}
-        rows.append({**row, "pieces": _listed(body)})
-    # In the order of their keys, so that two editions that share many do not wait for each other.
+        new |= {_key(part): part for part in body if len(part) > INLINE_MAX}
+        rows.append({**row, "fragments": _encode(body)})
+    # In order of their keys, so that two editions that share many cannot deadlock.
     for some in chunks(sorted(new.items())):
         values = [{"key": key, "content": content} for key, content in some]
         connection.execute(database.insert(fragments).on_conflict_do_nothing(), values)
@@ -71,13 +72,13 @@ def keep(
         connection.execute(insert(renditions), rows)
 
 
-def read(
+def read_forms(
     connection: Connection,
     edition_ids: Collection[int],
     forms: Collection[Form],
-    kept: FragmentCache | None = None,
+    cache: FragmentCache | None = None,
 ) -> dict[tuple[int, Form], Body]:
-    """Those forms of those editions as they were kept, in few queries; without what was not."""
+    """Read forms of editions in few queries; missing ones are left out."""
     rows: list[Row[Any]] = []
     for some in chunks(sorted(edition_ids)):
         query = select(renditions).where(renditions.c.edition_id.in_(some))
@@ -85,16 +86,16 @@ def read(
     bodies: dict[tuple[int, Form], Body] = {}
     named: dict[tuple[int, Form], tuple[list[bytes], list[int]]] = {}
     for row in rows:
-        if row.pieces is None:
+        if row.fragments is None:
             bodies[row.edition_id, row.form] = row.body
         else:
-            named[row.edition_id, row.form] = _parts(row.pieces)
-    keys = {pieces[place] for pieces, places in named.values() for place in places}
-    contents = (kept or FragmentCache()).of(connection, keys)
-    for edition_and_form, (pieces, places) in named.items():
+            named[row.edition_id, row.form] = _decode(row.fragments)
+    keys = {parts[place] for parts, places in named.values() for place in places}
+    contents = (cache or FragmentCache()).of(connection, keys)
+    for edition_and_form, (parts, places) in named.items():
         for place in places:
-            pieces[place] = contents[pieces[place]]
-        bodies[edition_and_form] = tuple(pieces)
+            parts[place] = contents[parts[place]]
+        bodies[edition_and_form] = tuple(parts)
     return bodies
 
 
@@ -107,28 +108,28 @@ def _contents(connection: Connection, keys: Collection[bytes]) -> dict[bytes, by
     return found
 
 
-def _key(piece: bytes) -> bytes:
-    return blake2b(piece, digest_size=KEY).digest()
+def _key(fragment: bytes) -> bytes:
+    return blake2b(fragment, digest_size=KEY).digest()
 
 
-def _listed(pieces: Iterable[bytes]) -> bytes:
-    """Each piece as an octet of length and itself, or as zero and its key."""
+def _encode(body: Iterable[bytes]) -> bytes:
+    """Encode each fragment as its length and content, or as zero and its key."""
     return b"".join(
-        bytes((len(piece),)) + piece if len(piece) <= INLINE_MAX else b"\x00" + _key(piece)
-        for piece in pieces
+        bytes((len(part),)) + part if len(part) <= INLINE_MAX else b"\x00" + _key(part)
+        for part in body
     )
 
 
-def _parts(listed: bytes) -> tuple[list[bytes], list[int]]:
-    """The pieces, with keys instead of those that stand elsewhere; the places of the keys."""
-    pieces: list[bytes] = []
+def _decode(encoded: bytes) -> tuple[list[bytes], list[int]]:
+    """Return the fragments, or keys in their place, and the positions of the keys."""
+    parts: list[bytes] = []
     keys: list[int] = []
-    at, end = 0, len(listed)
+    at, end = 0, len(encoded)
     while at < end:
-        length = listed[at]
+        length = encoded[at]
         if not length:
-            keys.append(len(pieces))
+            keys.append(len(parts))
             length = KEY
         begin, at = at + 1, at + 1 + length
-        pieces.append(listed[begin:at])
-    return pieces, keys
+        parts.append(encoded[begin:at])
+    return parts, keys

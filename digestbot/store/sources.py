@@ -1,5 +1,5 @@
 """
-How each source stands, the log of passes over it, and the pace at which a server may be asked.
+Sources: their state, the log of passes over them, and the pace of requests to a server.
 """
 
 from datetime import datetime, timedelta
@@ -12,35 +12,37 @@ from digestbot.store.tables import PassStatus, pacing, passes, sources
 from digestbot.store.values import Pass, SourceState
 
 KEEP_PASSES: Final = timedelta(days=90)
-"""How long a pass is remembered; a source asked every five minutes makes 26,000 in that time."""
+"""Age at which passes are deleted; a source fetched every five minutes makes 26,000 by then."""
 
-_WELL: Final = {PassStatus.OK, PassStatus.EMPTY}
+_SUCCESS: Final = {PassStatus.OK, PassStatus.EMPTY}
 
 
 class Sources:
-    """The part of the store that says what sources remember and when they answered."""
+    """The part of the store with the state of the sources."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def state(self, name: str) -> SourceState:
-        """How the source stands; ``never`` with an empty memory if it was not asked yet."""
+        """Return the state of the source; ``never`` if it has not been fetched yet."""
         with self._database.read() as connection:
             row = connection.execute(select(sources).where(sources.c.name == name)).first()
         return _to_state(row) if row else _never(name)
 
     def states(self) -> tuple[SourceState, ...]:
-        """All that were ever asked, by name."""
+        """List all sources ever fetched, by name."""
         with self._database.read() as connection:
             rows = connection.execute(select(sources).order_by(sources.c.name)).all()
         return tuple(map(_to_state, rows))
 
     def begin_pass(self, name: str, now: datetime, *, asked: str | None = None) -> int:
         """
-        Note that *name* is asked now; gives the pass for `end_pass`. Drops very old passes.
+        Begin a pass over *name*; return its id for `end_pass`. Deletes very old passes.
 
         Args:
-            asked: Stands for the options that it is asked with, so that a change of them shows.
+            name: Name of the source.
+            now: When the pass begins.
+            asked: Fingerprint of the source's options, to notice when they change.
         """
         with self._database.write() as connection:
             self._touch(connection, name, now, asked)
@@ -66,29 +68,29 @@ class Sources:
         now: datetime,
     ) -> None:
         """
-        Note how the pass went, in its own row and in the source's.
+        Record the outcome of a pass, in its own row and in the source's.
 
         Args:
             pass_id: From `begin_pass`.
-            status: ``ok`` and ``empty`` are good ends; every other counts as a failure.
+            status: ``ok`` and ``empty`` are successes; any other is a failure.
             pages: Pages stored.
-            entries: Papers on them.
-            new: Of these, announcements appended.
-            error: One line for people; None if there was none.
-            note: What is missing, for readers; None if nothing is.
-            next_try_at: Not before then; None if at any time.
-            now: When it ended.
+            entries: Papers on these pages.
+            new: Announcements appended to the log.
+            error: One line for the operator; None for no error.
+            note: What is missing, for readers; None for nothing.
+            next_try_at: Earliest time of the next try; None for any time.
+            now: When the pass ended.
 
         Raises:
-            ValueError: No such status, or no such pass.
+            ValueError: The status or the pass is unknown.
         """
         status = PassStatus(status)
         ended = {"ended_at": now, "status": status, "error": error, "note": note}
         counts = {"pages": pages, "entries": entries, "new": new}
         state: dict[str, Any] = {"status": status, "last_error": error, "note": note}
         state["next_try_at"] = next_try_at
-        state["failures"] = 0 if status in _WELL else sources.c.failures + 1
-        if status in _WELL:
+        state["failures"] = 0 if status in _SUCCESS else sources.c.failures + 1
+        if status in _SUCCESS:
             state["last_ok_at"] = now
         if new:
             state["last_new_at"] = now
@@ -96,42 +98,42 @@ class Sources:
             change = update(passes).where(passes.c.id == pass_id).values(ended | counts)
             name = connection.execute(change.returning(passes.c.source)).scalar()
             if name is None:
-                raise ValueError(f"no pass {pass_id}")
+                raise ValueError(f"unknown pass {pass_id}")
             connection.execute(update(sources).where(sources.c.name == name).values(state))
 
     def passes(self, name: str, limit: int = 20) -> tuple[Pass, ...]:
-        """The last passes over *name*, newest first."""
+        """List the latest passes over *name*, newest first."""
         query = select(passes).where(passes.c.source == name).order_by(passes.c.id.desc())
         with self._database.read() as connection:
             rows = connection.execute(query.limit(limit)).all()
         return tuple(Pass(**row._mapping) for row in rows)
 
-    def pace(self, group: str, interval_s: float, hold_s: float, now: datetime) -> float:
+    def pace(self, group: str, interval_s: float, lease_s: float, now: datetime) -> float:
         """
-        Take the right to ask a server of *group* now, or say how long to wait for it.
+        Lease the right to send a request to *group*, or return the seconds to wait.
 
-        Who gets 0 asks at once and then calls `release_pace`; if it dies instead, the next may ask
-        *hold_s* seconds from now. All processes on this store share one row a group.
+        If this returns 0, send the request and then call `release_pace`. If the process dies
+        instead, the next request can start *lease_s* seconds from now. All processes on this store
+        share one row per group.
 
         Args:
-            group: What is asked no faster than its interval, such as ``arxiv.org``.
-            interval_s: Seconds between the end of one request and the begin of the next.
-            hold_s: Seconds that a request can last at the most; taken for *interval_s* if less.
-            now: This process's clock. If it was set back, nobody waits longer than whoever asked
-                last had meant to hold.
+            group: Servers that share a pace, such as ``arxiv.org``.
+            interval_s: Seconds between the end of one request and the start of the next.
+            lease_s: Longest time of a request in seconds; at least *interval_s* is used.
+            now: This process's clock. If it was set back, the wait is at most the last lease.
         """
         with self._database.write() as connection:
             row = self._locked_pace(connection, group, now)
             ahead_s = (row.next_at - now).total_seconds()
             if ahead_s <= 0:
-                _write_pace(connection, group, max(hold_s, interval_s), now)
+                _write_pace(connection, group, max(lease_s, interval_s), now)
                 return 0.0
             if ahead_s > row.span_s:
                 _write_pace(connection, group, row.span_s, now)
             return float(min(ahead_s, row.span_s))
 
     def release_pace(self, group: str, interval_s: float, now: datetime) -> None:
-        """The request has ended: the next may begin *interval_s* seconds from now."""
+        """End a request: the next one can start *interval_s* seconds from now."""
         with self._database.write() as connection:
             self._locked_pace(connection, group, now)
             _write_pace(connection, group, interval_s, now)
@@ -143,7 +145,7 @@ class Sources:
         connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
 
     def _locked_pace(self, connection: Connection, group: str, now: datetime) -> Row[Any]:
-        """The group's row, made if need be, that no other transaction can change meanwhile."""
+        """Lock and return the group's row; create it on first use."""
         row = self._database.insert(pacing).values(group_name=group, next_at=now, span_s=0.0)
         connection.execute(row.on_conflict_do_nothing())
         query = select(pacing).where(pacing.c.group_name == group).with_for_update()

@@ -1,9 +1,9 @@
 """
-Who gets which digest, and which addresses must not be written to.
+Subscriptions, and the addresses that are suppressed.
 
-A subscription names its digest by name, since one may subscribe before the digest has ever run. A
-person's word outlasts the config's: what was unsubscribed stays so whatever the config says, until
-the person, or the owner by command, subscribes again.
+A subscription refers to its digest by name, since a reader can subscribe before the digest has ever
+run. The reader takes precedence over the config: once unsubscribed, a reader the config still names
+stays unsubscribed, until the reader, or the operator by command, subscribes again.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
@@ -28,7 +28,7 @@ _ACTIVE = (_State.PENDING, _State.CONFIRMED)
 
 
 class Subscriptions:
-    """The part of the store that holds subscriptions and suppressions."""
+    """The part of the store with subscriptions and suppressions."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -44,14 +44,14 @@ class Subscriptions:
         now: datetime,
     ) -> Subscription:
         """
-        Subscribe, or give the subscription that is there already; see `after_add` for its state.
+        Subscribe, or return the existing subscription; see `after_add` for its state.
 
         Args:
-            digest: The digest's name; need not be registered.
-            destination: Mail addresses that differ in case only are one.
-            origin: Who asks.
-            state: ``pending`` until the person has confirmed, or ``confirmed``.
-            name: What the owner calls the reader.
+            digest: Name of the digest, registered or not.
+            destination: Email addresses are compared without case.
+            origin: Where the request comes from.
+            state: ``pending`` until the reader confirms, or ``confirmed``.
+            name: The operator's name for the reader.
             now: When.
         """
         row = _new_row(digest, destination, origin, state, name, now)
@@ -67,7 +67,7 @@ class Subscriptions:
         state: SubscriptionState,
         now: datetime,
     ) -> None:
-        """Subscribe *readers* (digest, destination, name), some hundreds a transaction."""
+        """Subscribe *readers* (digest, destination, name), some hundreds per transaction."""
         rows = [
             _new_row(digest, destination, origin, state, name, now)
             for digest, destination, name in readers
@@ -81,31 +81,31 @@ class Subscriptions:
         new = self._database.insert(subscriptions).values(dict(row)).on_conflict_do_nothing()
         if connection.execute(new).rowcount == 1:
             return
-        there = _find(connection, row)
-        after = after_add(there.state, row["state"], row["origin"])
-        values: dict[str, Any] = {"name": row["name"] or there.name}
-        if after is not there.state:
+        found = _find(connection, row)
+        after = after_add(found.state, row["state"], row["origin"])
+        values: dict[str, Any] = {"name": row["name"] or found.name}
+        if after is not found.state:
             values |= {"state": after, "origin": row["origin"], "changed_at": row["changed_at"]}
-        this = subscriptions.c.id == there.id
+        this = subscriptions.c.id == found.id
         connection.execute(update(subscriptions).where(this).values(values))
 
     def sync_config(self, digest: str, destinations: Sequence[Destination], now: datetime) -> None:
         """
-        Make the subscriptions of origin ``config`` what the config says of this digest.
+        Make the digest's subscriptions of origin ``config`` match the config.
 
-        Adds and confirms what is named, ends what is no longer named. Leaves alone what others
-        subscribed, and never revives what was unsubscribed.
+        Adds and confirms those that the config names, and ends those it no longer names. Keeps
+        subscriptions of other origins and those that were unsubscribed.
         """
-        wanted: dict[tuple[DestinationKind, str], Destination] = {}
+        wanted: dict[tuple[str, str], Destination] = {}
         for destination in destinations:
             wanted.setdefault(_key(destination), destination)
-        # Mostly there is nothing to do: nobody is locked.
+        # Usually nothing has changed, and no row needs to be locked.
         with self._database.read() as connection:
-            missing, changed = _out_of_step(connection, digest, wanted)
+            missing, changed = _config_changes(connection, digest, wanted)
         if not missing and not changed:
             return
         with self._database.write() as connection:
-            missing, changed = _out_of_step(connection, digest, wanted, lock=True)
+            missing, changed = _config_changes(connection, digest, wanted, lock=True)
             for destination in missing:
                 self._add_from_config(connection, digest, destination, now)
             for key, after in changed.items():
@@ -113,30 +113,30 @@ class Subscriptions:
 
     def out_of_step(self, named: Mapping[str, Sequence[Destination]]) -> frozenset[str]:
         """
-        The digests for which `sync_config` may have something to do, in few queries for all.
+        Return the digests that `sync_config` may have to change, in few queries for all.
 
-        Those of which nobody but the config has subscribed what it names are told for certain.
+        The answer is exact unless a destination of the config was subscribed another way.
 
         Args:
             named: Digest → the destinations that the config names.
         """
-        there: dict[str, dict[tuple[DestinationKind, str], SubscriptionState]]
-        there = {digest: {} for digest in named}
+        stored: dict[str, dict[tuple[str, str], SubscriptionState]]
+        stored = {digest: {} for digest in named}
         here = subscriptions.c
         query = select(here.digest, here.kind, here.address_key, here.state)
         query = query.where(text(f"subscriptions.{FROM_CONFIG}"))
         with self._database.read() as connection:
             for some in chunks(sorted(named)):
                 for row in connection.execute(query.where(here.digest.in_(some))):
-                    there[row.digest][row.kind, row.address_key] = row.state
+                    stored[row.digest][row.kind, row.address_key] = row.state
         return frozenset(
             digest
             for digest, destinations in named.items()
-            if not _is_in_step({_key(one) for one in destinations}, there[digest])
+            if not _is_synced({_key(one) for one in destinations}, stored[digest])
         )
 
     def remove(self, digest: str | None, destination: Destination, now: datetime) -> int:
-        """Unsubscribe from one digest, or from all if None; gives from how many."""
+        """Unsubscribe from one digest, or from all if None; return the number ended."""
         with self._database.write() as connection:
             return end_subscriptions(connection, digest, destination, now)
 
@@ -144,9 +144,9 @@ class Subscriptions:
         self,
         digest: str | None = None,
         states: Collection[SubscriptionState] | None = None,
-        kind: DestinationKind | None = None,
+        kind: str | None = None,
     ) -> tuple[Subscription, ...]:
-        """In the order in which they were made; of this digest, these states, this kind or all."""
+        """List subscriptions, oldest first, of the given digest, states and kind."""
         query = select(subscriptions).order_by(subscriptions.c.id)
         if digest is not None:
             query = query.where(subscriptions.c.digest == digest)
@@ -158,7 +158,7 @@ class Subscriptions:
             return tuple(map(_to_subscription, connection.execute(query)))
 
     def of(self, destination: Destination) -> tuple[Subscription, ...]:
-        """All that the destination was ever subscribed to, whatever the state."""
+        """List the subscriptions of a destination in any state."""
         kind, key = _key(destination)
         query = select(subscriptions).order_by(subscriptions.c.id)
         query = query.where(subscriptions.c.kind == kind, subscriptions.c.address_key == key)
@@ -166,11 +166,11 @@ class Subscriptions:
             return tuple(map(_to_subscription, connection.execute(query)))
 
     def confirmed(self, digest: str) -> tuple[Subscription, ...]:
-        """Those that an edition of the digest goes to."""
+        """List the subscriptions that receive the digest's editions."""
         return self.list(digest, (_State.CONFIRMED,))
 
     def count_confirmed(self, digest: str) -> int:
-        """How many an edition of the digest goes to."""
+        """Count the subscriptions that receive the digest's editions."""
         query = select(func.count()).select_from(subscriptions)
         query = query.where(subscriptions.c.digest == digest)
         with self._database.read() as connection:
@@ -179,12 +179,12 @@ class Subscriptions:
             ).scalar_one()
 
     def suppress(self, address: str, reason: str, now: datetime) -> None:
-        """Never write to the address again; a second time changes the reason only."""
+        """Suppress the address; if it is suppressed already, change the reason."""
         with self._database.write() as connection:
             insert_suppression(self._database, connection, address, reason, now)
 
     def suppress_all(self, wanted: Collection[Suppression]) -> int:
-        """Suppress them, those already suppressed left as they are; gives how many were not."""
+        """Suppress the addresses that are not suppressed yet; return their number."""
         rows: list[dict[str, Any]] = [
             {"address": s.address.lower(), "reason": s.reason, "created_at": s.created_at}
             for s in wanted
@@ -198,7 +198,7 @@ class Subscriptions:
         return added
 
     def unsuppress(self, address: str) -> bool:
-        """Allow the address again, its former bounces forgiven; False if it was allowed."""
+        """Allow the address again and forgive its bounces; return False if it was allowed."""
         key = address.lower()
         gone = delete(suppressions).where(suppressions.c.address == key)
         forgiven = update(bounces).where(bounces.c.address == key, bounces.c.counts)
@@ -207,17 +207,17 @@ class Subscriptions:
             return connection.execute(gone).rowcount == 1
 
     def suppressions(self) -> tuple[Suppression, ...]:
-        """All of them, by address."""
+        """List all suppressions by address."""
         query = select(suppressions).order_by(suppressions.c.address)
         with self._database.read() as connection:
             return tuple(Suppression(**row._mapping) for row in connection.execute(query))
 
     def is_suppressed(self, address: str) -> bool:
-        """Whether the address, in any case, must not be written to."""
+        """Return True if the address is suppressed; case is ignored."""
         return self.why_suppressed(address) is not None
 
     def why_suppressed(self, address: str) -> str | None:
-        """The reason for which the address, in any case, is suppressed; None if it is not."""
+        """Return why the address is suppressed, or None; case is ignored."""
         query = select(suppressions.c.reason).where(suppressions.c.address == address.lower())
         with self._database.read() as connection:
             reason: str | None = connection.execute(query).scalar()
@@ -232,50 +232,50 @@ class Subscriptions:
         )
 
 
-def _is_in_step(
-    named: Set[tuple[DestinationKind, str]],
-    there: Mapping[tuple[DestinationKind, str], SubscriptionState],
+def _is_synced(
+    named: Set[tuple[str, str]],
+    stored: Mapping[tuple[str, str], SubscriptionState],
 ) -> bool:
-    """Whether what the config has made is what it names, each in the state that it wants."""
-    return named <= there.keys() and all(
+    """Return True if the subscriptions *stored* by the config are those *named* in it."""
+    return named <= stored.keys() and all(
         after_sync(state, Origin.CONFIG, is_named=key in named) is state
-        for key, state in there.items()
+        for key, state in stored.items()
     )
 
 
-def _out_of_step(
+def _config_changes(
     connection: Connection,
     digest: str,
-    wanted: Mapping[tuple[DestinationKind, str], Destination],
+    wanted: Mapping[tuple[str, str], Destination],
     *,
     lock: bool = False,
 ) -> tuple[list[Destination], dict[int, SubscriptionState]]:
     """
-    What is missing of *wanted*, and what must change: subscription → its new state.
+    Return the *wanted* destinations to add, and the new states of subscriptions to change.
 
-    Asks only for what the config has made or names, of a digest that a hundred thousand may get.
-    With *lock* no other transaction can change it meanwhile.
+    Reads only subscriptions that the config has made or names: the digest may have a hundred
+    thousand others. With *lock*, the rows are locked until the transaction ends.
     """
     here = select(subscriptions).where(subscriptions.c.digest == digest)
     queries = [here.where(subscriptions.c.origin == Origin.CONFIG)]
     keys = sorted({key for _, key in wanted})
     queries += [here.where(subscriptions.c.address_key.in_(some)) for some in chunks(keys)]
-    there: dict[tuple[DestinationKind, str], Row[Any]] = {}
+    found: dict[tuple[str, str], Row[Any]] = {}
     for query in queries:
         rows = connection.execute(query.with_for_update() if lock else query)
-        there |= {(row.kind, row.address_key): row for row in rows}
+        found |= {(row.kind, row.address_key): row for row in rows}
     after = {
         row.id: (row.state, after_sync(row.state, row.origin, is_named=key in wanted))
-        for key, row in there.items()
+        for key, row in found.items()
     }
-    missing = [destination for key, destination in wanted.items() if key not in there]
+    missing = [destination for key, destination in wanted.items() if key not in found]
     return missing, {key: new for key, (old, new) in after.items() if new is not old}
 
 
 def end_subscriptions(
     connection: Connection, digest: str | None, destination: Destination, now: datetime
 ) -> int:
-    """Unsubscribe from one digest, or from all if None; gives from how many."""
+    """Unsubscribe from one digest, or from all if None; return the number ended."""
     kind, key = _key(destination)
     change = update(subscriptions).where(
         subscriptions.c.kind == kind,
@@ -291,7 +291,7 @@ def end_subscriptions(
 def insert_suppression(
     database: Database, connection: Connection, address: str, reason: str, now: datetime
 ) -> None:
-    """Suppress the address; a second time changes the reason only."""
+    """Suppress the address, or change the reason of its suppression."""
     row = database.insert(suppressions).values(
         address=address.lower(), reason=reason, created_at=now
     )
@@ -301,33 +301,33 @@ def insert_suppression(
 
 
 def after_add(
-    there: SubscriptionState, asked: SubscriptionState, origin: Origin
+    before: SubscriptionState, requested: SubscriptionState, origin: Origin
 ) -> SubscriptionState:
     """
-    The state after *asked* meets what is *there*.
+    Return the state of an existing subscription after it is added again.
 
-    Confirmed stays confirmed. What has ended begins anew as asked, except that the config cannot
-    bring back a person who unsubscribed.
+    A confirmed one stays confirmed. One that has ended starts again as *requested*, except that the
+    config cannot bring back a reader who unsubscribed.
     """
-    if there is _State.CONFIRMED:
-        return there
-    if there is _State.UNSUBSCRIBED and origin is Origin.CONFIG:
-        return there
-    return asked
+    if before is _State.CONFIRMED:
+        return before
+    if before is _State.UNSUBSCRIBED and origin is Origin.CONFIG:
+        return before
+    return requested
 
 
-def after_sync(there: SubscriptionState, origin: Origin, *, is_named: bool) -> SubscriptionState:
-    """The state after the config was read, of a subscription that it names or does not name."""
+def after_sync(before: SubscriptionState, origin: Origin, *, is_named: bool) -> SubscriptionState:
+    """Return the state of a subscription after a sync with a config that may name it."""
     if is_named:
-        return _State.CONFIRMED if there in {_State.PENDING, _State.ENDED} else there
-    if origin is Origin.CONFIG and there in _ACTIVE:
+        return _State.CONFIRMED if before in {_State.PENDING, _State.ENDED} else before
+    if origin is Origin.CONFIG and before in _ACTIVE:
         return _State.ENDED
-    return there
+    return before
 
 
-def _key(destination: Destination) -> tuple[DestinationKind, str]:
-    """What makes two destinations the same: mail addresses are compared without case."""
-    if destination.kind is DestinationKind.EMAIL:
+def _key(destination: Destination) -> tuple[str, str]:
+    """Return the key that identifies a destination; email addresses ignore case."""
+    if destination.kind == DestinationKind.EMAIL:
         return destination.kind, destination.address.lower()
     return destination.kind, destination.address
 
@@ -355,7 +355,7 @@ def _new_row(
 
 
 def _find(connection: Connection, row: Mapping[str, Any]) -> Row[Any]:
-    """The row that *row* would be, locked against other transactions."""
+    """Lock and return the subscription with the key of *row*."""
     names = ("digest", "kind", "address_key")
     query = select(subscriptions).where(*(subscriptions.c[name] == row[name] for name in names))
     return connection.execute(query.with_for_update()).one()

@@ -1,8 +1,8 @@
 """
 The schema: one SQLAlchemy Core metadata for SQLite and PostgreSQL.
 
-A column is added here and in a new file below ``migrations/versions``; a test keeps the two equal.
-Nothing in this file asks or writes; begin at `papers` and read downwards, the way the data flows.
+Add a column here and in a new file in ``migrations/versions``; a test compares the two. Begin at
+`papers` and read on: the tables follow the flow of data.
 """
 
 import json
@@ -38,44 +38,46 @@ from digestbot.model import (
     AnnounceType,
     BounceKind,
     DeliveryState,
-    DestinationKind,
     Form,
     Origin,
     SubscriptionState,
 )
 
 HEAD = "0001"
-"""The revision that these tables have; equal to the newest file in ``migrations/versions``."""
+"""Revision of these tables; the newest file in ``migrations/versions``."""
 
-# PostgreSQL cannot hold U+0000 in a text, and no encoding holds half a surrogate pair.
+# PostgreSQL text cannot contain U+0000, and no encoding has half a surrogate pair.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class PassStatus(StrEnum):
-    """How a source, or one pass over it, stands."""
+    """Outcome of a pass over a source, and state of the source after it."""
 
     NEVER = "never"
-    """Not asked yet."""
+    """The source has never been fetched."""
     RUNNING = "running"
-    """A pass that has begun; if it is old, its process was killed."""
+    """A pass has begun; if it is old, its process was killed."""
     OK = "ok"
+    """A complete answer with entries."""
     EMPTY = "empty"
-    """Answered completely, and there was nothing."""
+    """A complete answer without entries."""
     PARTIAL = "partial"
-    """Answered, and something is missing."""
+    """A readable answer with entries missing; `Pass.note` says which."""
     LATE = "late"
+    """The server was unreachable or busy; the next pass reads what was missed."""
     REFUSED = "refused"
+    """The server rejected the request; the operator should check the source's options."""
     BROKEN = "broken"
-    """Answered, with what cannot be read."""
+    """The answer could not be read."""
 
 
 def storable(text: str) -> str:
-    """*text* with U+FFFD for each character that a database cannot hold: NUL, lone surrogates."""
+    """Replace characters that a database cannot store (NUL, lone surrogates) with U+FFFD."""
     return _UNSTORABLE.sub("\ufffd", text)
 
 
 class StoredText(TypeDecorator[str]):
-    """Text of any origin and length; what cannot be stored is replaced, see `storable`."""
+    """Text of any origin and length, made `storable`."""
 
     impl = Text
     cache_ok = True
@@ -83,15 +85,15 @@ class StoredText(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         return None if value is None else storable(value)
 
-    # No process_result_value: one that gives back what it gets costs a window of 20,000 papers a
-    # quarter of the time that it takes to read them.
+    # No process_result_value: even one that returns its argument adds a quarter to the time of
+    # reading a window of 20,000 papers.
 
 
 class StoredJson(TypeDecorator[Any]):
     """
-    A JSON value in a text column, the same bytes in both databases.
+    A JSON value in a text column, with the same bytes in both databases.
 
-    Not PostgreSQL's jsonb: it refuses ``\\u0000``, and nothing here is searched by its inside.
+    PostgreSQL's jsonb would refuse ``\\u0000``, and no query looks inside these values.
     """
 
     impl = Text
@@ -106,10 +108,10 @@ class StoredJson(TypeDecorator[Any]):
 
 class UtcDateTime(TypeDecorator[datetime]):
     """
-    An aware datetime, in UTC on the way out.
+    An aware datetime, read back in UTC.
 
-    SQLite has no type for it: there the column is text, ``YYYY-MM-DD HH:MM:SS.ffffff``, which
-    sorts as the moments do.
+    SQLite has no such type: there the column is text, ``YYYY-MM-DD HH:MM:SS.ffffff``, which sorts
+    in order of time.
     """
 
     impl = DateTime(timezone=True)
@@ -119,7 +121,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError(f"a datetime without zone: {value.isoformat()}")
+            raise ValueError(f"datetime without a time zone: {value.isoformat()}")
         moment = value.astimezone(UTC)
         return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
 
@@ -131,9 +133,9 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 class ShortUtcDateTime(UtcDateTime):
     """
-    The same for the table that has a row for every mail.
+    A compact `UtcDateTime` for the table with a row for every message.
 
-    On SQLite a number of microseconds since 1970, 8 bytes instead of 27.
+    On SQLite it is the number of microseconds since 1970: 8 bytes instead of 27.
     """
 
     cache_ok = True
@@ -158,7 +160,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def _enum(kind: type[StrEnum], name: str) -> Enum:
-    """One of the values of *kind*, held by a CHECK constraint of that *name*."""
+    """Make a column type for *kind*, with a CHECK constraint called *name*."""
     return Enum(
         kind,
         name=name,
@@ -169,17 +171,17 @@ def _enum(kind: type[StrEnum], name: str) -> Enum:
     )
 
 
-# SQLite gives numbers by itself only to a column that is declared INTEGER.
+# SQLite generates keys only for a column declared INTEGER.
 _Big = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def _key() -> Column[int]:
-    """A number that the database gives."""
+    """Make a primary key that the database generates."""
     return Column("id", _Big, primary_key=True)
 
 
 def _index_where(condition: str, *columns: str) -> Index:
-    """A partial index, which both databases know: it has the rows of that condition only."""
+    """Make a partial index over the rows that meet *condition*; both databases have them."""
     where = text(condition)
     return Index(None, *columns, sqlite_where=where, postgresql_where=where)
 
@@ -213,13 +215,13 @@ papers = Table(
     Column("doi", StoredText),
     Column("url", StoredText, nullable=False),
     Column("pdf_url", StoredText),
-    # Folded, by `text.pack_words`: a text is taken apart once, and not at each matching.
+    # Encoded by `text.pack_words`, so that a text is tokenized once and not at each matching.
     Column("title_words", StoredText),
     Column("abstract_words", StoredText),
 )
 
-# The log. AUTOINCREMENT, so that SQLite never gives a number twice either. The paper leads in the
-# index: with the source in front, SQLite reads a window by that index and sorts the whole log.
+# The log. AUTOINCREMENT keeps SQLite from using a number twice. The paper comes first in the unique
+# index: with the source first, SQLite reads a window by that index and sorts the whole log.
 announcements = Table(
     "announcements",
     metadata,
@@ -273,8 +275,8 @@ pacing = Table(
     metadata,
     Column("group_name", StoredText, primary_key=True),
     Column("next_at", UtcDateTime, nullable=False),
-    # How far ahead of its writer's clock next_at was: a wait longer than that is no wait, the
-    # clock has been set back.
+    # How far next_at was ahead of its writer's clock. A longer wait means that the clock was set
+    # back.
     Column("span_s", Float, nullable=False),
 )
 
@@ -309,15 +311,15 @@ editions = Table(
     Column("omitted", Integer, nullable=False),
     Column("considered", Integer, nullable=False),
     Column("coverage", StoredJson, nullable=False),
-    # The right side of its Message-IDs; all else that they are made of stands here, too.
+    # Right side of its Message-IDs; their other parts are in this row too.
     Column("message_domain", StoredText, nullable=False),
-    # What is not sent by then waits for a person.
+    # Deliveries not sent by then are held.
     Column("expires_at", UtcDateTime),
     UniqueConstraint("digest_id", "slot"),
     UniqueConstraint("digest_id", "number"),
 )
 
-# What matched, those too that fell to the limit: nothing that matched is offered twice.
+# All matches, those cut by the limit included, so that a paper is never offered twice.
 edition_papers = Table(
     "edition_papers",
     metadata,
@@ -343,12 +345,12 @@ renditions = Table(
     Column("edition_id", _Big, ForeignKey("editions.id"), primary_key=True, autoincrement=False),
     Column("form", _enum(Form, "form"), primary_key=True),
     Column("body", StoredText),
-    # What a mail is made of: short pieces themselves, long ones as keys of fragments.
-    Column("pieces", LargeBinary),
-    CheckConstraint("(body IS NULL) <> (pieces IS NULL)", name="one"),
+    # An email: short fragments in full, long ones as keys of the table `fragments`.
+    Column("fragments", LargeBinary),
+    CheckConstraint("(body IS NULL) <> (fragments IS NULL)", name="one"),
 )
 
-# Fragments of mails by their content, so that each is there once for all editions.
+# Fragments of emails, keyed by content, so that editions share them.
 fragments = Table(
     "fragments",
     metadata,
@@ -358,17 +360,17 @@ fragments = Table(
 )
 
 FROM_CONFIG = "origin = 'config'"
-"""Of the few subscriptions that are looked through at every tick."""
+"""Condition of the few subscriptions that every tick reads."""
 
-# By the digest's name, not its key: one may subscribe before the digest has ever run.
+# Keyed by the digest's name: a reader can subscribe before the digest has ever run.
 subscriptions = Table(
     "subscriptions",
     metadata,
     _key(),
     Column("digest", StoredText, nullable=False),
-    Column("kind", _enum(DestinationKind, "kind"), nullable=False),
+    Column("kind", StoredText, nullable=False),
     Column("address", StoredText, nullable=False),
-    # The address as it is compared: a mail address without regard to case.
+    # The address in the form for comparison: email addresses in lower case.
     Column("address_key", StoredText, nullable=False),
     Column("state", _enum(SubscriptionState, "state"), nullable=False),
     Column("origin", _enum(Origin, "origin"), nullable=False),
@@ -389,25 +391,25 @@ suppressions = Table(
 )
 
 NOT_SENT = "state <> 'sent'"
-"""Of the few deliveries that somebody may look for by their state."""
+"""Condition of the few deliveries that are searched by state."""
 
-# One row for each mail, and small: a year of a large service is a hundred million of them. What is
-# the same for all of an edition stands there. next_at is there exactly while a delivery waits,
-# lease_until exactly while somebody holds it: so the indexes hold only the few rows that are
-# looked for, however long the past.
+# One small row per message, since a large service makes a hundred million a year: values common to
+# an edition are in `editions`. next_at is set exactly while a delivery waits, lease_until exactly
+# while a worker has it: the indexes cover only these few rows, however many were sent.
+# Only `store.transitions` writes this table.
 deliveries = Table(
     "deliveries",
     metadata,
     _key(),
     Column("edition_id", _Big, ForeignKey("editions.id"), nullable=False),
     Column("subscription_id", _Big, ForeignKey("subscriptions.id")),
-    Column("kind", _enum(DestinationKind, "kind"), nullable=False),
+    Column("kind", StoredText, nullable=False),
     Column("address", StoredText, nullable=False),
     Column("state", _enum(DeliveryState, "state"), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("created_at", ShortUtcDateTime, nullable=False),
     Column("next_at", ShortUtcDateTime),
-    # When the attempt began that is under way.
+    # When the current attempt began.
     Column("begun_at", ShortUtcDateTime),
     Column("lease_until", ShortUtcDateTime),
     Column("sent_at", ShortUtcDateTime),
@@ -415,21 +417,23 @@ deliveries = Table(
     Column("last_code", StoredText),
     Column("acknowledged", StoredJson, nullable=False),
     Column("receipt", StoredText),
-    # Leases that ended while sending, and while the outcome was in doubt (data_done).
+    # Leases that expired while sending, and attempts left in doubt (data_done).
     Column("lost", Integer, nullable=False),
     Column("doubts", Integer, nullable=False),
-    # When a person said that it is to be sent after all.
+    # When the operator released it or queued it again.
     Column("released_at", ShortUtcDateTime),
     UniqueConstraint("edition_id", "kind", "address"),
     CheckConstraint("(next_at IS NOT NULL) = (state IN ('queued', 'retrying'))", name="waiting"),
-    CheckConstraint("(lease_until IS NOT NULL) = (state IN ('sending', 'data_done'))", name="held"),
+    CheckConstraint(
+        "(lease_until IS NOT NULL) = (state IN ('sending', 'data_done'))", name="leased"
+    ),
     CheckConstraint("(begun_at IS NOT NULL) = (lease_until IS NOT NULL)", name="begun"),
     _index_where("next_at IS NOT NULL", "kind", "next_at", "id", "lost"),
     _index_where("lease_until IS NOT NULL", "lease_until"),
     _index_where(NOT_SENT, "state"),
 )
 
-# The attempts that failed: of one that succeeded the delivery itself says all.
+# Failed attempts; a successful one is described by the delivery itself.
 delivery_attempts = Table(
     "delivery_attempts",
     metadata,
@@ -441,7 +445,7 @@ delivery_attempts = Table(
     Column("error", StoredText),
 )
 
-# Deliveries made on each day (UTC), so that a day can be told from a usual one.
+# Deliveries made on each day (UTC), to recognize a flood.
 volumes = Table(
     "volumes",
     metadata,
@@ -449,23 +453,23 @@ volumes = Table(
     Column("deliveries", Integer, nullable=False),
 )
 
-# Deliveries to each destination on the last day that it had any; only where a day has a cap.
+# Deliveries to each destination on its latest day; only if a daily cap is configured.
 days = Table(
     "days",
     metadata,
-    Column("kind", _enum(DestinationKind, "kind"), primary_key=True),
+    Column("kind", StoredText, primary_key=True),
     Column("address", StoredText, primary_key=True),
     Column("day", StoredText, nullable=False),
     Column("deliveries", Integer, nullable=False),
 )
 
-# What came back. The address is that of the delivery, as `suppressions` has it: a report may name
-# another one, to which the mail was forwarded.
+# Returned emails. The address is the delivery's, as in `suppressions`: a report may name another
+# one, to which the email was forwarded.
 bounces = Table(
     "bounces",
     metadata,
     _key(),
-    # Of the mail: one that is read twice is one bounce.
+    # Of the returned email, so that reading it twice counts once.
     Column("fingerprint", StoredText, nullable=False, unique=True),
     Column("delivery_id", _Big, ForeignKey("deliveries.id"), nullable=False),
     Column("address", StoredText, nullable=False),
@@ -473,7 +477,7 @@ bounces = Table(
     Column("code", StoredText),
     Column("detail", StoredText, nullable=False),
     Column("at", UtcDateTime, nullable=False),
-    # Whether it adds to the address's score; not any more once a suppression was lifted.
+    # True if it adds to the address's score; cleared when a suppression is lifted.
     Column("counts", Boolean, nullable=False),
     Index(None, "address", "at"),
     Index(None, "delivery_id"),
@@ -483,7 +487,7 @@ mailboxes = Table(
     "mailboxes",
     metadata,
     Column("name", StoredText, primary_key=True),
-    # How far it is read, in the words of the kind of box.
+    # Position up to which it is read, in the format of the mailbox type.
     Column("mark", StoredText, nullable=False),
     Column("last_ok_at", UtcDateTime),
     Column("last_error", StoredText),

@@ -1,7 +1,7 @@
 """
-What the store answers where `digestbot.model` has no word for it, and how values become JSON.
+Results of the store beyond `digestbot.model`, and the JSON form of some values.
 
-Frozen, like all values; datetimes are aware and in UTC.
+All are frozen; datetimes are aware and in UTC.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,48 +15,48 @@ from digestbot.store.tables import PassStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingested:
-    """What one call of `Papers.ingest` changed."""
+    """Counts of one `Papers.ingest`."""
 
     new: int
     """Announcements appended to the log."""
     known: int
-    """Given papers that this source had announced before."""
+    """Papers of the page that this source had announced before."""
     updated: int
     """Stored papers whose metadata changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceState:
-    """How a source stands after its last pass."""
+    """State of a source after its last pass."""
 
     name: str
     memory: Mapping[str, str]
-    """The source's own notes, as of the last page that was stored."""
+    """The source's own notes, as of the last page stored."""
     asked: str | None
-    """The `asked` of `Sources.begin_pass` at the last pass; None if it had none."""
+    """Fingerprint of the options at the last pass; see `Sources.begin_pass`."""
     status: PassStatus
     last_try_at: datetime | None
     last_ok_at: datetime | None
-    """When it last answered completely."""
+    """Last complete answer."""
     last_new_at: datetime | None
-    """When a pass last ended that had brought something new."""
+    """End of the last pass that found something new."""
     next_try_at: datetime | None
-    """Not before then; None if at any time."""
+    """Earliest time of the next try; None for any time."""
     failures: int
-    """Passes in a row that did not end well."""
+    """Failed passes in a row."""
     last_error: str | None
     note: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
-    """One attempt to read a source from the top to where it is known."""
+    """One reading of a source, from the newest entry back to a known one."""
 
     id: int
     source: str
     started_at: datetime
     ended_at: datetime | None
-    """None while it runs, or for ever if its process was killed."""
+    """End of the pass; None while it runs, and if its process was killed."""
     status: PassStatus
     pages: int
     entries: int
@@ -67,25 +67,25 @@ class Pass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestState:
-    """How far a digest has read the log."""
+    """State of a digest: its position in the log and its schedule."""
 
     id: int
     name: str
     fingerprint: str
-    """Stands for its schedule."""
+    """Fingerprint of its schedule."""
     cursor: int
-    """The last seq that an edition, or the decision to make none, has dealt with."""
+    """Last seq that an edition, or a decision to skip one, has covered."""
     next_due_at: datetime | None
-    """None: never."""
+    """When the next edition is due; None for never."""
     last_error: str | None
     editions: int
-    """How many there are; the next one's number is one more."""
+    """Editions so far; the next one has the next number."""
     last_edition_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditionSummary:
-    """An edition without its papers, for lists."""
+    """Summary of an edition, for lists."""
 
     id: int
     digest: str
@@ -107,63 +107,65 @@ class EditionSummary:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One step of one delivery, which its holder wants to have written down."""
+    """A change of one delivery's state, as its worker requests it."""
 
     delivery_id: int
     to: DeliveryState
-    """The state that it leads to; ``sending`` when one of several messages was taken."""
+    """The new state; ``sending`` after one of several messages was accepted."""
     at: datetime | None
-    """Of ``data_done`` and ``sent`` the moment; of ``retrying`` when it is due; of ``sending`` when
-    the lease ends; None else."""
+    """For ``data_done`` and ``sent`` the time of the change, for ``retrying`` when it is due, for
+    ``sending`` when the lease ends; otherwise None."""
     attempt: int | None = None
-    """The attempt that the holder has; None for whoever holds it."""
+    """The worker's attempt; None to skip the check of the attempt."""
     receipt: str | None = None
+    """Reply with which the server accepted the message."""
     error: str | None = None
     code: str | None = None
     acknowledged: str | None = None
+    """The message that was accepted, such as Slack's ``ts``."""
     in_doubt: bool = False
-    """The other side may have taken it."""
+    """The failed attempt may have been accepted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxState:
-    """How a mailbox for bounces stands after the last look into it."""
+    """State of a mailbox for bounces after the last check."""
 
     name: str
     mark: str
-    """How far it is read; empty at first."""
+    """Position up to which it is read; empty at first."""
     last_ok_at: datetime | None
     last_error: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try to send a delivery."""
+    """One attempt to send a delivery."""
 
     attempt: int
-    """From 1."""
+    """Counted from 1."""
     at: datetime
-    """When it began; of one that succeeded, when that was."""
+    """When it began; for a successful one, when it succeeded."""
     outcome: DeliveryState
-    """The state that it led to; ``sending`` if it runs or its process was killed."""
+    """The state it led to; ``sending`` while its lease lasts."""
     code: str | None = None
     error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cap:
-    """How many deliveries one destination gets on one day."""
+    """Daily limit of deliveries to one destination."""
 
     per_day: int
     day: str
-    """The day that it is, by any name that no other day has."""
+    """Unique name of the current day."""
     next_at: datetime
-    """When the next day begins."""
+    """Start of the next day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
-    """What became of the deliveries whose holder died."""
+    """Counts of deliveries recovered from dead workers, by new state."""
 
     retrying: int
     unknown: int
@@ -171,7 +173,7 @@ class Recovered:
 
 
 def authors_to_json(authors: Sequence[Author]) -> list[Any]:
-    """Names alone where there is no affiliation: most authors, and the column is read often."""
+    """Encode authors; most have no affiliation and become a plain name, to keep reads fast."""
     return [[a.name, *a.affiliations] if a.affiliations else a.name for a in authors]
 
 
@@ -204,7 +206,7 @@ def coverage_to_json(coverage: Sequence[SourceCoverage]) -> list[Any]:
             "omitted": c.omitted,
             "first_at": c.first_at.isoformat() if c.first_at else None,
             "last_at": c.last_at.isoformat() if c.last_at else None,
-            "categories": [[each.category, each.announced, each.matched] for each in c.categories],
+            "categories": [[k.category, k.announced, k.matched] for k in c.categories],
             "status": c.status,
             "as_of": c.as_of.isoformat() if c.as_of else None,
             "note": c.note,
@@ -220,19 +222,19 @@ def coverage_from_json(stored: list[Any]) -> tuple[SourceCoverage, ...]:
             announced=item["announced"],
             matched=item["matched"],
             omitted=item["omitted"],
-            first_at=_moment(item["first_at"]),
-            last_at=_moment(item["last_at"]),
+            first_at=_datetime(item["first_at"]),
+            last_at=_datetime(item["last_at"]),
             categories=tuple(
                 CategoryCoverage(category=category, announced=announced, matched=matched)
                 for category, announced, matched in item["categories"]
             ),
             status=item["status"],
-            as_of=_moment(item["as_of"]),
+            as_of=_datetime(item["as_of"]),
             note=item["note"],
         )
         for item in stored
     )
 
 
-def _moment(stored: str | None) -> datetime | None:
+def _datetime(stored: str | None) -> datetime | None:
     return datetime.fromisoformat(stored) if stored else None

@@ -151,7 +151,7 @@ def fill(store: Store, count: int) -> None:
             }
             connection.execute(insert(editions).values(row))
             bodies = bodies_of(number, papers, dice)
-            renditions.keep(store._database, connection, number, bodies)
+            renditions.insert_forms(store._database, connection, number, bodies)
         rows = [
             {
                 "edition_id": number,

@@ -42,8 +42,8 @@ from digestbot.pipeline.addressing import frozen_message
 from digestbot.render import RenderContext, bodies, load_templates, personalize
 from digestbot.render.mail import subject
 from digestbot.render.sanitize import clip
-from digestbot.render.templates import COLUMNS, Templates, our_folder
-from digestbot.render.view import ABSTRACTS, Cut, by_section, show, show_paper, words_of
+from digestbot.render.templates import COLUMNS, Templates, packaged_folder
+from digestbot.render.view import ABSTRACTS, Cut, by_section, show, show_paper, template_globals
 from digestbot.secret import Secret
 from digestbot.text import plain
 from tests.factories import NOW, make_announcement, make_coverage, make_edition, make_paper
@@ -174,18 +174,18 @@ def write_pages(folder: Path) -> None:
             '{% for paper in papers %}{% set number = "%3d." % loop.index %}'
             f'{{% include "mail/paper.{form}.j2" %}}{{% endfor %}}'
         )
-        page = page.replace("{{- papers }}", papers).replace("{{- missing }}\n", "")
+        page = page.replace("{{- papers }}", papers).replace("{{- incomplete }}\n", "")
         page = page.replace("{{ preheader }}", "{{ first }}")
         (folder / f"page.{form}.j2").write_text(page)
         footer = _source("footer", form)
-        for part in ("coverage", "reason", "unsubscribe", "thanks"):
+        for part in ("coverage", "reason", "unsubscribe", "acknowledgement"):
             footer = _included(footer, part, form)
         (folder / "mail").mkdir(exist_ok=True)
         (folder / f"mail/footer.{form}.j2").write_text(footer)
 
 
 def _source(name: str, form: str) -> str:
-    return (our_folder() / f"mail/{name}.{form}.j2").read_text()
+    return (packaged_folder() / f"mail/{name}.{form}.j2").read_text()
 
 
 def _included(page: str, part: str, form: str) -> str:
@@ -220,7 +220,7 @@ def pages(templates: Templates, reader: Reader) -> tuple[str, str, str]:
     ]
     title = subject(reader.edition, context)
     facts = {
-        **words_of(context),
+        **template_globals(context),
         "edition": shown,
         "papers": papers,
         "heading": "h2",
@@ -353,7 +353,7 @@ def table(figures: dict[str, int | float]) -> str:
             f"a personal digest of {PAPERS} papers, {figures['message_bytes'] / 1000:.0f} KB,"
             f" {figures['readers']:,} readers",
             f"  plain way: two Jinja pages, EmailMessage  {figures['plain_us'] / 1000:9.1f} ms",
-            f"  ours, from pieces                         {figures['ours_us'] / 1000:9.3f} ms"
+            f"  ours, from fragments                      {figures['ours_us'] / 1000:9.3f} ms"
             f"   1/{figures['times']}, at most 1/{SHARE}",
             f"  ours, the papers still to be rendered     {figures['first_us'] / 1000:9.2f} ms",
             f"  DKIM with RSA-2048                        {figures['dkim_us'] / 1000:9.2f} ms"

@@ -1,4 +1,4 @@
-"""Where returned mails arrive: each is given once, ours are put aside, all others are left."""
+"""Mailboxes: each mail is read once, bounces of ours are settled, other mail is left alone."""
 
 import contextlib
 import mailbox
@@ -39,7 +39,7 @@ def settings(certificates: Certificates, tmp_path: Path) -> dict[str, Any]:
 
 
 def look(settings: BouncesSettings, mark: str = "") -> tuple[list[bytes], str]:
-    """What a look at the box gives, all that begins like `OURS` put aside; and the new mark."""
+    """Read the box, settle mails that begin like `OURS`; return the mails and the mark."""
     taken = []
     with open_box(settings) as box:
         for item in box.items(mark):
@@ -49,9 +49,7 @@ def look(settings: BouncesSettings, mark: str = "") -> tuple[list[bytes], str]:
     return taken, mark
 
 
-def test_each_mail_of_an_account_is_given_once(
-    certificates: Certificates, settings: dict[str, Any]
-) -> None:
+def test_each_mail_is_read_once(certificates: Certificates, settings: dict[str, Any]) -> None:
     with ImapServer(certificates.server) as server:
         first, second = server.put(OURS), server.put(STRANGE)
         options = BouncesSettings(port=server.port, **settings)
@@ -63,7 +61,7 @@ def test_each_mail_of_an_account_is_given_once(
         assert look(options, mark) == ([OURS], f"7:{third.uid}")
 
 
-def test_an_account_that_begins_anew_is_read_from_the_start(
+def test_new_uidvalidity_restarts_the_folder(
     certificates: Certificates, settings: dict[str, Any]
 ) -> None:
     with ImapServer(certificates.server) as server:
@@ -75,7 +73,7 @@ def test_an_account_that_begins_anew_is_read_from_the_start(
 
 
 @pytest.mark.parametrize("can_move", [True, False])
-def test_ours_go_to_another_folder(
+def test_bounces_of_ours_are_moved(
     certificates: Certificates, settings: dict[str, Any], can_move: bool
 ) -> None:
     with ImapServer(certificates.server, can_move=can_move) as server:
@@ -90,8 +88,8 @@ def test_ours_go_to_another_folder(
 @pytest.mark.parametrize(
     ("changes", "refuses", "message"),
     [
-        ({"password": Secret('pl4nted-wr\\o"ng')}, {}, "localhost/INBOX: refuses the login; check"),
-        ({"password": Secret("pl4nted-pässword")}, {}, "localhost/INBOX: refuses the login; check"),
+        ({"password": Secret('pl4nted-wr\\o"ng')}, {}, "localhost/INBOX: login refused; check"),
+        ({"password": Secret("pl4nted-pässword")}, {}, "localhost/INBOX: login refused; check"),
         ({"folder": "Bounces"}, {}, "localhost/Bounces: [NONEXISTENT] no folder Bounces"),
         ({"move_to": "Gone"}, {}, "localhost/INBOX: [TRYCREATE] no folder Gone"),
         ({}, {"UID": "NO not now"}, "localhost/INBOX: not now"),
@@ -100,7 +98,7 @@ def test_ours_go_to_another_folder(
     ],
     ids=["password", "letters", "folder", "move_to", "no", "bad", "select"],
 )
-def test_what_an_account_refuses_is_said_without_the_password(
+def test_errors_never_contain_the_password(
     certificates: Certificates,
     settings: dict[str, Any],
     changes: dict[str, Any],
@@ -115,25 +113,21 @@ def test_what_an_account_refuses_is_said_without_the_password(
     assert not shows_a_secret(f"{caught.value} {caught.value.__cause__}")
 
 
-def test_a_certificate_of_nobody_is_not_trusted(
-    certificates: Certificates, settings: dict[str, Any]
-) -> None:
+def test_unknown_authority_is_refused(certificates: Certificates, settings: dict[str, Any]) -> None:
     with ImapServer(make_certificates().server) as server:
-        with pytest.raises(MailboxError, match="its certificate is not trusted"):
+        with pytest.raises(MailboxError, match="untrusted certificate"):
             look(BouncesSettings(port=server.port, **settings))
         assert server.commands == []
 
 
-def test_a_server_without_tls_is_told_nothing(settings: dict[str, Any]) -> None:
+def test_server_without_tls_receives_nothing(settings: dict[str, Any]) -> None:
     with WebServer.of() as web:
         port = int(web.url.rpartition(":")[2].strip("/"))
         with pytest.raises(MailboxError, match="cannot be reached"):
             look(BouncesSettings(port=port, timeout=timedelta(seconds=30), **settings))
 
 
-def test_a_token_logs_in_instead_of_a_password(
-    certificates: Certificates, settings: dict[str, Any]
-) -> None:
+def test_login_by_token(certificates: Certificates, settings: dict[str, Any]) -> None:
     right = settings | {"password": None, "oauth": OauthSettings(token=Secret("pl4nted-password"))}
     wrong = right | {"oauth": OauthSettings(token=Secret("pl4nted-old"))}
     none = right | {"oauth": OauthSettings(token_command="false")}
@@ -141,7 +135,7 @@ def test_a_token_logs_in_instead_of_a_password(
         server.put(OURS)
         assert look(BouncesSettings(port=server.port, **right))[0] == [OURS]
         for options, words in (
-            (wrong, 'refuses the login; check "username" and "oauth" of "bounces"'),
+            (wrong, 'login refused; check "username" and "oauth" of "bounces"'),
             (none, '"oauth.token_command" failed with exit code 1'),
         ):
             with pytest.raises(MailboxError) as caught:
@@ -149,14 +143,14 @@ def test_a_token_logs_in_instead_of_a_password(
             assert str(caught.value) == f"me@localhost/INBOX: {words}"
 
 
-def test_a_server_that_says_nothing_is_left(settings: dict[str, Any]) -> None:
+def test_silent_server_times_out(settings: dict[str, Any]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         options = settings | {"port": silent.getsockname()[1], "timeout": timedelta(seconds=0.1)}
         with pytest.raises(MailboxError, match=r"cannot be reached: .*timed out"):
             look(BouncesSettings(**options))
 
 
-def test_a_maildir_tells_what_was_looked_at(tmp_path: Path) -> None:
+def test_processed_mails_leave_the_maildirs_new(tmp_path: Path) -> None:
     box = mailbox.Maildir(tmp_path / "box")
     for raw in (OURS, STRANGE):
         box.add(raw)
@@ -170,7 +164,7 @@ def test_a_maildir_tells_what_was_looked_at(tmp_path: Path) -> None:
     }
 
 
-def test_a_mail_that_somebody_else_took_is_no_error(tmp_path: Path) -> None:
+def test_mail_removed_by_another_program_is_skipped(tmp_path: Path) -> None:
     box = mailbox.Maildir(tmp_path / "box")
     box.add(OURS)
     before = sorted(tmp_path.rglob("*"))
@@ -178,12 +172,12 @@ def test_a_mail_that_somebody_else_took_is_no_error(tmp_path: Path) -> None:
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_folder_that_is_no_maildir_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MailboxError, match="no Maildir: it has no folders new and cur"):
+def test_folder_without_new_and_cur_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MailboxError, match="not a Maildir: the folders new and cur are missing"):
         open_box(BouncesSettings(maildir=str(tmp_path)))
 
 
-def test_files_are_read_and_left_as_they_are(tmp_path: Path) -> None:
+def test_files_are_read_only(tmp_path: Path) -> None:
     single, many = tmp_path / "one.eml", tmp_path / "many.mbox"
     single.write_bytes(OURS)
     with contextlib.closing(mailbox.mbox(many)) as box:

@@ -1,4 +1,4 @@
-"""What a returned mail says, in the forms of the servers that write them; forgeries say nothing."""
+"""Parsing of returned mails in the formats of many servers, and of forgeries."""
 
 from pathlib import Path
 from urllib.parse import quote
@@ -31,8 +31,8 @@ WANTED = {
     "qmail": (HARD, "5.1.1", "Hi. This is the qmail-send program"),
     "qmail_no_code": (SOFT, None, "Hi. This is the qmail-send program"),
     "opensmtpd": (HARD, "5.1.1", "550 5.1.1 User unknown"),
-    "arf": (COMPLAINT, None, "abuse, told by SomeGenerator/1.0"),
-    "arf_headers_only": (COMPLAINT, None, "abuse, told by SomeGenerator/1.0"),
+    "arf": (COMPLAINT, None, "abuse, reported by SomeGenerator/1.0"),
+    "arf_headers_only": (COMPLAINT, None, "abuse, reported by SomeGenerator/1.0"),
     "arf_not_spam": None,
     "arf_auth_failure": None,
     "unsubscribe": (BounceKind.UNSUBSCRIBE, None, "asked by mail"),
@@ -50,13 +50,13 @@ def read(raw: bytes, key: str = KEY) -> Report | None:
     return read_report(raw, lambda address: delivery_of(address, TEMPLATE, key))
 
 
-def test_every_sample_is_read_and_wanted() -> None:
+def test_every_sample_has_an_expectation() -> None:
     assert {path.stem for path in SAMPLES.iterdir()} == set(WANTED)
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"], ids=["lf", "crlf"])
 @pytest.mark.parametrize("name", WANTED)
-def test_each_form_is_understood(name: str, line_end: str) -> None:
+def test_each_format_is_parsed(name: str, line_end: str) -> None:
     report = read(sample(name).replace(b"\n", line_end.encode()))
     wanted = WANTED[name]
     if wanted is None:
@@ -81,11 +81,11 @@ def test_each_form_is_understood(name: str, line_end: str) -> None:
     ],
     ids=["no-token", "guessed", "other-key", "other-domain"],
 )
-def test_a_forgery_says_nothing(name: str, to: str) -> None:
+def test_forged_token_is_ignored(name: str, to: str) -> None:
     assert read(sample(name, to)) is None
 
 
-def test_the_token_may_stand_in_any_header_that_servers_write() -> None:
+def test_token_is_found_in_any_recipient_header() -> None:
     for header in ("X-Original-To", "Envelope-To", "To"):
         raw = sample("postfix", "bounces@example.org")
         raw = f"{header}: The Bot <{TOKEN_ADDRESS.upper()}>\n".encode() + raw
@@ -94,12 +94,12 @@ def test_the_token_may_stand_in_any_header_that_servers_write() -> None:
         assert report.delivery_id == DELIVERY
 
 
-def test_an_automatic_answer_asks_for_nothing() -> None:
+def test_automatic_reply_is_not_an_unsubscribe_request() -> None:
     raw = b"Auto-Submitted: auto-replied\n" + sample("unsubscribe")
     assert read(raw) is None
 
 
-def test_the_worst_of_several_recipients_counts() -> None:
+def test_worst_of_several_recipients_counts() -> None:
     block = "Final-Recipient: rfc822; x@reader.example\nAction: {}\nStatus: {}\n\n"
     status = "".join(
         block.format(*each)
@@ -112,12 +112,12 @@ def test_the_worst_of_several_recipients_counts() -> None:
     assert (report.kind, report.code) == (HARD, "5.1.1")
 
 
-def test_a_report_of_success_is_no_bounce() -> None:
+def test_success_report_is_not_a_bounce() -> None:
     raw = sample("postfix").replace(b"Action: failed", b"Action: delivered")
     assert read(raw) is None
 
 
-def test_a_huge_mail_is_read_only_at_its_beginning() -> None:
+def test_huge_mail_is_read_partially() -> None:
     report = read(sample("postfix") + b"x" * MAX_BYTES)
     assert report is not None
     assert report.kind is HARD
@@ -125,7 +125,7 @@ def test_a_huge_mail_is_read_only_at_its_beginning() -> None:
 
 @settings(max_examples=15)
 @given(st.binary(max_size=300), st.integers(0, 3000))
-def test_damage_is_no_reason_to_fail(noise: bytes, place: int) -> None:
+def test_damaged_mail_never_raises(noise: bytes, place: int) -> None:
     whole = sample("gmail")
     for raw in (whole[:place] + noise + whole[place:], whole[:place]):
         report = read(raw)

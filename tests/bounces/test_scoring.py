@@ -1,10 +1,10 @@
-"""What follows from a bounce: a table for kinds, and the score of an address."""
+"""Bounce scoring: a table of kinds, and the score of an address."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from digestbot.bounces import score, verdict, weigh
+from digestbot.bounces import classify, score, suppression_reason
 from digestbot.model import BounceKind
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -37,14 +37,12 @@ DAY = timedelta(days=1)
         ("", "5.1.1", None),
     ],
 )
-def test_only_a_failure_that_names_the_mailbox_is_hard(
-    action: str, status: str, kind: str | None
-) -> None:
-    assert weigh(action, status) == kind
+def test_only_dead_mailboxes_are_hard_bounces(action: str, status: str, kind: str | None) -> None:
+    assert classify(action, status) == kind
 
 
 def after(*days: float) -> list[datetime]:
-    """Moments so many days ago."""
+    """Return moments that many days ago."""
     return [NOW - day * DAY for day in days]
 
 
@@ -60,7 +58,7 @@ def after(*days: float) -> list[datetime]:
     ],
     ids=["none", "one", "one-day", "faded", "three", "clock-set-back"],
 )
-def test_a_point_a_day_that_fades(days: tuple[float, ...], points: float) -> None:
+def test_score_is_a_decaying_point_a_day(days: tuple[float, ...], points: float) -> None:
     assert score(after(*days), NOW) == pytest.approx(points)
 
 
@@ -77,11 +75,11 @@ def test_a_point_a_day_that_fades(days: tuple[float, ...], points: float) -> Non
     ids=["two-days", "three-days", "three-weeks", "four-weeks", "every-month", "one-day"],
 )
 def test_soft_bounces_suppress_by_score(days: tuple[float, ...], is_suppressed: bool) -> None:
-    reason = verdict(BounceKind.SOFT, after(*days), NOW)
+    reason = suppression_reason(BounceKind.SOFT, after(*days), NOW)
     assert reason == ("bounced again and again" if is_suppressed else None)
 
 
 @pytest.mark.parametrize("kind", BounceKind)
-def test_the_kind_decides_at_once_or_never(kind: BounceKind) -> None:
+def test_hard_bounces_and_complaints_suppress_at_once(kind: BounceKind) -> None:
     wanted = {BounceKind.HARD: "bounced", BounceKind.COMPLAINT: "complained"}
-    assert verdict(kind, [], NOW) == wanted.get(kind)
+    assert suppression_reason(kind, [], NOW) == wanted.get(kind)

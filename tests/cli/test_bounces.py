@@ -190,11 +190,11 @@ def test_run_looks_into_the_account_and_goes_on_without_it(
         imap.login = ("me", "another")
         called = bot("run", at=NOW + DAY)
         assert called.code == 1
-        assert "bounces: me@localhost/INBOX: refuses the login" in called.err
+        assert "bounces: me@localhost/INBOX: login refused" in called.err
         assert "0 sent" in called.out
         status = bot("status")
         assert status.code == 1
-        assert "bounces: me@localhost/INBOX: refuses the login" in status.out
+        assert "bounces: me@localhost/INBOX: login refused" in status.out
         imap.login = ("me", "pl4nted-password")
         assert bot("bounces").code == 0
         assert bot("status").code == 0

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from digestbot.store import open_store
-from digestbot.store.outbox import MAX_LOST
+from digestbot.store.recovery import MAX_LOST
 from tests.cli.conftest import Bot, configure, smtp_keys
 from tests.factories import NOW
 from tests.servers.arxiv import ArxivServer

@@ -249,7 +249,7 @@ def test_mail_that_cannot_go_out_goes_out_later(
     assert called.code == 1
     counts = json.loads(called.out)["deliveries"]
     assert (counts["sent"], counts["retrying"]) == (1, 1)
-    assert "email: the mail server gave no usable answer to the connection" in called.err
+    assert "email: the mail server gave no usable reply to the connection" in called.err
     too_early = bot("run", "--json", at=NOW + timedelta(minutes=1))
     assert (too_early.code, smtp.messages) == (0, [])
     later = bot("run", "--json", at=NOW + timedelta(minutes=20))

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from digestbot.bounces import BouncesSettings
 from digestbot.config import load_config
 from digestbot.config.initial import Answers, initial_config
-from digestbot.config.schema import DeliverTo, DigestKeys, FileKeys
+from digestbot.config.schema import DigestKeys, FileKeys, deliver_to
+from digestbot.deliver import REGISTRY as DESTINATIONS
 from digestbot.deliver import SlackSettings, SmtpSettings
-from digestbot.model import DestinationKind
 from digestbot.oauth import OauthSettings
 from digestbot.sending_limits import SendingLimits
 from digestbot.sources import REGISTRY
@@ -29,7 +29,7 @@ ENVIRON = {
 def test_the_example_loads() -> None:
     config = load_config(EXAMPLE, ENVIRON)
     assert list(config.sources) == ["arxiv-systems", "arxiv-gpu", "journal"]
-    assert {d.kind for d in config.digests["systems"].destinations} == set(DestinationKind)
+    assert {d.kind for d in config.digests["systems"].destinations} == set(DESTINATIONS)
     assert config.digests["everything"].sources == tuple(config.sources)
 
 
@@ -48,7 +48,7 @@ def test_the_example_begins_with_the_least_that_works(tmp_path: Path) -> None:
     [
         FileKeys,
         DigestKeys,
-        DeliverTo,
+        deliver_to(),
         SmtpSettings,
         SlackSettings,
         OauthSettings,

@@ -36,7 +36,7 @@ def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
     assert config.timezone.key == "UTC"
     assert config.store == f"sqlite:///{tmp_path / 'digestbot.db'}"
     assert (config.public_url, config.contact, config.templates) == (None, None, None)
-    assert (config.smtp, config.slack, config.webhooks) == (None, None, {})
+    assert (config.smtp, config.slack, config.secret_addresses) == (None, None, {})
     assert config.sources == {"a": ArxivOptions(categories=("cs.DC",))}
     digest = config.digests["d"]
     assert (digest.name, digest.title, digest.schedule_text) == ("d", "d", "daily 09:00")
@@ -112,7 +112,7 @@ digests:
         Destination(kind=DestinationKind.WEBHOOK, address=hook),
         Destination(kind=DestinationKind.FOLDER, address=str(tmp_path / "out")),
     )
-    assert config.webhooks == {hook: Secret("https://hooks.slack.com/services/T/B/X")}
+    assert config.secret_addresses == {hook: Secret("https://hooks.slack.com/services/T/B/X")}
 
 
 def test_a_digest_speaks_its_own_language_or_that_of_the_config(tmp_path: Path) -> None:

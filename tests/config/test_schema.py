@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from digestbot.config import json_schema, load_config
 from digestbot.config.interpolation import interpolate
-from digestbot.config.schema import DeliverTo, DigestKeys, FileKeys, parse_duration
+from digestbot.config.schema import DigestKeys, FileKeys, deliver_to, parse_duration
 from digestbot.config.yaml_reader import read_yaml
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.errors import ConfigError
@@ -22,7 +22,7 @@ from digestbot.sources import REGISTRY
 
 BAD = Path(__file__).parent / "bad"
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
-KINDS = (FileKeys, DigestKeys, DeliverTo, SmtpSettings, SlackSettings, *REGISTRY.values())
+KINDS = (FileKeys, DigestKeys, deliver_to(), SmtpSettings, SlackSettings, *REGISTRY.values())
 # Slips that an editor can point at: keys, types and choices.
 SEEN_BY_EDITORS = (
     "top-unknown-key",

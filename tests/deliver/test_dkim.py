@@ -1,4 +1,4 @@
-"""Signatures are checked by dkimpy, a verifier that is not ours; the DNS is a function."""
+"""DKIM signatures, verified by dkimpy with a function as DNS."""
 
 import re
 import sys
@@ -32,7 +32,7 @@ def pem(key: Key) -> str:
 
 
 def records(key: rsa.RSAPrivateKey | Ed25519PrivateKey) -> Dns:
-    """The TXT record of the public key, at its name."""
+    """Return the TXT record of the public key, by name."""
     if isinstance(key, Ed25519PrivateKey):
         kind = "ed25519"
         public = key.public_key().public_bytes(ser.Encoding.Raw, ser.PublicFormat.Raw)
@@ -87,17 +87,17 @@ def test_another_verifier_agrees(algorithm: str) -> None:
     assert message.endswith(eml())
 
 
-def test_the_same_message_has_the_same_signature(algorithm: str) -> None:
-    """A repeat after a crash is the same message, byte for byte."""
+def test_same_message_gets_the_same_signature(algorithm: str) -> None:
+    """So a repeat after a crash is identical, byte for byte."""
     assert signed(algorithm, eml()) == signed(algorithm, eml())
 
 
-def test_the_signature_is_of_the_messages_own_time(algorithm: str) -> None:
+def test_signature_time_is_the_message_date(algorithm: str) -> None:
     at = int(datetime(2026, 11, 23, 8, tzinfo=UTC).timestamp())
     assert f" t={at};".encode() in signed(algorithm, eml())
 
 
-def test_covers_all_that_a_reader_or_a_provider_acts_on(algorithm: str) -> None:
+def test_signature_covers_all_relevant_headers(algorithm: str) -> None:
     found = re.search(rb"h=([^;]+);", signed(algorithm, eml()))
     assert found is not None
     names = re.sub(rb"\s", b"", found[1]).decode().split(":")
@@ -106,23 +106,23 @@ def test_covers_all_that_a_reader_or_a_provider_acts_on(algorithm: str) -> None:
 
 
 @pytest.mark.parametrize("name", SIGNED)
-def test_no_covered_header_can_be_changed(name: str, algorithm: str) -> None:
+def test_changed_header_breaks_the_signature(name: str, algorithm: str) -> None:
     message = signed(algorithm, eml())
     changed = re.sub(rb"(?m)^(" + name.encode() + rb": )", rb"\1x", message, count=1)
     assert changed != message
     assert not verifies(algorithm, changed)
 
 
-def test_no_second_from_can_be_added(algorithm: str) -> None:
+def test_added_from_breaks_the_signature(algorithm: str) -> None:
     assert not verifies(algorithm, b"From: x@example.com\r\n" + signed(algorithm, eml()))
 
 
-def test_the_body_cannot_be_changed(algorithm: str) -> None:
+def test_changed_body_breaks_the_signature(algorithm: str) -> None:
     assert not verifies(algorithm, signed(algorithm, eml()).replace(b"Gr=C3", b"gr=C3"))
 
 
-def test_what_servers_do_on_the_way_does_no_harm(algorithm: str) -> None:
-    """Folds, blanks, the case of names, and empty lines at the end (relaxed)."""
+def test_usual_changes_in_transit_are_tolerated(algorithm: str) -> None:
+    """Folding, whitespace, case of names and trailing empty lines (relaxed)."""
     message = signed(algorithm, eml(subject="one two three"))
     message = message.replace(b"Subject: one two", b"SUBJECT:  one\r\n   two")
     assert verifies(algorithm, message.replace(b"--\r\n", b"-- \t\r\n") + b"\r\n\r\n")
@@ -132,19 +132,19 @@ def test_what_servers_do_on_the_way_does_no_harm(algorithm: str) -> None:
     body=st.lists(st.sampled_from([" ", "\t", "a", ".", "\r\n", "  \r\n", "=20\r\n"]), max_size=20),
     blanks=st.sampled_from(["", " ", "\t ", "\r\n ", "\r\n\t \t"]),
 )
-def test_every_shape_of_blanks_verifies(body: list[str], blanks: str) -> None:
+def test_any_whitespace_verifies(body: list[str], blanks: str) -> None:
     head = eml().partition(b"\r\n\r\n")[0].replace(b"Subject: ", b"Subject:" + blanks.encode())
     text = "".join([*body, "\r\n"] if body else body).encode()
     message = signed("ed25519-sha256", head + b"\r\n\r\n" + text)
     assert verifies("ed25519-sha256", message)
 
 
-def test_the_shorter_message_without_a_list_verifies(algorithm: str) -> None:
+def test_message_without_list_headers_verifies(algorithm: str) -> None:
     lines = [line for line in eml().split(b"\r\n") if not line.startswith(b"List-Unsubscribe-Post")]
     assert verifies(algorithm, signed(algorithm, b"\r\n".join(lines)))
 
 
-def test_a_traditional_rsa_key_will_do() -> None:
+def test_traditional_rsa_key_format_works() -> None:
     key = KEYS["rsa-sha256"]
     form, clear = ser.PrivateFormat.TraditionalOpenSSL, ser.NoEncryption()
     text = key.private_bytes(ser.Encoding.PEM, form, clear).decode()
@@ -160,40 +160,43 @@ def locked() -> str:
 @pytest.mark.parametrize(
     ("key", "wrong"),
     [
-        ("pl4nted", "no private key in PEM"),
-        ("-----BEGIN PRIVATE KEY-----\npl4nted\n-----END PRIVATE KEY-----\n", "no private key"),
-        (locked(), "without password"),
+        ("pl4nted", "must be a private key in PEM format"),
+        (
+            "-----BEGIN PRIVATE KEY-----\npl4nted\n-----END PRIVATE KEY-----\n",
+            "must be a private key",
+        ),
+        (locked(), "without a password"),
         (pem(ec.generate_private_key(ec.SECP256R1())), "must be an RSA or an Ed25519 key"),
     ],
     ids=["text", "damaged", "locked", "of another kind"],
 )
-def test_a_key_that_cannot_sign_is_told_and_not_shown(key: str, wrong: str) -> None:
+def test_invalid_key_is_reported_but_not_shown(key: str, wrong: str) -> None:
     with pytest.raises(Misconfigured, match=wrong) as caught:
         open_signer(settings(key))
     assert "pl4nted" not in f"{caught.value!r} {caught.value.__cause__!r}"
 
 
 def test_a_short_rsa_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Keys that are too short for us cannot be made any more.
+    # cryptography no longer makes keys that are too short for us.
     monkeypatch.setattr("digestbot.deliver.dkim.RSA_BITS_MIN", 4096)
-    with pytest.raises(Misconfigured, match="only 2048 bits"):
+    with pytest.raises(Misconfigured, match="has only 2048 bits"):
         open_signer(settings(pem(KEYS["rsa-sha256"])))
 
 
 @pytest.mark.parametrize("key", ["domain", "selector"])
 @pytest.mark.parametrize("name", ["", "a b", "x; d=evil.example", "ü.example.org", "a\r\nb", "-a"])
-def test_what_is_no_name_cannot_break_out(key: str, name: str) -> None:
+def test_invalid_names_are_rejected(key: str, name: str) -> None:
     with pytest.raises(Misconfigured, match=f"smtp.dkim.{key}"):
         open_signer(settings(pem(KEYS["ed25519-sha256"]), **{key: name}))
 
 
-def test_without_cryptography_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_cryptography_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
     with pytest.raises(MissingExtra, match=r"pip install 'digestbot\[dkim\]'"):
         open_signer(settings(pem(KEYS["ed25519-sha256"])))
 
 
-def test_the_key_is_in_no_repr() -> None:
+def test_repr_hides_the_key() -> None:
     key = pem(KEYS["ed25519-sha256"])
     shown = f"{settings(key)!r} {open_signer(settings(key))!r}"
     assert key.splitlines()[1] not in shown

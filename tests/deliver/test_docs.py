@@ -1,4 +1,4 @@
-"""docs/delivery.md says what the program does."""
+"""docs/delivery.md agrees with the code."""
 
 import re
 from dataclasses import fields
@@ -8,39 +8,40 @@ from textwrap import dedent
 
 import pytest
 
-from digestbot.deliver import retry, smtp, smtp_replies
+from digestbot.deliver import retry, smtp_replies
 from digestbot.deliver.dkim import SIGNED
+from digestbot.deliver.smtp_settings import SmtpSettings
 from digestbot.model import DeliveryState
-from digestbot.store import outbox
-from tests.deliver.test_smtp_classify import ROWS
+from digestbot.store import recovery, transitions
+from tests.deliver.test_smtp_replies import ROWS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "delivery.md").read_text(encoding="utf-8")
 MATRIX = Path(__file__).with_name("smtp_matrix.csv").read_text(encoding="utf-8")
 
 
-def test_the_states_are_drawn_as_in_the_code() -> None:
-    drawing = (outbox.__doc__ or "").split("::\n\n")[1].split("\n\n")[0]
+def test_drawing_has_the_states_of_the_code() -> None:
+    drawing = (transitions.__doc__ or "").split("::\n\n")[1].split("\n\n")[0]
     assert dedent(drawing) in PAGE
     rows = re.findall(r"^\| `(\w+)` \|", PAGE.partition("## The states")[2], re.MULTILINE)
     assert tuple(rows[: len(DeliveryState)]) == tuple(DeliveryState)
-    assert f"{outbox.MAX_LOST} processes died" in PAGE
+    assert f"{recovery.MAX_LOST} workers crashed" in PAGE
 
 
-def test_the_matrix_is_the_one_that_is_tested() -> None:
+def test_docs_show_the_tested_matrix() -> None:
     assert MATRIX.strip() in PAGE
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]} {row[1]}")
-def test_codes_that_suppress_or_stop_the_queue_are_in_the_table(row: tuple[str, ...]) -> None:
+def test_docs_list_suppressing_and_stopping_codes(row: tuple[str, ...]) -> None:
     _, _, kind, code, detail, _ = row
-    table = PAGE.partition("## What the server's answer leads to")[2].partition("## When")[0]
+    table = PAGE.partition("## How server replies are handled")[2].partition("\n## ")[0]
     dead = next(line for line in table.splitlines() if "**suppressed**" in line)
     enhanced = code.partition(" ")[2]
     if kind == "PermanentFailure" and enhanced:
         assert (f"{enhanced}`" in dead) == (detail == "yes")
 
 
-def test_the_waits_are_those_of_the_code() -> None:
+def test_docs_state_the_actual_delays() -> None:
     rows = re.findall(r"^\| (\d)[^|]* \| (\d+) to (\d+) (minutes|hours) \|", PAGE, re.MULTILINE)
     assert len(rows) == 5
     for attempt, low, high, unit in rows:
@@ -54,15 +55,15 @@ def test_the_waits_are_those_of_the_code() -> None:
     assert (retry.MIN_ATTEMPTS, smtp_replies.POLICY_MAX) == (3, 3)
 
 
-def test_the_limits_have_their_defaults() -> None:
-    section = PAGE.partition("## How fast")[2]
+def test_docs_state_the_actual_defaults() -> None:
+    section = PAGE.partition("## Throughput settings")[2]
     found = dict(re.findall(r"^\| `(\w+)` \| (\d+)", section, re.MULTILINE))
-    defaults = {each.name: str(each.default) for each in fields(smtp.SmtpSettings)}
+    defaults = {each.name: str(each.default) for each in fields(SmtpSettings)}
     assert len(found) == 5
     assert {name: defaults[name] for name in found} == found
 
 
-def test_what_dkim_covers_is_named() -> None:
+def test_docs_list_the_signed_headers() -> None:
     section = PAGE.partition("The signature is relaxed/relaxed")[2]
     covered = " ".join(section.partition("Content-Type.")[0].split())
     short = [name for name in SIGNED if not name.startswith(("List-Unsubscribe", "Content-Type"))]

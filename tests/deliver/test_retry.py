@@ -41,7 +41,7 @@ HOURS = 3600.0
         (40, 0.0, 240),
     ],
 )
-def test_waits_longer_after_each_attempt(attempts: int, jitter: float, after_min: float) -> None:
+def test_delay_grows_with_each_attempt(attempts: int, jitter: float, after_min: float) -> None:
     decision = decide(
         TransientFailure("busy"), attempts=attempts, first_at=NOW, now=NOW, jitter=jitter
     )
@@ -52,12 +52,12 @@ def test_waits_longer_after_each_attempt(attempts: int, jitter: float, after_min
     ("asked_s", "after_s"),
     [
         (None, 5 * MINUTES),
-        (0.0, 5 * MINUTES),  # a server that says at once does not know how late it is
+        (0.0, 5 * MINUTES),  # a request of 0 seconds never shortens our own delay
         (60.0, 5 * MINUTES),
         (2 * HOURS, 2 * HOURS),
     ],
 )
-def test_waits_at_least_as_long_as_the_server_asked(asked_s: float | None, after_s: float) -> None:
+def test_delay_respects_the_servers_request(asked_s: float | None, after_s: float) -> None:
     error = TransientFailure("busy", retry_after_s=asked_s)
     decision = decide(error, attempts=1, first_at=NOW, now=NOW, jitter=0.0)
     assert decision == Retry(at=NOW + timedelta(seconds=after_s))
@@ -67,9 +67,9 @@ def test_waits_at_least_as_long_as_the_server_asked(asked_s: float | None, after
     ("age_h", "attempts", "dead"),
     [
         (1, 3, False),
-        (43.9, 9, False),  # the next one is 4 h away, still within two days
+        (43.9, 9, False),  # the next attempt in 4 h is still within two days
         (44.1, 9, True),
-        (200, 1, False),  # the machine slept: the first greylisting is no reason to give up
+        (200, 1, False),  # after the machine slept, a first greylisting is still retried
         (200, 2, False),
         (200, 3, True),
     ],
@@ -85,7 +85,7 @@ def test_gives_up_when_the_digest_is_stale(age_h: float, attempts: int, dead: bo
     assert isinstance(decision, Dead) == dead
 
 
-def test_says_why_it_gave_up() -> None:
+def test_giving_up_states_the_reason() -> None:
     decision = decide(
         TransientFailure("450 busy"),
         attempts=9,
@@ -96,7 +96,7 @@ def test_says_why_it_gave_up() -> None:
     assert decision == Dead(reason="given up after 9 attempts, the digest is stale: 450 busy")
 
 
-def test_a_final_no_is_final_at_once() -> None:
+def test_permanent_failure_is_dead_at_once() -> None:
     decision = decide(
         PermanentFailure("550 no such user"), attempts=1, first_at=NOW, now=NOW, jitter=0.0
     )
@@ -104,7 +104,7 @@ def test_a_final_no_is_final_at_once() -> None:
 
 
 @pytest.mark.parametrize("age_h", [0, 500])
-def test_a_wrong_setting_stops_the_kind_and_loses_nothing_however_long(age_h: int) -> None:
+def test_misconfiguration_stops_its_kind_at_any_age(age_h: int) -> None:
     first_at = NOW - timedelta(hours=age_h)
     decision = decide(Misconfigured("535 no"), attempts=50, first_at=first_at, now=NOW, jitter=0.0)
     assert decision == StopAll(at=NOW + timedelta(minutes=15), reason="535 no")
@@ -114,12 +114,12 @@ def test_a_wrong_setting_stops_the_kind_and_loses_nothing_however_long(age_h: in
     ("attempts", "doubts", "again"),
     [
         (1, 0, True),
-        (2, 0, True),  # greylisted first, in doubt for the first time now
+        (2, 0, True),  # greylisted first, in doubt for the first time
         (2, 1, False),
-        (3, 1, False),  # in doubt, then greylisted, in doubt again: not a third copy
+        (3, 1, False),  # in doubt, then greylisted, in doubt again: no third copy
     ],
 )
-def test_an_unknown_outcome_is_repeated_once(attempts: int, doubts: int, again: bool) -> None:
+def test_unknown_outcome_is_repeated_once(attempts: int, doubts: int, again: bool) -> None:
     decision = decide(
         OutcomeUnknown("cut", code=UNKNOWN_CODE),
         attempts=attempts,
@@ -149,7 +149,7 @@ errors = st.sampled_from(
     age=st.timedeltas(timedelta(0), timedelta(days=400)),
     jitter=st.floats(0, 1, exclude_max=True),
 )
-def test_never_retries_at_once_nor_for_ever(
+def test_retries_are_delayed_and_bounded(
     error: DeliveryError, attempts: int, age: timedelta, jitter: float
 ) -> None:
     decision = decide(error, attempts=attempts, first_at=NOW - age, now=NOW, jitter=jitter)

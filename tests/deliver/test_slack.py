@@ -1,4 +1,4 @@
-"""A channel and its thread, against a stand-in that refuses what Slack refuses."""
+"""Posting to a channel and its thread, against a fake with Slack's limits."""
 
 import asyncio
 import json
@@ -43,11 +43,11 @@ def settings(server: SlackServer, token: str = TOKEN) -> SlackSettings:
 
 
 def send(
-    server: SlackServer, *letters: OutgoingMessage, notes: Notes, slept: Slept | None = None
+    server: SlackServer, *messages: OutgoingMessage, notes: Notes, slept: Slept | None = None
 ) -> str:
     async def send_all() -> str:
         sender = SlackSender(settings(server), sleep=slept or Slept())
-        for each in letters:
+        for each in messages:
             receipt = await sender.send(each, notes)
         await sender.close()
         return receipt.detail
@@ -78,7 +78,7 @@ def test_posts_a_parent_and_its_thread() -> None:
     assert detail == f"ts {posted[0].ts}, 4 messages"
 
 
-def test_sends_blocks_and_a_fallback_and_unfurls_nothing() -> None:
+def test_message_has_blocks_and_text_and_no_unfurling() -> None:
     with SlackServer() as server:
         send(server, outgoing(), notes=Notes())
     message = server.posted["#papers"][0].message
@@ -88,15 +88,15 @@ def test_sends_blocks_and_a_fallback_and_unfurls_nothing() -> None:
     assert message["unfurl_media"] is False
 
 
-def test_waits_between_two_messages_to_one_channel() -> None:
+def test_pauses_between_messages_to_one_channel() -> None:
     slept = Slept()
     with SlackServer(channels=["#papers", "#other"]) as server:
-        letters = outgoing(), outgoing(MESSAGES[:1], channel="#other"), outgoing(MESSAGES[:1])
-        send(server, *letters, notes=Notes(), slept=slept)
+        messages = outgoing(), outgoing(MESSAGES[:1], channel="#other"), outgoing(MESSAGES[:1])
+        send(server, *messages, notes=Notes(), slept=slept)
     assert slept.seconds == [1.0] * 4
 
 
-def test_two_digests_do_not_mix_in_one_channel_and_share_its_second() -> None:
+def test_digests_take_turns_in_one_channel() -> None:
     slept: list[float] = []
 
     async def send_both() -> None:
@@ -113,14 +113,13 @@ def test_two_digests_do_not_mix_in_one_channel_and_share_its_second() -> None:
     assert slept == [1.0] * 7
 
 
-def test_channels_do_not_wait_for_one_another() -> None:
-    """Not even for a thread, of which asyncio has 32 at most."""
+def test_channels_are_posted_to_concurrently() -> None:
     names = [f"#c{number}" for number in range(40)]
 
     async def send_all() -> None:
         sender = SlackSender(settings(server), sleep=Slept())
-        letters = [outgoing(MESSAGES[:1], channel=name) for name in names]
-        await asyncio.gather(*(sender.send(each, Notes()) for each in letters))
+        messages = [outgoing(MESSAGES[:1], channel=name) for name in names]
+        await asyncio.gather(*(sender.send(each, Notes()) for each in messages))
         await sender.close()
 
     with SlackServer(channels=names, meeting=threading.Barrier(len(names), timeout=60)) as server:
@@ -128,7 +127,7 @@ def test_channels_do_not_wait_for_one_another() -> None:
     assert {name: server.texts(name) for name in names} == {name: ["parent"] for name in names}
 
 
-def test_the_other_digests_of_a_channel_obey_its_rate_limit_too() -> None:
+def test_rate_limit_applies_to_the_whole_channel() -> None:
     async def send_three() -> list[BaseException | Receipt]:
         sender = SlackSender(settings(server), sleep=Slept())
         both = [sender.send(outgoing(), Notes()) for _ in range(2)]
@@ -146,7 +145,7 @@ def test_the_other_digests_of_a_channel_obey_its_rate_limit_too() -> None:
 
 
 @pytest.mark.parametrize("crash_after", [1, 2, 3])
-def test_after_a_crash_in_the_middle_only_the_rest_is_posted(crash_after: int) -> None:
+def test_continues_after_a_crash(crash_after: int) -> None:
     class Crash(Exception):
         pass
 
@@ -167,7 +166,7 @@ def test_after_a_crash_in_the_middle_only_the_rest_is_posted(crash_after: int) -
     assert before.marks + after.marks == tuple(one.ts for one in posted)
 
 
-def test_what_was_wholly_acknowledged_is_posted_no_more() -> None:
+def test_fully_acknowledged_delivery_posts_nothing() -> None:
     notes = Notes()
     with SlackServer() as server:
         detail = send(server, outgoing(acknowledged=("1.1", "1.2", "1.3", "1.4")), notes=notes)
@@ -177,7 +176,7 @@ def test_what_was_wholly_acknowledged_is_posted_no_more() -> None:
 
 
 @pytest.mark.parametrize("error", ["invalid_blocks", "msg_blocks_too_long", "msg_too_long"])
-def test_blocks_that_slack_refuses_go_as_text(error: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_refused_blocks_are_posted_as_text(error: str, caplog: pytest.LogCaptureFixture) -> None:
     with SlackServer(faults=[ok_false(error)]) as server:
         send(server, outgoing(MESSAGES[:1]), notes=Notes())
     (posted,) = server.posted["#papers"]
@@ -187,7 +186,7 @@ def test_blocks_that_slack_refuses_go_as_text(error: str, caplog: pytest.LogCapt
     assert "parent" not in caplog.text
 
 
-def test_really_broken_blocks_go_as_text_too() -> None:
+def test_oversized_blocks_are_posted_as_text() -> None:
     too_many = {"text": "parent", "blocks": [section("x")] * 51}
     too_long = {"text": "reply", "blocks": [section("x" * 2900)] * 5}
     with SlackServer() as server:
@@ -195,7 +194,7 @@ def test_really_broken_blocks_go_as_text_too() -> None:
     assert server.texts("#papers") == ["parent", "reply"]
 
 
-def test_text_that_slack_refuses_as_well_is_given_up() -> None:
+def test_refused_text_is_permanent() -> None:
     with SlackServer(faults=[ok_false("invalid_blocks")] * 2) as server:
         error = failure(server)
     assert isinstance(error, PermanentFailure)
@@ -203,24 +202,24 @@ def test_text_that_slack_refuses_as_well_is_given_up() -> None:
 
 
 @pytest.mark.parametrize("fault", [CUT, POST_AND_CUT, ok_false("fatal_error")])
-def test_a_post_without_an_answer_or_with_a_doubtful_one_may_have_been_taken(
+def test_lost_or_doubtful_reply_is_an_unknown_outcome(
     fault: Fault,
 ) -> None:
     notes = Notes()
     with SlackServer(faults=[None, fault]) as server:
         error = failure(server, notes=notes)
     assert isinstance(error, OutcomeUnknown)
-    assert len(server.requests) == 2  # nothing was posted again behind our back
+    assert len(server.requests) == 2  # the client does not retry
     assert len(notes.marks) == 1
 
 
-def test_a_closed_port_means_surely_not_posted() -> None:
+def test_closed_port_is_transient() -> None:
     with SlackServer() as server:
         pass
     assert isinstance(failure(server), TransientFailure)
 
 
-def test_a_rate_limit_is_obeyed_and_what_was_posted_is_kept() -> None:
+def test_rate_limit_keeps_the_progress() -> None:
     notes = Notes()
     limit = (429, '{"ok":false,"error":"ratelimited"}', {"Retry-After": "17"})
     with SlackServer(faults=[None, limit]) as server:
@@ -230,7 +229,7 @@ def test_a_rate_limit_is_obeyed_and_what_was_posted_is_kept() -> None:
     assert len(notes.marks) == 1
 
 
-def test_a_redirect_is_not_followed_and_the_token_stays_here() -> None:
+def test_redirect_never_receives_the_token() -> None:
     with SlackServer() as elsewhere:
         away = (302, "", {"Location": elsewhere.url + "chat.postMessage"})
         with SlackServer(faults=[away]) as server:
@@ -238,20 +237,18 @@ def test_a_redirect_is_not_followed_and_the_token_stays_here() -> None:
     assert elsewhere.requests == []
 
 
-def test_a_page_instead_of_json_is_tried_again() -> None:
+def test_html_instead_of_json_is_transient() -> None:
     with SlackServer(faults=[(200, "<html>log in to the hotel</html>", {})]) as server:
         assert isinstance(failure(server), TransientFailure)
 
 
-def test_ok_without_a_ts_is_doubtful() -> None:
+def test_ok_without_ts_is_an_unknown_outcome() -> None:
     with SlackServer(faults=[(200, '{"ok": true}', {})]) as server:
         assert isinstance(failure(server), OutcomeUnknown)
 
 
 @pytest.mark.parametrize("faults", [[], [ok_false("invalid_auth")]])
-def test_a_wrong_token_is_shown_nowhere(
-    faults: list[Fault], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_wrong_token_is_never_shown(faults: list[Fault], caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG), SlackServer(faults=faults) as server:
         sender = SlackSender(settings(server, "xoxb-pl4nted"), sleep=Slept())
         with pytest.raises(Misconfigured) as caught:
@@ -261,7 +258,7 @@ def test_a_wrong_token_is_shown_nowhere(
     assert "parent" not in shown
 
 
-def test_a_channel_that_slack_does_not_know_is_final() -> None:
+def test_unknown_channel_is_permanent() -> None:
     with SlackServer() as server:
         error = failure(server, outgoing(channel="#nowhere"))
     assert isinstance(error, PermanentFailure)
@@ -272,27 +269,27 @@ def test_a_channel_that_slack_does_not_know_is_final() -> None:
 @pytest.mark.parametrize(
     "body", ["not json", "[]", "{}", "[1]", '[{"blocks": []}]', '[{"text": ""}]']
 )
-def test_a_form_that_is_no_list_of_messages_is_never_posted(body: str) -> None:
+def test_malformed_slack_form_is_never_posted(body: str) -> None:
     bad = make_outgoing(DestinationKind.SLACK, "#papers", {Form.SLACK: body})
     with SlackServer() as server:
         assert isinstance(failure(server, bad), PermanentFailure)
     assert server.requests == []
 
 
-def test_check_names_team_and_bot_and_posts_nothing() -> None:
+def test_check_names_team_and_bot() -> None:
     with SlackServer() as server:
-        found = asyncio.run(SlackSender(settings(server)).check())
+        found = asyncio.run(SlackSender(settings(server)).check(()))
     assert found == f"{server.url}: Reading group as digestbot"
     assert [path for _, path, _ in server.requests] == ["/api/auth.test"]
 
 
-def test_check_raises_what_a_message_would() -> None:
+def test_check_raises_the_errors_of_a_post() -> None:
     with SlackServer() as server, pytest.raises(Misconfigured, match="invalid_auth"):
-        asyncio.run(SlackSender(settings(server, "xoxb-pl4nted-wrong")).check())
+        asyncio.run(SlackSender(settings(server, "xoxb-pl4nted-wrong")).check(()))
 
 
 @pytest.mark.parametrize("token", [None, Secret("")])
-def test_without_a_token_there_is_no_sender(token: Secret | None) -> None:
+def test_sender_requires_a_token(token: Secret | None) -> None:
     with pytest.raises(Misconfigured, match=r"slack\.token"):
         SlackSender(SlackSettings(token=token))
 
@@ -326,7 +323,7 @@ TABLE: Mapping[str, type[DeliveryError]] = {
 
 
 @pytest.mark.parametrize(("word", "kind"), TABLE.items())
-def test_each_word_of_slack_has_one_meaning(word: str, kind: type[DeliveryError]) -> None:
+def test_each_slack_error_is_classified(word: str, kind: type[DeliveryError]) -> None:
     assert type(classify(200, word)) is kind
 
 
@@ -349,10 +346,10 @@ def test_reads_retry_after(status: int, retry_after: str | None, wait_s: float |
 
 
 @pytest.mark.parametrize("status", [502, 504])
-def test_a_gateway_that_heard_nothing_leaves_the_outcome_unknown(status: int) -> None:
+def test_gateway_error_is_an_unknown_outcome(status: int) -> None:
     with SlackServer(faults=[(status, "<html>bad gateway</html>", {})]) as server:
         assert isinstance(failure(server), OutcomeUnknown)
 
 
-def test_names_the_scope_that_is_missing() -> None:
+def test_missing_scope_is_named() -> None:
     assert "chat:write" in str(classify(200, "missing_scope", needed="chat:write"))

@@ -1,9 +1,9 @@
 """
-Every step of the dialogue with every fault, as `smtp_matrix.csv` draws it.
+Every step of the dialogue with every fault, as in `smtp_matrix.csv`.
 
-Each cell is tried, with PIPELINING and without, twice over: with the sender alone, which must raise
-the right error, and through the whole stage with a real store, where the delivery must end well
-once the server is. The cells of one step run side by side.
+Each cell is tested with and without PIPELINING, in two ways: with the sender alone, which must
+raise the right error, and through the whole stage with a real store, where the delivery must
+succeed once the server works again. The cells of one step run concurrently.
 """
 
 import asyncio
@@ -20,7 +20,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from digestbot.config import Config
-from digestbot.deliver.smtp import SmtpSender, SmtpSettings
+from digestbot.deliver.smtp import SmtpSender
+from digestbot.deliver.smtp_settings import SmtpSettings
 from digestbot.errors import DeliveryError, PermanentFailure, TransientFailure
 from digestbot.model import Delivery, DestinationKind, Edition, Form
 from digestbot.pipeline import deliver
@@ -35,11 +36,11 @@ from tests.store.samples import NOW, edition, mail, register
 
 TABLE = Path(__file__).with_name("smtp_matrix.csv")
 PATIENCE = timedelta(seconds=30)
-"""Far beyond what a loaded machine takes for an answer: no other fault may end as a time-out."""
+"""Timeout that even a loaded machine never reaches, so that only silence times out."""
 SILENCE = timedelta(seconds=4)
-"""How long a client bears silence here."""
+"""Timeout for a silent server."""
 LATER = timedelta(minutes=16)
-"""After it, a first retry is due, and what waited for the owner too."""
+"""Time after which a first retry and a Misconfigured delivery are due."""
 BODIES = {
     Form.SUBJECT: "Systems for ML: one paper",
     Form.TEXT: "Serverless paper\n.and a dot\n" + "more of it\n" * 30,
@@ -48,7 +49,7 @@ BODIES = {
 
 
 def cells() -> dict[str, dict[str, str]]:
-    """What is expected, by step and fault."""
+    """Return the expected outcome by step and fault."""
     lines = [row for row in TABLE.read_text(encoding="utf-8").splitlines() if row[0] != "#"]
     head, *rows = ([cell.strip() for cell in line.split(";")] for line in lines)
     return {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows}
@@ -56,7 +57,7 @@ def cells() -> dict[str, dict[str, str]]:
 
 CELLS = cells()
 Cell = tuple[str, bool]
-"""A fault, and whether the server offers PIPELINING."""
+"""Fault, with or without PIPELINING."""
 BOTH = (False, True)
 
 
@@ -66,8 +67,8 @@ def certificates() -> Certificates:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Path:
-    """A folder with a store that has one delivery waiting, and the authority to trust."""
+def base(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Path:
+    """Return a folder with a CA file and a store with one queued delivery."""
     folder = tmp_path_factory.mktemp("matrix")
     certificates.authority.cert_pem.write_to_path(str(folder / "ca.pem"))
     with open_store(f"sqlite:///{folder / 'store.db'}") as store:
@@ -84,9 +85,9 @@ def house(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) 
 
 
 def settings(
-    house: Path, server: ScriptedSmtp, step: str, fault: str, *, patient: bool = False
+    base: Path, server: ScriptedSmtp, step: str, fault: str, *, patient: bool = False
 ) -> SmtpSettings:
-    """Such as end the *fault* of silence soon, unless *patient*, and no other fault by time."""
+    """Return settings with a short timeout for silence only, unless *patient*."""
     silent = fault == "silence" and not patient
     return SmtpSettings(
         host="localhost",
@@ -95,25 +96,24 @@ def settings(
         username="bot",
         password=Secret("pl4nted-s3cret"),
         sender="Digests <digests@example.org>",
-        ca_file=str(house / "ca.pem"),
+        ca_file=str(base / "ca.pem"),
         timeout=SILENCE if silent and step not in LATE else PATIENCE,
         final_timeout=SILENCE if silent and step != "QUIT" else PATIENCE,
     )
 
 
 LATE = {"TEXT", "DOT", "TAKEN", "QUIT"}
-"""Where silence is an answer to the final dot, or to QUIT, that does not come: all before it may
-take its time."""
+"""Steps at which only the reply to the final dot or to QUIT is missing."""
 
 
 def is_implicit(step: str, fault: str) -> bool:
-    """Before STARTTLS there is TLS to break only where it is there from the first byte."""
+    """Return True if the cell needs implicit TLS, as before STARTTLS."""
     return fault == "tls" and step in {"CONNECT", "BANNER", "EHLO"}
 
 
-def config(house: Path, smtp: SmtpSettings) -> Config:
+def config(base: Path, smtp: SmtpSettings) -> Config:
     return Config(
-        path=house / "config.yaml",
+        path=base / "config.yaml",
         timezone=ZoneInfo("UTC"),
         store="",
         public_url=None,
@@ -125,15 +125,15 @@ def config(house: Path, smtp: SmtpSettings) -> Config:
         bounces=None,
         slack=None,
         digests={},
-        webhooks={},
+        secret_addresses={},
     )
 
 
 @contextmanager
-def store_of(house: Path, name: str) -> Iterator[Store]:
-    """A copy of the store, the cell's own."""
-    copy = house / f"{name}.db"
-    shutil.copy(house / "store.db", copy)
+def store_of(base: Path, name: str) -> Iterator[Store]:
+    """Open a copy of the store for one cell."""
+    copy = base / f"{name}.db"
+    shutil.copy(base / "store.db", copy)
     with open_store(f"sqlite:///{copy}") as store:
         yield store
 
@@ -144,7 +144,7 @@ def only(store: Store) -> Delivery:
 
 
 async def run(store: Store, settings: Config, now: datetime) -> Delivery:
-    """The delivery after one run of the stage."""
+    """Run the stage once; return the delivery."""
     await deliver(store, settings, clock=lambda: now, random=Random(1))
     return only(store)
 
@@ -153,7 +153,7 @@ async def run(store: Store, settings: Config, now: datetime) -> Delivery:
 
 
 class Patient(Notes):
-    """A checkpoint that is written only when a fault amid the text has come through."""
+    """Checkpoint that waits until a fault in the middle of the text has arrived."""
 
     def __init__(self, server: ScriptedSmtp, step: str, fault: str) -> None:
         super().__init__()
@@ -164,16 +164,16 @@ class Patient(Notes):
         await super().data_done()
         if self._waits:
             await self._server.struck.wait()
-            for _ in range(20):  # rounds of the loop, in which the client hears of it
+            for _ in range(20):  # iterations of the loop in which the client notices
                 await asyncio.sleep(0)
 
 
-async def what_the_sender_says(
-    house: Path, context: Any, step: str, fault: str, *, pipelining: bool
+async def sender_outcome(
+    base: Path, context: Any, step: str, fault: str, *, pipelining: bool
 ) -> str:
     options: dict[str, Any] = {"implicit_tls": is_implicit(step, fault), "pipelining": pipelining}
     async with ScriptedSmtp(context, step=step, fault=fault, **options) as server:
-        sender = SmtpSender(settings(house, server, step, fault))
+        sender = SmtpSender(settings(base, server, step, fault))
         outgoing = make_outgoing(
             DestinationKind.EMAIL, "reader@example.org", {}, message=eml().encode()
         )
@@ -216,13 +216,13 @@ def eml() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """What became of the delivery: after the fault, and after the next runs."""
+    """Outcome of the delivery after the fault, and after the next runs."""
 
     first: str
     last: str
     suppressed: bool
     taken: int
-    """How often the server accepted the message."""
+    """Number of times the server accepted the message."""
 
 
 STORIES = {
@@ -236,18 +236,18 @@ STORIES = {
 
 
 def expected_story(step: str, outcome: str) -> Story:
-    """A message that was accepted, and nobody told us, comes once more and no more often."""
+    """Return the expected copies: an unconfirmed acceptance is repeated once."""
     twice = step == "TAKEN" and outcome == "doubt"
     return replace(STORIES[outcome], taken=2) if twice else STORIES[outcome]
 
 
-async def story(house: Path, context: Any, step: str, fault: str, *, pipelining: bool) -> Story:
+async def story(base: Path, context: Any, step: str, fault: str, *, pipelining: bool) -> Story:
     options: dict[str, Any] = {"implicit_tls": is_implicit(step, fault), "pipelining": pipelining}
-    with store_of(house, f"{step}-{fault}-{pipelining}") as store:
+    with store_of(base, f"{step}-{fault}-{pipelining}") as store:
         async with ScriptedSmtp(context, step=step, fault=fault, **options) as server:
-            how = config(house, settings(house, server, step, fault))
+            how = config(base, settings(base, server, step, fault))
             first = await run(store, how, NOW)
-            patient = config(house, settings(house, server, step, fault, patient=True))
+            patient = config(base, settings(base, server, step, fault, patient=True))
             second = await run(store, patient, NOW + LATER)
             last = await run(store, patient, NOW + 10 * LATER)
         assert second.state == last.state
@@ -261,34 +261,34 @@ async def story(house: Path, context: Any, step: str, fault: str, *, pipelining:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_no_fault_loses_a_message_or_doubles_one_that_was_acknowledged(
-    step: str, house: Path, certificates: Certificates
+def test_no_fault_loses_or_duplicates_a_message(
+    step: str, base: Path, certificates: Certificates
 ) -> None:
     outcomes = {fault: outcome for fault, outcome in CELLS[step].items() if outcome != "-"}
     context = certificates.server
 
     async def all_faults() -> tuple[dict[Cell, str], dict[Cell, Story]]:
         cells = [(fault, grouped) for fault in outcomes for grouped in BOTH]
-        said = (what_the_sender_says(house, context, step, f, pipelining=p) for f, p in cells)
-        stories = (story(house, context, step, f, pipelining=p) for f, p in cells)
-        both = await asyncio.gather(asyncio.gather(*said), asyncio.gather(*stories))
+        errors = (sender_outcome(base, context, step, f, pipelining=p) for f, p in cells)
+        stories = (story(base, context, step, f, pipelining=p) for f, p in cells)
+        both = await asyncio.gather(asyncio.gather(*errors), asyncio.gather(*stories))
         return dict(zip(cells, both[0], strict=True)), dict(zip(cells, both[1], strict=True))
 
-    said, stories = asyncio.run(all_faults())
-    assert said == {(fault, p): outcome for fault, outcome in outcomes.items() for p in BOTH}
+    errors, stories = asyncio.run(all_faults())
+    assert errors == {(fault, p): outcome for fault, outcome in outcomes.items() for p in BOTH}
     expected = {fault: expected_story(step, outcome) for fault, outcome in outcomes.items()}
     assert stories == {(fault, p): story for fault, story in expected.items() for p in BOTH}
 
 
 @pytest.mark.parametrize("fault", ["cut", "garbage"])
-def test_a_second_doubt_is_left_to_a_person(
-    fault: str, house: Path, certificates: Certificates
+def test_second_doubt_is_left_to_the_operator(
+    fault: str, base: Path, certificates: Certificates
 ) -> None:
     async def doubts() -> tuple[list[str], int]:
-        with store_of(house, f"doubts-{fault}") as store:
+        with store_of(base, f"doubts-{fault}") as store:
             context = certificates.server
             async with ScriptedSmtp(context, step="TAKEN", fault=fault, times=9) as server:
-                how = config(house, settings(house, server, "TAKEN", fault))
+                how = config(base, settings(base, server, "TAKEN", fault))
                 states = [str((await run(store, how, NOW + n * LATER)).state) for n in range(4)]
             return states, len(server.taken)
 
@@ -297,12 +297,12 @@ def test_a_second_doubt_is_left_to_a_person(
     assert taken == 2
 
 
-def test_a_refusal_between_two_doubts_does_not_make_a_third_copy(house: Path) -> None:
+def test_refusal_between_doubts_allows_no_third_copy(base: Path) -> None:
     greylisted = [("RCPT", "451 4.7.1 greylisted")] * 2
     faults = [("DOT", TAKE_AND_CUT), *greylisted, ("DOT", TAKE_AND_CUT), ("DOT", TAKE_AND_CUT)]
-    with SmtpServer(faults=faults) as server, store_of(house, "doubts-parted") as store:
+    with SmtpServer(faults=faults) as server, store_of(base, "doubts-separated") as store:
         smtp = SmtpSettings(host="localhost", port=server.port, security="none")
-        how = config(house, smtp)
+        how = config(base, smtp)
         hours = timedelta(hours=6)
         states = [str(asyncio.run(run(store, how, NOW + n * hours)).state) for n in range(6)]
     assert states == ["retrying"] * 3 + ["unknown"] * 3
@@ -311,16 +311,14 @@ def test_a_refusal_between_two_doubts_does_not_make_a_third_copy(house: Path) ->
 
 
 @pytest.mark.parametrize("fault", ["cut", "silence"])
-def test_a_text_that_has_not_left_us_is_not_in_doubt(
-    fault: str, house: Path, certificates: Certificates
-) -> None:
-    """More than what the system keeps between two sockets: the dot cannot be written."""
+def test_unsent_text_is_not_in_doubt(fault: str, base: Path, certificates: Certificates) -> None:
+    """The text exceeds the sockets' buffers, so the dot is never written."""
     huge = eml().replace("more of it\r\n", "more of it\r\n" * 40_000)
     notes = Notes()
 
     async def send() -> None:
         async with ScriptedSmtp(certificates.server, step="TEXT", fault=fault) as server:
-            how = replace(settings(house, server, "TEXT", fault), timeout=SILENCE)
+            how = replace(settings(base, server, "TEXT", fault), timeout=SILENCE)
             sender = SmtpSender(how)
             outgoing = make_outgoing(
                 DestinationKind.EMAIL, "reader@example.org", {}, message=huge.encode()
@@ -335,7 +333,7 @@ def test_a_text_that_has_not_left_us_is_not_in_doubt(
     assert notes.log == []
 
 
-def test_the_table_has_every_cell() -> None:
+def test_matrix_is_complete() -> None:
     assert tuple(CELLS) == STEPS
     assert all(tuple(row) == FAULTS for row in CELLS.values())
 
@@ -343,47 +341,43 @@ def test_the_table_has_every_cell() -> None:
 # Groups of commands (RFC 2920)
 
 
-async def send_over_one_link(
-    house: Path, server: ScriptedSmtp, count: int
+async def send_over_one_connection(
+    base: Path, server: ScriptedSmtp, count: int
 ) -> tuple[list[str], list[list[str]]]:
-    """What becomes of so many letters that wait at once, and what each checkpoint was told."""
-    how = replace(settings(house, server, "", ""), max_connections=1, domain_connections=1)
+    """Send several messages at once; return the outcomes and the calls of each checkpoint."""
+    how = replace(settings(base, server, "", ""), max_connections=1, domain_connections=1)
     sender = SmtpSender(how)
     notes = [Notes() for _ in range(count)]
-    letters = [
+    messages = [
         make_outgoing(DestinationKind.EMAIL, f"r{n}@example.org", {}, message=eml().encode())
         for n in range(count)
     ]
-    sent = (sender.send(outgoing, note) for outgoing, note in zip(letters, notes, strict=True))
-    outcomes = await asyncio.gather(*sent, return_exceptions=True)
+    sent = (sender.send(outgoing, note) for outgoing, note in zip(messages, notes, strict=True))
+    results = await asyncio.gather(*sent, return_exceptions=True)
     await sender.close()
-    words = [word(o) if isinstance(o, DeliveryError) else "sent" for o in outcomes]
-    return words, [note.log for note in notes]
+    outcomes = [word(r) if isinstance(r, DeliveryError) else "sent" for r in results]
+    return outcomes, [note.log for note in notes]
 
 
-def test_the_next_message_is_begun_behind_the_dot_of_the_one_before(
-    house: Path, certificates: Certificates
-) -> None:
+def test_next_message_is_pipelined_behind_the_dot(base: Path, certificates: Certificates) -> None:
     async def send() -> list[str]:
         async with ScriptedSmtp(certificates.server, pipelining=True) as server:
-            words, _ = await send_over_one_link(house, server, 3)
+            outcomes, _ = await send_over_one_connection(base, server, 3)
         assert (server.connections, len(server.taken)) == (1, 3)
         assert server.begun_before_the_answer == [True, True, False]
-        return words
+        return outcomes
 
     assert asyncio.run(send()) == ["sent"] * 3
 
 
-def test_a_server_that_wants_a_text_for_nobody_gets_a_lone_dot(
-    house: Path, certificates: Certificates
-) -> None:
+def test_text_without_recipients_is_a_lone_dot(base: Path, certificates: Certificates) -> None:
     async def send() -> list[str]:
         options: dict[str, Any] = {"pipelining": True, "step": "RCPT", "fault": "5xx"}
         async with ScriptedSmtp(certificates.server, **options) as server:
-            words, told = await send_over_one_link(house, server, 2)
+            outcomes, calls = await send_over_one_connection(base, server, 2)
         assert (server.connections, server.empty_texts, len(server.taken)) == (1, 1, 1)
-        assert told == [[], ["data_done"]]
-        return words
+        assert calls == [[], ["data_done"]]
+        return outcomes
 
     assert asyncio.run(send()) == ["bounced", "sent"]
 
@@ -392,17 +386,17 @@ def test_a_server_that_wants_a_text_for_nobody_gets_a_lone_dot(
     ("step", "fault"),
     [("DOT", "cut"), ("DOT", "421"), ("DOT", "garbage"), ("DOT", "tls"), ("TAKEN", "cut")],
 )
-def test_what_was_begun_behind_a_dot_that_broke_the_link_is_sent_once_over_another(
-    step: str, fault: str, house: Path, certificates: Certificates
+def test_pipelined_message_moves_to_a_new_connection(
+    step: str, fault: str, base: Path, certificates: Certificates
 ) -> None:
     async def send() -> list[str]:
         options: dict[str, Any] = {"pipelining": True, "step": step, "fault": fault}
         async with ScriptedSmtp(certificates.server, **options) as server:
-            words, told = await send_over_one_link(house, server, 3)
+            outcomes, calls = await send_over_one_connection(base, server, 3)
         assert server.connections == 2
         assert len(server.taken) == 2 + (step == "TAKEN")
-        assert told == [["data_done"]] * 3
-        return words
+        assert calls == [["data_done"]] * 3
+        return outcomes
 
     first = CELLS[step][fault]
     assert asyncio.run(send()) == [first, "sent", "sent"]

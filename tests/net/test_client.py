@@ -138,13 +138,19 @@ def test_more_than_five_redirects_are_refused() -> None:
     [
         ("ftp://127.0.0.1/x", 'to the scheme "ftp"'),
         ("file:///etc/passwd", 'to the scheme "file"'),
-        ("javascript:alert(1)", "invalid URL"),
-        ("http://[::1/x", "the response was cut off or is not HTTP"),
+        ("javascript:alert(1)", 'to the scheme "javascript"'),
+        ("data:text/xml,<rss/>", 'to the scheme "data"'),
+        ("a" * 5000 + ":x", f'to the scheme "{"a" * 20}"$'),
+        ("http://[::1/x", "redirects to an invalid URL"),
+        ("http://xn--zzzzzz.localhost/", "redirects to an invalid URL"),
+        ("https:///x", "redirects to an invalid URL"),
+        ("http://\x01/x", "redirects to an invalid URL"),
+        ("/" + "a" * 8000, "redirects to a URL of more than 8,000 characters"),
         ("http://127.0.0.1:99999/", "redirects to an invalid URL"),
     ],
 )
 def test_redirects_to_other_than_web_urls_are_refused(location: str, message: str) -> None:
-    with WebServer.of(redirect(location)) as server, pytest.raises(NetError, match=message):
+    with WebServer.of(redirect(location)) as server, pytest.raises(BadRedirect, match=message):
         get(server.url)
 
 
@@ -248,7 +254,9 @@ def test_get_from_a_silent_server_times_out(limit: str, cause: str) -> None:
     assert caught.value.arrived
 
 
-@pytest.mark.parametrize("url", ["gopher://x/", "http://", "http://[::1", "http://x:99999/", ""])
+@pytest.mark.parametrize(
+    "url", ["gopher://x/", "http://", "http://[::1", "http://x:99999/", "http://xn--zzz.test/", ""]
+)
 def test_invalid_urls_are_unreachable(url: str) -> None:
     with pytest.raises(NetError):
         get(url)

@@ -41,7 +41,7 @@ from tests.pipeline.test_killing import (
 )
 from tests.servers.outgoing import frozen_mail
 from tests.servers.smtp import SmtpServer
-from tests.store import marks
+from tests.store import steps
 from tests.store.samples import NOW, edition, register
 
 if TYPE_CHECKING:
@@ -274,11 +274,11 @@ def test_a_clock_that_is_ahead_repeats_nothing_of_who_lives(
 
     with filled(store_url) as store, open_store(store_url) as second:
         (held,) = store.outbox.claim(NOW, lease_s=LEASE_S, limit=1)
-        marks.data_done(store, held.id, NOW)
+        steps.data_done(store, held.id, NOW)
         assert run(second, config, number=20, sleep=sleep).sent == READERS - lives
         assert sum(slept) == SILENCE_S
         assert len(smtp.messages) == READERS - lives
-        assert marks.sent(store, held.id, "250 ok", NOW, attempt=held.attempts) is lives
+        assert steps.sent(store, held.id, "250 ok", NOW, attempt=held.attempts) is lives
 
 
 def test_who_has_lost_the_lease_stops_before_the_dot(

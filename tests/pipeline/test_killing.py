@@ -20,8 +20,8 @@ from sqlalchemy import func, select
 from digestbot.model import DeliveryState as S
 from digestbot.model import Destination, DestinationKind, Form
 from digestbot.store import Store, open_store
-from digestbot.store.outbox import LEASED, WAITING
 from digestbot.store.tables import deliveries, delivery_attempts
+from digestbot.store.transitions import LEASED, WAITING
 from tests.pipeline.killing import ON_THE_WIRE, POINTS
 from tests.servers.outgoing import frozen_mail
 from tests.servers.slack import TOKEN, SlackServer

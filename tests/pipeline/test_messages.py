@@ -124,5 +124,5 @@ def test_lists_that_are_asked_for_have_all_papers_and_go_with_the_mails(
     assert files["d-1.ris"].get_content().count(b"TY  - ") == 300
     body = read(first).get_body(("html",))
     assert body is not None
-    assert "The attached list has them all." in " ".join(body.get_content().split())
+    assert "The attached list contains all of them." in " ".join(body.get_content().split())
     assert first.partition(b"--=_mixed")[2] == second.partition(b"--=_mixed")[2]

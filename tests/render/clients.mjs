@@ -1,5 +1,5 @@
-// What mail clients do not know of the HTML on standard input, as JSON: feature -> clients.
-// Run by tests/render/test_real_editions.py; the arguments are patterns of clients' names.
+// Features of the HTML on standard input that mail clients do not support, as JSON: feature -> clients.
+// Run by tests/render/test_real_editions.py; the arguments are patterns of client names.
 import { readFileSync } from "node:fs";
 import { caniemail } from "caniemail";
 

@@ -1,8 +1,7 @@
 """
-What the tests of rendering share: the packaged templates, and golden files.
+Fixtures for rendering: the packaged templates and the golden files.
 
-``pytest tests/render --golden`` writes the golden files anew; look at the difference before it is
-committed.
+``pytest tests/render --golden`` rewrites the golden files; review the diff before committing.
 """
 
 from collections.abc import Callable
@@ -19,32 +18,34 @@ GOLDEN = Path(__file__).parent.parent / "data" / "golden"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--golden", action="store_true", help="write the golden files anew")
+    parser.addoption("--golden", action="store_true", help="rewrite the golden files")
 
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
-    """Compares a text with the golden file of that name, byte by byte; or writes it."""
-    renew = request.config.getoption("--golden", default=False)
+    """Return a function that compares a text with a golden file, or rewrites the file."""
+    rewrite = request.config.getoption("--golden", default=False)
 
     def compare(name: str, text: str) -> None:
         path = GOLDEN / name
-        if renew:
+        if rewrite:
             path.write_bytes(text.encode())
-        assert path.read_bytes().decode() == text, f"{name} is not what it was: renew it?"
+        assert path.read_bytes().decode() == text, (
+            f"{name} differs; if that is intended, run with --golden"
+        )
 
     return compare
 
 
 @pytest.fixture(scope="session")
 def templates() -> Templates:
-    """Those of the package, compiled once."""
+    """Load the packaged templates once."""
     return load_templates()
 
 
 @pytest.fixture(scope="session")
 def context(templates: Templates) -> RenderContext:
-    """All that a footer can say, in Berlin."""
+    """Return a context with every fact a footer can show, in Berlin."""
     return RenderContext(
         templates=templates,
         timezone=ZoneInfo("Europe/Berlin"),

@@ -1,4 +1,4 @@
-"""Editions for the tests of rendering: a plausible one, a quiet one, hostile ones."""
+"""Editions for the tests of rendering: plausible, hostile and random ones."""
 
 import random
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ HOSTILE = (
 
 
 def full_edition() -> Edition:
-    """Every fact that can be shown is in it, once at least."""
+    """Return an edition with every fact that can be shown."""
     new = make_paper()
     many = make_paper(
         id="arxiv:2611.04321",
@@ -117,7 +117,7 @@ def full_edition() -> Edition:
 
 
 def hostile_edition() -> Edition:
-    """Each text of `HOSTILE` as the title, the abstract, an author and so on of one paper."""
+    """Return one paper for each text of `HOSTILE`, which is its title, abstract, author, etc."""
     papers = []
     for number, text in enumerate(HOSTILE, start=1):
         paper = make_paper(
@@ -139,7 +139,7 @@ def hostile_edition() -> Edition:
 
 
 def edition_of(number: int, like: EditionPaper) -> Edition:
-    """An edition of *number* papers that are all like this one but for their ids and links."""
+    """Return an edition of *number* papers that differ only in ids and links."""
     usual = make_paper().id.removeprefix("arxiv:")
 
     def nth(at: int) -> EditionPaper:
@@ -153,13 +153,13 @@ LETTERS = "aé分ن𝒪 \t\n\r\x00\x1b\u200b\u202e\u2066\ufeff\ud800😀<>&|*_~`
 
 
 def drawn_editions(number: int) -> Iterator[Edition]:
-    """As many as asked for, the same in every run."""
+    """Draw *number* editions, the same in every run."""
     return (drawn_edition(random.Random(seed)) for seed in range(number))
 
 
 @cache
 def drawn_texts() -> tuple[str, ...]:
-    """A thousand texts of all that is hostile: empty, endless, mixed."""
+    """Draw a thousand hostile texts: empty, endless, mixed."""
     rng = random.Random(20)
 
     def text() -> str:
@@ -176,7 +176,7 @@ def drawn_texts() -> tuple[str, ...]:
 
 
 def drawn_edition(rng: random.Random) -> Edition:
-    """An edition of anything that a source could bring, drawn much faster than `EDITIONS`."""
+    """Draw an edition of anything a source could deliver, much faster than `EDITIONS`."""
 
     def text() -> str:
         return rng.choice(drawn_texts())
@@ -212,7 +212,7 @@ def drawn_edition(rng: random.Random) -> Edition:
         make_coverage(source=text(), status=rng.choice(["ok", "late"]), note=text())
         for _ in range(rng.choice([0, 1, 30]))
     )
-    # One or two mostly: as many messages as can be had from as few papers.
+    # Mostly one or two: many messages from few papers.
     papers = [entry(seq) for seq in range(rng.choice([0, *[1] * 12, 2, 2, 3, 11, 33]))]
     return make_edition(papers, title=text(), omitted=rng.choice([0, 7]), coverage=coverage)
 
@@ -286,4 +286,4 @@ EDITIONS = st.builds(
         max_size=30,
     ).map(tuple),
 )
-"""Editions of anything that a source could bring."""
+"""Editions of anything a source could deliver."""

@@ -1,8 +1,8 @@
 """
-A mail's HTML, read strictly: what a browser forgives is an error here.
+Strict reading of a mail's HTML: errors that browsers forgive fail here.
 
-`check_page` asserts what every mail must keep: tags closed in order, no id twice, links that say
-where they lead, headings in order, a language, and text that can be read in light and in dark.
+`check_page` asserts what every mail must satisfy: tags closed in order, unique ids, links with
+text, headings in order, a language, and sufficient contrast in light and dark mode.
 """
 
 import re
@@ -16,7 +16,7 @@ TAGS = VOID | set(
     "html head title style body div table tr td h1 h2 h3 p a b em strong span ul li".split()  # noqa: SIM905
 )
 CONTRAST = 4.5
-"""Of text to what is behind it (WCAG 2.2, 1.4.3)."""
+"""Minimum contrast of text to its background (WCAG 2.2, 1.4.3)."""
 COLOURS = ("color", "background-color")
 _DARK = re.compile(r"@media \(prefers-color-scheme:dark\)\{\n(.*?)\n\}", re.DOTALL)
 _RULE = re.compile(r"\.([a-z]+)\{([^}]*)\}")
@@ -24,7 +24,7 @@ _RULE = re.compile(r"\.([a-z]+)\{([^}]*)\}")
 
 @dataclass
 class Element:
-    """An open tag, and the colours of the text in it: in light and in dark."""
+    """An open tag and the colours of its text in light and dark mode."""
 
     tag: str
     classes: list[str]
@@ -35,7 +35,7 @@ class Element:
 
 @dataclass
 class Page(HTMLParser):
-    """Collects what is looked at while it reads."""
+    """Parser that collects the facts to be checked."""
 
     dark_rules: list[tuple[str, dict[str, str]]]
     links: list[tuple[str, str]] = field(default_factory=list)
@@ -46,9 +46,9 @@ class Page(HTMLParser):
     text: str = ""
     marked: list[str] = field(default_factory=list)
     faint: dict[tuple[str, str], str] = field(default_factory=dict)
-    """Colour and background that are too near to each other, with a text in them."""
+    """Pairs of colour and background with too little contrast, each with an example."""
     skeleton: set[str] = field(default_factory=set)
-    """Each kind of element once, empty and without its link: what can be unknown to a client."""
+    """Each kind of element once, empty and without its link, for the check of mail clients."""
 
     def __post_init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -57,7 +57,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         facts = {name: value or "" for name, value in attrs}
         assert tag in TAGS
-        assert len(facts) == len(attrs), f"<{tag}> has an attribute twice"
+        assert len(facts) == len(attrs), f"<{tag}> repeats an attribute"
         assert not any(name.startswith("on") for name in facts)
         assert tag != "img" or "alt" in facts
         self.tags[tag] += 1
@@ -67,8 +67,8 @@ class Page(HTMLParser):
         if tag == "a":
             self.links.append((facts["href"], ""))
         if tag != "style":
-            said = (f' {name}="{value}"' for name, value in facts.items() if name != "href")
-            self.skeleton.add(f"<{tag}{''.join(said)}>" + ("" if tag in VOID else f"</{tag}>"))
+            shown = (f' {name}="{value}"' for name, value in facts.items() if name != "href")
+            self.skeleton.add(f"<{tag}{''.join(shown)}>" + ("" if tag in VOID else f"</{tag}>"))
         if tag not in VOID:
             self.open.append(self._element(tag, facts))
 
@@ -87,7 +87,7 @@ class Page(HTMLParser):
             href, label = self.links[-1]
             self.links[-1] = (href, label + data)
         if "body" in within and data.strip() and not self.open[-1].hidden:
-            self._look_at(self.open[-1], data)
+            self._check_contrast(self.open[-1], data)
 
     def _element(self, tag: str, facts: dict[str, str]) -> Element:
         style = declarations(facts.get("style", ""))
@@ -100,7 +100,7 @@ class Page(HTMLParser):
         hidden = outer.hidden or style.get("display") == "none"
         return Element(tag, classes, hidden, outer.light | own, outer.dark | dark)
 
-    def _look_at(self, element: Element, data: str) -> None:
+    def _check_contrast(self, element: Element, data: str) -> None:
         for colours in (element.light, element.dark):
             pair = (colours["color"], colours["background-color"])
             if contrast(*pair) < CONTRAST:
@@ -108,7 +108,7 @@ class Page(HTMLParser):
 
 
 def read(html: str) -> Page:
-    """*html* as a `Page`, or an assertion about what is wrong with it."""
+    """Parse *html*, asserting that its tags are closed."""
     dark = _DARK.search(html)
     page = Page(dark_rules=list(_rules(dark[1] if dark else "")))
     page.feed(html)
@@ -118,7 +118,7 @@ def read(html: str) -> Page:
 
 
 def check_page(html: str) -> Page:
-    """*html*, sure to be a sound mail."""
+    """Assert that *html* is a valid mail and return it parsed."""
     page = read(html)
     assert page.ids == sorted(set(page.ids))
     assert page.tags["h1"] == page.tags["title"] == page.tags["body"] == 1
@@ -128,19 +128,19 @@ def check_page(html: str) -> Page:
     assert page.language
     assert page.headings[0] == 1
     steps = zip(page.headings, page.headings[1:], strict=False)
-    assert all(deeper <= level + 1 for level, deeper in steps), "a level of headings is left out"
+    assert all(deeper <= level + 1 for level, deeper in steps), "a heading level is skipped"
     assert page.faint == {}
     return page
 
 
 def declarations(style: str) -> dict[str, str]:
-    """``color:#fff;margin:0`` as a dict, without ``!important``."""
+    """Parse ``color:#fff;margin:0`` into a dict, dropping ``!important``."""
     pairs = (part.partition(":") for part in style.split(";") if part.strip())
     return {name.strip(): value.removesuffix("!important").strip() for name, _, value in pairs}
 
 
 def contrast(one: str, other: str) -> float:
-    """How far two colours ``#rrggbb`` are apart, from 1 to 21 (WCAG 2.2)."""
+    """Return the contrast of two colours ``#rrggbb``, from 1 to 21 (WCAG 2.2)."""
     darker, lighter = sorted((_luminance(one), _luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
 

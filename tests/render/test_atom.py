@@ -1,4 +1,4 @@
-"""Atom as feed readers read it (feedparser) and as RFC 4287 wants it (lxml)."""
+"""Atom as feed readers see it (feedparser) and as RFC 4287 requires it (lxml)."""
 
 import re
 from dataclasses import replace
@@ -17,7 +17,7 @@ ATOM = {"a": "http://www.w3.org/2005/Atom"}
 
 
 def feed_of(edition: Edition, context: RenderContext) -> Any:
-    """The feed as a reader sees it, after what RFC 4287 demands of it was looked at."""
+    """Check the requirements of RFC 4287 and return the feed as a reader sees it."""
     text = render(edition, Form.ATOM, context)
     root = etree.fromstring(text.encode())
     for holder in (root, *root.findall("a:entry", ATOM)):
@@ -32,7 +32,7 @@ def feed_of(edition: Edition, context: RenderContext) -> Any:
     return found
 
 
-def test_a_reader_sees_every_paper_with_its_facts(context: RenderContext) -> None:
+def test_feed_reader_sees_every_paper_with_its_facts(context: RenderContext) -> None:
     found = feed_of(full_edition(), context)
     assert found.feed.title == "Systems for ML"
     assert found.feed.subtitle == "top 4 of 7 papers, Monday, 23 November 2026"
@@ -54,7 +54,7 @@ def test_a_reader_sees_every_paper_with_its_facts(context: RenderContext) -> Non
     assert [e.get("links", []) for e in found.entries if e.title == "From a feed"] == [[]]
 
 
-def test_ids_stay_the_same_from_one_edition_to_the_next(context: RenderContext) -> None:
+def test_ids_are_stable_across_editions(context: RenderContext) -> None:
     first = feed_of(make_edition(number=1), context)
     later = make_edition([make_edition_paper(score=9.0)], number=2, created_at=NOW + timedelta(1))
     second = feed_of(later, context)
@@ -66,7 +66,7 @@ def test_ids_stay_the_same_from_one_edition_to_the_next(context: RenderContext) 
     assert feed_of(make_edition(), elsewhere).feed.id != first.feed.id
 
 
-def test_hostile_text_is_text(context: RenderContext) -> None:
+def test_hostile_text_is_escaped(context: RenderContext) -> None:
     text = render(hostile_edition(), Form.ATOM, context)
     assert "<script" not in text
     assert not set(text) & set("\x00\x1b\u202e\u2066\ud800")
@@ -81,6 +81,6 @@ def test_hostile_text_is_text(context: RenderContext) -> None:
     assert {href.partition(":")[0] for href in hrefs} == {"https"}
 
 
-def test_any_edition_is_a_sound_feed(context: RenderContext) -> None:
+def test_any_edition_is_a_valid_feed(context: RenderContext) -> None:
     for edition in drawn_editions(60):
         assert len(feed_of(edition, context).entries) == len(edition.papers)

@@ -1,4 +1,4 @@
-"""The mail in a real browser: nothing sticks out at any width, in light and in dark."""
+"""The mail in a real browser: no overflow at any width, in light and dark mode."""
 
 import html
 import json
@@ -44,7 +44,7 @@ window.onload = () => {
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The browser that ``make test`` links into the virtual environment, or the machine's own."""
+    """Return the browser that ``make test`` installs, or the system's."""
     own = Path(sys.prefix) / "bin" / "chromium-for-tests"
     found = str(own) if own.exists() else shutil.which("chromium")
     assert found, "no Chromium: `make test` installs it"
@@ -52,7 +52,7 @@ def chromium() -> str:
 
 
 def measured(chromium: str, page: str, folder: Path, *, dark: bool) -> list[dict[str, Any]]:
-    """What each width shows: the page in frames, since a window cannot be as narrow as a phone."""
+    """Measure the page in frames, since a window cannot be as narrow as a phone."""
     frames = "".join(
         f'<iframe style="width:{width}px;height:800px;border:0" srcdoc="{html.escape(page)}">'
         "</iframe>"
@@ -72,15 +72,15 @@ def measured(chromium: str, page: str, folder: Path, *, dark: bool) -> list[dict
 
 
 LANGUAGES = {Theme.DEFAULT: "de", Theme.COMPACT: "zh", Theme.FULL: "en"}
-"""Of each theme one: German has the longest words, Chinese the fewest blanks."""
+"""One language per theme: German has the longest words, Chinese the fewest spaces."""
 
 
 @pytest.mark.parametrize("theme", Theme)
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_nothing_sticks_out(
+def test_nothing_overflows_the_page(
     chromium: str, tmp_path: Path, context: RenderContext, dark: bool, theme: Theme
 ) -> None:
-    spoken = replace(context, theme=theme, language=LANGUAGES[theme])
+    themed = replace(context, theme=theme, language=LANGUAGES[theme])
     long = "Pneumonoultramicroscopicsilicovolcanoconiosis" * 8
     papers = (
         make_edition_paper(paper=make_paper()),
@@ -94,14 +94,16 @@ def test_nothing_sticks_out(
     )
     coverage = tuple(make_coverage(source=f"{long[:40]}{n}", status="late") for n in range(3))
     edition = make_edition(papers=papers, omitted=12_345, coverage=coverage)
-    page = render(edition, Form.HTML, spoken)
+    page = render(edition, Form.HTML, themed)
     found = measured(chromium, page, tmp_path, dark=dark)
     assert [frame["width"] for frame in found] == list(WIDTHS)
     assert [frame["wide"] for frame in found] == [[], [], []]
     assert [frame["scroll"] for frame in found if frame["scroll"] > frame["width"]] == []
 
 
-def test_dark_is_dark(chromium: str, tmp_path: Path, context: RenderContext) -> None:
+def test_dark_mode_changes_the_background(
+    chromium: str, tmp_path: Path, context: RenderContext
+) -> None:
     page = render(make_edition(), Form.HTML, context)
     light = measured(chromium, page, tmp_path, dark=False)[0]["background"]
     dark = measured(chromium, page, tmp_path, dark=True)[0]["background"]

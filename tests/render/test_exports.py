@@ -1,4 +1,4 @@
-"""JSON by its contract; Markdown and BibTeX that hostile titles cannot break."""
+"""JSON keeps its contract; hostile titles cannot break Markdown or BibTeX."""
 
 import json
 import re
@@ -20,7 +20,7 @@ PAPER_KEYS = {
     "published", "updated", "comment", "journal_ref", "doi", "url", "pdf_url", "score", "matched",
     "title_raw", "abstract_raw",
 }  # fmt: skip
-"""The contract: keys that programs rely on."""
+"""Keys in the contract, which programs rely on."""
 
 
 def test_json_holds_the_contract(context: RenderContext) -> None:
@@ -44,7 +44,7 @@ def test_json_holds_the_contract(context: RenderContext) -> None:
     assert paper["matched"][0] == hit
 
 
-def test_json_times_are_utc_whatever_zone_they_came_in(context: RenderContext) -> None:
+def test_json_times_are_in_utc(context: RenderContext) -> None:
     berlin = datetime(2026, 11, 23, 9, 0, 0, 5, tzinfo=timezone(timedelta(hours=1)))
     paper = make_paper(published=berlin, updated=None)
     (facts,) = json.loads(render(make_edition([paper]), Form.JSON, context))["papers"]
@@ -52,7 +52,7 @@ def test_json_times_are_utc_whatever_zone_they_came_in(context: RenderContext) -
     assert facts["updated"] is None
 
 
-def test_json_tells_what_an_update_changed(context: RenderContext) -> None:
+def test_json_has_the_changes_of_an_update(context: RenderContext) -> None:
     before = make_paper(version=1, title="An Old Name", comment=None)
     after = make_paper(version=2, title="A Name", comment="accepted at SoCC '26")
     entry = make_edition_paper(paper=after, previous=before, type=AnnounceType.REPLACE)
@@ -73,7 +73,7 @@ def test_json_of_any_edition_reads_back(edition: Edition, context: RenderContext
     assert titles == [entry.paper.title.replace("\ud800", "\ufffd") for entry in edition.papers]
 
 
-def test_markdown_links_only_to_the_web_and_escapes_the_rest(context: RenderContext) -> None:
+def test_markdown_links_to_the_web_only(context: RenderContext) -> None:
     text = render(hostile_edition(), Form.MARKDOWN, context)
     assert set(re.findall(r"(?<!\\)\]\((\w+):", text)) == {"https"}
     assert not re.search(r"(?<!\\)<", text)
@@ -83,7 +83,7 @@ def test_markdown_links_only_to_the_web_and_escapes_the_rest(context: RenderCont
 
 
 @given(edition=EDITIONS)
-def test_markdown_of_any_edition_has_only_our_own_blocks(
+def test_markdown_of_any_edition_has_expected_blocks(
     edition: Edition, context: RenderContext
 ) -> None:
     text = render(edition, Form.MARKDOWN, context)
@@ -97,7 +97,7 @@ def test_markdown_of_any_edition_has_only_our_own_blocks(
     assert facts["papers"] == len(edition.papers)
 
 
-def test_markdown_begins_with_properties_for_obsidian(context: RenderContext) -> None:
+def test_markdown_starts_with_front_matter_for_obsidian(context: RenderContext) -> None:
     text = render(make_edition(title='A "title": # x', omitted=3), Form.MARKDOWN, context)
     head, _, rest = text.removeprefix("---\n").partition("\n---\n")
     assert YAML(typ="safe").load(head) == {
@@ -113,7 +113,7 @@ def test_markdown_begins_with_properties_for_obsidian(context: RenderContext) ->
 
 
 def entries(text: str) -> list[tuple[str, dict[str, str]]]:
-    """The entries of a BibTeX file by its own rules: braces count, whatever stands before them."""
+    """Parse a BibTeX file by its own rules: braces count even after a backslash."""
     found = []
     for part in re.split(r"(?m)^@", text)[1:]:
         head, _, rest = part.partition("{")
@@ -121,7 +121,7 @@ def entries(text: str) -> list[tuple[str, dict[str, str]]]:
         key, _, rest = rest.partition(",")
         depth = 1
         end = 0
-        for end, letter in enumerate(rest):  # noqa: B007 - where it stops is the answer
+        for end, letter in enumerate(rest):  # noqa: B007 - used after the loop
             depth += {"{": 1, "}": -1}.get(letter, 0)
             if depth == 0:
                 break
@@ -131,7 +131,7 @@ def entries(text: str) -> list[tuple[str, dict[str, str]]]:
     return found
 
 
-def test_bibtex_names_the_eprint_the_journal_and_the_doi(context: RenderContext) -> None:
+def test_bibtex_has_eprint_journal_and_doi(context: RenderContext) -> None:
     found = dict(entries(render(full_edition(), Form.BIBTEX, context)))
     first = found["perez2026serverless"]
     assert first["eprint"] == "2611.01234"
@@ -146,17 +146,21 @@ def test_bibtex_names_the_eprint_the_journal_and_the_doi(context: RenderContext)
 @pytest.mark.parametrize(
     ("raw", "plain", "title"),
     [
-        (r"On $\alpha_1$", "On α₁", r"On $\alpha_1$"),  # as its authors typed it
+        (r"On $\alpha_1$", "On α₁", r"On $\alpha_1$"),  # unchanged
         ("Cost & Gain", "Cost & Gain", r"Cost \& Gain"),  # a bare ampersand stops LaTeX
         ("50% off", "50% off", r"50\% off"),  # a bare percent sign swallows the rest
         ("snake_case", "snake_case", r"snake\_case"),
         (r"Half {a brace", "Half {a brace", r"Half \textbraceleft{}a brace"),
-        (r"A \{ brace", "A { brace", r"A \textbraceleft{} brace"),  # BibTeX counts it all the same
+        (
+            r"A \{ brace",
+            "A { brace",
+            r"A \textbraceleft{} brace",
+        ),  # BibTeX counts escaped braces too
         (r"\input{/etc/passwd}", r"\input", r"\textbackslash{}input"),
         ("$5 for you", "$5 for you", r"\$5 for you"),
     ],
 )
-def test_bibtex_titles_keep_sound_latex_and_escape_the_rest(
+def test_bibtex_titles_keep_sound_latex(
     raw: str, plain: str, title: str, context: RenderContext
 ) -> None:
     edition = make_edition([make_paper(title=plain, title_raw=raw)])
@@ -170,13 +174,13 @@ def test_bibtex_keys_are_unique(context: RenderContext) -> None:
     assert keys == ["perez2026serverless", "perez2026serverless-2", "perez2026serverless-3"]
 
 
-def test_an_author_called_and_stays_one_author(context: RenderContext) -> None:
+def test_and_in_a_name_does_not_split_it(context: RenderContext) -> None:
     paper = make_paper(authors=(Author(name="Smith and Sons"), Author(name="A. B.")))
     ((_, fields),) = entries(render(make_edition([paper]), Form.BIBTEX, context))
     assert fields["author"] == "{Smith and Sons} and A. B."
 
 
-def test_another_program_reads_our_bibtex(context: RenderContext) -> None:
+def test_pybtex_reads_the_bibtex(context: RenderContext) -> None:
     for edition in (full_edition(), hostile_edition()):
         found = pybtex.database.parse_string(render(edition, Form.BIBTEX, context), "bibtex")
         assert len(found.entries) == len(edition.papers)
@@ -189,7 +193,7 @@ def _usable(key: str) -> bool:
 
 
 @given(edition=EDITIONS)
-def test_bibtex_of_any_edition_is_sound(edition: Edition, context: RenderContext) -> None:
+def test_bibtex_of_any_edition_is_valid(edition: Edition, context: RenderContext) -> None:
     text = render(edition, Form.BIBTEX, context)
     text.encode()
     keys = [key for key, _ in entries(text)]
@@ -197,7 +201,7 @@ def test_bibtex_of_any_edition_is_sound(edition: Edition, context: RenderContext
     assert all(_usable(key) for key in keys)
 
 
-def test_papers_without_dates_authors_or_latin_letters_still_have_keys(
+def test_bibtex_key_falls_back_to_the_id(
     context: RenderContext,
 ) -> None:
     bare: dict[str, Any] = {"title": "分散", "authors": (), "published": None, "updated": None}

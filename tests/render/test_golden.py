@@ -1,4 +1,4 @@
-"""Every form of one edition as it was when somebody looked at it; see conftest for renewing."""
+"""Every form of an edition equals its reviewed golden file; see conftest for updating them."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,25 +28,23 @@ NAMES = {
 
 
 @pytest.mark.parametrize("form", NAMES, ids=str)
-def test_full_edition_looks_as_it_did(form: Form, context: RenderContext, golden: Golden) -> None:
+def test_full_edition_is_unchanged(form: Form, context: RenderContext, golden: Golden) -> None:
     golden(f"full-{NAMES[form]}", render(full_edition(), form, context))
 
 
 @pytest.mark.parametrize("form", [Form.SUBJECT, Form.HTML, Form.TEXT, Form.SLACK], ids=str)
-def test_quiet_day_looks_as_it_did(form: Form, context: RenderContext, golden: Golden) -> None:
-    golden(f"quiet-{NAMES[form]}", render(make_edition(papers=()), form, context))
+def test_empty_edition_is_unchanged(form: Form, context: RenderContext, golden: Golden) -> None:
+    golden(f"empty-{NAMES[form]}", render(make_edition(papers=()), form, context))
 
 
 @pytest.mark.parametrize("form", NAMES, ids=str)
-def test_hostile_edition_looks_as_it_did(
-    form: Form, context: RenderContext, golden: Golden
-) -> None:
+def test_hostile_edition_is_unchanged(form: Form, context: RenderContext, golden: Golden) -> None:
     golden(f"hostile-{NAMES[form]}", render(hostile_edition(), form, context))
 
 
 @pytest.mark.parametrize("theme", [Theme.COMPACT, Theme.FULL], ids=str)
 @pytest.mark.parametrize("form", [Form.HTML, Form.TEXT, Form.SLACK, Form.MARKDOWN], ids=str)
-def test_themes_look_as_they_did(
+def test_themes_are_unchanged(
     form: Form, theme: Theme, context: RenderContext, golden: Golden
 ) -> None:
     golden(
@@ -54,7 +52,7 @@ def test_themes_look_as_they_did(
     )
 
 
-def test_message_looks_as_it_did(context: RenderContext, golden: Golden) -> None:
+def test_message_is_unchanged(context: RenderContext, golden: Golden) -> None:
     edition = full_edition()
     message = compose(
         subject=render(edition, Form.SUBJECT, context),
@@ -73,8 +71,8 @@ def test_message_looks_as_it_did(context: RenderContext, golden: Golden) -> None
 
 @pytest.mark.parametrize("language", ["de", "zh"])
 @pytest.mark.parametrize("form", [Form.SUBJECT, Form.HTML, Form.TEXT, Form.SLACK], ids=str)
-def test_languages_look_as_they_did(
+def test_languages_are_unchanged(
     form: Form, language: str, context: RenderContext, golden: Golden
 ) -> None:
-    spoken = replace(context, language=language)
-    golden(f"language-{language}-{NAMES[form]}", render(full_edition(), form, spoken))
+    translated = replace(context, language=language)
+    golden(f"language-{language}-{NAMES[form]}", render(full_edition(), form, translated))

@@ -1,4 +1,4 @@
-"""Hostile text is inert and can be read, in every form there is."""
+"""Hostile text is inert but readable in every form."""
 
 import html
 import json
@@ -23,12 +23,12 @@ TITLES = (*HOSTILE, ZERO_WIDTH, "x" * 10_000, "👩‍🔬" * 300, ":tada: 🎉 
 
 
 def letters(text: str) -> str:
-    """What is left of a text in any form's writing: its letters and digits."""
+    """Return the letters and digits of *text*, which every form keeps."""
     return "".join(char for char in text if char.isalnum())
 
 
 def strings(value: Any) -> Iterator[str]:
-    """Every text in a value of JSON."""
+    """Yield every string in a JSON value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, (list, dict)):
@@ -37,7 +37,7 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def unescaped(form: Form, text: str) -> str:
-    """*text* without what the form's own writing adds to letters and digits."""
+    """Return *text* without the markup that *form* adds."""
     if form in (Form.JSON, Form.SLACK):
         text = "".join(strings(json.loads(text)))
     if form is Form.HTML:
@@ -51,12 +51,10 @@ def unescaped(form: Form, text: str) -> str:
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
 @pytest.mark.parametrize("title", TITLES, ids=lambda title: ascii(title)[:30])
-def test_a_hostile_title_is_seen_and_does_nothing(
-    form: Form, title: str, context: RenderContext
-) -> None:
+def test_hostile_title_is_shown_but_inert(form: Form, title: str, context: RenderContext) -> None:
     paper = make_paper(title=title, title_raw=title, comment=title, authors=(Author(name=title),))
     body = render(make_edition([make_edition_paper(paper=paper, matches=())]), form, context)
-    if form is not Form.JSON:  # where it is data, and the controls are escaped by JSON itself
+    if form is not Form.JSON:  # JSON is data, and escapes control characters
         assert not INVISIBLE.search(body)
     body.encode()
     beginning = letters(INVISIBLE.sub("", title))[:20]
@@ -64,7 +62,7 @@ def test_a_hostile_title_is_seen_and_does_nothing(
 
 
 def active(form: Form) -> Callable[[str], object]:
-    """What would act in a form if it stood there unescaped."""
+    """Return a search for text that would be active in *form* if left unescaped."""
     found = {
         Form.HTML: r"<script|<img|onerror=[^\w&]*\w+[^<]*>(?<!;)|href=\"javascript",
         Form.ATOM: r"<script|<img",
@@ -77,7 +75,7 @@ def active(form: Form) -> Callable[[str], object]:
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
-def test_nothing_acts_that_a_stranger_wrote(form: Form, context: RenderContext) -> None:
+def test_untrusted_text_is_never_active(form: Form, context: RenderContext) -> None:
     papers = [
         make_paper(id=f"arxiv:2611.{n:05}", title=text, title_raw=text, abstract=text, comment=text)
         for n, text in enumerate(TITLES, start=1)
@@ -87,24 +85,24 @@ def test_nothing_acts_that_a_stranger_wrote(form: Form, context: RenderContext) 
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
-def test_three_thousand_authors_do_no_harm(form: Form, context: RenderContext) -> None:
+def test_three_thousand_authors_are_summarized(form: Form, context: RenderContext) -> None:
     crowd = tuple(Author(name=f"Author {number}") for number in range(3000))
     body = render(make_edition([make_paper(authors=crowd)]), form, context)
     if form in (Form.JSON, Form.BIBTEX, Form.RIS, Form.ATOM):
-        assert "Author 2999" in body, "programs get them all"
+        assert "Author 2999" in body, "programs get all authors"
     else:
         assert "2,994" in body
         assert len(body) < 20_000
 
 
 @pytest.mark.parametrize("form", [Form.TEXT, Form.HTML, Form.SLACK, Form.MARKDOWN], ids=str)
-def test_a_word_without_end_is_cut(form: Form, context: RenderContext) -> None:
+def test_endless_word_is_cut(form: Form, context: RenderContext) -> None:
     paper = make_paper(title="x" * 10_000, abstract="y" * 10_000, comment="z" * 10_000)
     assert len(render(make_edition([paper]), form, context)) < 20_000
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if form is not Form.JSON], ids=str)
-def test_marks_do_not_tower_over_other_papers(form: Form, context: RenderContext) -> None:
+def test_stacked_marks_are_limited(form: Form, context: RenderContext) -> None:
     tower = "o" + "\u0301\u0489" * 200 + "rg"
     paper = make_paper(title=tower, title_raw=tower, abstract=tower, authors=(Author(name=tower),))
     body = render(make_edition([make_edition_paper(paper=paper, matches=())]), form, context)

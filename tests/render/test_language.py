@@ -1,4 +1,4 @@
-"""The digests' own words: every message in every language, and each form in it."""
+"""Every message is translated, and every form can be rendered in every language."""
 
 import json
 import re
@@ -33,7 +33,7 @@ Key = tuple[str | None, str | tuple[str, ...]]
 
 
 def in_code() -> set[Key]:
-    """The messages of code and templates, found as `make messages` finds them."""
+    """Find the messages of code and templates as `make messages` does."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     methods = [(each["pattern"], each["method"]) for each in project["tool"]["babel"]["mappings"]]
     found = set()
@@ -49,8 +49,8 @@ def catalogue(name: str) -> Catalog:
         return read_po(file, abort_invalid=True)
 
 
-def several(texts: object) -> tuple[str, ...]:
-    """The forms of a message: one, or one for each plural."""
+def forms_of(texts: object) -> tuple[str, ...]:
+    """Return the forms of a message: one, or one per plural."""
     return tuple(map(str, texts)) if isinstance(texts, (tuple, list)) else (str(texts or ""),)
 
 
@@ -58,29 +58,29 @@ def placeholders(text: str) -> frozenset[str]:
     return frozenset(re.findall(r"%\(\w+\)s|%(?!\()", text))
 
 
-def test_there_are_english_german_and_chinese() -> None:
+def test_languages_are_english_german_and_chinese() -> None:
     assert languages() == ("en", "de", "zh")
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_every_message_is_translated_and_no_other(name: str) -> None:
+def test_catalogue_has_exactly_the_messages_in_use(name: str) -> None:
     read = catalogue(name)
     assert {(message.context, message.id) for message in read if message.id} == in_code()
     assert not read.obsolete
     for message in read:
         assert not message.fuzzy, message.id
-        assert all(several(message.string)), f"{message.id} is not translated"
+        assert all(forms_of(message.string)), f"{message.id} is not translated"
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_translations_have_the_placeholders_of_their_messages(name: str) -> None:
+def test_translations_keep_placeholders(name: str) -> None:
     for message in catalogue(name):
         if message.id:
-            asked = {placeholders(text) for text in several(message.id)}
-            assert {placeholders(text) for text in several(message.string)} == asked, message.id
+            asked = {placeholders(text) for text in forms_of(message.id)}
+            assert {placeholders(text) for text in forms_of(message.string)} == asked, message.id
 
 
-def test_english_says_what_the_code_says() -> None:
+def test_english_messages_are_those_of_the_code() -> None:
     english = language("en")
     for context, message in in_code():
         if isinstance(message, tuple):
@@ -101,26 +101,26 @@ def test_english_says_what_the_code_says() -> None:
         ("zh", "2026年5月3日星期日", "5月3日周日 11:05 CEST", "1 篇新论文", "12,345"),
     ],
 )
-def test_dates_plurals_and_numbers_are_those_of_the_language(
+def test_dates_plurals_and_numbers_follow_the_language(
     name: str, date: str, moment: str, count: str, number: str
 ) -> None:
-    words = language(name)
+    lang = language(name)
     when = datetime(2026, 5, 3, 9, 5, tzinfo=UTC)
-    assert words.date(when, BERLIN) == date
-    assert words.moment(when, BERLIN) == moment
-    assert words.ngettext("%(number)s new paper", "%(number)s new papers", 1) == count
-    assert words.number(12345) == number
+    assert lang.date(when, BERLIN) == date
+    assert lang.moment(when, BERLIN) == moment
+    assert lang.ngettext("%(number)s new paper", "%(number)s new papers", 1) == count
+    assert lang.number(12345) == number
 
 
 @given(st.integers(min_value=0, max_value=10**12))
 def test_any_number_has_its_plural(number: int) -> None:
     for name in languages():
-        words = language(name)
-        assert words.number(number) in words.names(["Ana"], number) or number == 0
+        lang = language(name)
+        assert lang.number(number) in lang.names(["Ana"], number) or number == 0
 
 
-def strangers(text: str, name: str) -> Iterator[str]:
-    """English messages that are still in *text*."""
+def english_left_in(text: str, name: str) -> Iterator[str]:
+    """Yield English messages that are still in *text*."""
     for message in catalogue(name):
         if isinstance(message.id, str) and len(message.id) > 8 and message.id != message.string:
             for part in re.split(r"%\(\w+\)s", message.id):
@@ -129,7 +129,7 @@ def strangers(text: str, name: str) -> Iterator[str]:
 
 
 def whole_edition() -> Edition:
-    """Everything that can be said is in it: what is missing, changed, left out."""
+    """Return an edition that uses every message: incomplete, updated, over the limit."""
     edition = full_edition()
     before = make_paper(version=1, title="An Old Name", comment=None)
     after = make_paper(version=2, title="", comment="accepted at SoCC '26")
@@ -142,35 +142,41 @@ def whole_edition() -> Edition:
     "form", [Form.SUBJECT, Form.HTML, Form.TEXT, Form.SLACK, Form.MARKDOWN, Form.ATOM], ids=str
 )
 @pytest.mark.parametrize("papers", ["many", "none"])
-def test_no_english_is_left(name: str, form: Form, papers: str, context: RenderContext) -> None:
+def test_no_english_text_is_left(
+    name: str, form: Form, papers: str, context: RenderContext
+) -> None:
     edition = whole_edition() if papers == "many" else make_edition(papers=())
-    said = render(edition, form, replace(context, language=name))
-    assert list(strangers(said, name)) == []
+    text = render(edition, form, replace(context, language=name))
+    assert list(english_left_in(text, name)) == []
 
 
 @pytest.mark.parametrize(("name", "tag"), [("en", "en"), ("de", "de"), ("zh", "zh-Hans")])
-def test_pages_and_feeds_say_their_language(name: str, tag: str, context: RenderContext) -> None:
-    spoken = replace(context, language=name)
-    html = render(full_edition(), Form.HTML, spoken)
+def test_pages_and_feeds_declare_their_language(
+    name: str, tag: str, context: RenderContext
+) -> None:
+    translated = replace(context, language=name)
+    html = render(full_edition(), Form.HTML, translated)
     check_page(html)
     assert f'<html lang="{tag}"' in html
-    # The acknowledgement stays as arXiv asks for it.
+    # The acknowledgement keeps the wording that arXiv requires.
     assert re.search(r'lang="en"[^>]*>Thank you to arXiv', html)
-    feed = etree.fromstring(render(full_edition(), Form.ATOM, spoken).encode())
+    feed = etree.fromstring(render(full_edition(), Form.ATOM, translated).encode())
     assert feed.get("{http://www.w3.org/XML/1998/namespace}lang") == tag
 
 
-def test_papers_of_arxiv_are_marked_as_english_on_other_pages(context: RenderContext) -> None:
+def test_arxiv_text_is_marked_as_english(context: RenderContext) -> None:
     pages = {
         name: render(full_edition(), Form.HTML, replace(context, language=name)) for name in OTHERS
     }
     for html in pages.values():
-        assert len(re.findall(r'<h3 [^>]*lang="en"', html)) == 3, "the feed's paper may be anything"
+        assert len(re.findall(r'<h3 [^>]*lang="en"', html)) == 3, (
+            "the language of the feed's paper is unknown"
+        )
         assert len(re.findall(r'<p [^>]*lang="en"', html)) == 2
     assert 'dir="auto" lang' not in render(full_edition(), Form.HTML, context)
 
 
-def test_what_programs_read_is_the_same_in_every_language(context: RenderContext) -> None:
+def test_data_formats_do_not_depend_on_the_language(context: RenderContext) -> None:
     for form in (Form.JSON, Form.BIBTEX, Form.RIS):
         assert (
             len({render(full_edition(), form, replace(context, language=n)) for n in languages()})
@@ -179,10 +185,10 @@ def test_what_programs_read_is_the_same_in_every_language(context: RenderContext
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_any_edition_can_be_said(name: str, context: RenderContext) -> None:
-    spoken = replace(context, language=name)
+def test_any_edition_can_be_rendered_in_any_language(name: str, context: RenderContext) -> None:
+    translated = replace(context, language=name)
     for edition in drawn_editions(50):
-        for message in json.loads(render(edition, Form.SLACK, spoken)):
+        for message in json.loads(render(edition, Form.SLACK, translated)):
             assert check_message(message) == []
-        check_page(render(edition, Form.HTML, spoken))
-        assert render(edition, Form.TEXT, spoken)
+        check_page(render(edition, Form.HTML, translated))
+        assert render(edition, Form.TEXT, translated)

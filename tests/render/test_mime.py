@@ -1,4 +1,4 @@
-"""A composed message as a mailbox reads it, and as bytes on the wire."""
+"""A message as a mailbox reads it and as bytes on the wire."""
 
 import email
 import email.policy
@@ -75,13 +75,13 @@ def test_plain_part_comes_first_and_html_last() -> None:
     assert body(message, "html") == "<p>Grüße</p>\n"
 
 
-def test_list_unsubscribe_stands_in_the_bytes_as_it_was_given() -> None:
+def test_list_unsubscribe_is_neither_folded_nor_encoded() -> None:
     wire = composed()
     assert f"\r\nList-Unsubscribe: <{UNSUBSCRIBE}>,\r\n <mailto:digests@example.org" in wire
     assert "\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in wire
 
 
-def test_without_one_click_there_is_no_post_header() -> None:
+def test_no_post_header_without_one_click() -> None:
     wire = composed(one_click=False, list_unsubscribe=("mailto:digests@example.org",))
     assert "List-Unsubscribe-Post" not in wire
     assert "\r\nList-Unsubscribe: <mailto:digests@example.org>\r\n" in wire
@@ -92,30 +92,30 @@ def test_same_arguments_give_the_same_bytes() -> None:
     assert composed() == composed()
 
 
-def test_a_body_that_looks_like_a_boundary_is_none() -> None:
+def test_body_may_look_like_a_boundary() -> None:
     text = "--=_alternative\n--=_alternative--\n--=_mixed\n"
     assert body(parsed(composed(text=text)), "plain") == text
 
 
-def test_each_readers_token_is_in_the_links_and_the_bodies() -> None:
+def test_token_is_in_the_links_and_the_bodies() -> None:
     links = ("https://example.org/u/{token}", "mailto:u+{token}@example.org")
-    blank = sender_headers(sender="d@example.org", list_unsubscribe=links, one_click=True)
-    frozen = edition_template(blank, subject="S", list_id="<l.example.org>")
+    headers = sender_headers(sender="d@example.org", list_unsubscribe=links, one_click=True)
+    template = edition_template(headers, subject="S", list_id="<l.example.org>")
     link = encode_fragments(f"https://example.org/u/{field('token_line')}\n")
     arguments: dict[str, Any] = {"recipient": "r@example.org", "message_id": MESSAGE_ID}
     arguments |= {"date": NOW, "text": link, "html": link}
-    wire = personalize(frozen, token="abc-123_X", **arguments)
+    wire = personalize(template, token="abc-123_X", **arguments)
     assert b"<https://example.org/u/abc-123_X>,\r\n <mailto:u+abc-123_X@example.org>" in wire
     for subtype in ("plain", "html"):
         assert body(parsed(wire.decode()), subtype) == "https://example.org/u/abc-123_X\n"
-    with pytest.raises(InvalidValue, match="a field that nothing was given for"):
-        personalize(frozen, **arguments)
+    with pytest.raises(InvalidValue, match="a field of the message has no value"):
+        personalize(template, **arguments)
     for wrong in ("a b", "a\r\nBcc: x@example.org", "t" * 201):
         with pytest.raises(InvalidValue, match="token"):
-            personalize(frozen, token=wrong, **arguments)
+            personalize(template, token=wrong, **arguments)
 
 
-def test_attachments_come_back_as_they_were() -> None:
+def test_attachments_read_back_unchanged() -> None:
     files = (
         Attachment(name="d-1.bib", media_type="application/x-bibtex", content="@misc{é}".encode()),
         Attachment(
@@ -170,7 +170,7 @@ def test_any_unicode_in_a_header_reads_back(name: str, value: str) -> None:
 
 @pytest.mark.parametrize("name", ["subject", "sender", "recipient", "message_id", "list_id"])
 @pytest.mark.parametrize("break_out", ["\r\nBcc: x@example.org", "\nX: y", "\x00", "\u2028X: y"])
-def test_nothing_breaks_out_of_a_header(name: str, break_out: str) -> None:
+def test_values_cannot_break_out_of_a_header(name: str, break_out: str) -> None:
     with pytest.raises(InvalidValue):
         composed(**{name: f"a{break_out} <digests@example.org>"})
 
@@ -179,30 +179,33 @@ def test_nothing_breaks_out_of_a_header(name: str, break_out: str) -> None:
     ("wrong", "why"),
     [
         ({"recipient": "a@example.org, b@example.org"}, "not exactly one"),
-        ({"sender": "nobody"}, "no mail address"),
+        ({"sender": "postmaster"}, "no mail address"),
         ({"message_id": "abc@example.org"}, "Message-ID"),
         ({"list_id": "Systems"}, "must be: Name <name.of.the.list>"),
-        ({"list_unsubscribe": ("javascript:alert(1)",)}, "no https or mailto URI"),
-        ({"list_unsubscribe": ("https://example.org/a b",)}, "no https or mailto URI"),
-        ({"list_unsubscribe": ("https://example.org/>",)}, "no https or mailto URI"),
-        ({"list_unsubscribe": ("https://example.org/" + "a" * 800,)}, "no https or mailto URI"),
+        ({"list_unsubscribe": ("javascript:alert(1)",)}, "is not an https or mailto URI"),
+        ({"list_unsubscribe": ("https://example.org/a b",)}, "is not an https or mailto URI"),
+        ({"list_unsubscribe": ("https://example.org/>",)}, "is not an https or mailto URI"),
+        (
+            {"list_unsubscribe": ("https://example.org/" + "a" * 800,)},
+            "is not an https or mailto URI",
+        ),
         ({"list_unsubscribe": ("mailto:a@example.org",)}, "needs an https URI"),
-        ({"date": datetime(2026, 11, 23)}, "needs a zone"),  # noqa: DTZ001 - that is the case
+        ({"date": datetime(2026, 11, 23)}, "needs a time zone"),  # noqa: DTZ001 - that is the case
         ({"sender": "a" * 999 + " <digests@example.org>"}, "octets"),
     ],
 )
-def test_what_would_be_no_valid_message_is_refused(wrong: dict[str, Any], why: str) -> None:
+def test_invalid_arguments_are_rejected(wrong: dict[str, Any], why: str) -> None:
     with pytest.raises(InvalidValue, match=why):
         composed(**wrong)
 
 
-def test_a_wrong_address_is_told_from_other_faults() -> None:
+def test_invalid_address_has_its_own_error() -> None:
     with pytest.raises(InvalidAddress):
-        composed(recipient="nobody")
+        composed(recipient="postmaster")
 
 
 @given(TEXTS, TEXTS)
-def test_any_body_comes_back_and_every_line_is_short_ascii(text: str, html: str) -> None:
+def test_any_body_reads_back_from_short_ascii_lines(text: str, html: str) -> None:
     wire = composed(text=text, html=html)
     message = parsed(wire)
     assert body(message, "plain").splitlines() == _readable(text)
@@ -210,15 +213,15 @@ def test_any_body_comes_back_and_every_line_is_short_ascii(text: str, html: str)
     assert all(len(row) <= 200 for row in wire.split("\r\n") if not row.startswith("List"))
     assert "\n" not in wire.replace("\r\n", "")
     assert "\r" not in wire.replace("\r\n", "")
-    assert "\n." not in wire, "SMTP sends it as it is, without doubling dots"
+    assert "\n." not in wire, "SMTP would double the dot"
 
 
 def _readable(text: str) -> list[str]:
-    """The lines of *text*, whose last one has an end in every mail; a form feed is none."""
+    """Return the lines of *text* as a mail has them: the last one always ends with a newline."""
     ended = text if text.endswith(("\n", "\r")) else f"{text}\n"
     return ended.encode("utf-8", "replace").decode().splitlines()
 
 
 @pytest.mark.parametrize("line", ["From me", ".", "..", "--=_", "=", " trailing ", "\t"])
-def test_lines_that_mail_software_changes_come_back_unchanged(line: str) -> None:
+def test_lines_that_mail_software_changes_are_protected(line: str) -> None:
     assert body(parsed(composed(text=f"a\n{line}\nb\n")), "plain") == f"a\n{line}\nb\n"

@@ -1,9 +1,9 @@
 """
-Mails of real papers, from what arXiv served to the HTML: 500 editions, drawn by a fixed seed.
+Mails of real papers: 500 editions of what arXiv served, drawn with a fixed seed.
 
-What Gmail and Outlook know is asked of `caniemail` (an npm package that carries the data of
-caniemail.com); ``make test`` installs it. What they do not know, and why it may be there all the
-same, stands in tests/data/unknown-to-clients.tsv.
+`caniemail` (an npm package with the data of caniemail.com) knows what Gmail and Outlook support;
+``make test`` installs it. tests/data/unknown-to-clients.tsv lists the unsupported features that the
+mail uses, with the reason why each is harmless.
 """
 
 import gzip
@@ -54,12 +54,12 @@ Rows = tuple[EditionPaper, ...]
 
 @pytest.fixture(scope="module")
 def rows(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Rows:
-    """Real papers as the store gives them back, judged by a real filter."""
+    """Return real papers as the store returns them, matched by a real filter."""
     fetched = random.Random(5).sample(list(_fetched(corpus)), PAPERS)
     with open_store(f"sqlite:///{tmp_path_factory.mktemp('real') / 'store.db'}") as store:
         store.papers.ingest("arxiv", fetched, {}, NOW)
         log = store.papers.announcements(0, None, sources=None, types=None)
-        return tuple(_judged(row) for row in log)
+        return tuple(_matched(row) for row in log)
 
 
 def _fetched(corpus: Path) -> Iterator[FetchedPaper]:
@@ -92,7 +92,7 @@ def _paper(facts: dict[str, Any], rng: random.Random) -> FetchedPaper:
     )
 
 
-def _judged(row: Announcement) -> EditionPaper:
+def _matched(row: Announcement) -> EditionPaper:
     verdict = evaluate(parse_filter({"any": TERMS}), row)
     return EditionPaper(
         seq=row.seq,
@@ -106,7 +106,7 @@ def _judged(row: Announcement) -> EditionPaper:
 
 
 def drawn(rows: Rows, number: int) -> tuple[Edition, Theme]:
-    """The *number*-th edition: the same papers in every run."""
+    """Draw the edition with seed *number*, the same in every run."""
     rng = random.Random(number)
     edition = make_edition(
         rng.sample(rows, rng.choice(SIZES)),
@@ -119,9 +119,7 @@ def drawn(rows: Rows, number: int) -> tuple[Edition, Theme]:
 
 @pytest.mark.node
 @pytest.mark.corpus
-def test_real_editions_are_sound_mails_that_gmail_and_outlook_can_show(
-    rows: Rows, context: RenderContext
-) -> None:
+def test_gmail_and_outlook_can_show_real_editions(rows: Rows, context: RenderContext) -> None:
     pages = []
     for number in range(EDITIONS):
         edition, theme = drawn(rows, number)
@@ -133,17 +131,15 @@ def test_real_editions_are_sound_mails_that_gmail_and_outlook_can_show(
 
 
 @pytest.mark.corpus
-def test_real_plain_parts_are_worth_reading_by_themselves(
-    rows: Rows, context: RenderContext
-) -> None:
+def test_real_plain_parts_are_complete_and_readable(rows: Rows, context: RenderContext) -> None:
     for number in range(60):
         edition, theme = drawn(rows, number)
-        spoken = replace(context, theme=theme, language=random.Random(number).choice(languages()))
-        text = render(edition, Form.TEXT, spoken)
+        themed = replace(context, theme=theme, language=random.Random(number).choice(languages()))
+        text = render(edition, Form.TEXT, themed)
         too_wide = [row for row in text.splitlines() if width(row) > COLUMNS and "://" not in row]
         assert too_wide == []
         assert not MARKUP.search(text)
-        page = read(render(edition, Form.HTML, spoken))
+        page = read(render(edition, Form.HTML, themed))
         flat = " ".join(text.split())
         assert [href for href, _ in page.links if href not in flat] == []
 
@@ -154,7 +150,7 @@ MARKUP = re.compile(
 
 
 def width(row: str) -> int:
-    """Columns of a terminal."""
+    """Return the terminal columns of *row*."""
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in row)
     return len(row) + wide - sum(bool(unicodedata.combining(letter)) for letter in row)
 
@@ -162,7 +158,7 @@ def width(row: str) -> int:
 @pytest.mark.node
 @pytest.mark.parametrize("edition", [full_edition, hostile_edition])
 @pytest.mark.parametrize("theme", Theme)
-def test_no_theme_needs_what_gmail_and_outlook_do_not_know(
+def test_gmail_and_outlook_can_show_every_theme(
     theme: Theme, edition: Callable[[], Edition], context: RenderContext
 ) -> None:
     page = render(edition(), Form.HTML, replace(context, theme=theme))
@@ -171,12 +167,12 @@ def test_no_theme_needs_what_gmail_and_outlook_do_not_know(
 
 
 @pytest.mark.node
-def test_the_checker_of_clients_sees_what_they_do_not_know() -> None:
+def test_client_checker_finds_unsupported_features() -> None:
     page = '<!DOCTYPE html><html lang="en"><body><p style="display:grid"></p></body></html>'
     assert "outlook.windows" in unknown([read(page)])["display:grid"]
 
 
-def test_faint_text_is_seen_in_light_and_in_dark() -> None:
+def test_page_checker_finds_faint_text_in_both_modes() -> None:
     style = "<style>@media (prefers-color-scheme:dark){\n.a{color:#333333!important}\n}</style>"
     page = f"""{style}<body style="color:#999999;background-color:#ffffff">faint
     <p class="a" style="color:#111111;background-color:#222222">faint in dark, too</p></body>"""
@@ -188,8 +184,8 @@ def test_faint_text_is_seen_in_light_and_in_dark() -> None:
 
 
 def unknown(pages: Iterable[Page]) -> dict[str, set[str]]:
-    """Features in *pages* that some clients do not know, with those."""
-    # One page with each kind of tag that is in any of them: to ask of 500 takes a minute.
+    """Return the features in *pages* that some clients do not support, with those clients."""
+    # One page with every kind of element in any of them: checking all 500 takes a minute.
     kinds = sorted(set().union(*(page.skeleton for page in pages)))
     styles = "".join(kind for kind in kinds if kind.startswith("<style>"))
     rest = "".join(kind for kind in kinds if not kind.startswith("<style>"))

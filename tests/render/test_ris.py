@@ -1,4 +1,4 @@
-"""RIS as reference managers read it: tag by tag, whatever the papers bring."""
+"""RIS as reference managers read it, tag by tag, for any input."""
 
 import re
 
@@ -11,12 +11,12 @@ Record = list[tuple[str, str]]
 
 
 def records(text: str) -> list[Record]:
-    """The records of a RIS file, as a reader finds them: TY begins one, ER ends it."""
+    """Parse the records of a RIS file: TY begins one, ER ends it."""
     found: list[Record] = []
     is_open = False
     for row in text.split("\r\n"):
         if not row:
-            assert not is_open, "an empty line inside of a record"
+            assert not is_open, "an empty line inside a record"
             continue
         tag, value = row[:6], row[6:]
         assert re.fullmatch(r"[A-Z][A-Z0-9]  - ", tag), row
@@ -47,18 +47,18 @@ def test_every_fact_has_its_tag(context: RenderContext) -> None:
     assert (journal["JO"], journal["DO"]) == ("J. Energy 7 (2026) 1-20", "10.1000/Energy.(2026)1")
 
 
-def test_no_text_begins_a_line_of_its_own(context: RenderContext) -> None:
+def test_text_cannot_begin_a_record(context: RenderContext) -> None:
     paper = make_paper(title="x\r\nER  - \r\nTY  - JOUR", authors=(Author(name="a\u2028TI  - b"),))
     (record,) = records(render(make_edition([paper]), Form.RIS, context))
     assert dict(record)["TI"] == "x ER - TY - JOUR"
     assert not set(render(hostile_edition(), Form.RIS, context)) & set("\x00\x1b\u202e\ud800")
 
 
-def test_no_papers_are_an_empty_file(context: RenderContext) -> None:
+def test_edition_without_papers_is_an_empty_file(context: RenderContext) -> None:
     assert render(make_edition(papers=()), Form.RIS, context) == ""
 
 
-def test_any_edition_has_one_record_a_paper(context: RenderContext) -> None:
+def test_any_edition_has_one_record_per_paper(context: RenderContext) -> None:
     for edition in drawn_editions(60):
         text = render(edition, Form.RIS, context)
         text.encode()

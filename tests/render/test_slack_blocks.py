@@ -1,4 +1,4 @@
-"""Slack messages: what they show, that nothing in them acts, and Slack's limits for any input."""
+"""Slack messages: what they show, that they are inert, and that they keep Slack's limits."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def text_of(message: dict[str, Any]) -> str:
     return json.dumps(message["blocks"], ensure_ascii=False)
 
 
-def test_parent_says_what_and_how_many_and_names_the_top_five(context: RenderContext) -> None:
+def test_parent_has_the_count_and_the_top_five(context: RenderContext) -> None:
     edition = edition_of(12, make_edition_paper())
     parent = messages(edition, context)[0]
     assert parent["text"] == "Systems for ML: 12 new papers, 23 Nov"
@@ -50,7 +50,7 @@ def test_parent_says_what_and_how_many_and_names_the_top_five(context: RenderCon
     ("papers", "sizes"),
     [(0, []), (1, [1]), (10, [10]), (11, [5, 6]), (21, [7, 7, 7]), (30, [10, 10, 10])],
 )
-def test_thread_has_even_messages_of_at_most_ten(
+def test_thread_is_split_evenly_into_messages_of_ten(
     papers: int, sizes: list[int], context: RenderContext
 ) -> None:
     edition = edition_of(papers, make_edition_paper())
@@ -58,7 +58,7 @@ def test_thread_has_even_messages_of_at_most_ten(
     assert [len(message["blocks"]) for message in thread] == sizes
 
 
-def test_notifications_name_whole_titles_where_they_fit(context: RenderContext) -> None:
+def test_notification_has_whole_titles_if_they_fit(context: RenderContext) -> None:
     parent, reply = messages(edition_of(5, make_edition_paper()), context)
     assert parent["text"] == "Systems for ML: 5 new papers, 23 Nov"
     assert reply["text"] == "\n".join([TITLE] * 5)
@@ -93,18 +93,18 @@ def test_thread_shows_every_paper_with_its_facts(context: RenderContext) -> None
         ("> no quote", "\u200b&gt; no quote"),
     ],
 )
-def test_escaped_text_has_no_markup(text: str, escaped: str) -> None:
+def test_escape_disables_markup(text: str, escaped: str) -> None:
     assert escape(text) == escaped
 
 
-def test_a_link_cannot_be_left_early() -> None:
+def test_label_cannot_end_a_link() -> None:
     assert link("https://a.example/?a=1&b=2", "x|y>z") == (
         "<https://a.example/?a=1&amp;b=2|x∣y&gt;z>"
     )
     assert link(None, "<x>") == "&lt;x&gt;"
 
 
-def test_hostile_text_is_shown_and_does_nothing(context: RenderContext) -> None:
+def test_hostile_text_is_shown_but_inert(context: RenderContext) -> None:
     for message in messages(hostile_edition(), context):
         for block in message["blocks"]:
             if block["type"] != "header":  # plain text is never read as markup
@@ -137,7 +137,7 @@ def test_any_edition_keeps_the_limits(edition: Edition, context: RenderContext) 
     assert sum(len(message["blocks"]) for message in found[1:]) == len(edition.papers)
 
 
-def test_payloads_of_any_text_are_taken_by_slack(context: RenderContext) -> None:
+def test_slack_accepts_payloads_of_any_text(context: RenderContext) -> None:
     rng = random.Random(20)
     payloads = 0
     while payloads < PAYLOADS:
@@ -182,5 +182,5 @@ def test_payloads_of_any_text_are_taken_by_slack(context: RenderContext) -> None
         ),
     ],
 )
-def test_the_validator_sees_what_slack_would_refuse(message: dict[str, Any], problem: str) -> None:
+def test_validator_rejects_what_slack_rejects(message: dict[str, Any], problem: str) -> None:
     assert any(problem in found for found in check_message(message))

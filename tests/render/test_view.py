@@ -1,4 +1,4 @@
-"""The words of an edition that every form shares: what changed, what is covered."""
+"""Content shared by all forms: what changed and what an edition covers."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -17,21 +17,21 @@ FORMS = (Form.HTML, Form.TEXT, Form.SLACK, Form.MARKDOWN, Form.ATOM)
 @pytest.mark.parametrize(
     ("before", "after", "changes"),
     [
-        ({"comment": None}, {"comment": "accepted at X"}, "v2: comment now: accepted at X"),
-        ({"comment": "draft"}, {"comment": None}, "v2: comment was: draft"),
-        ({"title": "Old"}, {"title": "New"}, "v2: title was: Old"),
-        ({"journal_ref": None}, {"journal_ref": "J. 7"}, "v2: journal now: J. 7"),
-        ({"doi": None}, {"doi": "10.1000/x"}, "v2: DOI now: 10.1000/x"),
-        ({"doi": "10.1000/x"}, {"doi": None}, None),  # a source forgot: no news
+        ({"comment": None}, {"comment": "accepted at X"}, "v2: new comment: accepted at X"),
+        ({"comment": "draft"}, {"comment": None}, "v2: comment removed: draft"),
+        ({"title": "Old"}, {"title": "New"}, "v2: previous title: Old"),
+        ({"journal_ref": None}, {"journal_ref": "J. 7"}, "v2: new journal reference: J. 7"),
+        ({"doi": None}, {"doi": "10.1000/x"}, "v2: new DOI: 10.1000/x"),
+        ({"doi": "10.1000/x"}, {"doi": None}, None),  # the source dropped it: not news
         ({}, {}, None),
         (
             {"title": "Old", "comment": "a"},
             {"title": "New", "comment": "b"},
-            "v2: title was: Old; comment now: b",
+            "v2: previous title: Old; new comment: b",
         ),
     ],
 )
-def test_an_update_says_what_changed(
+def test_update_says_what_changed(
     before: dict[str, Any], after: dict[str, Any], changes: str | None, context: RenderContext
 ) -> None:
     entry = make_edition_paper(
@@ -42,7 +42,7 @@ def test_an_update_says_what_changed(
     assert show_paper(entry, context, number=1, abstract=100).changes == changes
 
 
-def test_every_form_says_what_changed_and_says_it_once(context: RenderContext) -> None:
+def test_every_form_says_once_what_changed(context: RenderContext) -> None:
     entry = make_edition_paper(
         paper=make_paper(version=2, comment="accepted at X"),
         previous=make_paper(version=1, comment=None),
@@ -50,11 +50,11 @@ def test_every_form_says_what_changed_and_says_it_once(context: RenderContext) -
     )
     for form in FORMS:
         body = render(make_edition([entry]), form, context)
-        assert "comment now: accepted at X" in body
+        assert "new comment: accepted at X" in body
         assert body.count("accepted at X") == 1
 
 
-def test_without_the_version_before_nothing_is_said_of_changes(context: RenderContext) -> None:
+def test_no_changes_without_a_previous_version(context: RenderContext) -> None:
     entry = make_edition_paper(paper=make_paper(version=2), type=AnnounceType.REPLACE)
     assert show_paper(entry, context, number=1, abstract=100).changes is None
 
@@ -62,13 +62,13 @@ def test_without_the_version_before_nothing_is_said_of_changes(context: RenderCo
 @pytest.mark.parametrize(
     ("first", "last", "number", "covers"),
     [
-        (3, 1, 12, "was announced from Fri 20 Nov, 09:00 CET to Sun 22 Nov, 09:00 CET."),
-        (1, 1, 12, "was announced until Sun 22 Nov, 09:00 CET."),
-        (None, None, 12, "was announced since the one before was due."),
-        (None, None, 1, "was announced until now."),
+        (3, 1, 12, "covers papers announced from Fri 20 Nov, 09:00 CET to Sun 22 Nov, 09:00 CET."),
+        (1, 1, 12, "covers papers announced up to Sun 22 Nov, 09:00 CET."),
+        (None, None, 12, "covers papers announced since the previous edition."),
+        (None, None, 1, "covers papers announced so far."),
     ],
 )
-def test_the_footer_says_from_when_to_when(
+def test_footer_states_the_period_covered(
     first: int | None, last: int | None, number: int, covers: str, context: RenderContext
 ) -> None:
     ago = {days: NOW - timedelta(days=days) for days in (1, 3)}
@@ -79,7 +79,7 @@ def test_the_footer_says_from_when_to_when(
     assert shown.covers.endswith(covers)
 
 
-def test_the_footer_counts_by_source_and_category(context: RenderContext) -> None:
+def test_footer_counts_by_source_and_category(context: RenderContext) -> None:
     categories = tuple(
         CategoryCoverage(category=f"cs.{letter}", announced=2000 - at, matched=at)
         for at, letter in enumerate("ABCDEFGHIJ")
@@ -87,14 +87,14 @@ def test_the_footer_counts_by_source_and_category(context: RenderContext) -> Non
     edition = make_edition(coverage=(make_coverage(announced=2000, categories=categories),))
     (source,) = show(edition, context).sources
     moment = "complete as of Mon 23 Nov, 08:30 CET"
-    assert source.words == f"2,000 announced, 7 matched, 3 left out, {moment}"
+    assert source.summary == f"2,000 announced, 7 matched, 3 over the limit, {moment}"
     assert source.categories[:2] == ("cs.A 2,000/0", "cs.B 1,999/1")
     assert source.categories[8:] == ("2 more",)
     for form in (Form.HTML, Form.TEXT, Form.MARKDOWN):
         assert "cs.B 1,999/1" in " ".join(render(edition, form, context).split())
 
 
-def test_what_an_author_set_apart_is_so_in_the_html(context: RenderContext) -> None:
+def test_emphasis_of_the_author_is_kept_in_html(context: RenderContext) -> None:
     paper = make_paper(
         title="E. coli at Scale",
         title_raw=r"\textit{E. coli} at Scale",
@@ -104,5 +104,5 @@ def test_what_an_author_set_apart_is_so_in_the_html(context: RenderContext) -> N
     html = render(make_edition([make_edition_paper(paper=paper, matches=())]), Form.HTML, context)
     assert "<em>E. coli</em> at Scale" in html
     assert "We <strong>show</strong> it." in html
-    mended = replace(paper, title="E. coli at scale")
-    assert "<em>" not in render(make_edition([mended]), Form.HTML, context)
+    corrected = replace(paper, title="E. coli at scale")
+    assert "<em>" not in render(make_edition([corrected]), Form.HTML, context)

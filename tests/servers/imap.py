@@ -1,7 +1,7 @@
 """
-A small IMAP server over TLS in a thread: what RFC 3501 says of the commands that digestbot gives.
+Small IMAP server over TLS in a thread: the commands of RFC 3501 that digestbot uses.
 
-It knows one account with a few folders; its log holds every command as it came.
+It has one account with a few folders; its log has every command as received.
 """
 
 import re
@@ -17,7 +17,7 @@ from typing import Self
 
 @dataclass(slots=True)
 class Mail:
-    """One mail of a folder."""
+    """One mail in a folder."""
 
     uid: int
     raw: bytes
@@ -26,13 +26,13 @@ class Mail:
 
 class ImapServer:
     """
-    An open server on a loopback port, within ``with``.
+    Server on a loopback port, for use in ``with``.
 
     Args:
-        context: The certificate; its name is ``localhost``.
-        login: The one name and password.
-        can_move: MOVE (RFC 6851) is offered, and only after the login.
-        refuses: Word → answer: what the server says instead of obeying, each time.
+        context: Certificate for ``localhost``.
+        login: User name and password of the account.
+        can_move: Offer MOVE (RFC 6851), after the login only.
+        refuses: Reply to each use of a command, by command, instead of executing it.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class ImapServer:
             def get_request(self) -> tuple[ssl.SSLSocket, object]:
                 raw, address = super().get_request()
                 raw.settimeout(60)
-                # The handshake happens in the dialogue's thread, when it first reads or writes.
+                # The handshake happens in the connection's thread, at its first read or write.
                 secured = context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
                 return secured, address
 
             def handle_error(self, request: object, client_address: object) -> None:
-                """A client that left amid the handshake is the client's test."""
+                """Ignore clients that leave during the handshake: their tests assert it."""
 
         self._listener = Listener(("127.0.0.1", 0), Dialogue)
         self.port: int = self._listener.server_address[1]
@@ -76,7 +76,7 @@ class ImapServer:
         )
 
     def put(self, raw: bytes, folder: str = "INBOX") -> Mail:
-        """A mail arrives."""
+        """Add a mail to a folder."""
         mail = Mail(uid=self._next_uid, raw=raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
         self._next_uid += 1
         self.folders[folder].append(mail)
@@ -149,7 +149,7 @@ class _Dialogue:
         return "BAD what"
 
     def _authenticate(self, mechanism: str) -> str:
-        """XOAUTH2 without an initial response; the password is the token."""
+        """Log in by XOAUTH2 without an initial response; the password is the token."""
         if mechanism != "XOAUTH2":
             return "NO what"
         self._say("+ ")
@@ -200,6 +200,6 @@ class _Dialogue:
 
 
 def _words(text: str) -> list[str]:
-    """Atoms and quoted strings."""
+    """Split a command into atoms and quoted strings."""
     found = re.findall(r'"((?:[^"\\]|\\.)*)"|(\S+)', text)
     return [atom if atom else re.sub(r"\\(.)", r"\1", quoted) for quoted, atom in found]

@@ -13,7 +13,6 @@ from digestbot.model import (
     Delivery,
     DeliveryState,
     Destination,
-    DestinationKind,
     Form,
     OutgoingMessage,
 )
@@ -24,7 +23,7 @@ from tests.wire import Dns
 
 
 class Notes:
-    """A checkpoint that keeps what a sender said, in order."""
+    """Checkpoint that records its calls in order."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
@@ -41,7 +40,7 @@ class Notes:
 
 
 class Slept:
-    """Waits no time and remembers how long it should have."""
+    """Sleep that returns at once and records its durations."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -51,7 +50,7 @@ class Slept:
 
 
 def make_dkim() -> tuple[DkimSettings, Dns]:
-    """Settings with a new key for example.org, and the DNS that has its public half."""
+    """Return settings with a new key for example.org, and a DNS with its public key."""
     private = Ed25519PrivateKey.generate()
     form, clear = ser.PrivateFormat.PKCS8, ser.NoEncryption()
     pem = private.private_bytes(ser.Encoding.PEM, form, clear).decode()
@@ -62,7 +61,7 @@ def make_dkim() -> tuple[DkimSettings, Dns]:
 
 
 def frozen_mail(*, subject: str, text: str, html: str) -> dict[Form, Body]:
-    """The forms of an edition of "systems" that a mail is made of, as the store keeps them."""
+    """Return the stored forms of an edition of "systems" that a mail is built from."""
     blank = sender_headers(
         sender="Digests <digests@example.org>", list_unsubscribe=("mailto:digests@example.org",)
     )
@@ -72,13 +71,13 @@ def frozen_mail(*, subject: str, text: str, html: str) -> dict[Form, Body]:
 
 
 def make_delivery(
-    kind: DestinationKind,
+    kind: str,
     address: str,
     *,
     edition_name: str = "systems/12",
     acknowledged: tuple[str, ...] = (),
 ) -> Delivery:
-    """The first attempt at an edition of 2026-11-23."""
+    """Return a delivery in its first attempt, of an edition of 2026-11-23."""
     return Delivery(
         id=1,
         edition_id=1,
@@ -94,13 +93,13 @@ def make_delivery(
 
 
 def make_outgoing(
-    kind: DestinationKind,
+    kind: str,
     address: str,
     bodies: Mapping[Form, str],
     *,
     message: bytes = b"",
     acknowledged: tuple[str, ...] = (),
 ) -> OutgoingMessage:
-    """*bodies*, or the *message*, on the way to *address*."""
+    """Return an outgoing message with *bodies* or *message* to *address*."""
     delivery = make_delivery(kind, address, acknowledged=acknowledged)
     return OutgoingMessage(delivery=delivery, bodies=bodies, mime=message)

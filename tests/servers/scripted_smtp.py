@@ -1,9 +1,9 @@
 """
-An SMTP server on a raw socket that follows a script, right down to the bytes below TLS.
+Scripted SMTP server on a raw socket, in control of the bytes below TLS.
 
-It keeps to the protocol except for one fault, which happens once, when the dialogue first comes to
-its step. Steps are CONNECT (before anything is said), BANNER, EHLO, STARTTLS, AUTH, MAIL, RCPT,
-DATA, TEXT (amid the text), DOT, TAKEN (after the dot, the message already accepted), QUIT.
+It follows the protocol except for one fault, which happens when the dialogue first reaches its
+step. Steps are CONNECT (before the greeting), BANNER, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, TEXT
+(in the middle of the text), DOT, TAKEN (after the dot, with the message accepted), QUIT.
 """
 
 import asyncio
@@ -32,11 +32,11 @@ STEPS = (
 FAULTS = ("4xx", "5xx", "421", "cut", "silence", "garbage", "slow", "tls")
 GARBAGE = b"\x00\xff\xfe <html>, or what?\r\n"
 SLOW_S = 0.02
-"""Between two pieces of a slow answer, and two lines read of a slow text."""
+"""Seconds between two pieces of a slow reply, and between two lines of a slow text."""
 PIECES = 8
-"""That a slow answer comes in."""
+"""Number of pieces of a slow reply."""
 SLOW_LINES = 10
-"""Of a text that are read slowly."""
+"""Number of lines of a text that are read slowly."""
 
 _OK = {
     "CONNECT": b"220 mail.example.org ESMTP\r\n",
@@ -72,12 +72,12 @@ _OUT_OF_ORDER = b"503 5.5.1 bad sequence of commands\r\n"
 
 
 class _Over(Exception):
-    """This connection has come to its end."""
+    """The connection is closed."""
 
 
 @dataclass(slots=True)
 class _Wire:
-    """One connection; *raw* stays the socket below TLS."""
+    """One connection; *raw* is the socket below TLS."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -90,7 +90,7 @@ class _Wire:
         return line
 
     def has_more(self) -> bool:
-        """Whether something has come that was not read yet."""
+        """Return True if unread bytes have arrived."""
         return bool(self.reader._buffer)  # type: ignore[attr-defined]  # there is no other way
 
     async def say(self, octets: bytes, *, slowly: bool = False) -> None:
@@ -99,7 +99,7 @@ class _Wire:
         for piece in pieces[:-1]:
             self.writer.write(piece)
             await asyncio.sleep(SLOW_S)
-        # No pause after the last one: what the client says to it may be for TLS.
+        # No pause after the last one: the client's next bytes may be TLS.
         self.writer.write(b"".join(pieces[-1:]))
         await self.writer.drain()
 
@@ -109,15 +109,15 @@ class _Wire:
 
 class ScriptedSmtp:
     """
-    An open server on a loopback port of the running loop, within ``async with``.
+    Server on a loopback port of the running loop, for use in ``async with``.
 
     Args:
         context: The server's certificate.
-        implicit_tls: TLS from the first byte; STARTTLS is offered otherwise.
-        pipelining: It is offered; commands that come in a group are answered one by one either way.
-        step: Where the fault happens.
-        fault: One of `FAULTS`; None for a server without fault.
-        times: How often, each in a connection of its own.
+        implicit_tls: Use TLS from the first byte instead of STARTTLS.
+        pipelining: Offer PIPELINING; grouped commands get one reply each either way.
+        step: Step at which the fault happens.
+        fault: One of `FAULTS`; None for no fault.
+        times: Number of connections in which it happens.
     """
 
     def __init__(
@@ -132,14 +132,14 @@ class ScriptedSmtp:
     ) -> None:
         self.port = 0
         self.taken: list[bytes] = []
-        """The messages that were accepted, as they came after undoing the dots."""
+        """Accepted messages, with dot-stuffing undone."""
         self.connections = 0
         self.empty_texts = 0
-        """Lone dots that were asked for, since there was no recipient."""
+        """Number of lone dots received for texts without recipients."""
         self.begun_before_the_answer: list[bool] = []
-        """Of each text, whether the next command was there before the answer to the dot."""
+        """For each text, True if the next command arrived before the reply to the dot."""
         self.struck = asyncio.Event()
-        """The fault has happened."""
+        """Set once the fault has happened."""
         self._context = context
         self._implicit_tls = implicit_tls
         self._pipelining = pipelining
@@ -176,7 +176,7 @@ class ScriptedSmtp:
             with contextlib.suppress(_Over, OSError, asyncio.CancelledError):
                 await self._talk(wire)
         finally:
-            wire.writer.close()  # says that it is done with; the next line does it
+            wire.writer.close()  # marks it closed; the next line closes it
             wire.raw.abort()
 
     async def _talk(self, wire: _Wire) -> None:
@@ -206,7 +206,7 @@ class ScriptedSmtp:
                 raise _Over
 
     async def _nobody(self, wire: _Wire) -> None:
-        """A text for nobody, as RFC 2920 3.1 has it: nothing but the dot may come."""
+        """Read the text of a message without recipients: a lone dot (RFC 2920 3.1)."""
         await wire.say(_OK["DATA"])
         self.empty_texts += 1
         if await wire.line() != b".\r\n":
@@ -235,7 +235,7 @@ class ScriptedSmtp:
             lines.append(await wire.line())
         if strikes and self._fault != "slow":
             return
-        await asyncio.sleep(0)  # what came with the dot under TLS is read by now
+        await asyncio.sleep(0)  # bytes that came with the dot under TLS are read by now
         self.begun_before_the_answer.append(wire.has_more())
         if not self._due("DOT") or self._fault == "slow":
             self.taken.append(b"".join(line.removeprefix(b".") for line in lines[:-1]))
@@ -251,7 +251,7 @@ class ScriptedSmtp:
         return step == self._step and self._left > 0
 
     async def _at(self, step: str, wire: _Wire, answer: bytes) -> bool:
-        """Say *answer*, or do the fault if this is its step; whether that was a yes."""
+        """Send *answer*, or apply the fault at its step; return True for a positive reply."""
         if not self._due(step):
             await wire.say(answer)
         elif self._fault == "slow":
@@ -275,7 +275,7 @@ class ScriptedSmtp:
             case "garbage":
                 await wire.say(GARBAGE)
             case "tls":
-                wire.raw.write(GARBAGE)  # below TLS, where nothing of it is a record
+                wire.raw.write(GARBAGE)  # below TLS, where it is not a valid record
         self.struck.set()
         if self._fault == "silence":
             await asyncio.Event().wait()

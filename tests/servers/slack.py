@@ -1,10 +1,10 @@
 """
-A stand-in for Slack in a thread: chat.postMessage, auth.test and one incoming webhook.
+Fake Slack in a thread: chat.postMessage, auth.test and one incoming webhook.
 
-It refuses what Slack refuses (`slack_limits`; threads under messages that do not exist) and keeps
-what it took. A fault is ``(status, body, headers)``, or one of `CUT` (the connection ends without
-an answer, nothing posted), `POST_AND_CUT` (likewise, but posted); each comes once, in order, None
-standing for a request that goes well.
+It refuses what Slack refuses (`slack_limits`; threads under unknown messages) and keeps what it
+accepts. A fault is ``(status, body, headers)``, `CUT` (close the connection without a reply,
+nothing posted) or `POST_AND_CUT` (post, then close); each happens once, in order, and None stands
+for a request without a fault.
 """
 
 import json
@@ -28,7 +28,7 @@ WEBHOOK_PATH = "/services/T/B/pl4nted"
 
 
 def layout_error(message: Mapping[str, Any]) -> str | None:
-    """Slack's word for what is wrong with *message*, if anything is."""
+    """Return Slack's error code for an invalid *message*, if it is one."""
     problems = check_message({key: message[key] for key in ("text", "blocks") if key in message})
     if not problems:
         return None
@@ -41,14 +41,14 @@ def layout_error(message: Mapping[str, Any]) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
-    """A message that was taken."""
+    """Message accepted by the server."""
 
     ts: str
     message: Mapping[str, Any]
 
 
 class SlackServer:
-    """Slack on a loopback port, within ``with``; it knows the channels that it is told of."""
+    """Fake Slack on a loopback port with *channels*, for use in ``with``."""
 
     def __init__(
         self,
@@ -57,12 +57,12 @@ class SlackServer:
         channels: Iterable[str] = ("#papers",),
         meeting: threading.Barrier | None = None,
     ) -> None:
-        """Requests wait for each other at *meeting* before they are answered, if there is one."""
+        """All requests wait at *meeting*, if given, before they get replies."""
         self.faults: list[Fault] = list(faults)
         self.posted: defaultdict[str, list[Posted]] = defaultdict(list)
-        """By channel; the webhook's under its path."""
+        """Messages by channel; those of the webhook by its path."""
         self.requests: list[tuple[str, str, Mapping[str, Any]]] = []
-        """Verb, path and JSON of every request, refused ones too."""
+        """Verb, path and JSON of every request, including refused ones."""
         self.channels = set(channels)
         self._meeting = meeting
         self._lock = threading.Lock()
@@ -78,7 +78,7 @@ class SlackServer:
 
     @property
     def url(self) -> str:
-        """For ``slack.url``."""
+        """Value for ``slack.url``."""
         return f"{self.origin}/api/"
 
     @property
@@ -105,7 +105,7 @@ class SlackServer:
     def answer(
         self, verb: str, path: str, token: str, message: Mapping[str, Any]
     ) -> tuple[int, str, Mapping[str, str]] | None:
-        """Status, body and headers; None cuts the connection."""
+        """Return status, body and headers; None closes the connection."""
         if self._meeting is not None:
             self._meeting.wait()
         with self._lock:
@@ -199,4 +199,4 @@ class _Answerer(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Quiet."""
+        """Log nothing."""

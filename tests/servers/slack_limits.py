@@ -1,8 +1,8 @@
 """
-What Slack takes of a message, as strict as it is, and a little stricter where it does not say.
+Slack's limits on messages, a little stricter where Slack does not document them.
 
-The limits are those of Block Kit's reference; the sum over all blocks is not documented and was
-found by others (slackapi/bolt-js issue 2509). Begin at `check_message`.
+The limits are from Block Kit's reference; the limit on the sum of all blocks is undocumented and
+was found by users (slackapi/bolt-js issue 2509). Begin at `check_message`.
 """
 
 import json
@@ -25,7 +25,7 @@ _LINK = re.compile(r"<(?:https?|mailto):[^<>|\s]+(?:\|[^<>|\n]+)?>")
 
 
 def check_message(message: Mapping[str, Any]) -> list[str]:
-    """All that is wrong with *message* (``text`` and ``blocks``), one sentence each."""
+    """Return all problems of *message* (``text`` and ``blocks``), one sentence each."""
     return list(_problems(message))
 
 
@@ -116,7 +116,7 @@ def _length(place: str, text: Any, longest: int) -> Iterator[str]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in the blocks, however deep."""
+    """Yield every text in the blocks, at any depth."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key == "text" and isinstance(inner, str):

@@ -1,10 +1,10 @@
 """
-A real SMTP server in a thread (aiosmtpd), with faults that a test plants.
+Real SMTP server in a thread (aiosmtpd), with faults planted by a test.
 
-A fault is ``(phase, reply)``: the next time the dialogue comes to *phase* the server answers
-*reply* instead of going on. Phases are CONNECT, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, DOT, RSET,
-QUIT. Three replies are no text: `CUT` closes the connection, `TAKE_AND_CUT` (DOT) does so after
-the message has been taken, `SILENCE` answers nothing until the client leaves.
+A fault is ``(phase, reply)``: the next time the dialogue reaches *phase*, the server sends *reply*
+instead of its usual one. Phases are CONNECT, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, DOT, RSET,
+QUIT. Three replies are special: `CUT` closes the connection, `TAKE_AND_CUT` (DOT) closes it after
+accepting the message, `SILENCE` sends nothing until the client disconnects.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ SILENCE = "<silence>"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """A message that the server accepted."""
+    """Message accepted by the server."""
 
     sender: str
     recipients: tuple[str, ...]
@@ -39,14 +39,14 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificates:
-    """An authority for one test, and the server's certificate for ``localhost``."""
+    """Certificate authority of one test, and the server's certificate for ``localhost``."""
 
     authority: trustme.CA
     server: ssl.SSLContext
 
 
 def make_certificates(name: str = "localhost") -> Certificates:
-    """A new authority, and a certificate for *name*."""
+    """Return a new authority and a certificate for *name*."""
     authority = trustme.CA()
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(name).configure_cert(server)
@@ -55,18 +55,18 @@ def make_certificates(name: str = "localhost") -> Certificates:
 
 class SmtpServer:
     """
-    An open server on a loopback port, within ``with``.
+    Server on a loopback port, for use in ``with``.
 
     Args:
-        implicit_tls: TLS from the first byte, by this certificate.
-        starttls: STARTTLS is offered, by this certificate.
-        logins: Name → password; if there are any, mail without a login is refused.
-        tokens: Name → access token for XOAUTH2, which is offered if there are any; likewise.
-        clear_logins: Offer them without TLS too.
-        faults: In the order in which they shall happen, each once.
+        implicit_tls: Certificate for TLS from the first byte.
+        starttls: Certificate for STARTTLS, which is offered.
+        logins: Password by user name; if there are any, mail requires a login.
+        tokens: Access token by user name for XOAUTH2, offered and required likewise.
+        clear_logins: Offer logins without TLS too.
+        faults: In order; each happens once.
         size_limit: Announced with SIZE.
-        pipelining: Offered; the server reads command by command either way.
-        dns: With the key by which each message must be signed, if any.
+        pipelining: Offer PIPELINING; the server reads command by command either way.
+        dns: DNS with the key that must sign each message, if any.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class SmtpServer:
     ) -> None:
         self.messages: list[Taken] = []
         self.commands: list[str] = []
-        """The verbs of all connections, in order; CONNECT and DOT among them."""
+        """Verbs of all connections in order, including CONNECT and DOT."""
         self.faults = list(faults)
         self.refused: dict[str, str] = {}
         self.port = 0
@@ -106,11 +106,11 @@ class SmtpServer:
         return self.commands.count("CONNECT")
 
     def refuse(self, recipient: str, reply: str) -> None:
-        """Answer *reply* to that recipient, always."""
+        """Send *reply* to every RCPT of that recipient."""
         self.refused[recipient] = reply
 
     def hang_up(self) -> None:
-        """Reset every connection; has happened when it returns."""
+        """Reset every connection before returning."""
         done = threading.Event()
 
         def reset_all() -> None:
@@ -156,7 +156,7 @@ class SmtpServer:
         await self._stop.wait()
         server.close()
         for transport in list(self._open):
-            if not transport.is_closing():  # Python 3.11.2 fails to abort what is closed already
+            if not transport.is_closing():  # Python 3.11.2 fails to abort a closed transport
                 transport.abort()
         leftover = asyncio.all_tasks() - {asyncio.current_task()}
         for task in leftover:
@@ -190,7 +190,7 @@ class SmtpServer:
         return AuthResult(success=right, handled=False, auth_data=name)
 
     def fault(self, phase: str) -> str | None:
-        """What shall go wrong now, if anything; each comes once."""
+        """Take the fault planted for this phase, if any."""
         self.commands.append(phase)
         for index, (when, reply) in enumerate(self.faults):
             if when == phase:
@@ -216,7 +216,7 @@ class _Mailbox:
         return [*responses[:1], *offered, *responses[1:]]
 
     async def auth_XOAUTH2(self, dialogue: "_Dialogue", args: list[str]) -> AuthResult:
-        """As Google says: what is wrong comes as a challenge, whose answer must be empty."""
+        """Refuse as Google does: by a challenge with the reason, which takes an empty response."""
         given = b64decode(args[1]).decode()
         for name, token in self._server.tokens.items():
             if given == f"user={name}\1auth=Bearer {token}\1\1":
@@ -250,7 +250,7 @@ class _Mailbox:
 
 
 class _Dialogue(SMTP):
-    """One connection; asks for a fault before each step."""
+    """One connection, which applies a planted fault before each step."""
 
     def __init__(self, server: SmtpServer, mailbox: _Mailbox, **options: Any) -> None:
         self._server = server
@@ -270,7 +270,7 @@ class _Dialogue(SMTP):
         await super().push(status)
 
     async def misbehave(self, reply: str) -> str:
-        """*reply*, if it is one; never comes back otherwise."""
+        """Return *reply* if it is a text; otherwise never return."""
         if reply in {CUT, TAKE_AND_CUT}:
             assert isinstance(self.transport, asyncio.Transport)
             self.transport.abort()

@@ -5,7 +5,7 @@ import socketserver
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -32,7 +32,11 @@ class Reply:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     """Content-Length is added unless given."""
+    cookies: Sequence[str] = ()
+    """One Set-Cookie header each."""
     body: bytes = b""
+    raw: Iterable[bytes] | None = None
+    """Sent as produced, instead of status, headers and body."""
     reset: bool = False
     """Reset the connection: at once, or before the last byte of *body* if there is one."""
     delay_s: float = 0.0
@@ -137,10 +141,16 @@ class WebServer:
                 if reply.reset:
                     self._reset(reply.body)
                     return
+                if reply.raw is not None:
+                    for part in reply.raw:
+                        self.wfile.write(part)
+                    return
                 self.send_response(reply.status)
                 headers = {"Content-Length": str(len(reply.body)), "Connection": "close"}
                 for name, value in (headers | dict(reply.headers)).items():
                     self.send_header(name, value)
+                for cookie in reply.cookies:
+                    self.send_header("Set-Cookie", cookie)
                 self.end_headers()
                 self.wfile.write(reply.body)
 

@@ -7,7 +7,7 @@ from html import escape
 
 import pytest
 
-from digestbot.errors import BadAnswer, SourceLate, SourceRefused
+from digestbot.errors import BadAnswer, SourceError, SourceLate, SourceRefused
 from digestbot.model import FetchedPaper
 from digestbot.sources import FeedOptions
 from tests.servers.web import Reply, Request, WebServer
@@ -81,6 +81,43 @@ def test_the_memory_contains_no_password() -> None:
         result = fetched(server, url=url)
         assert server.requests[0].headers["authorization"].startswith("Basic ")
     assert "secret" not in str(result.pages)
+
+
+def test_a_304_with_other_validators_keeps_the_old_ones() -> None:
+    other = Reply(status=304, headers={"ETag": '"y"', "Last-Modified": "tomorrow"})
+    with WebServer.of(reply(item("1", "One"), ETag='"x"'), other) as server:
+        memory = fetched(server).memory
+        again = fetched(server, memory)
+    assert (again.error, again.memory) == (None, memory)
+    assert memory["etag"] == '"x"'
+
+
+def test_a_304_to_an_unconditional_request_keeps_the_memory() -> None:
+    """It must not count as success: the papers behind it would be missed."""
+    with WebServer.of(reply(item("1", "One")), Reply(status=304)) as server:
+        again = fetched(server, fetched(server).memory)
+    assert isinstance(again.error, BadAnswer)
+    assert again.pages == ()
+
+
+@pytest.mark.parametrize("name", ["ETag", "Last-Modified"])
+def test_validators_above_1_kb_are_not_stored(name: str) -> None:
+    longest = Reply(headers=RSS | {name: "x" * 1024}, body=rss(item("1", "One")))
+    longer = Reply(headers=RSS | {name: "x" * 1025}, body=rss(item("2", "Two")))
+    with WebServer.of(longest, longer, reply()) as server:
+        memory = fetched(server).memory
+        assert "x" * 1024 in memory.values()
+        memory = fetched(server, memory).memory
+        assert (memory["etag"], memory["modified"]) == ("", "")
+        fetched(server, memory)
+        names = {"if-none-match", "if-modified-since"}
+        assert [len(names & set(r.headers)) for r in server.requests] == [0, 1, 0]
+
+
+@pytest.mark.parametrize("encoding", ["aws-chunked", "UTF-8", "none", "gzip", "br"])
+def test_a_readable_feed_is_read_in_any_encoding(encoding: str) -> None:
+    with WebServer.of(reply(item("1", "One"), Content_Encoding=encoding)) as server:
+        assert reported(fetched(server).papers) == ["One"]
 
 
 # New papers and backlog.
@@ -182,7 +219,18 @@ def test_a_daily_feed_of_arxiv_is_reported_completely() -> None:
         (Reply(status=503), SourceLate, "answered 503; no papers lost; next try at", 1800),
         (Reply(status=500), SourceLate, "answered 500; no papers lost", 1800),
         (Reply(status=429, headers={"Retry-After": "7200"}), SourceLate, "answered 429", 7200),
-        (Reply(status=304), None, "", 0),
+        (
+            Reply(status=304),
+            BadAnswer,
+            "answered 304 (not modified) to a request for the whole feed; next try at",
+            1800,
+        ),
+        (
+            Reply(headers={"Content-Encoding": "br"}, body=b"\0" * 99),
+            BadAnswer,
+            'sent the unsupported content encoding "br"; next try at',
+            1800,
+        ),
         (Reply(reset=True), SourceLate, "no papers lost", 1800),
         (Reply(status=401), SourceRefused, "answered 401: it requires a login", 21_600),
         (Reply(status=403), SourceRefused, "answered 403: access denied", 21_600),
@@ -207,13 +255,11 @@ def test_a_daily_feed_of_arxiv_is_reported_completely() -> None:
     ],
 )
 def test_failures_state_the_cause_and_the_next_try(
-    answer: Reply, kind: type[Exception] | None, message: str, retry_s: int
+    answer: Reply, kind: type[Exception], message: str, retry_s: int
 ) -> None:
     with WebServer.of(answer) as server:
         result = fetched(server)
-    if kind is None:
-        assert result.error is None
-        return
+    assert isinstance(result.error, SourceError)
     assert isinstance(result.error, kind)
     assert str(result.error).startswith("source: http://127.0.0.1:")
     assert message in str(result.error)

@@ -62,7 +62,7 @@ def test_advice_and_message_of_the_source_come_first() -> None:
     ("error", "kind", "text"),
     [
         (Unreachable("reset"), SourceLate, "a: reset; no papers lost; next try at"),
-        (BadEncoding("broken gzip"), SourceLate, "a: broken gzip; no papers lost; next try at"),
+        (BadEncoding("broken gzip"), BadAnswer, "a: broken gzip; next try at"),
         (TooLarge("too large"), BadAnswer, "a: too large; next try at 2026-11-23 08:30 UTC"),
         (BadRedirect("to ftp"), SourceRefused, "a: to ftp; correct the URL"),
     ],

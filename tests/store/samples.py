@@ -3,12 +3,15 @@
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, delete, event, update
 
 from digestbot.model import (
     Announcement,
+    Delivery,
+    DeliveryState,
     Destination,
     DestinationKind,
     Edition,
@@ -17,7 +20,9 @@ from digestbot.model import (
     Form,
     Origin,
 )
-from digestbot.store import Store
+from digestbot.store import Cap, Store
+from digestbot.store.tables import deliveries, delivery_attempts
+from digestbot.store.transitions import LEASED, WAITING
 from tests.factories import make_coverage, make_match
 
 Statement = tuple[str, Any]
@@ -25,6 +30,8 @@ Statement = tuple[str, Any]
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
+SLACK = Destination(kind=DestinationKind.SLACK, address="#papers")
+FOLDER = Destination(kind=DestinationKind.FOLDER, address="/out")
 
 
 def fetched(number: int = 1, **overrides: Any) -> FetchedPaper:
@@ -125,6 +132,57 @@ def queue(store: Store, *destinations: Destination, **options: Any) -> tuple[int
     register(store, name)
     record(store, edition(digest=name), to=destinations or (mail(),), **options)
     return tuple(sorted(d.id for d in store.outbox.list(digest=name, limit=10_000)))
+
+
+def claim(store: Store, **overrides: Any) -> tuple[Delivery, ...]:
+    fields: dict[str, Any] = {"now": NOW, "lease_s": 600, "limit": 100}
+    return store.outbox.claim(**fields | overrides)
+
+
+def state_of(store: Store, delivery_id: int) -> DeliveryState:
+    return get(store, delivery_id).state
+
+
+def get(store: Store, delivery_id: int) -> Delivery:
+    delivery = store.outbox.get(delivery_id)
+    assert delivery is not None
+    return delivery
+
+
+def mails(count: int) -> list[Destination]:
+    return [mail(f"r{number}@example.org") for number in range(count)]
+
+
+def force_state(store: Store, delivery_id: int, to: DeliveryState) -> None:
+    """Put the delivery into *to*, past all rules but the database's own."""
+    values = {
+        "state": to,
+        "attempts": 1,
+        "next_at": NOW if to in WAITING else None,
+        "lease_until": NOW + DAY if to in LEASED else None,
+        "begun_at": NOW if to in LEASED else None,
+    }
+    with store._database.write() as connection:
+        connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(values))
+        connection.execute(delete(delivery_attempts))
+
+
+def record_own(
+    store: Store, name: str, *to: Destination, at: datetime = NOW, **options: Any
+) -> list[Delivery]:
+    """An edition of a digest of its own; its deliveries."""
+    register(store, name)
+    made = edition(digest=name, created_at=at)
+    envelopes = [(destination, None) for destination in to or (mail(),)]
+    options |= {"message_domain": "example.org"}
+    store.editions.record(name, made, [], {Form.TEXT: "text"}, envelopes, None, at, **options)
+    return sorted(store.outbox.list(digest=name), key=lambda d: d.id)
+
+
+def claimed_addresses(store: Store, now: datetime = NOW, cap: Cap | None = None) -> list[str]:
+    claim = partial(store.outbox.claim, now, lease_s=60, limit=100, cap=cap)
+    found = claim(kinds={DestinationKind.FOLDER}, is_archive=True)
+    return [d.destination.address for d in (*found, *claim(kinds={DestinationKind.EMAIL}))]
 
 
 @contextmanager

@@ -18,7 +18,7 @@ def never(moments: Sequence[datetime]) -> str | None:
     return None
 
 
-def test_a_bounce_is_kept_with_its_delivery(store: Store) -> None:
+def test_bounce_is_stored_with_its_delivery(store: Store) -> None:
     first, second = queue(store, mail(), mail("b@x.org"))
     assert store.bounces.record(bounce(first), "a", never) is None
     assert store.bounces.record(bounce(first, BounceKind.DELAYED, NOW + DAY), "b", never) is None
@@ -29,7 +29,7 @@ def test_a_bounce_is_kept_with_its_delivery(store: Store) -> None:
     assert store.bounces.of_delivery(second) == ()
 
 
-def test_a_mail_that_was_read_before_asks_nobody(store: Store) -> None:
+def test_repeated_mail_is_ignored(store: Store) -> None:
     (number,) = queue(store)
     store.bounces.record(bounce(number), "a", never)
     assert store.bounces.record(bounce(number), "a", lambda _: "bounced") is None
@@ -37,12 +37,12 @@ def test_a_mail_that_was_read_before_asks_nobody(store: Store) -> None:
     assert len(store.bounces.of_delivery(number)) == 1
 
 
-def test_a_delivery_of_another_store_changes_nothing(store: Store) -> None:
+def test_bounce_of_unknown_delivery_changes_nothing(store: Store) -> None:
     assert store.bounces.record(bounce(77), "a", lambda _: "bounced") is None
     assert store.subscriptions.suppressions() == ()
 
 
-def test_the_verdict_is_asked_about_the_soft_ones_of_the_address(store: Store) -> None:
+def test_verdict_gets_soft_bounces_of_the_address(store: Store) -> None:
     first, second, other = queue(store, mail("A@x.org"), mail("b@x.org"), mail("c@x.org"))
     again = queue(store, mail("a@X.org"))[0]
     assert second != other
@@ -69,7 +69,7 @@ def test_the_verdict_is_asked_about_the_soft_ones_of_the_address(store: Store) -
         (BounceKind.COMPLAINT, SubscriptionState.UNSUBSCRIBED),
     ],
 )
-def test_an_address_is_suppressed_and_a_complaint_ends_its_subscriptions(
+def test_complaint_suppresses_and_ends_subscriptions(
     store: Store, kind: BounceKind, state: SubscriptionState
 ) -> None:
     confirmed = SubscriptionState.CONFIRMED
@@ -83,7 +83,7 @@ def test_an_address_is_suppressed_and_a_complaint_ends_its_subscriptions(
     assert {s.state for s in store.subscriptions.list()} == {state}
 
 
-def test_a_verdict_that_fails_leaves_nothing_behind(store: Store) -> None:
+def test_failing_verdict_undoes_everything(store: Store) -> None:
     def broken(moments: Sequence[datetime]) -> str | None:
         raise RuntimeError("broken")
 
@@ -93,7 +93,7 @@ def test_a_verdict_that_fails_leaves_nothing_behind(store: Store) -> None:
     assert store.bounces.of_delivery(number) == ()
 
 
-def test_a_request_ends_the_subscription_to_that_digest_only(store: Store) -> None:
+def test_unsubscribe_request_ends_that_digest_only(store: Store) -> None:
     (number,) = queue(store)
     for digest in ("digest-0", "another"):
         store.subscriptions.add(
@@ -106,13 +106,13 @@ def test_a_request_ends_the_subscription_to_that_digest_only(store: Store) -> No
     assert store.subscriptions.suppressions() == ()
 
 
-def test_a_mailbox_remembers_how_far_it_is_read_and_what_went_wrong(store: Store) -> None:
+def test_mailbox_keeps_position_and_last_error(store: Store) -> None:
     assert store.bounces.mailbox("box").mark == ""
     store.bounces.set_mark("box", "7:12")
-    store.bounces.set_looked("box", "refuses the login", NOW)
+    store.bounces.set_checked("box", "refuses the login", NOW)
     broken = store.bounces.mailbox("box")
     assert (broken.mark, broken.last_ok_at) == ("7:12", None)
     assert broken.last_error == "refuses the login"
-    store.bounces.set_looked("box", None, NOW)
+    store.bounces.set_checked("box", None, NOW)
     well = store.bounces.mailbox("box")
     assert (well.mark, well.last_ok_at, well.last_error) == ("7:12", NOW, None)

@@ -36,9 +36,7 @@ def real_papers(corpus: Path) -> list[FetchedPaper]:
 
 
 @pytest.mark.corpus
-def test_real_papers_come_back_untouched_and_are_known_the_second_time(
-    store: Store, corpus: Path
-) -> None:
+def test_real_papers_round_trip_and_are_known_again(store: Store, corpus: Path) -> None:
     papers = real_papers(corpus)
     first = store.papers.ingest("arxiv", papers, {}, NOW)
     assert first == Ingested(new=COUNT, known=0, updated=0)

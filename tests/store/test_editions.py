@@ -1,5 +1,6 @@
 """Editions: recorded once, whole or not at all."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -7,16 +8,18 @@ from sqlalchemy.exc import IntegrityError
 
 from digestbot.addresses import make_message_id
 from digestbot.model import DeliveryState, DestinationKind, Edition, Form
-from digestbot.store import Store
+from digestbot.store import AWAITING_OPERATOR, Store
 from tests.store.samples import (
     DAY,
     NOW,
+    claimed_addresses,
     edition,
     fetched,
     ingest,
     log,
     mail,
     record,
+    record_own,
     register,
     shown,
 )
@@ -30,20 +33,20 @@ def prepared(store: Store) -> Edition:
     return edition([shown(second, score=9.0), shown(first)], to_seq=4, omitted=1, considered=4)
 
 
-def test_an_edition_comes_back_as_it_was_made(store: Store) -> None:
+def test_edition_round_trips(store: Store) -> None:
     made = prepared(store)
     key = record(store, made)
     assert store.editions.get("systems", 1) == replace(made, id=key)
 
 
-def test_the_digest_moves_on_with_the_edition(store: Store) -> None:
+def test_recording_advances_the_digest(store: Store) -> None:
     record(store, prepared(store), next_due_at=NOW + DAY)
     state = store.digests.state("systems")
     assert (state.cursor, state.next_due_at) == (4, NOW + DAY)
     assert (state.editions, state.last_edition_at) == (1, NOW)
 
 
-def test_its_deliveries_are_queued_with_it(store: Store) -> None:
+def test_recording_queues_the_deliveries(store: Store) -> None:
     channel = replace(mail(), kind=DestinationKind.SLACK, address="#papers")
     key = record(store, prepared(store), to=(mail(), channel))
     second, first = store.outbox.list()
@@ -56,26 +59,26 @@ def test_its_deliveries_are_queued_with_it(store: Store) -> None:
     assert first.message_id != second.message_id
 
 
-def test_a_destination_that_is_named_twice_gets_it_once(store: Store) -> None:
+def test_repeated_destination_gets_one_delivery(store: Store) -> None:
     record(store, prepared(store), to=(mail(), mail()))
     assert len(store.outbox.list()) == 1
 
 
-def test_its_forms_are_kept_as_they_were_made(store: Store) -> None:
+def test_forms_are_stored_as_made(store: Store) -> None:
     key = record(store, prepared(store))
     assert key is not None
     assert store.editions.rendition(key, Form.TEXT) == "the text"
     assert store.editions.rendition(key, Form.HTML) is None
 
 
-def test_an_edition_without_papers_readers_or_forms(store: Store) -> None:
+def test_empty_edition_can_be_recorded(store: Store) -> None:
     register(store)
     key = store.editions.record("systems", edition(), (), {}, (), None, NOW, message_domain="x.org")
     assert store.editions.get("systems", 1) == replace(edition(), id=key)
     assert store.outbox.list() == ()
 
 
-def test_who_comes_second_from_the_same_cursor_records_nothing(store: Store) -> None:
+def test_second_edition_from_one_cursor_is_refused(store: Store) -> None:
     made = prepared(store)
     record(store, made)
     again = replace(made, number=2, slot="another")
@@ -84,7 +87,7 @@ def test_who_comes_second_from_the_same_cursor_records_nothing(store: Store) -> 
     assert len(store.outbox.list()) == 1
 
 
-def test_a_slot_has_one_edition(store: Store) -> None:
+def test_slot_has_one_edition(store: Store) -> None:
     made = prepared(store)
     record(store, made, next_due_at=NOW)
     again = replace(made, number=2, from_seq=4)
@@ -93,18 +96,18 @@ def test_a_slot_has_one_edition(store: Store) -> None:
     assert store.digests.state("systems").editions == 1
 
 
-def test_a_number_has_one_edition_though_the_cursor_stands_still(store: Store) -> None:
+def test_number_has_one_edition_at_an_unmoved_cursor(store: Store) -> None:
     register(store)
     assert record(store, edition()) is not None
     assert record(store, edition(slot="another")) is None
     assert record(store, edition(slot="another", number=2)) is not None
 
 
-def test_an_unknown_digest_records_nothing(store: Store) -> None:
+def test_unknown_digest_records_nothing(store: Store) -> None:
     assert record(store, edition()) is None
 
 
-def test_a_subscription_that_is_not_there_is_a_bug_and_undoes_all(store: Store) -> None:
+def test_missing_subscription_undoes_the_edition(store: Store) -> None:
     made = prepared(store)
     record(store, made)
     second = replace(made, number=2, slot="another", from_seq=4)
@@ -114,7 +117,7 @@ def test_a_subscription_that_is_not_there_is_a_bug_and_undoes_all(store: Store) 
     assert len(store.editions.list()) == 1
 
 
-def test_advance_moves_the_cursor_alone(store: Store) -> None:
+def test_advance_moves_only_the_cursor(store: Store) -> None:
     register(store)
     assert store.editions.advance("systems", 0, 9, NOW + DAY)
     state = store.digests.state("systems")
@@ -123,7 +126,7 @@ def test_advance_moves_the_cursor_alone(store: Store) -> None:
     assert store.digests.state("systems") == state
 
 
-def test_what_was_shown_or_fell_to_the_limit_counts_as_offered(store: Store) -> None:
+def test_shown_and_omitted_papers_count_as_offered(store: Store) -> None:
     made = prepared(store)
     _, _, third, fourth = log(store)
     record(store, made, omitted=[shown(third)])
@@ -136,19 +139,19 @@ def test_what_was_shown_or_fell_to_the_limit_counts_as_offered(store: Store) -> 
     assert store.editions.offered("other", keys) == set()
 
 
-def test_offered_takes_more_papers_than_a_statement_has_variables(store: Store) -> None:
+def test_offered_takes_any_number_of_papers(store: Store) -> None:
     record(store, prepared(store))
     keys = {(fetched(number).id, 1) for number in range(1, 2000)}
     assert len(store.editions.offered("systems", keys)) == 2
 
 
-def test_what_fell_to_the_limit_is_not_in_the_edition(store: Store) -> None:
+def test_omitted_papers_are_left_out_of_the_edition(store: Store) -> None:
     made = prepared(store)
     record(store, made, omitted=[shown(log(store)[2])])
     assert store.editions.get("systems", 1) == replace(made, id=store.editions.list()[0].id)
 
 
-def test_editions_of_a_paper_say_whether_they_show_it(store: Store) -> None:
+def test_editions_of_a_paper_tell_shown_from_omitted(store: Store) -> None:
     made = prepared(store)
     record(store, made, omitted=[shown(log(store)[2])])
     second = edition([made.papers[0]], number=2, slot="another", from_seq=4, to_seq=4)
@@ -161,7 +164,7 @@ def test_editions_of_a_paper_say_whether_they_show_it(store: Store) -> None:
     assert store.editions.of_paper("other", made.papers[0].paper.id) == {}
 
 
-def test_lists_are_newest_first_and_paged(store: Store) -> None:
+def test_editions_are_listed_newest_first_in_pages(store: Store) -> None:
     for name in ("a", "b"):
         register(store, name)
         for number in (1, 2):
@@ -175,7 +178,55 @@ def test_lists_are_newest_first_and_paged(store: Store) -> None:
     assert store.editions.last("none") is None
 
 
-def test_an_unknown_edition(store: Store) -> None:
+def test_unknown_edition_is_none(store: Store) -> None:
     register(store)
     assert store.editions.get("systems", 1) is None
     assert store.editions.rendition(1, Form.TEXT) is None
+
+
+def test_flood_holds_all_deliveries_of_the_edition(store: Store) -> None:
+    (one, two) = record_own(
+        store, "d", mail("a@x.org"), mail("b@x.org"), flood_check=lambda today, days: "why"
+    )
+    held = (DeliveryState.HELD, None, "why")
+    assert [(d.state, d.next_at, d.last_error) for d in (one, two)] == [held] * 2
+    assert claimed_addresses(store) == []
+    assert store.outbox.counts()[DeliveryState.HELD] == 2
+    assert store.outbox.requeue([one.id, two.id], NOW) == 0
+    assert store.outbox.requeue([one.id], NOW, states=AWAITING_OPERATOR) == 1
+    assert store.outbox.cancel(two.id, "by your word")
+    assert claimed_addresses(store) == ["a@x.org"]
+
+
+def test_flood_check_gets_the_last_month(store: Store) -> None:
+    asked: list[tuple[int, list[int]]] = []
+
+    def flood_check(today: int, days: Sequence[int]) -> str | None:
+        asked.append((today, list(days)))
+        return None
+
+    two = (mail("a@x.org"), mail("b@x.org"))
+    record_own(store, "long-ago", at=NOW - 31 * DAY)
+    record_own(store, "month", *two, at=NOW - 30 * DAY)
+    record_own(store, "yesterday", at=NOW - DAY)
+    record_own(store, "today", *two, mail("a@x.org"), flood_check=flood_check)
+    record_own(store, "again", flood_check=flood_check)
+    assert [(today, sorted(days)) for today, days in asked] == [(2, [1, 2]), (3, [1, 2])]
+
+
+def test_refused_edition_is_not_counted(store: Store) -> None:
+    asked: list[int] = []
+
+    def flood_check(today: int, days: Sequence[int]) -> str | None:
+        asked.append(today)
+        return None
+
+    record_own(store, "d", flood_check=flood_check)
+    assert (
+        store.editions.record(
+            "d", edition(digest="d"), [], {}, [(mail(), None)], None, NOW, message_domain="x.org"
+        )
+        is None
+    )
+    record_own(store, "e", flood_check=flood_check)
+    assert asked == [1, 2]

@@ -12,10 +12,11 @@ from digestbot.errors import LedgerError
 from digestbot.model import Bounce, BounceKind, Form, Origin
 from digestbot.model import DeliveryState as S
 from digestbot.model import SubscriptionState as State
-from digestbot.store import FOR_A_PERSON, Store, line_of, open_store, row_of
-from digestbot.store.ledger import NAMED_BY, STAYING
+from digestbot.store import AWAITING_OPERATOR, Store, from_line, open_store, to_line
+from digestbot.store.ledger import EXCLUDED, IDENTIFIED_BY
 from digestbot.store.tables import metadata
-from tests.store import marks
+from digestbot.store.transitions import IMPORTED_AS
+from tests.store import steps
 from tests.store.samples import DAY, NOW, edition, fetched, ingest, log, mail, register, shown
 
 Rows = list[tuple[str, dict[str, Any]]]
@@ -51,8 +52,8 @@ def fill(store: Store) -> None:
         expires_at=NOW + DAY,
     )
     first, second, _ = (d.id for d in store.outbox.claim(NOW, lease_s=60, limit=3))
-    marks.sent(store, first, "250 taken", NOW)
-    marks.retry(store, second, "busy", "450", NOW + DAY)
+    steps.sent(store, first, "250 taken", NOW)
+    steps.retry(store, second, "busy", "450", NOW + DAY)
     store.subscriptions.suppress("d@x.org", "left", NOW)
     soft = Bounce(delivery_id=first, kind=BounceKind.SOFT, code=None, detail="", at=NOW)
     store.bounces.record(soft, "a", lambda moments: None)
@@ -62,47 +63,47 @@ def fill(store: Store) -> None:
 
 def exported(store: Store) -> Rows:
     """Its ledger, as it comes out of a file."""
-    return [row_of(line_of(*row)) for row in store.ledger.rows()]
+    return [from_line(to_line(*row)) for row in store.ledger.export_rows()]
 
 
-def test_what_is_taken_in_is_what_was_given(store: Store, other: Store) -> None:
+def test_imported_ledger_exports_identically(store: Store, other: Store) -> None:
     fill(other)
     ledger = exported(other)
-    assert {name for name, _ in ledger} == {"ledger", *(table.name for table in NAMED_BY)}
-    assert store.ledger.take(ledger) == len(ledger) - 1
+    assert {name for name, _ in ledger} == {"ledger", *(table.name for table in IDENTIFIED_BY)}
+    assert store.ledger.import_rows(ledger) == len(ledger) - 1
     assert exported(store) == ledger
 
 
-def test_and_the_other_way_round(store: Store, other: Store) -> None:
+def test_import_into_sqlite_can_be_repeated(store: Store, other: Store) -> None:
     fill(store)
     ledger = exported(store)
-    assert other.ledger.take(ledger) == len(ledger) - 1
+    assert other.ledger.import_rows(ledger) == len(ledger) - 1
     assert exported(other) == ledger
-    assert other.ledger.take(ledger) == 0
+    assert other.ledger.import_rows(ledger) == 0
 
 
-def test_what_was_not_done_is_held_with_its_bodies(store: Store, other: Store) -> None:
+def test_unfinished_deliveries_are_imported_as_held(store: Store, other: Store) -> None:
     fill(store)
     before = {d.id: d for d in store.outbox.list()}
-    other.ledger.take(exported(store))
+    other.ledger.import_rows(exported(store))
     after = {d.id: d for d in other.outbox.list()}
     assert {d.id: d.message_id for d in before.values()} == {
         d.id: d.message_id for d in after.values()
     }
     assert sorted((d.state, d.last_error) for d in after.values()) == [
-        (S.HELD, "was retrying when it was exported: waits for you"),
-        (S.HELD, "was sending when it was exported: waits for you"),
+        (S.HELD, "was retrying when it was exported; release it to send it from here"),
+        (S.HELD, "was sending when it was exported; release it to send it from here"),
         (S.SENT, None),
     ]
     assert other.outbox.claim(NOW + DAY, lease_s=60, limit=9) == ()
     assert other.editions.rendition(1, Form.EML) == (b"short", b"x" * 300, b"\x00\xff")
-    assert other.outbox.requeue(list(after), NOW, states=FOR_A_PERSON) == 2
+    assert other.outbox.requeue(list(after), NOW, states=AWAITING_OPERATOR) == 2
 
 
-def test_the_store_goes_on_counting_where_the_other_one_stood(store: Store, other: Store) -> None:
+def test_keys_continue_after_the_imported_ones(store: Store, other: Store) -> None:
     fill(other)
     other.editions.advance("systems", 3, 4, NOW)
-    store.ledger.take(exported(other))
+    store.ledger.import_rows(exported(other))
     assert log(store) == []  # all of it was read
     assert store.sources.state("arxiv").memory == {"mark": "4"}
     ingest(store, 5)
@@ -125,44 +126,44 @@ def test_the_store_goes_on_counting_where_the_other_one_stood(store: Store, othe
     }
 
 
-def test_a_store_that_has_gone_on_is_left_as_it_is(store: Store, other: Store) -> None:
+def test_repeated_import_leaves_newer_rows_alone(store: Store, other: Store) -> None:
     fill(other)
     ledger = exported(other)
-    store.ledger.take(ledger)
+    store.ledger.import_rows(ledger)
     store.editions.advance("systems", 3, 4, NOW)
     store.subscriptions.remove("systems", mail(), NOW)
     after = exported(store)
-    assert store.ledger.take(ledger) == 0
+    assert store.ledger.import_rows(ledger) == 0
     assert exported(store) == after
 
 
-def test_every_table_goes_along_or_stays_on_purpose() -> None:
-    assert not STAYING & NAMED_BY.keys()
-    assert STAYING | NAMED_BY.keys() == set(metadata.tables.values())
+def test_every_table_is_exported_or_excluded() -> None:
+    assert not EXCLUDED & IDENTIFIED_BY.keys()
+    assert EXCLUDED | IDENTIFIED_BY.keys() == set(metadata.tables.values())
 
 
 def row_count(store: Store) -> int:
     with store._database.read() as connection:
         return sum(
             connection.execute(select(func.count()).select_from(table)).scalar_one()
-            for table in NAMED_BY
+            for table in IDENTIFIED_BY
         )
 
 
 @pytest.mark.parametrize(
     ("number", "change", "message"),
     [
-        (1, {"revision": "9999"}, "a ledger of revision '9999'"),
-        (1, {"head": None}, "no ledger: write one"),
-        (5, {"more": 1}, "not the columns of papers"),
-        (5, {"version": "one"}, "no row of papers"),
-        (5, {"title": None}, "no row of papers"),
-        (5, {"published": "2026-11-23T08:00:00"}, "no row of papers: .*without zone"),
-        (-1, {"deliveries": "many"}, "no row of volumes: deliveries is str"),
-        (-1, {"deliveries": True}, "no row of volumes: deliveries is bool"),
+        (1, {"revision": "9999"}, "the ledger has revision 9999, this version of digestbot"),
+        (1, {"head": None}, "not a ledger; write one"),
+        (5, {"more": 1}, "the columns are not those of papers"),
+        (5, {"version": "one"}, "not a row of papers"),
+        (5, {"title": None}, "not a row of papers"),
+        (5, {"published": "2026-11-23T08:00:00"}, "not a row of papers: .*without a time zone"),
+        (-1, {"deliveries": "many"}, "not a row of volumes: deliveries is str"),
+        (-1, {"deliveries": True}, "not a row of volumes: deliveries is bool"),
     ],
 )
-def test_one_bad_row_and_nothing_is_taken_in(
+def test_bad_row_undoes_the_import(
     store: Store, other: Store, number: int, change: dict[str, Any], message: str
 ) -> None:
     fill(other)
@@ -171,42 +172,55 @@ def test_one_bad_row_and_nothing_is_taken_in(
     name, row = ledger[place]
     ledger[place] = (name, row | change)
     with pytest.raises(LedgerError, match=message) as caught:
-        store.ledger.take(ledger)
+        store.ledger.import_rows(ledger)
     assert caught.value.number == (number if number > 0 else len(ledger))
     assert row_count(store) == 0
 
 
-def test_rows_that_miss_what_they_belong_to_are_refused(store: Store, other: Store) -> None:
+@pytest.mark.parametrize("state", S)
+def test_no_delivery_is_imported_ready_to_send(store: Store, other: Store, state: S) -> None:
+    fill(other)
+    ledger = exported(other)
+    at = next(n for n, (name, _) in enumerate(ledger) if name == "deliveries")
+    ledger[at][1].update(state=state, next_at=None, lease_until=None, begun_at=None)
+    if state in IMPORTED_AS:
+        assert store.ledger.import_rows(ledger)
+    else:
+        with pytest.raises(LedgerError, match=f"cannot be imported as {state}"):
+            store.ledger.import_rows(ledger)
+
+
+def test_incomplete_ledgers_are_refused(store: Store, other: Store) -> None:
     fill(other)
     ledger = [row for row in exported(other) if row[0] != "editions"]
-    with pytest.raises(LedgerError, match="no row of edition_papers"):
-        store.ledger.take(ledger)
+    with pytest.raises(LedgerError, match="not a row of edition_papers"):
+        store.ledger.import_rows(ledger)
     assert row_count(store) == 0
-    with pytest.raises(LedgerError, match="no table 'fragments' in a ledger"):
-        store.ledger.take([ledger[0], ("fragments", {})])
-    with pytest.raises(LedgerError, match="empty: no ledger"):
-        store.ledger.take([])
+    with pytest.raises(LedgerError, match='unknown table "fragments"'):
+        store.ledger.import_rows([ledger[0], ("fragments", {})])
+    with pytest.raises(LedgerError, match="the ledger is empty"):
+        store.ledger.import_rows([])
 
 
-def test_a_store_with_a_life_of_its_own_is_refused(store: Store, other: Store) -> None:
+def test_import_into_a_used_store_is_refused(store: Store, other: Store) -> None:
     fill(other)
     ingest(store, 9)
-    with pytest.raises(LedgerError, match="the store has papers of its own: import into a new"):
-        store.ledger.take(exported(other))
+    with pytest.raises(LedgerError, match="this store already has papers; import into a new store"):
+        store.ledger.import_rows(exported(other))
     register(store, now=NOW + DAY)
-    with pytest.raises(LedgerError, match=r"digests 'systems .*' is another one in this store"):
-        store.ledger.take(exported(other))
+    with pytest.raises(LedgerError, match=r'digests "systems .*" differs in this store'):
+        store.ledger.import_rows(exported(other))
     assert row_count(store) == 4  # a paper and its announcement, a source, a digest
 
 
 @pytest.mark.parametrize("piece", [b"a\r\n.\r\nMAIL", b".\r\n", b"a\nb\r\n", b"a\rb\r\n"])
-def test_a_mail_that_would_end_before_its_end_is_not_taken_in(
+def test_body_that_could_end_its_mail_early_is_refused(
     store: Store, other: Store, piece: bytes
 ) -> None:
     fill(other)
     ledger = exported(other)
-    at = next(n for n, (_, row) in enumerate(ledger) if row.get("pieces"))
-    ledger[at][1]["pieces"][0] = b64encode(piece).decode()
-    with pytest.raises(LedgerError, match="a dot at a line's beginning"):
-        store.ledger.take(ledger)
+    at = next(n for n, (_, row) in enumerate(ledger) if row.get("fragments"))
+    ledger[at][1]["fragments"][0] = b64encode(piece).decode()
+    with pytest.raises(LedgerError, match="a dot at the start of a line"):
+        store.ledger.import_rows(ledger)
     assert store.editions.list() == ()

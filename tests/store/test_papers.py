@@ -20,7 +20,7 @@ def give(store: Store, *papers: FetchedPaper, source: str = "arxiv") -> Ingested
     return store.papers.ingest(source, papers, {}, NOW)
 
 
-def test_a_paper_comes_back_as_the_source_gave_it_and_made_plain(store: Store) -> None:
+def test_paper_round_trips_raw_and_plain(store: Store) -> None:
     given_paper = fetched(
         title=r"Poincar\'e maps" + "\n  in $O(n)$",
         abstract="First.\n\nSecond.",
@@ -51,7 +51,7 @@ def test_a_paper_comes_back_as_the_source_gave_it_and_made_plain(store: Store) -
     assert paper.abstract_words == pack_words(paper.abstract)
 
 
-def test_the_log_has_each_version_once_for_each_source(store: Store) -> None:
+def test_log_has_each_version_once_per_source(store: Store) -> None:
     assert give(store, fetched(1), fetched(2)) == Ingested(new=2, known=0, updated=0)
     assert give(store, fetched(1), fetched(3)) == Ingested(new=1, known=1, updated=0)
     assert give(store, fetched(1), source="feed") == Ingested(new=1, known=0, updated=0)
@@ -65,14 +65,14 @@ def test_the_log_has_each_version_once_for_each_source(store: Store) -> None:
     ]
 
 
-def test_known_papers_burn_no_numbers(store: Store) -> None:
+def test_known_papers_use_no_seq(store: Store) -> None:
     for _ in range(5):
         ingest(store, 1, 2)
     ingest(store, 3)
     assert store.papers.head() == 3
 
 
-def test_an_announcement_keeps_its_type_time_and_order(store: Store) -> None:
+def test_announcement_keeps_type_time_and_order(store: Store) -> None:
     give(store, fetched(2, type=CROSS), fetched(1, backlog=True))
     first, second = log(store, backlog=True)
     assert (first.paper.id, first.type, first.seen_at, first.backlog) == (
@@ -87,7 +87,7 @@ def test_an_announcement_keeps_its_type_time_and_order(store: Store) -> None:
 @pytest.mark.parametrize(
     ("types", "best"), [((CROSS, NEW), NEW), ((NEW, CROSS), NEW), ((REPLACE, CROSS), CROSS)]
 )
-def test_of_several_types_in_one_answer_the_best_is_logged(
+def test_best_type_of_a_page_is_logged(
     store: Store, types: tuple[AnnounceType, ...], best: AnnounceType
 ) -> None:
     counts = give(store, *(fetched(type=kind) for kind in types))
@@ -95,7 +95,7 @@ def test_of_several_types_in_one_answer_the_best_is_logged(
     assert [a.type for a in log(store)] == [best]
 
 
-def test_mended_metadata_are_taken_over_without_a_new_announcement(store: Store) -> None:
+def test_corrected_metadata_is_not_announced(store: Store) -> None:
     give(store, fetched(title="Serverles", comment="8 pages"))
     changed = give(store, fetched(title="Serverless"))
     assert changed == Ingested(new=0, known=1, updated=1)
@@ -116,7 +116,7 @@ def test_mended_metadata_are_taken_over_without_a_new_announcement(store: Store)
         ("comment", ""),
     ],
 )
-def test_a_source_that_knows_less_wipes_nothing_out(store: Store, field: str, value: Any) -> None:
+def test_empty_fields_overwrite_nothing(store: Store, field: str, value: Any) -> None:
     full = fetched(
         authors=(Author(name="Ana"),),
         categories=("cs.DC",),
@@ -131,7 +131,7 @@ def test_a_source_that_knows_less_wipes_nothing_out(store: Store, field: str, va
     assert store.papers.get(full.id) == before
 
 
-def test_get_gives_the_newest_version_or_the_one_asked_for(store: Store) -> None:
+def test_get_returns_the_newest_or_given_version(store: Store) -> None:
     give(store, fetched(version=10), fetched(version=9))
     newest, ninth = store.papers.get("arxiv:2611.00001"), store.papers.get("arxiv:2611.00001", 9)
     assert newest is not None
@@ -141,7 +141,7 @@ def test_get_gives_the_newest_version_or_the_one_asked_for(store: Store) -> None
     assert store.papers.get("arxiv:9999.99999") is None
 
 
-def test_the_version_before_is_the_newest_of_the_older_ones(store: Store) -> None:
+def test_version_before_is_the_newest_older_one(store: Store) -> None:
     give(store, fetched(version=10), fetched(version=9), fetched(version=2), fetched(2, version=1))
     one, two = "arxiv:2611.00001", "arxiv:2611.00002"
     assert store.papers.versions_before({one: 10, two: 1}) == {one: store.papers.get(one, 9)}
@@ -149,13 +149,13 @@ def test_the_version_before_is_the_newest_of_the_older_ones(store: Store) -> Non
     assert {key: paper.version for key, paper in found.items()} == {one: 2, two: 1}
 
 
-def test_the_window_is_open_below_and_closed_above(store: Store) -> None:
+def test_window_excludes_after_and_includes_upto(store: Store) -> None:
     ingest(store, *range(1, 8))
     window = store.papers.announcements(2, 5, sources=None, types=None)
     assert [a.seq for a in window] == [3, 4, 5]
 
 
-def test_the_window_can_be_narrowed(store: Store) -> None:
+def test_window_can_be_filtered(store: Store) -> None:
     give(store, fetched(1), fetched(2, type=CROSS), fetched(3, backlog=True))
     store.papers.ingest("feed", [fetched(4)], {}, NOW + DAY)
     assert [a.seq for a in log(store)] == [1, 2, 4]
@@ -167,12 +167,12 @@ def test_the_window_can_be_narrowed(store: Store) -> None:
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 6, 7, 8, 100])
-def test_chunks_of_any_size_give_the_same_log(store: Store, chunk: int) -> None:
+def test_chunk_size_does_not_change_the_log(store: Store, chunk: int) -> None:
     ingest(store, *range(1, 8))
     assert [a.seq for a in log(store, chunk=chunk)] == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_a_window_without_end_ends_at_the_head_that_was(store: Store) -> None:
+def test_open_window_ends_at_the_first_head(store: Store) -> None:
     ingest(store, 1, 2)
     window = store.papers.announcements(0, None, sources=None, types=None, chunk=1)
     first = next(window)
@@ -180,7 +180,7 @@ def test_a_window_without_end_ends_at_the_head_that_was(store: Store) -> None:
     assert [first.seq, *(a.seq for a in window)] == [1, 2]
 
 
-def test_a_half_read_window_holds_up_no_writer(store: Store) -> None:
+def test_half_read_window_blocks_no_writer(store: Store) -> None:
     ingest(store, 1, 2, 3)
     window = store.papers.announcements(0, None, sources=None, types=None, chunk=1)
     next(window)
@@ -188,7 +188,7 @@ def test_a_half_read_window_holds_up_no_writer(store: Store) -> None:
     assert store.papers.head() == 4
 
 
-def test_everything_announced_of_one_paper(store: Store) -> None:
+def test_announcements_of_one_paper(store: Store) -> None:
     give(store, fetched(1), fetched(2))
     give(store, fetched(1, version=2, type=REPLACE), source="feed")
     assert [(a.seq, a.source, a.paper.version) for a in store.papers.of_paper(fetched(1).id)] == [
@@ -197,7 +197,7 @@ def test_everything_announced_of_one_paper(store: Store) -> None:
     ]
 
 
-def test_since_a_moment_nothing_is_left_out(store: Store) -> None:
+def test_first_seq_since_a_time(store: Store) -> None:
     assert store.papers.first_seq_since(NOW) == 0
     ingest(store, 1, at=NOW - DAY)
     ingest(store, 2, at=NOW)
@@ -208,13 +208,13 @@ def test_since_a_moment_nothing_is_left_out(store: Store) -> None:
     assert store.papers.first_seq_since(NOW + 2 * DAY) == 3
 
 
-def test_since_a_moment_nothing_is_left_out_when_the_clock_was_set_back(store: Store) -> None:
+def test_first_seq_since_survives_a_clock_change(store: Store) -> None:
     ingest(store, 1, at=NOW)
     ingest(store, 2, at=NOW - timedelta(hours=1))
     assert store.papers.first_seq_since(NOW - MINUTE) == 0
 
 
-def test_counts(store: Store) -> None:
+def test_papers_and_announcements_are_counted(store: Store) -> None:
     assert (store.papers.count(), store.papers.head()) == (0, 0)
     give(store, fetched(1), fetched(1, version=2), fetched(2, backlog=True))
     give(store, fetched(1), source="feed")
@@ -234,20 +234,20 @@ def test_papers_and_memory_are_stored_together(store: Store) -> None:
     assert store.sources.state("arxiv").memory == {"mark": "2026-11-23"}
 
 
-def test_an_empty_page_stores_the_memory(store: Store) -> None:
+def test_empty_page_stores_the_memory(store: Store) -> None:
     assert give(store) == Ingested(new=0, known=0, updated=0)
     store.papers.ingest("arxiv", [], {"mark": "2"}, NOW)
     assert store.sources.state("arxiv").memory == {"mark": "2"}
 
 
-def test_more_papers_than_a_statement_has_variables(store: Store) -> None:
+def test_page_larger_than_one_statement(store: Store) -> None:
     numbers = range(1, 3001)
     ingest(store, *numbers)
     ingest(store, *numbers)
     assert store.papers.head() == 3000
 
 
-def test_absurd_sizes_are_not_clipped(store: Store) -> None:
+def test_huge_values_are_stored_whole(store: Store) -> None:
     authors = tuple(Author(name=f"Author {number}") for number in range(5000))
     give(store, fetched(title="word " * 20_000, abstract="x" * 1_000_000, authors=authors))
     paper = store.papers.get(fetched().id)
@@ -268,7 +268,7 @@ PAPERS = st.builds(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pages=st.lists(st.tuples(st.sampled_from("ab"), st.lists(PAPERS, max_size=6)), max_size=6))
-def test_the_log_grows_by_what_is_new_and_by_nothing_else(
+def test_log_grows_by_new_papers_only(
     store: Store, pages: list[tuple[str, list[FetchedPaper]]]
 ) -> None:
     before = log(store)
@@ -284,7 +284,7 @@ def test_the_log_grows_by_what_is_new_and_by_nothing_else(
     assert [a.seq for a in after] == list(range(1, len(after) + 1))
 
 
-def test_a_paper_is_found_by_its_doi_in_any_case(store: Store) -> None:
+def test_paper_is_found_by_doi_in_any_case(store: Store) -> None:
     store.papers.ingest("a", [fetched(doi="10.1145/ABC.7")], {}, NOW)
     assert store.papers.with_doi("10.1145/abc.7") == fetched().id
     assert store.papers.with_doi("10.1145/abc.8") is None

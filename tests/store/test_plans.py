@@ -15,7 +15,7 @@ from digestbot.model import (
     SubscriptionState,
 )
 from digestbot.store import Store, open_store
-from tests.store import marks
+from tests.store import steps
 from tests.store.samples import (
     DAY,
     NOW,
@@ -85,8 +85,8 @@ CALLS: dict[str, Callable[[Store], object]] = {
     ),
     "in doubt": lambda s: s.outbox.in_doubt(NOW + DAY),
     "recover": lambda s: s.outbox.recover(NOW + DAY),
-    "data done": lambda s: marks.data_done(s, 1, NOW, attempt=1),
-    "sent": lambda s: marks.sent(s, 1, "250", NOW, attempt=1),
+    "data done": lambda s: steps.data_done(s, 1, NOW, attempt=1),
+    "sent": lambda s: steps.sent(s, 1, "250", NOW, attempt=1),
     "requeue": lambda s: s.outbox.requeue([1, 2], NOW),
     "newest deliveries": lambda s: s.outbox.list(limit=10),
     "subscribe": lambda s: s.subscriptions.add(
@@ -108,7 +108,7 @@ IN_ORDER_OF_THE_KEY = {"newest editions": "SCAN editions", "newest deliveries": 
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_no_table_is_read_from_end_to_end(filled: Store, name: str) -> None:
+def test_queries_scan_no_table(filled: Store, name: str) -> None:
     with statements(filled) as sent:
         CALLS[name](filled)
     assert sent
@@ -129,9 +129,7 @@ def test_no_table_is_read_from_end_to_end(filled: Store, name: str) -> None:
         ("since", "ix_announcements_seen_at_seq (seen_at>?)"),
     ],
 )
-def test_what_is_asked_all_day_goes_straight_to_its_rows(
-    filled: Store, name: str, index: str
-) -> None:
+def test_frequent_queries_use_their_index(filled: Store, name: str, index: str) -> None:
     with statements(filled) as sent:
         CALLS[name](filled)
     plans = [step for statement in sent for step in plan(filled, statement)]
@@ -141,13 +139,13 @@ def test_what_is_asked_all_day_goes_straight_to_its_rows(
 @pytest.mark.parametrize(
     "name", ["window", "window of a source", "window of two sources", "due", "newest deliveries"]
 )
-def test_what_is_read_in_order_lies_in_order(filled: Store, name: str) -> None:
+def test_ordered_queries_need_no_sort(filled: Store, name: str) -> None:
     with statements(filled) as sent:
         CALLS[name](filled)
     assert not [s for s in sent if any("TEMP B-TREE" in step for step in plan(filled, s))]
 
 
-def test_a_claim_asks_the_index_in_its_own_order(filled: Store) -> None:
+def test_claim_reads_its_index_in_order(filled: Store) -> None:
     with statements(filled) as sent:
         CALLS["claim of a kind"](filled)
     assert plan(filled, sent[0]) == [

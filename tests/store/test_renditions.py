@@ -43,14 +43,14 @@ def count(store: Store) -> int:
     ],
     ids=["none", "one", "short and long", "any octets", "many"],
 )
-def test_pieces_come_back_as_they_were(store: Store, pieces: tuple[bytes, ...]) -> None:
+def test_fragments_round_trip(store: Store, pieces: tuple[bytes, ...]) -> None:
     key = kept(store, "systems", {Form.HTML: pieces, Form.SLACK: "[]"})
     assert store.editions.rendition(key, Form.HTML) == pieces
     assert store.editions.rendition(key, Form.SLACK) == "[]"
     assert store.editions.rendition(key, Form.TEXT) is None
 
 
-def test_a_piece_of_many_editions_is_stored_once(store: Store) -> None:
+def test_shared_fragment_is_stored_once(store: Store) -> None:
     dice = Random(1)
     for number in range(30):
         own = tuple(dice.sample(PAPERS, 20))
@@ -63,7 +63,7 @@ def test_a_piece_of_many_editions_is_stored_once(store: Store) -> None:
     assert longest < 400, "a personal edition costs its keys, not its papers"
 
 
-def test_what_was_read_lately_is_not_read_again(store: Store) -> None:
+def test_recent_fragments_are_read_from_memory(store: Store) -> None:
     first = kept(store, "one", {Form.HTML: PAPERS[:5]})
     second = kept(store, "other", {Form.HTML: PAPERS[2:5]})
     assert store.editions.rendition(first, Form.HTML) == PAPERS[:5]
@@ -72,12 +72,12 @@ def test_what_was_read_lately_is_not_read_again(store: Store) -> None:
     assert store.editions.rendition(second, Form.HTML) == PAPERS[2:5]
 
 
-def test_what_is_kept_in_memory_has_a_bound(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KEPT_MAX", 10_000)
+def test_fragment_cache_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CACHE_MAX", 10_000)
     key = kept(store, "one", {Form.HTML: PAPERS})
     for _ in range(3):
         assert store.editions.rendition(key, Form.HTML) == PAPERS
-        assert len(store.editions._fragments._kept) <= len(PAPERS)
+        assert len(store.editions._fragments._cached) <= len(PAPERS)
     other = kept(store, "other", {Form.HTML: (b"y" * 300,)})
     assert store.editions.rendition(other, Form.HTML) == (b"y" * 300,)
-    assert len(store.editions._fragments._kept) == 1
+    assert len(store.editions._fragments._cached) == 1

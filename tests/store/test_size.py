@@ -22,7 +22,7 @@ def file_size(store: Store) -> int:
 
 
 @pytest.mark.parametrize("count", [8_000, pytest.param(100_000, marks=pytest.mark.soak)])
-def test_a_delivery_that_was_sent_takes_at_most_200_bytes(tmp_path: Path, count: int) -> None:
+def test_sent_delivery_takes_at_most_200_bytes(tmp_path: Path, count: int) -> None:
     # The addresses in no order, as in life: their index then has gaps.
     addresses = [f"{n * 7919 % 1_000_003:06}.reader.{n % 97}@example.org" for n in range(count)]
     with open_store(f"sqlite:///{tmp_path / 'store.db'}") as store:

@@ -24,14 +24,14 @@ def end(store: Store, number: int, status: str, *, now: datetime = NOW, **overri
     store.sources.end_pass(number, **fields | overrides)
 
 
-def test_a_source_that_was_never_asked(store: Store) -> None:
+def test_unknown_source_was_never_fetched(store: Store) -> None:
     state = store.sources.state("arxiv")
     assert (state.name, state.status, state.memory) == ("arxiv", PassStatus.NEVER, {})
     assert (state.failures, state.last_try_at, state.last_ok_at) == (0, None, None)
     assert store.sources.states() == ()
 
 
-def test_a_pass_that_has_begun_changes_only_when_it_was_tried(store: Store) -> None:
+def test_begun_pass_changes_only_the_last_try(store: Store) -> None:
     store.papers.ingest("arxiv", [fetched()], {"mark": "1"}, NOW)
     store.sources.begin_pass("arxiv", NOW)
     state = store.sources.state("arxiv")
@@ -41,7 +41,7 @@ def test_a_pass_that_has_begun_changes_only_when_it_was_tried(store: Store) -> N
 
 
 @pytest.mark.parametrize("status", ["ok", "empty"])
-def test_a_good_end_forgets_the_failures(store: Store, status: str) -> None:
+def test_success_resets_the_failures(store: Store, status: str) -> None:
     end(store, store.sources.begin_pass("arxiv", NOW), "late", error="503", next_try_at=NOW + DAY)
     end(store, store.sources.begin_pass("arxiv", NOW), status, now=NOW + MINUTE, new=3)
     state = store.sources.state("arxiv")
@@ -51,7 +51,7 @@ def test_a_good_end_forgets_the_failures(store: Store, status: str) -> None:
 
 
 @pytest.mark.parametrize("status", ["partial", "late", "refused", "broken"])
-def test_a_bad_end_is_counted_and_keeps_when_it_was_well(store: Store, status: str) -> None:
+def test_failure_is_counted_and_keeps_last_success(store: Store, status: str) -> None:
     end(store, store.sources.begin_pass("arxiv", NOW), "ok")
     for _ in range(2):
         number = store.sources.begin_pass("arxiv", NOW + DAY)
@@ -76,7 +76,7 @@ def test_passes_are_listed_newest_first(store: Store) -> None:
     assert [state.name for state in store.sources.states()] == ["arxiv", "feed"]
 
 
-def test_old_passes_are_dropped(store: Store) -> None:
+def test_old_passes_are_deleted(store: Store) -> None:
     store.sources.begin_pass("arxiv", NOW)
     store.sources.begin_pass("arxiv", NOW + KEEP_PASSES)
     assert len(store.sources.passes("arxiv")) == 2
@@ -84,7 +84,7 @@ def test_old_passes_are_dropped(store: Store) -> None:
     assert len(store.sources.passes("arxiv")) == 2
 
 
-def test_an_unknown_status_or_pass_is_a_bug(store: Store) -> None:
+def test_unknown_status_or_pass_is_an_error(store: Store) -> None:
     with pytest.raises(ValueError, match="no pass 99"):
         end(store, 99, "ok")
     with pytest.raises(ValueError, match="fine"):
@@ -95,43 +95,43 @@ def at(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
-def test_the_first_may_go_and_the_next_waits_for_the_hold(store: Store) -> None:
+def test_first_request_leases_the_group(store: Store) -> None:
     assert store.sources.pace("arxiv.org", 3, 60, at(0)) == 0
     assert store.sources.pace("arxiv.org", 3, 60, at(10)) == 50
     assert store.sources.pace("elsewhere", 3, 60, at(10)) == 0
     assert store.sources.pace("arxiv.org", 3, 60, at(60)) == 0
 
 
-def test_a_release_lets_the_next_go_after_the_interval(store: Store) -> None:
+def test_release_allows_the_next_after_the_interval(store: Store) -> None:
     store.sources.pace("arxiv.org", 3, 60, at(0))
     store.sources.release_pace("arxiv.org", 3, at(5))
     assert store.sources.pace("arxiv.org", 3, 60, at(6)) == 2
     assert store.sources.pace("arxiv.org", 3, 60, at(8)) == 0
 
 
-def test_waiting_takes_nothing(store: Store) -> None:
+def test_waiting_takes_no_lease(store: Store) -> None:
     store.sources.pace("arxiv.org", 3, 10, at(0))
     assert [store.sources.pace("arxiv.org", 3, 10, at(s)) for s in (1, 2, 3)] == [9, 8, 7]
 
 
 @pytest.mark.parametrize("back_s", [3600, 86400 * 365])
-def test_a_clock_that_was_set_back_freezes_nothing(store: Store, back_s: int) -> None:
+def test_clock_set_back_blocks_nobody_for_long(store: Store, back_s: int) -> None:
     store.sources.pace("arxiv.org", 3, 60, at(0))
     assert store.sources.pace("arxiv.org", 3, 60, at(-back_s)) == 60
     assert store.sources.pace("arxiv.org", 3, 60, at(-back_s + 40)) == 20
     assert store.sources.pace("arxiv.org", 3, 60, at(-back_s + 60)) == 0
 
 
-def test_who_holds_longer_than_others_is_not_taken_for_a_wrong_clock(store: Store) -> None:
+def test_long_lease_is_not_taken_for_a_wrong_clock(store: Store) -> None:
     store.sources.pace("arxiv.org", 3, 600, at(0))
     assert store.sources.pace("arxiv.org", 3, 10, at(1)) == 599
 
 
-def test_no_hold_is_shorter_than_the_interval(store: Store) -> None:
+def test_lease_is_at_least_the_interval(store: Store) -> None:
     store.sources.pace("arxiv.org", 3, 0, at(0))
     assert store.sources.pace("arxiv.org", 3, 0, at(1)) == 2
 
 
-def test_a_release_without_a_hold_is_one_interval(store: Store) -> None:
+def test_release_without_lease_waits_one_interval(store: Store) -> None:
     store.sources.release_pace("arxiv.org", 3, at(0))
     assert store.sources.pace("arxiv.org", 3, 60, at(1)) == 2

@@ -32,7 +32,7 @@ def states(store: Store, digest: str = "systems") -> dict[str, State]:
     return {s.destination.address: s.state for s in store.subscriptions.list(digest)}
 
 
-def test_a_subscription_is_as_it_was_added(store: Store) -> None:
+def test_subscription_is_stored_as_added(store: Store) -> None:
     made = add(store, origin=WEB, state=PENDING, name="Ana")
     assert made == Subscription(
         id=made.id,
@@ -46,20 +46,20 @@ def test_a_subscription_is_as_it_was_added(store: Store) -> None:
     assert store.subscriptions.list() == (made,)
 
 
-def test_adding_again_gives_the_one_that_is_there(store: Store) -> None:
+def test_adding_again_returns_the_existing_one(store: Store) -> None:
     first = add(store, name="Ana")
     assert add(store) == first
     assert add(store, mail("READER@example.org")) == first
     assert add(store, name="Ana P.") == replace(first, name="Ana P.")
 
 
-def test_only_mail_addresses_are_compared_without_case(store: Store) -> None:
+def test_only_email_addresses_ignore_case(store: Store) -> None:
     add(store, FOLDER)
     add(store, replace(FOLDER, address="/out"))
     assert len(store.subscriptions.list()) == 2
 
 
-def test_the_same_destination_may_get_several_digests(store: Store) -> None:
+def test_destination_can_get_several_digests(store: Store) -> None:
     add(store, digest="a")
     add(store, digest="b")
     assert [s.digest for s in store.subscriptions.list()] == ["a", "b"]
@@ -78,7 +78,7 @@ def test_the_same_destination_may_get_several_digests(store: Store) -> None:
         pytest.param(ENDED, CONFIRMED, CONFIG, CONFIRMED, id="is in the config again"),
     ],
 )
-def test_what_adding_makes_of_what_is_there(
+def test_state_after_adding_again(
     store: Store, there: State, asked: State, origin: Origin, after: State
 ) -> None:
     assert after_add(there, asked, origin) is after
@@ -100,7 +100,7 @@ def test_what_adding_makes_of_what_is_there(
         pytest.param(PENDING, WEB, True, CONFIRMED, id="the owner vouches"),
     ],
 )
-def test_what_the_config_makes_of_what_is_there(
+def test_state_after_a_config_sync(
     store: Store, there: State, origin: Origin, is_named: bool, after: State
 ) -> None:
     assert after_sync(there, origin, is_named=is_named) is after
@@ -115,7 +115,7 @@ def test_what_the_config_makes_of_what_is_there(
     assert store.subscriptions.out_of_step(named) == ({"systems"} if of_others else set())
 
 
-def test_digests_that_are_out_of_step_are_told_from_those_that_are_not(store: Store) -> None:
+def test_out_of_step_names_digests_to_sync(store: Store) -> None:
     in_step = {f"digest-{n}": [mail(), FOLDER] for n in range(600)}
     for name in ("digest-0", "digest-1", "digest-599"):
         store.subscriptions.sync_config(name, in_step[name], NOW)
@@ -125,7 +125,7 @@ def test_digests_that_are_out_of_step_are_told_from_those_that_are_not(store: St
     assert store.subscriptions.out_of_step(fewer_and_more) == {"digest-0"}
 
 
-def test_the_config_adds_what_is_missing_once(store: Store) -> None:
+def test_sync_adds_missing_subscriptions_once(store: Store) -> None:
     named = [mail("a@x.org"), mail("b@x.org"), mail("A@x.org"), FOLDER]
     for _ in range(2):
         store.subscriptions.sync_config("systems", named, NOW)
@@ -133,7 +133,7 @@ def test_the_config_adds_what_is_missing_once(store: Store) -> None:
     assert {s.origin for s in store.subscriptions.list()} == {CONFIG}
 
 
-def test_the_config_of_one_digest_leaves_the_others_alone(store: Store) -> None:
+def test_sync_of_one_digest_leaves_the_others_alone(store: Store) -> None:
     store.subscriptions.sync_config("a", [mail()], NOW)
     store.subscriptions.sync_config("b", [mail()], NOW)
     store.subscriptions.sync_config("a", [], NOW)
@@ -143,7 +143,7 @@ def test_the_config_of_one_digest_leaves_the_others_alone(store: Store) -> None:
     )
 
 
-def test_removing_from_one_digest_or_from_all(store: Store) -> None:
+def test_remove_from_one_digest_or_all(store: Store) -> None:
     for digest in ("a", "b", "c"):
         add(store, digest=digest)
     add(store, mail("other@example.org"), digest="a")
@@ -154,13 +154,13 @@ def test_removing_from_one_digest_or_from_all(store: Store) -> None:
     assert store.subscriptions.remove(None, mail("nobody@example.org"), NOW) == 0
 
 
-def test_confirmed_are_those_and_no_others(store: Store) -> None:
+def test_confirmed_lists_only_confirmed(store: Store) -> None:
     for number, state in enumerate(State):
         add(store, mail(f"{number}@x.org"), state=state)
     assert [s.state for s in store.subscriptions.confirmed("systems")] == [CONFIRMED]
 
 
-def test_many_are_added_at_once_as_if_one_by_one(store: Store) -> None:
+def test_add_all_equals_adding_one_by_one(store: Store) -> None:
     mailboxes = [mail(f"U{n}@example.org") for n in range(600)]
     store.subscriptions.add("d", mailboxes[0], origin=CONFIG, state=PENDING, now=NOW)
     for _ in range(2):
@@ -176,7 +176,7 @@ def test_many_are_added_at_once_as_if_one_by_one(store: Store) -> None:
     assert store.subscriptions.count_confirmed("d") == 600
 
 
-def test_lists_can_be_narrowed(store: Store) -> None:
+def test_subscriptions_can_be_filtered(store: Store) -> None:
     add(store, digest="a")
     add(store, FOLDER, digest="b", state=PENDING)
     kinds = store.subscriptions.list(kind=DestinationKind.FOLDER)
@@ -185,7 +185,7 @@ def test_lists_can_be_narrowed(store: Store) -> None:
     assert store.subscriptions.list("a", (PENDING,)) == ()
 
 
-def test_a_suppressed_address_is_suppressed_in_any_case(store: Store) -> None:
+def test_suppression_ignores_case(store: Store) -> None:
     store.subscriptions.suppress("Reader@Example.org", "bounced", NOW)
     assert store.subscriptions.is_suppressed("reader@example.ORG")
     assert not store.subscriptions.is_suppressed("other@example.org")
@@ -193,21 +193,21 @@ def test_a_suppressed_address_is_suppressed_in_any_case(store: Store) -> None:
     assert store.subscriptions.suppressions() == (made,)
 
 
-def test_suppressing_again_changes_the_reason_only(store: Store) -> None:
+def test_suppressing_again_changes_only_the_reason(store: Store) -> None:
     store.subscriptions.suppress("a@x.org", "bounced", NOW)
     store.subscriptions.suppress("A@x.org", "complained", NOW + DAY)
     (made,) = store.subscriptions.suppressions()
     assert (made.reason, made.created_at) == ("complained", NOW)
 
 
-def test_a_suppression_can_be_lifted(store: Store) -> None:
+def test_suppression_can_be_lifted(store: Store) -> None:
     store.subscriptions.suppress("a@x.org", "bounced", NOW)
     assert store.subscriptions.unsuppress("A@x.org")
     assert not store.subscriptions.unsuppress("a@x.org")
     assert not store.subscriptions.is_suppressed("a@x.org")
 
 
-def test_a_suppression_outlives_the_subscription(store: Store) -> None:
+def test_suppression_outlives_the_subscription(store: Store) -> None:
     add(store)
     store.subscriptions.suppress(mail().address, "unsubscribed", NOW)
     store.subscriptions.remove(None, mail(), NOW + MINUTE)
@@ -215,7 +215,7 @@ def test_a_suppression_outlives_the_subscription(store: Store) -> None:
     assert store.subscriptions.is_suppressed(mail().address)
 
 
-def test_many_are_suppressed_at_once_and_those_known_stay_as_they_are(store: Store) -> None:
+def test_suppress_all_keeps_existing_suppressions(store: Store) -> None:
     store.subscriptions.suppress("a@x.org", "bounced", NOW)
     given = [
         Suppression(address=address, reason="imported", created_at=NOW + DAY)

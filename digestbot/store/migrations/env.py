@@ -1,4 +1,4 @@
-"""What Alembic runs: on the connection, and in the transaction, that `store.migrate` began."""
+"""Alembic's entry point; uses the connection and transaction of `store.migrate`."""
 
 from alembic import context
 

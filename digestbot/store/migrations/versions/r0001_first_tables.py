@@ -1,4 +1,4 @@
-"""The first tables: papers, the log, sources, digests, editions, subscriptions and the outbox."""
+"""First tables: papers, the log, sources, digests, editions, subscriptions and the outbox."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,12 +8,12 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# SQLite gives numbers by itself only to a column that is declared INTEGER.
+# SQLite generates keys only for a column declared INTEGER.
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.DateTime(timezone=True)
 SHORT_MOMENT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
 WAITING = sa.text("next_at IS NOT NULL")
-HELD = sa.text("lease_until IS NOT NULL")
+LEASED = sa.text("lease_until IS NOT NULL")
 NOT_SENT = sa.text("state <> 'sent'")
 FROM_CONFIG = sa.text("origin = 'config'")
 
@@ -114,7 +114,7 @@ def upgrade() -> None:
         "subscriptions",
         sa.Column("id", BIG, nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("kind", _enum("kind", "email", "slack", "webhook", "folder"), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column("address_key", sa.Text(), nullable=False),
         sa.Column(
@@ -201,7 +201,7 @@ def upgrade() -> None:
         sa.Column("id", BIG, nullable=False),
         sa.Column("edition_id", BIG, nullable=False),
         sa.Column("subscription_id", BIG, nullable=True),
-        sa.Column("kind", _enum("kind", "email", "slack", "webhook", "folder"), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column(
             "state",
@@ -239,7 +239,7 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint(
             "(lease_until IS NOT NULL) = (state IN ('sending', 'data_done'))",
-            name=op.f("ck_deliveries_held"),
+            name=op.f("ck_deliveries_leased"),
         ),
         sa.CheckConstraint(
             "(next_at IS NOT NULL) = (state IN ('queued', 'retrying'))",
@@ -269,8 +269,8 @@ def upgrade() -> None:
         "deliveries",
         ["lease_until"],
         unique=False,
-        sqlite_where=HELD,
-        postgresql_where=HELD,
+        sqlite_where=LEASED,
+        postgresql_where=LEASED,
     )
     op.create_index(
         op.f("ix_deliveries_state"),
@@ -336,8 +336,8 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("body", sa.Text(), nullable=True),
-        sa.Column("pieces", sa.LargeBinary(), nullable=True),
-        sa.CheckConstraint("(body IS NULL) <> (pieces IS NULL)", name=op.f("ck_renditions_one")),
+        sa.Column("fragments", sa.LargeBinary(), nullable=True),
+        sa.CheckConstraint("(body IS NULL) <> (fragments IS NULL)", name=op.f("ck_renditions_one")),
         sa.ForeignKeyConstraint(
             ["edition_id"], ["editions.id"], name=op.f("fk_renditions_edition_id")
         ),
@@ -418,7 +418,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "days",
-        sa.Column("kind", _enum("kind", "email", "slack", "webhook", "folder"), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column("day", sa.Text(), nullable=False),
         sa.Column("deliveries", sa.Integer(), nullable=False),

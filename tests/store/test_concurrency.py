@@ -117,7 +117,7 @@ def all_at_once(act: Callable[[int], T]) -> list[T]:
         return list(pool.map(begin, range(AT_ONCE)))
 
 
-def test_a_cursor_never_jumps_over_a_late_commit(store: Store, store_url: str) -> None:
+def test_cursor_never_skips_a_late_commit(store: Store, store_url: str) -> None:
     seen: list[int] = []
     with process(INGEST, "a", store_url) as a, process(INGEST, "b", store_url) as b:
         say_go(a, b)
@@ -129,7 +129,7 @@ def test_a_cursor_never_jumps_over_a_late_commit(store: Store, store_url: str) -
     assert seen == list(range(1, cursor + 1))
 
 
-def test_an_ingest_waits_until_the_one_before_it_is_committed(store: Store, store_url: str) -> None:
+def test_ingest_waits_for_the_previous_commit(store: Store, store_url: str) -> None:
     with open_store(store_url, busy_s=0.05) as impatient:
         with store._database.write() as connection:
             store._database.take_lock(connection, INGEST_LOCK)
@@ -139,13 +139,13 @@ def test_an_ingest_waits_until_the_one_before_it_is_committed(store: Store, stor
         assert impatient.papers.head() == 1
 
 
-def test_threads_that_tell_of_the_same_papers_log_them_once(store: Store) -> None:
+def test_threads_log_the_same_papers_once(store: Store) -> None:
     counts = all_at_once(lambda _: store.papers.ingest("arxiv", [fetched(1), fetched(2)], {}, NOW))
     assert sorted(c.new for c in counts) == [0] * (AT_ONCE - 1) + [2]
     assert [a.seq for a in log(store)] == [1, 2]
 
 
-def test_processes_claim_every_delivery_and_none_twice(store: Store, store_url: str) -> None:
+def test_processes_claim_each_delivery_once(store: Store, store_url: str) -> None:
     keys = queue(store, *(mail(f"r{number}@example.org") for number in range(300)))
     with process(CLAIM, "", store_url) as a, process(CLAIM, "", store_url) as b:
         say_go(a, b)
@@ -154,7 +154,7 @@ def test_processes_claim_every_delivery_and_none_twice(store: Store, store_url: 
     assert sorted(claimed) == list(keys)
 
 
-def test_threads_claim_every_delivery_and_none_twice(store: Store) -> None:
+def test_threads_claim_each_delivery_once(store: Store) -> None:
     keys = queue(store, *(mail(f"r{number}@example.org") for number in range(100)))
 
     def claim_all(_: int) -> list[int]:
@@ -174,19 +174,19 @@ def test_one_of_many_records_the_edition(store: Store) -> None:
     assert (len(store.editions.list()), len(store.outbox.list())) == (1, 1)
 
 
-def test_one_of_many_records_an_edition_without_news(store: Store) -> None:
+def test_one_of_many_records_an_empty_edition(store: Store) -> None:
     register(store)
     keys = all_at_once(lambda number: record(store, edition(slot=str(number))))
     assert len([key for key in keys if key]) == 1
     assert store.digests.state("systems").editions == 1
 
 
-def test_one_of_many_may_ask_the_server(store: Store) -> None:
+def test_one_of_many_may_send_a_request(store: Store) -> None:
     waits = all_at_once(lambda _: store.sources.pace("arxiv.org", 3, 60, NOW))
     assert sorted(waits) == [0.0] + [60.0] * (AT_ONCE - 1)
 
 
-def test_what_is_made_on_first_sight_is_made_once(store: Store) -> None:
+def test_concurrent_first_writes_create_one_row(store: Store) -> None:
     def first_sight(_: int) -> int:
         register(store)
         store.subscriptions.sync_config("systems", [mail(), mail("b@x.org")], NOW)
@@ -205,7 +205,7 @@ def test_what_is_made_on_first_sight_is_made_once(store: Store) -> None:
     assert len(store.sources.passes("arxiv")) == AT_ONCE
 
 
-def test_a_lost_lease_is_taken_back_once(store: Store) -> None:
+def test_expired_lease_is_recovered_once(store: Store) -> None:
     queue(store, *(mail(f"r{number}@example.org") for number in range(20)))
     store.outbox.claim(NOW, lease_s=60, limit=100)
     recovered = all_at_once(lambda _: store.outbox.recover(NOW + MINUTE))
@@ -213,7 +213,7 @@ def test_a_lost_lease_is_taken_back_once(store: Store) -> None:
 
 
 @pytest.mark.parametrize("pages", [1, 7])
-def test_a_killed_source_remembers_exactly_what_is_stored(store_url: str, pages: int) -> None:
+def test_killed_ingest_leaves_whole_pages(store_url: str, pages: int) -> None:
     with process(INGEST, "arxiv", store_url) as other:
         say_go(other)
         lines(other, pages)
@@ -225,7 +225,7 @@ def test_a_killed_source_remembers_exactly_what_is_stored(store_url: str, pages:
 
 
 @pytest.mark.parametrize("editions", [1, 7])
-def test_a_killed_digest_has_whole_editions(store_url: str, editions: int) -> None:
+def test_killed_digest_has_whole_editions(store_url: str, editions: int) -> None:
     with process(RECORD, "systems", store_url) as other:
         say_go(other)
         lines(other, editions)
