@@ -60,6 +60,7 @@ bench: $(VENV)/.installed-bench $(VENV)/.postfix ## benchmark filters, backtest,
 	$(BIN)/python -m tests.bench.bench_delivery $(BENCH_DELIVERY_ARGS)
 	$(BIN)/python -m tests.bench.bench_filters $(BENCH_ARGS)
 	$(BIN)/python -m tests.bench.bench_render
+	$(BIN)/python -m tests.bench.bench_startup
 
 soak: $(VENV)/.installed-test ## run the long tests: a billion engine decisions, mutated filters, 2,000 kills
 	$(BIN)/python -m pytest -n $(WORKERS) -m soak $(PYTEST_ARGS)

@@ -1,7 +1,7 @@
 """
-Mail addresses: exactly one mailbox, fit for an SMTP command and a header (RFC 5321, RFC 5322).
+Check email addresses for SMTP commands and headers (RFC 5321, RFC 5322), and make Message-IDs.
 
-And the Message-IDs, which look alike. Knows nothing of sending. Begin at `check_address`.
+Begin at `check_address`.
 """
 
 import hashlib
@@ -12,11 +12,11 @@ from functools import lru_cache
 from digestbot.errors import InvalidAddress, InvalidValue
 
 LOCAL_MAX = 64
-"""Octets before the @ (RFC 5321 4.5.3.1.1)."""
+"""Maximum octets before the @ (RFC 5321 4.5.3.1.1)."""
 DOMAIN_MAX = 255
-"""Octets after it (RFC 5321 4.5.3.1.2)."""
+"""Maximum octets after the @ (RFC 5321 4.5.3.1.2)."""
 ADDRESS_MAX = 254
-"""Octets in all: a path of 256 less its angle brackets (RFC 5321 4.5.3.1.3, erratum 1690)."""
+"""Maximum octets: a path of 256 without its angle brackets (RFC 5321 4.5.3.1.3, erratum 1690)."""
 
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -27,31 +27,31 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mailbox:
-    """An address and the name that is shown with it."""
+    """An address with its display name."""
 
     name: str
-    """May be empty; any Unicode on one line."""
+    """Display name: any Unicode on one line, possibly empty."""
     address: str
 
 
 @lru_cache(maxsize=4096)
 def check_address(text: str) -> str:
     """
-    The one address that *text* is, with its domain in lower-case ASCII.
+    Return the address in *text*, with its domain in lower-case ASCII.
 
-    A domain in other letters becomes its IDNA form (RFC 5891). The local part must be a plain
-    dot-atom in ASCII: others need SMTPUTF8 all the way, and quoted ones break more than they serve.
+    An international domain is converted to its IDNA form (RFC 5891). The local part must be an
+    ASCII dot-atom: others need SMTPUTF8 on every hop, and quoted ones break many programs.
 
     Args:
-        text: An addr-spec such as ``reader@example.org``; surrounding blanks do not matter.
+        text: An addr-spec such as ``reader@example.org``; surrounding spaces are ignored.
 
     Raises:
-        InvalidAddress: Not exactly one address, or one that no mail server could be told.
+        InvalidAddress: Not exactly one address, or one that SMTP cannot carry.
     """
     address = text.strip()
     local, at, domain = address.rpartition("@")
     if not (at and local and domain):
-        raise InvalidAddress(f'"{_shown(address)}" is no mail address: write name@domain')
+        raise InvalidAddress(f'"{_shown(address)}" is not an email address; write name@domain')
     _check_local(local, address)
     checked = f"{local}@{_ascii_domain(domain, address)}"
     if len(checked) > ADDRESS_MAX:
@@ -62,10 +62,10 @@ def check_address(text: str) -> str:
 @lru_cache(maxsize=64)
 def check_mailbox(text: str) -> Mailbox:
     """
-    The mailbox that *text* names: ``reader@example.org`` or ``Digests <reader@example.org>``.
+    Parse a mailbox: ``reader@example.org`` or ``Digests <reader@example.org>``.
 
     Raises:
-        InvalidAddress: No such thing, or a control character in the name.
+        InvalidAddress: Invalid address, or a control character in the name.
     """
     found = _BRACKETED.fullmatch(text.strip())
     if found is None:
@@ -78,29 +78,31 @@ def check_mailbox(text: str) -> Mailbox:
 
 def make_message_id(*parts: str, domain: str) -> str:
     """
-    The Message-ID that stands for *parts*: the same for ever, so that a repeat can be recognised.
+    Derive a Message-ID from *parts*; it never changes, so that a repeat can be recognised.
 
     Args:
-        parts: What is unique together, such as the edition and the destination.
-        domain: The right side; ours, since it makes the left side unique in the world.
+        parts: Values that are unique together, such as the edition and the destination.
+        domain: The right side; a domain of ours, which makes the Message-ID globally unique.
 
     Raises:
-        InvalidValue: *domain* cannot stand in a Message-ID.
+        InvalidValue: *domain* is not allowed in a Message-ID.
     """
     if not _RIGHT_SIDE.fullmatch(domain):
         raise InvalidValue(f'"{_shown(domain)}" cannot be the right side of a Message-ID')
-    told_apart = "\0".join(f"{len(part)}:{part}" for part in parts)
-    digest = hashlib.sha256(told_apart.encode("utf-8", "surrogatepass")).hexdigest()
+    joined = "\0".join(f"{len(part)}:{part}" for part in parts)
+    digest = hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()
     return f"<{digest[:40]}@{domain}>"
 
 
 def _check_local(local: str, address: str) -> None:
     if not local.isascii():
-        raise InvalidAddress(f'"{_shown(address)}" must have only ASCII letters before the @')
+        raise InvalidAddress(f'"{_shown(address)}" must have only ASCII characters before the @')
     if not _DOT_ATOM.fullmatch(local):
-        raise InvalidAddress(f'"{_shown(address)}" is not exactly one mail address')
+        raise InvalidAddress(f'"{_shown(address)}" is not exactly one email address')
     if len(local) > LOCAL_MAX:
-        raise InvalidAddress(f'"{_shown(address)}" has more than {LOCAL_MAX} letters before the @')
+        raise InvalidAddress(
+            f'"{_shown(address)}" has more than {LOCAL_MAX} characters before the @'
+        )
 
 
 def _ascii_domain(domain: str, address: str) -> str:
@@ -112,8 +114,8 @@ def _ascii_domain(domain: str, address: str) -> str:
 
 
 def _idna(domain: str, address: str) -> str:
-    # The codec "idna" of the standard library is IDNA 2003: it would send straße.de's mail to
-    # strasse.de, which may be somebody else.
+    # The standard library's codec "idna" implements IDNA 2003: it would send mail for straße.de
+    # to strasse.de, which may belong to someone else.
     import idna
 
     try:
@@ -123,5 +125,5 @@ def _idna(domain: str, address: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """*text*, short enough and on one line, for a message to the person who wrote it."""
+    """Return *text* shortened to 100 characters, without control characters."""
     return _CONTROL.sub("\ufffd", text)[:100]

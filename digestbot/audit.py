@@ -1,11 +1,12 @@
 """
-Was this sent to them: what the store knows of one paper, one digest and one destination.
+Answer "was this sent to them?" from what the store knows of a paper, a digest and a destination.
 
-`trace` gathers, `answer` decides in words; begin there.
+Begin at `trace`, which collects the facts, and `answer`, which decides.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -23,8 +24,8 @@ from digestbot.store import Store
 _S = DeliveryState
 
 
-class Said(StrEnum):
-    """The short answer."""
+class Sent(StrEnum):
+    """Short answer."""
 
     YES = "yes"
     NO = "no"
@@ -32,51 +33,58 @@ class Said(StrEnum):
     PERHAPS = "perhaps"
 
 
-SAID: Final[Mapping[DeliveryState, tuple[Said, str]]] = {
-    _S.SENT: (Said.YES, "sent"),
-    _S.QUEUED: (Said.NOT_YET, "waits for the next run"),
-    _S.SENDING: (Said.NOT_YET, "on its way"),
-    _S.RETRYING: (Said.NOT_YET, "tried, and tried again later"),
-    _S.HELD: (Said.NOT_YET, "held until you release it"),
-    _S.QUARANTINED: (Said.NOT_YET, "quarantined until you release it"),
-    _S.DATA_DONE: (Said.PERHAPS, "the server has it all and has not answered yet"),
-    _S.UNKNOWN: (Said.PERHAPS, "the server had it all and never answered"),
-    _S.DEAD: (Said.NO, "given up"),
-    _S.CANCELLED: (Said.NO, "cancelled"),
+BY_STATE: Final[Mapping[DeliveryState, tuple[Sent, str]]] = {
+    _S.SENT: (Sent.YES, "sent"),
+    _S.QUEUED: (Sent.NOT_YET, "queued for the next run"),
+    _S.SENDING: (Sent.NOT_YET, "being sent"),
+    _S.RETRYING: (Sent.NOT_YET, "failed for now, will be retried"),
+    _S.HELD: (Sent.NOT_YET, "held until you release it"),
+    _S.QUARANTINED: (Sent.NOT_YET, "quarantined until you release it"),
+    _S.DATA_DONE: (Sent.PERHAPS, "the server has the whole message and has not answered yet"),
+    _S.UNKNOWN: (Sent.PERHAPS, "the server got the whole message and never answered"),
+    _S.DEAD: (Sent.NO, "given up"),
+    _S.CANCELLED: (Sent.NO, "cancelled"),
 }
-_BEST_FIRST = (Said.YES, Said.PERHAPS, Said.NOT_YET, Said.NO)
+"""Answer for each state of a delivery, with its explanation."""
+_LIKELIEST_FIRST = (Sent.YES, Sent.PERHAPS, Sent.NOT_YET, Sent.NO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """What there is of one paper in one digest for one destination."""
+    """Facts about one paper in one digest for one destination."""
 
     digest: str
     editions: Mapping[str, bool]
-    """Those in which the paper matched; False: it fell to the limit."""
+    """Editions in which the paper matched; False if the limit cut it."""
     deliveries: tuple[Delivery, ...]
-    """Of editions that show it, to the destination, the likeliest to have arrived first."""
+    """Deliveries to the destination of editions that show the paper, the likeliest to have arrived
+    first."""
     receipt: str | None
-    """What the server said to the first of them."""
+    """The server's answer to the first of them."""
     subscription: Subscription | None
     suppressed: str | None
     """Why the address is suppressed now."""
 
 
 def destinations(text: str) -> tuple[Destination, ...]:
-    """What *text* may name: a mail address; or a channel, a webhook's fingerprint, a folder."""
+    """List the destinations that *text* may name: one mailbox, or one of each kind."""
     kinds = (DestinationKind.EMAIL,) if "@" in text else tuple(REGISTRY)
     return tuple(Destination(kind=kind, address=text) for kind in kinds)
 
 
-def trace(store: Store, digest: str, paper_id: str, destination: Destination) -> Trace:
-    """What the store knows; reads only."""
+def trace(
+    store: Store,
+    digest: str,
+    paper_id: str,
+    destination: Destination,
+    subscriptions: Collection[Subscription],
+) -> Trace:
+    """Collect the facts; *subscriptions* are all that the destination ever had."""
     editions = store.editions.of_paper(digest, paper_id)
-    subscriptions = store.subscriptions.of(destination)
     spellings = {destination.address, *(s.destination.address for s in subscriptions)}
     shown = [name for name, is_included in editions.items() if is_included]
     found = store.outbox.to(destination.kind, spellings, shown)
-    deliveries = sorted(found, key=lambda d: (_BEST_FIRST.index(SAID[d.state][0]), d.id))
+    deliveries = sorted(found, key=lambda d: (_LIKELIEST_FIRST.index(BY_STATE[d.state][0]), d.id))
     return Trace(
         digest=digest,
         editions=editions,
@@ -87,36 +95,43 @@ def trace(store: Store, digest: str, paper_id: str, destination: Destination) ->
     )
 
 
-def answer(found: Trace, *, matches: bool, is_waiting: bool) -> tuple[Said, str]:
+def answer(
+    found: Trace, *, matches: bool, is_waiting: bool, announced_at: datetime
+) -> tuple[Sent, str]:
     """
-    Whether it was sent, and why not.
+    Decide whether the paper was sent, and explain the answer.
 
     Args:
-        found: Of the store.
-        matches: Whether the digest, as it is now, takes the paper.
-        is_waiting: Whether the digest has not looked at it yet.
+        found: The facts.
+        matches: True if the digest, with today's filter, takes the paper.
+        is_waiting: True if the paper lies beyond the digest's cursor.
+        announced_at: When the digest's source announced the paper, in the operator's time zone.
     """
     if found.deliveries:
-        said, words = SAID[found.deliveries[0].state]
+        sent, words = BY_STATE[found.deliveries[0].state]
         error = found.deliveries[0].last_error
-        return said, f"{words}: {error}" if error and said is not Said.YES else words
+        return sent, f"{words}: {error}" if error and sent is not Sent.YES else words
     why = _not_reached(found)
     shown = [name for name, is_included in found.editions.items() if is_included]
     if shown:
-        return Said.NO, f"{', '.join(shown)} had it and did not go there: {why or 'added later'}"
+        reason = why or "it was subscribed later"
+        return Sent.NO, f"{', '.join(shown)} had it but did not go to this destination: {reason}"
     if why:
-        return Said.NO, why
+        return Sent.NO, why
     if found.editions:
-        return Said.NO, f"it fell to the limit in {', '.join(found.editions)}"
+        return Sent.NO, f"the limit cut it from {', '.join(found.editions)}"
     if not matches:
-        return Said.NO, "it does not match"
+        return Sent.NO, "it does not match"
     if is_waiting:
-        return Said.NOT_YET, "the next edition has it"
-    return Said.NO, "no edition had it, though it matches now: the digest was another one then"
+        return Sent.NOT_YET, "it will be in the next edition"
+    return Sent.NO, (
+        "it matches today's filter, but an earlier version of the digest applied when it was "
+        f"announced ({announced_at.day} {announced_at:%B %Y})"
+    )
 
 
 def _not_reached(found: Trace) -> str | None:
-    """Why the destination gets nothing of the digest; None if it does."""
+    """Return why the digest skips the destination, if it does."""
     if found.suppressed:
         return f"the address is suppressed: {found.suppressed}"
     if found.subscription is None:

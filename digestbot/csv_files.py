@@ -1,7 +1,7 @@
 """
-CSV as people and spreadsheets write it: read with its lines, written so that nothing is a formula.
+Read and write CSV for spreadsheets: with line numbers for errors, and safe from formulas.
 
-Begin at `read_rows`; `write_rows` gives what it reads.
+`read_rows` reads what `write_rows` writes.
 """
 
 import csv
@@ -15,17 +15,17 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def read_rows(text: str, needed: Iterable[str]) -> list[tuple[int, dict[str, str]]]:
     """
-    The rows below the head line, by the names of their columns, each with its line number.
+    Return the rows below the header line by column name, each with its line number.
 
-    Names are taken in lower case, values on one line; the columns may be parted by commas, or by
-    the semicolons or tabs that spreadsheets of many countries write.
+    Column names become lower case, values are put on one line. Columns may be separated by commas,
+    or by semicolons or tabs, as spreadsheets write them in many countries.
 
     Args:
         text: The whole file.
-        needed: Columns that must be there.
+        needed: Required columns.
 
     Raises:
-        UsageError: No CSV, or no head line with the columns that are needed.
+        UsageError: Invalid CSV, or a required column is missing in the header line.
     """
     text = text.removeprefix("\ufeff")
     reader = csv.DictReader(io.StringIO(text), delimiter=_separator(text))
@@ -33,7 +33,7 @@ def read_rows(text: str, needed: Iterable[str]) -> list[tuple[int, dict[str, str
         missing = set(needed) - {name.strip().lower() for name in reader.fieldnames or ()}
         rows = list(_rows(reader))
     except csv.Error as error:
-        raise UsageError(f"no CSV after line {reader.line_num}: {error}") from error
+        raise UsageError(f"invalid CSV after line {reader.line_num}: {error}") from error
     if missing:
         words = ", ".join(sorted(missing))
         raise UsageError(f"the first line must name the columns; missing: {words}")
@@ -41,7 +41,7 @@ def read_rows(text: str, needed: Iterable[str]) -> list[tuple[int, dict[str, str
 
 
 def write_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A CSV with a head line, each value on one line and none that a spreadsheet computes."""
+    """Write CSV with a header line, each value on one line and none that could be a formula."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
@@ -63,13 +63,13 @@ def _rows(reader: "csv.DictReader[str]") -> Iterator[tuple[int, dict[str, str]]]
 
 
 def _inert(text: str) -> str:
-    """A value on one line that no spreadsheet takes for a formula (OWASP, "CSV injection")."""
+    """Quote *text* if a spreadsheet would read it as a formula (OWASP, "CSV injection")."""
     text = " ".join(text.split())
     return f"'{text}" if text.lstrip("'").startswith(_FORMULA) else text
 
 
 def _bare(text: str) -> str:
-    """The value before `_inert`."""
+    """Return the value that `_inert` quoted."""
     text = " ".join(text.split())
     is_quoted = text.startswith("'") and text.lstrip("'").startswith(_FORMULA)
     return text[1:] if is_quoted else text

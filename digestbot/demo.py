@@ -21,6 +21,7 @@ from digestbot.pipeline.messages import text_of
 from digestbot.render import load_templates
 from digestbot.sources.arxiv import ArxivFeed, parse
 from digestbot.store import PassStatus, Store, open_store
+from digestbot.syncing import sync_config
 
 SEED = "seed/arxiv-cs.DC-start180.xml"
 CONFIG = """\
@@ -84,6 +85,7 @@ def run_demo(folder: Path, now: datetime) -> Demo:
     page = parse((files("digestbot") / SEED).read_bytes())
     with open_store(config.store) as store:
         _ingest(store, page, now)
+        sync_config(store, config, now)
         made = make_editions(store, config, load_templates(None), now=now)[0]
         asyncio.run(deliver(store, config, clock=lambda: now, random=Random(0)))
         edition = store.editions.get("systems", 1)

@@ -1,7 +1,7 @@
 """
-Which of the papers that matched go into an edition, in what order, and where it is cut.
+Select and order the papers of an edition, and compute its coverage.
 
-Pure: knows no store and no clock. Begin at `select`; `cover` counts what it was selected from.
+Pure functions without store or clock. Begin at `select`; `cover` counts the candidates.
 """
 
 from collections import Counter, defaultdict
@@ -19,7 +19,7 @@ from digestbot.model import (
 )
 
 CATEGORIES = 50
-"""Categories that are counted for a source; feeds may have a new one for every paper."""
+"""Maximum categories counted per source; feeds may have a new one for every paper."""
 
 _RANK = {announce_type: rank for rank, announce_type in enumerate(AnnounceType)}
 
@@ -28,7 +28,7 @@ _Candidate = tuple[Announcement, Verdict]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """All papers that matched, best first, parted at the limit."""
+    """All matching papers, best first, divided at the limit."""
 
     included: tuple[EditionPaper, ...]
     omitted: tuple[EditionPaper, ...]
@@ -38,17 +38,16 @@ def select(
     candidates: Iterable[_Candidate], *, limit: int, already: Collection[tuple[str, int]] = ()
 ) -> Selection:
     """
-    One entry for each paper that matched, best first, cut at *limit*.
+    Select one entry per matching paper, best first, cut at *limit*.
 
-    The order is total: the higher score, then the newer (by `updated`, else `published`, else when
-    it was seen), then the id. So the same candidates give the same edition in whatever order they
-    come.
+    The order is total: by score, highest first; then by date, newest first (`updated`, else
+    `published`, else when it was seen); then by id. The order of the candidates is irrelevant.
 
     Args:
-        candidates: Announcements of one window with what the filter says of them; those that did
-            not match are left out.
-        limit: How many papers are included at most; 0 or more.
-        already: (paper id, version) pairs that earlier editions offered: left out.
+        candidates: Announcements of one window with their verdicts; those that do not match are
+            ignored.
+        limit: Maximum number of included papers; 0 or more.
+        already: Pairs (paper id, version) from earlier editions, which are ignored.
     """
     announced: dict[str, list[_Candidate]] = defaultdict(list)
     for announcement, verdict in candidates:
@@ -69,11 +68,11 @@ def cover(
     note: str | None,
 ) -> SourceCoverage:
     """
-    What *source* announced in a window, and what of that *selection* holds.
+    Count the papers that *source* announced in a window, and those in *selection*.
 
     Args:
-        rows: The window, of all sources.
-        status: How the source stands, with *as_of* and *note*.
+        rows: The announcements of the window, from all sources.
+        status: State of the source, detailed by *as_of* and *note*.
     """
     here = [row for row in rows if row.source == source]
     papers = {row.paper.id: frozenset(row.paper.categories) for row in here}
@@ -101,10 +100,11 @@ def cover(
 
 def _merge(several: Sequence[_Candidate]) -> EditionPaper:
     """
-    What is shown of one paper that was announced several times in the window.
+    Merge several announcements of one paper in the window into one entry.
 
-    Text, `seq` and matches are of the newest version, since a match's span is only true in its own
-    text; a paper that is new here stays new although its second version came the same week.
+    Text, `seq` and matches come from the newest version, because the span of a match is valid only
+    in its own text. The type is the first of new, cross, replace, replace-cross: a new paper stays
+    new even if its second version follows in the same window.
     """
     shown, verdict = max(several, key=_newest_version)
     first = min((announcement for announcement, _ in several), key=_first_seen)

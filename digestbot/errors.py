@@ -1,37 +1,37 @@
 """
-Every error that digestbot raises on purpose.
+All errors that digestbot raises on purpose.
 
 ::
 
     DigestbotError
-    ├── UsageError               the owner's: a wrong argument                        exit 2
-    ├── ConfigError              the owner's: all problems of a file at once          exit 2
-    ├── InvalidValue             a room's: this text means nothing here
+    ├── UsageError               a wrong argument of a command                        exit 2
+    ├── ConfigError              all problems of the config                           exit 2
+    ├── InvalidValue             text that cannot be parsed
     │   ├── InvalidPaperId
-    │   ├── InvalidFilter        knows the place inside the filter
+    │   ├── InvalidFilter        with the place inside the filter
     │   ├── InvalidSchedule
     │   └── InvalidAddress
-    ├── InvalidIndex             a saved filter index that has to be built anew
-    ├── MissingExtra             names the command that installs what is missing
-    ├── SourceError              the world's: a place papers come from                exit 1
-    │   ├── SourceLate           did not answer usefully now; tried again by itself
-    │   ├── SourceRefused        will not answer us until a person does something
-    │   └── BadAnswer            answered, with what cannot be read
+    ├── InvalidIndex             a saved filter index that must be rebuilt
+    ├── MissingExtra             names the command that installs a missing package
+    ├── SourceError              a source of papers failed                            exit 1
+    │   ├── SourceLate           no useful answer for now; retried automatically
+    │   ├── SourceRefused        refuses us until the operator does something
+    │   └── BadAnswer            sent an unreadable answer
     ├── RenderError              a template failed
-    ├── DeliveryError            the world's: a destination                           exit 1
-    │   ├── TransientFailure     try the same again, later
-    │   ├── PermanentFailure     never try this delivery unchanged
-    │   ├── Misconfigured        every delivery of this kind would fail: stop them all
-    │   └── OutcomeUnknown       the server may or may not have accepted it
-    ├── MailboxError             the world's: where bounces arrive                  exit 1
+    ├── DeliveryError            a destination failed                                 exit 1
+    │   ├── TransientFailure     retry later
+    │   ├── PermanentFailure     never retry this delivery
+    │   ├── Misconfigured        every delivery of this kind would fail; stop all
+    │   └── OutcomeUnknown       the server may have accepted it
+    ├── MailboxError             the mailbox for bounces failed                       exit 1
     └── StoreError
         ├── StoreUnavailable     cannot be opened or reached
         ├── StoreTooNew          written by a newer digestbot
-        ├── ForeignStore         a database that is not ours
-        ├── LedgerError          a line that this store cannot take in
-        └── LeaseLost            a delivery that was held for too long, and is another's by now
+        ├── ForeignStore         a database of another program
+        ├── LedgerError          a row that cannot be imported
+        └── LeaseLost            the lease on a delivery has expired
 
-Messages are one line, in lower case: what, where, what to do. Attributes are for programs.
+Messages are one line in lower case: what, where, what to do. Attributes are for programs.
 """
 
 from collections.abc import Sequence
@@ -40,22 +40,22 @@ from datetime import datetime
 
 
 class DigestbotError(Exception):
-    """The base of all errors raised on purpose; its text is fit to be shown to the owner."""
+    """Base of all errors raised on purpose; its text may be shown to the operator."""
 
 
 class UsageError(DigestbotError):
-    """An argument of a command that cannot be meant."""
+    """A wrong argument of a command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing wrong in a file that a person wrote."""
+    """One mistake in a file, with its place."""
 
     file: str
     line: int
-    """From 1; 0 if the problem has no place, such as a missing file."""
+    """Counted from 1; 0 for a problem of the whole file, such as a missing one."""
     column: int
-    """From 1."""
+    """Counted from 1."""
     message: str
 
     def __str__(self) -> str:
@@ -72,15 +72,15 @@ class ConfigError(DigestbotError):
 
 
 class InvalidValue(DigestbotError, ValueError):
-    """A text that means nothing where it stands."""
+    """Text that cannot be parsed as the expected value."""
 
 
 class InvalidPaperId(InvalidValue):
-    """No identifier of a paper."""
+    """Text that does not identify a paper."""
 
 
 class InvalidFilter(InvalidValue):
-    """A filter that cannot be meant; *path* leads to the place inside its YAML."""
+    """A mistake in a filter; *path* leads to its place in the filter's YAML."""
 
     def __init__(self, message: str, path: Sequence[str | int] = ()) -> None:
         self.path = tuple(path)
@@ -88,11 +88,11 @@ class InvalidFilter(InvalidValue):
 
 
 class InvalidSchedule(InvalidValue):
-    """No schedule that digestbot knows."""
+    """Text that is not a schedule."""
 
 
 class InvalidAddress(InvalidValue):
-    """Not exactly one mail address."""
+    """Text that is not exactly one email address."""
 
 
 class DiscreetError(ValueError):
@@ -100,11 +100,11 @@ class DiscreetError(ValueError):
 
 
 class InvalidIndex(DigestbotError):
-    """A file that is no filter index, or not one of this version."""
+    """A file that is not a filter index of this version."""
 
 
 class MissingExtra(DigestbotError):
-    """Something optional is asked for and not installed."""
+    """An optional feature is used but not installed."""
 
     def __init__(self, feature: str, extra: str) -> None:
         self.extra = extra
@@ -112,7 +112,7 @@ class MissingExtra(DigestbotError):
 
 
 class SourceError(DigestbotError):
-    """A source failed; what it gave before is kept."""
+    """A source failed; the papers it returned before are kept."""
 
     def __init__(self, message: str, *, retry_at: datetime | None = None) -> None:
         self.retry_at = retry_at
@@ -120,26 +120,26 @@ class SourceError(DigestbotError):
 
 
 class SourceLate(SourceError):
-    """Nothing useful after all tries; *retry_at* says when it makes sense to ask again."""
+    """No useful answer after all retries; *retry_at* is the time of the next request."""
 
 
 class SourceRefused(SourceError):
-    """Not for us (401, 403, 404, 410 …); asking again at once would make it worse."""
+    """The source refuses us (401, 403, 404, 410 …); an immediate retry would make it worse."""
 
 
 class BadAnswer(SourceError):
-    """An answer that is not what the source promises: HTML, cut XML, an error feed."""
+    """An answer in an unexpected form: HTML, truncated XML, an error feed."""
 
 
 class RenderError(DigestbotError):
-    """A template or a form failed for one edition."""
+    """An edition could not be rendered."""
 
 
 class DeliveryError(DigestbotError):
-    """A destination did not take a delivery; *code* is the protocol's: ``451 4.7.1``."""
+    """A destination did not accept a delivery; *code* is its status, such as ``451 4.7.1``."""
 
     about_recipient = False
-    """Said to the recipient's address, before there was a message: it may be the address."""
+    """True if the server refused the recipient, before it saw the message."""
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
         self.code = code
@@ -147,7 +147,7 @@ class DeliveryError(DigestbotError):
 
 
 class TransientFailure(DeliveryError):
-    """Worth the same try again, not before *retry_after_s* seconds if the server named them."""
+    """A failure to retry, after *retry_after_s* seconds if the server named a time."""
 
     def __init__(
         self, message: str, *, code: str | None = None, retry_after_s: float | None = None
@@ -157,7 +157,7 @@ class TransientFailure(DeliveryError):
 
 
 class PermanentFailure(DeliveryError):
-    """Not worth another try; *suppress* if the address itself is dead (RFC 3463 class 5.1)."""
+    """A failure not to retry; *suppress* is true for a dead address (RFC 3463 class 5.1)."""
 
     def __init__(self, message: str, *, code: str | None = None, suppress: bool = False) -> None:
         self.suppress = suppress
@@ -165,19 +165,19 @@ class PermanentFailure(DeliveryError):
 
 
 class Misconfigured(DeliveryError):
-    """The fault is in our settings: every delivery of this kind would fail the same way."""
+    """A fault in our settings, which would fail every delivery of this kind."""
 
 
 class OutcomeUnknown(DeliveryError):
-    """The link broke after the last byte and before the answer (RFC 1047)."""
+    """The connection broke after the last byte, before the answer (RFC 1047)."""
 
 
 class MailboxError(DigestbotError):
-    """A mailbox for bounces that cannot be read; what arrives in it waits there."""
+    """The mailbox for bounces cannot be read; its messages stay in it."""
 
 
 class StoreError(DigestbotError):
-    """The database did not do what it must."""
+    """The database failed."""
 
 
 class StoreUnavailable(StoreError):
@@ -189,11 +189,11 @@ class StoreTooNew(StoreError):
 
 
 class ForeignStore(StoreError):
-    """The database holds tables, but not ours."""
+    """The database contains the tables of another program."""
 
 
 class LedgerError(StoreError):
-    """A row of a ledger that cannot be taken in; *number* counts the rows from 1."""
+    """A row of a ledger cannot be imported; *number* counts rows from 1."""
 
     def __init__(self, message: str, number: int = 0) -> None:
         self.number = number
@@ -201,4 +201,4 @@ class LedgerError(StoreError):
 
 
 class LeaseLost(StoreError):
-    """A delivery that was held for longer than its lease: another process may be sending it."""
+    """The lease on a delivery has expired: another process may be sending it."""

@@ -1,7 +1,7 @@
 """
-The languages that digestbot speaks to its readers: English, and each that has a catalogue.
+Languages of the digests: English, and each one with a message catalogue.
 
-English stands in the code and the templates; the catalogues of gettext are
+English is in the code and the templates; the gettext catalogues are
 ``locales/*/LC_MESSAGES/digestbot.po``. `render.language` reads them.
 """
 
@@ -13,11 +13,11 @@ LOCALES = Path(__file__).parent / "locales"
 
 
 def catalogue_of(name: str) -> Path:
-    """Where the catalogue of that language stands, if there is one."""
+    """Return the path of a language's catalogue, which may not exist."""
     return LOCALES / name / "LC_MESSAGES" / f"{DOMAIN}.po"
 
 
 def languages() -> tuple[str, ...]:
-    """The languages there are, by the names that a config has for them."""
+    """Return the codes of the supported languages, as used in the config."""
     names = (path.name for path in LOCALES.iterdir())
     return (ENGLISH, *sorted(name for name in names if catalogue_of(name).is_file()))

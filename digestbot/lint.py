@@ -1,9 +1,8 @@
 """
-Doubts about a filter that is valid: terms that never hit, drown the rest, or change nothing.
+Warnings about valid filters: terms that never hit, hit far too much, or are redundant.
 
-What can be seen from the filter alone is always told; what needs evidence is told only if the log
-has enough papers to speak of. Each doubt says what to do. Reads values, changes nothing. Begin at
-`doubts`.
+Some warnings follow from the filter alone; others need enough papers from the log as evidence. Each
+warning says what to do. Pure functions; begin at `lint_filter`.
 """
 
 from collections import defaultdict
@@ -13,7 +12,7 @@ from difflib import get_close_matches
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from digestbot.backtest import Bits, judge
+from digestbot.backtest import Bits, match_conditions
 from digestbot.filters import Filter, hits, parse_filter
 from digestbot.filters.tree import (
     AllOf,
@@ -40,75 +39,75 @@ if TYPE_CHECKING:
     from digestbot.filters.index import Batch
 
 ENOUGH = 500
-"""Papers from which on silence, or noise, says something about a filter."""
-LOUD = 0.25
-"""Share of all papers that one term alone brings from which on it is told of."""
-SIMILAR = 0.85
-"""How much of two words is the same if one may be a slip of the other."""
-MAX_SLIP = 40
-"""Characters of a word for which a similar one is looked for."""
-ONE_OF_EACH = (CategoryIs, TypeIs, SourceIs, IdIs)
-"""Conditions about what a paper has, or may have, one of."""
+"""Minimum number of papers for warnings about how often conditions hit."""
+BROAD = 0.25
+"""Share of all papers above which a single term is too broad."""
+SIMILARITY = 0.85
+"""Minimum similarity of two words for one to count as a typo of the other."""
+MAX_TYPO = 40
+"""Longest word, in characters, for which a similar one is searched."""
+SINGLE_VALUED = (CategoryIs, TypeIs, SourceIs, IdIs)
+"""Conditions on properties of which a paper has one value."""
 KEY_MAX = 8
-"""Characters of a word's beginning by which those are sought that may cover it."""
-MAY_WAIT = (AuthorIs, IdIs, DoiIs, DateIn)
-"""Conditions about what may come years from now: their silence is no fault."""
+"""Longest prefix, in characters, by which conditions are indexed."""
+RARE = (AuthorIs, IdIs, DoiIs, DateIn)
+"""Conditions on rare papers, for which a lack of hits is normal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doubt:
-    """One thing about a filter that its owner may not mean."""
+class LintWarning:
+    """A part of a filter that is probably a mistake."""
 
     path: Path
-    """Its place inside the filter's YAML; empty for the whole filter."""
+    """Its place in the filter's YAML; empty for the whole filter."""
     message: str
 
 
-def doubts(filter_: Filter, pool: "Batch | None") -> tuple[Doubt, ...]:
-    """What *filter_* may not mean, in the order of its YAML; *pool* is what it is tried on."""
+def lint_filter(filter_: Filter, pool: "Batch | None") -> tuple[LintWarning, ...]:
+    """Return the warnings about *filter_* in YAML order; *pool* has papers to test it on."""
     found = [
-        *_shadowed(filter_.root, counts=filter_.min_score is not None),
-        *_contradicted(filter_.root),
-        *_exclusive(filter_.root),
+        *_redundant_conditions(filter_.root, counts=filter_.min_score is not None),
+        *_contradictions(filter_.root),
+        *_exclusive_values(filter_.root),
     ]
     if pool is not None and len(pool) >= ENOUGH:
-        found += _by_evidence(filter_, pool)
-    return tuple(sorted(dict.fromkeys(found), key=lambda doubt: tuple(map(str, doubt.path))))
+        found += _unusual_matches(filter_, pool)
+    return tuple(sorted(dict.fromkeys(found), key=lambda warning: tuple(map(str, warning.path))))
 
 
-def _shadowed(node: Node, *, counts: bool) -> Iterator[Doubt]:
+def _redundant_conditions(node: Node, *, counts: bool) -> Iterator[LintWarning]:
     """
-    Conditions of one group that change nothing beside another one of it.
+    Find conditions made redundant by another one in the same group.
 
-    Where every hit *counts*, towards a least score, only those that exclude.
+    If hits count towards a min_score (*counts*), only excluding conditions can be redundant.
     """
     if not isinstance(node, (AllOf, AnyOf, NoneOf)):
         return
     if isinstance(node, NoneOf) or not counts:
-        yield from _shadowed_in(node)
+        yield from _redundant_in(node)
     for child in node.children:
-        yield from _shadowed(child, counts=counts and not isinstance(node, NoneOf))
+        yield from _redundant_conditions(child, counts=counts and not isinstance(node, NoneOf))
 
 
-def _shadowed_in(group: AllOf | AnyOf | NoneOf) -> Iterator[Doubt]:
+def _redundant_in(group: AllOf | AnyOf | NoneOf) -> Iterator[LintWarning]:
     is_all = isinstance(group, AllOf)
     of_one, of_other = (_as_wide, _as_narrow) if is_all else (_as_narrow, _as_wide)
     others = _Keyed(group.children, of_other)
     for place, one in enumerate(group.children):
-        for other_place in others.that_share(of_one(one)):
+        for other_place in others.sharing(of_one(one)):
             other = group.children[other_place]
             pair = (one, other) if is_all else (other, one)
             if one is not other and _covers(*pair, is_before=other_place < place):
-                yield _shadow(group, one, other)
+                yield _redundant(group, one, other)
                 break
 
 
 class _Keyed:
     """
-    Conditions by keys, so that a filter of thousands is not looked at pair by pair.
+    Conditions indexed by keys, to avoid comparing all pairs of a filter with thousands.
 
-    Of two conditions of which one is within the other, `_as_wide` of this and `_as_narrow` of that
-    have a key in common.
+    If one condition is within another, `_as_narrow` of the first and `_as_wide` of the second share
+    a key.
     """
 
     def __init__(self, nodes: Sequence[Node], keys: Callable[[Node], Iterable[Hashable]]) -> None:
@@ -117,8 +116,8 @@ class _Keyed:
             for key in keys(node):
                 self._places[key].append(place)
 
-    def that_share(self, keys: Iterable[Hashable]) -> list[int]:
-        """The places of those that have one of *keys*, in order."""
+    def sharing(self, keys: Iterable[Hashable]) -> list[int]:
+        """Return the sorted indexes of the conditions that have one of *keys*."""
         return sorted({place for key in keys for place in self._places.get(key, ())})
 
 
@@ -141,18 +140,19 @@ def _as_narrow(node: Node) -> Iterable[Hashable]:
         return tuple(node.codes)[:1]
     if not isinstance(node, Words):
         return (_bare(node),)
-    begun = (f"{word[:end]}*" for word in node.words for end in range(1, KEY_MAX + 1))
-    return {*node.words, *begun}
+    prefixes = (f"{word[:end]}*" for word in node.words for end in range(1, KEY_MAX + 1))
+    return {*node.words, *prefixes}
 
 
-def _shadow(group: Node, one: Node, other: Node) -> Doubt:
-    where = "wherever" if isinstance(group, AllOf) else "only where"
-    what = f'"{one.in_words()}" hits {where} "{other.in_words()}" does'
-    return Doubt(path=one.path, message=f"{what}; one of them is enough")
+def _redundant(group: Node, one: Node, other: Node) -> LintWarning:
+    covered = "every paper" if isinstance(group, AllOf) else "only papers"
+    reason = f'it hits {covered} that "{other.describe()}" hits'
+    message = f'"{one.describe()}" is redundant: {reason}; remove one of them'
+    return LintWarning(path=one.path, message=message)
 
 
 def _covers(wide: Node, narrow: Node, *, is_before: bool) -> bool:
-    """Whether *wide* hits wherever *narrow* does; of two that say the same, the first covers."""
+    """Return True if *wide* hits every paper that *narrow* hits; of equals, the first one does."""
     if isinstance(wide, (AllOf, AnyOf, NoneOf)) or isinstance(narrow, (AllOf, AnyOf, NoneOf)):
         return False
     if wide.weight != narrow.weight:
@@ -164,14 +164,14 @@ def _covers(wide: Node, narrow: Node, *, is_before: bool) -> bool:
 
 def _is_within(narrow: Atom, wide: Atom) -> bool:
     if isinstance(narrow, Words) and isinstance(wide, Words):
-        return set(narrow.fields) <= set(wide.fields) and _has_row(narrow, wide)
+        return set(narrow.fields) <= set(wide.fields) and _has_phrase(narrow, wide)
     if isinstance(narrow, CategoryIs) and isinstance(wide, CategoryIs):
         return narrow.is_primary == wide.is_primary and narrow.codes <= wide.codes
     return _bare(narrow) == _bare(wide)
 
 
-def _has_row(narrow: Words, wide: Words) -> bool:
-    """Whether the words of *wide*, in whatever form, are a part of those of *narrow*."""
+def _has_phrase(narrow: Words, wide: Words) -> bool:
+    """Return True if *narrow* contains the words of *wide*, in any form, as a phrase."""
     size = len(wide.words)
     return any(
         all(_word_within(narrow, i + k, wide, k) for k in range(size))
@@ -180,16 +180,16 @@ def _has_row(narrow: Words, wide: Words) -> bool:
 
 
 def _word_within(narrow: Words, i: int, wide: Words, k: int) -> bool:
-    """Whether all that the one's word finds, the other's finds too."""
-    is_begun = narrow.is_prefix and i == len(narrow.words) - 1
-    found = {narrow.words[i]} if is_begun else forms(narrow.words[i])
+    """Return True if the word of *wide* matches everything that the word of *narrow* does."""
+    is_prefix = narrow.is_prefix and i == len(narrow.words) - 1
+    found = {narrow.words[i]} if is_prefix else forms(narrow.words[i])
     if wide.is_prefix and k == len(wide.words) - 1:
         return all(word.startswith(wide.words[k]) for word in found)
-    return not is_begun and found <= forms(wide.words[k])
+    return not is_prefix and found <= forms(wide.words[k])
 
 
-def _contradicted(root: Node) -> Iterator[Doubt]:
-    """Conditions that are asked for and excluded by the same filter."""
+def _contradictions(root: Node) -> Iterator[LintWarning]:
+    """Find conditions that the same filter includes and excludes."""
     if not isinstance(root, AllOf):
         return
     excluded = [
@@ -202,29 +202,29 @@ def _contradicted(root: Node) -> Iterator[Doubt]:
     wides = _Keyed(excluded, _as_wide)
     for atom, negated in atoms(root):
         if not negated and any(
-            _is_within(atom, excluded[place]) for place in wides.that_share(_as_narrow(atom))
+            _is_within(atom, excluded[place]) for place in wides.sharing(_as_narrow(atom))
         ):
-            message = f'"{atom.in_words()}" is asked for and excluded: it brings nothing'
-            yield Doubt(path=atom.path, message=f"{message}; remove one of the two")
+            message = f'"{atom.describe()}" is both included and excluded, so it never matches'
+            yield LintWarning(path=atom.path, message=f"{message}; remove one of them")
 
 
-def _exclusive(node: Node) -> Iterator[Doubt]:
-    """Two values under "all" of what a paper has only one of."""
+def _exclusive_values(node: Node) -> Iterator[LintWarning]:
+    """Find two values under "all" for a property of which a paper has only one."""
     if not isinstance(node, (AllOf, AnyOf, NoneOf)):
         return
     if isinstance(node, AllOf):
-        single = [child for child in node.children if isinstance(child, ONE_OF_EACH)]
+        single = [child for child in node.children if isinstance(child, SINGLE_VALUED)]
         for one, other in combinations(single, 2):
-            if _exclude_each_other(one, other):
-                what = f'"{other.in_words()}" and "{one.in_words()}" never hold together'
-                yield Doubt(
-                    path=other.path, message=f"{what}; a list under one key, or any, means either"
+            if _are_exclusive(one, other):
+                what = f'"{other.describe()}" and "{one.describe()}" cannot both hold'
+                yield LintWarning(
+                    path=other.path, message=f"{what}; to accept either, list them under any"
                 )
     for child in node.children:
-        yield from _exclusive(child)
+        yield from _exclusive_values(child)
 
 
-def _exclude_each_other(one: Node, other: Node) -> bool:
+def _are_exclusive(one: Node, other: Node) -> bool:
     match one, other:
         case CategoryIs(is_primary=True), CategoryIs(is_primary=True):
             return one.codes.isdisjoint(other.codes)
@@ -238,55 +238,56 @@ def _exclude_each_other(one: Node, other: Node) -> bool:
 
 
 def _bare(atom: Atom) -> Atom:
-    """What the atom says, however it was written; of some the text as written is all there is."""
+    """Reduce an atom to its meaning; the spelling counts only where it is the meaning."""
     term = atom.term if isinstance(atom, (Exact, Regex, SourceIs)) else ""
     return replace(atom, weight=1.0, label="", term=term, path=())
 
 
-def _by_evidence(filter_: Filter, pool: "Batch") -> Iterator[Doubt]:
-    judged = judge(filter_, pool)
+def _unusual_matches(filter_: Filter, pool: "Batch") -> Iterator[LintWarning]:
+    matches = match_conditions(filter_, pool)
     count = len(pool)
-    if judged.found and judged.matched == (1 << count) - 1:
-        message = f"matches every one of {count} papers; say what they must have, or leave it out"
-        yield Doubt(path=(), message=message)
-    if judged.found and not judged.matched:
-        hint = "'digestbot explain' tells what keeps one out that you miss"
-        yield Doubt(path=(), message=f"matches none of {count} papers; {hint}")
-    for atom, alone in judged.alone.items():
-        if not judged.found[atom] and not isinstance(atom, MAY_WAIT):
-            message = f'"{atom.in_words()}" hit none of {count} papers; {_instead(atom, pool)}'
-            yield Doubt(path=atom.path, message=message)
-        yield from _loud(atom, alone, count)
+    if matches.hits and matches.matched == (1 << count) - 1:
+        message = f"matches all of the {count} papers tested; add conditions, or remove the filter"
+        yield LintWarning(path=(), message=message)
+    if matches.hits and not matches.matched:
+        hint = "run 'digestbot explain' on a paper that should match"
+        yield LintWarning(path=(), message=f"matches none of the {count} papers tested; {hint}")
+    for atom, alone in matches.alone.items():
+        if not matches.hits[atom] and not isinstance(atom, RARE):
+            advice = _advice(atom, pool)
+            message = f'"{atom.describe()}" hits none of the {count} papers tested; {advice}'
+            yield LintWarning(path=atom.path, message=message)
+        yield from _too_broad(atom, alone, count)
 
 
-def _instead(atom: Atom, pool: "Batch") -> str:
-    """What to write instead of a condition that hits nothing."""
+def _advice(atom: Atom, pool: "Batch") -> str:
+    """Suggest a replacement for a condition that hits nothing."""
     if isinstance(atom, Exact):
         form = _other_form(atom, pool)
-        return f'in another form it does: "{form}"' if form else "look for it without exact"
+        return f'they spell it "{form}"' if form else "try it without exact"
     if not isinstance(atom, Words):
-        return "see whether the digest's sources and types have it"
+        return "check that the sources and types of the digest include it"
     known = frozenset(pool.vocabulary())
-    strange = [word for word in atom.words if forms(word).isdisjoint(known)]
-    for word in strange:
-        if near := _similar(word, known):
+    unknown = [word for word in atom.words if forms(word).isdisjoint(known)]
+    for word in unknown:
+        if near := _close_word(word, known):
             return f'did you mean "{near}"?'
-    if strange or len(atom.words) == 1:
-        return "see how it is spelled"
-    return "its words are there, but not in a row: near finds them so"
+    if unknown or len(atom.words) == 1:
+        return "check its spelling"
+    return "its words occur, but never as a phrase; use near to find them apart"
 
 
-def _similar(word: str, known: Collection[str]) -> str | None:
-    """A known word, of the same first letter, of which *word* may be a slip."""
-    if len(word) > MAX_SLIP:
+def _close_word(word: str, known: Collection[str]) -> str | None:
+    """Return a known word with the same first letter of which *word* may be a typo."""
+    if len(word) > MAX_TYPO:
         return None
     lengths = range(len(word) - 2, len(word) + 3)
     alike = [other for other in known if other[:1] == word[0] and len(other) in lengths]
-    return next(iter(get_close_matches(word, sorted(alike), n=1, cutoff=SIMILAR)), None)
+    return next(iter(get_close_matches(word, sorted(alike), n=1, cutoff=SIMILARITY)), None)
 
 
 def _other_form(atom: Exact, pool: "Batch") -> str | None:
-    """How the text of an ``exact`` is written where its case is another."""
+    """Return another spelling of an ``exact`` text that occurs in *pool*."""
     from digestbot.filters.index import Index
 
     try:
@@ -299,10 +300,10 @@ def _other_form(atom: Exact, pool: "Batch") -> str | None:
     return next((found[0].text for found in matches if found), None)
 
 
-def _loud(atom: Atom, alone: Bits, total: int) -> Iterator[Doubt]:
-    if not isinstance(atom, Words):  # a category is meant to be wide
+def _too_broad(atom: Atom, alone: Bits, total: int) -> Iterator[LintWarning]:
+    if not isinstance(atom, Words):  # a category is broad on purpose
         return
-    if (share := alone.bit_count() / total) > LOUD:
-        message = f'"{atom.in_words()}" alone brings {share:.0%} of all papers'
-        hint = "look for it in the title only, or together with something else"
-        yield Doubt(path=atom.path, message=f"{message}; {hint}")
+    if (share := alone.bit_count() / total) > BROAD:
+        message = f'"{atom.describe()}" alone matches {share:.0%} of the papers tested'
+        hint = "restrict it to the title, or combine it with another condition"
+        yield LintWarning(path=atom.path, message=f"{message}; {hint}")

@@ -69,7 +69,7 @@ class FetchedPaper:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paper:
-    """One version of one paper as it is stored, matched and displayed."""
+    """One version of one paper, as stored, matched and displayed."""
 
     id: str
     version: int
@@ -182,7 +182,7 @@ class SourceCoverage:
     as_of: datetime | None
     """Last complete answer of the source."""
     note: str | None = None
-    """What is missing, if the source reported details."""
+    """Details of what is missing, if the source reported any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,7 +333,7 @@ class DeliveryState(StrEnum):
     """
 
     QUEUED = "queued"
-    """Due at `Delivery.next_at`; no attempt yet, or none since the operator queued it again."""
+    """Due at `Delivery.next_at` for its first attempt, or queued again by the operator."""
     SENDING = "sending"
     """Leased by a worker; surely not delivered yet."""
     DATA_DONE = "data_done"
@@ -351,7 +351,7 @@ class DeliveryState(StrEnum):
     HELD = "held"
     """Part of a flood, or too old to be news; waits for the operator."""
     CANCELLED = "cancelled"
-    """Dropped by the operator, or its reader must not be written to any more."""
+    """Dropped by the operator, or because its reader unsubscribed or is suppressed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -392,7 +392,7 @@ class BounceKind(StrEnum):
     SOFT = "soft"
     """Temporary failure."""
     OTHER = "other"
-    """Refused because of the content or the sender; tells nothing about the mailbox."""
+    """Refused because of the content or the sender; the mailbox may be fine."""
     DELAYED = "delayed"
     """Still being tried by a relay."""
     COMPLAINT = "complaint"

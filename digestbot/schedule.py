@@ -1,12 +1,11 @@
 """
-When a digest is due: what people write becomes moments in UTC.
+Parse schedules and compute when they are due, in UTC.
 
-Pure: it knows no clock, only the moment it is given. Begin at `parse_schedule`.
+Pure functions of the given moment. Begin at `parse_schedule`.
 
-The calendar is walked here and not by APScheduler's CronTrigger, which only ticks in the scheduler:
-it adds wall-clock distances in UTC, so after the leap to summer time it passes over the first hour
-of a month (3.11.3, Berlin, "30 0 1 * *": 1 April is lost), counts Monday as 0 and ANDs the two
-fields for days.
+APScheduler's CronTrigger is not used for this: it adds wall-clock distances in UTC and so skips the
+first hour of a month after the change to summer time (3.11.3, Berlin, "30 0 1 * *": 1 April is
+lost), counts Monday as 0 and requires both day fields to match.
 """
 
 import re
@@ -20,9 +19,9 @@ from digestbot.errors import InvalidSchedule
 
 DAY = timedelta(days=1)
 LOOK_BACK = timedelta(days=400)
-"""How old the latest slot may be: longer than a year, so that a yearly digest has one."""
+"""Maximum age of the latest slot: more than a year, for yearly digests."""
 LOOK_AHEAD_DAYS = 3000
-"""Longer than from 29 February 2096 to that of 2104, the rarest day there is."""
+"""More than the longest gap between leap days, 29 February 2096 to 2104."""
 
 WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 MONTHS = (
@@ -49,7 +48,7 @@ NICKNAMES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-"""crontab(5) of Vixie cron; ``@reboot`` is no moment."""
+"""Nicknames of Vixie cron (crontab(5)), except ``@reboot``, which names no time."""
 FORMS = (
     'cron such as "0 9 * * mon-fri", daily 09:00, weekdays 09:00, weekly mon 09:00, monthly 1 09:00'
 )
@@ -57,26 +56,26 @@ FORMS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """One moment of a schedule."""
+    """One time at which a schedule is due."""
 
     at: datetime
     """In UTC."""
     name: str
-    """The local wall time without offset, ``2026-11-01T09:00``; unique within a schedule."""
+    """Local wall-clock time without offset, ``2026-11-01T09:00``; unique within a schedule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """
-    The minutes at which something is due, by the wall clock of one zone.
+    Minutes at which a digest is due, by the wall clock of one time zone.
 
-    A time that the clock skips in spring comes as much later as the clock was put forward (02:30
-    becomes 03:30); a time that it shows twice in autumn comes once, the first time. So each local
-    day has each of its times exactly once, and none is sent twice or forgotten.
+    A time skipped in spring is due later by the length of the gap (02:30 becomes 03:30); a time
+    repeated in autumn is due once, the first time. So each local day has each of its times exactly
+    once.
     """
 
     text: str
-    """As written, blanks made single."""
+    """As written, with single spaces."""
     zone: ZoneInfo
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
@@ -85,21 +84,21 @@ class Schedule:
     weekdays: frozenset[int]
     """0 is Sunday, as in crontab(5)."""
     either_day: bool
-    """One of day and weekday is enough: crontab(5), where neither field begins with a star."""
+    """True if matching the day or the weekday is enough (crontab(5): neither begins with ``*``)."""
 
     def in_words(self) -> str:
-        """The schedule for people: ``Monday to Friday at 09:00 (Europe/Berlin)``."""
+        """Return the schedule in words: ``Monday to Friday at 09:00 (Europe/Berlin)``."""
         times, days = _times_in_words(self), _days_in_words(self)
-        said = f"{days} {times}" if times and days else f'by cron "{self.text}"'
-        return f"{said} ({self.zone.key})"
+        description = f"{days} {times}" if times and days else f'by cron "{self.text}"'
+        return f"{description} ({self.zone.key})"
 
     def next_after(self, moment: datetime) -> datetime:
-        """The first time strictly later than the aware *moment*, in UTC."""
+        """Return the first time after the aware *moment*, in UTC."""
         today = moment.astimezone(self.zone).date()
         return min(_first(_days_on(today - DAY), self, lambda at: at > moment))
 
     def latest_slot(self, now: datetime) -> Slot | None:
-        """The last time that is not later than the aware *now*; None if it is over 400 days ago."""
+        """Return the last slot up to the aware *now*; None if it is over 400 days old."""
         today = now.astimezone(self.zone).date()
         found = _first(_days_back(today + DAY), self, lambda at: now - LOOK_BACK < at <= now)
         if not found:
@@ -110,24 +109,24 @@ class Schedule:
 
 def parse_schedule(text: str, zone: ZoneInfo) -> Schedule:
     """
-    The schedule that *text* names, in the wall-clock time of *zone*.
+    Parse *text* as a schedule in the wall-clock time of *zone*.
 
-    Reads ``daily 09:00``, ``weekdays 09:00``, ``weekly mon 09:00``, ``monthly 1 09:00`` and the
-    five fields of Vixie cron (crontab(5)): names, ranges (also across the end: ``fri-mon``), steps,
-    lists, 0 and 7 for Sunday, ``@daily`` and its like. A day of the month and a weekday, both
-    given, are ORed, unless one of them begins with a star.
+    Accepts ``daily 09:00``, ``weekdays 09:00``, ``weekly mon 09:00``, ``monthly 1 09:00`` and the
+    five fields of Vixie cron (crontab(5)): names, ranges (which may wrap around: ``fri-mon``),
+    steps, lists, 0 and 7 for Sunday, and nicknames such as ``@daily``. If both a day of the month
+    and a weekday are given, either is enough, unless one of them begins with ``*``.
 
     Raises:
-        InvalidSchedule: Another form, a value out of its range, or a day that never comes.
+        InvalidSchedule: Unknown form, value out of range, or a date that never occurs.
     """
     words = text.lower().split()
     if not words:
         raise InvalidSchedule(f"the schedule is empty; write {FORMS}")
     fields = _fields(words, text.strip())
     schedule = _from_fields(" ".join(text.split()), zone, fields)
-    if not _ever_comes(schedule):
+    if not _can_occur(schedule):
         raise InvalidSchedule(
-            f'the schedule "{schedule.text}" never comes: no such day in that month'
+            f'the schedule "{schedule.text}" never occurs: that month has no such day'
         )
     return schedule
 
@@ -136,10 +135,10 @@ def _first(
     days: Iterator[date], schedule: Schedule, wanted: Callable[[datetime], bool]
 ) -> list[datetime]:
     """
-    The wanted moments of the first of *days* that has any, and those of the day after it.
+    Return the wanted times of the first of *days* that has any, and of the day after it.
 
-    One day is not enough: where the clock is put forward at 23:00 (Nuuk), times of one evening fall
-    between those of the next morning.
+    One day is not enough: where clocks change at 23:00 (Nuuk), times of one evening fall between
+    those of the next morning.
     """
     for day in days:
         found = [at for at in _moments(schedule, day) if wanted(at)]
@@ -157,7 +156,7 @@ def _days_back(last: date) -> Iterator[date]:
 
 
 def _moments(schedule: Schedule, day: date) -> Iterator[datetime]:
-    """The moments of one local day in UTC; a time that is shown twice means the first (fold 0)."""
+    """Yield the times of one local day in UTC; of a repeated time the first (fold 0)."""
     if not _is_on(schedule, day):
         return
     for hour in schedule.hours:
@@ -166,31 +165,31 @@ def _moments(schedule: Schedule, day: date) -> Iterator[datetime]:
 
 
 def _is_on(schedule: Schedule, day: date) -> bool:
-    """crontab(5): the month must fit, and the day and the weekday both, or either of them."""
+    """Return True if *day* matches the month, and day and weekday as in crontab(5)."""
     if day.month not in schedule.months:
         return False
     by_day, by_weekday = day.day in schedule.days, day.isoweekday() % 7 in schedule.weekdays
     return (by_day or by_weekday) if schedule.either_day else (by_day and by_weekday)
 
 
-def _ever_comes(schedule: Schedule) -> bool:
+def _can_occur(schedule: Schedule) -> bool:
     return schedule.either_day or any(
         min(schedule.days) <= LONGEST[month] for month in schedule.months
     )
 
 
-# Reading
+# Parsing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Field:
-    """One of cron's five columns."""
+    """One of cron's five fields."""
 
     name: str
     least: int
     most: int
     names: Mapping[str, int]
-    """What may stand for a number, in full and by its first three letters."""
+    """Names of numbers, in full and as the first three letters."""
 
 
 def _named(names: tuple[str, ...], first: int) -> dict[str, int]:
@@ -207,7 +206,7 @@ COLUMNS = (MINUTE, HOUR, DAY_OF_MONTH, MONTH, WEEKDAY)
 
 
 def _fields(words: list[str], text: str) -> list[str]:
-    """Any of the forms as cron's five columns."""
+    """Return *words*, in any accepted form, as the five fields of cron."""
     first, *rest = words
     if first in _PLAIN:
         return _PLAIN[first](rest, text)
@@ -215,24 +214,24 @@ def _fields(words: list[str], text: str) -> list[str]:
         return NICKNAMES[first].split()
     if len(words) == len(COLUMNS) and not first.startswith("@"):
         return words
-    raise InvalidSchedule(_no_form(words, text))
+    raise InvalidSchedule(_explain(words, text))
 
 
-def _no_form(words: list[str], text: str) -> str:
-    """Why *text* is no schedule, with the likeliest meaning."""
+def _explain(words: list[str], text: str) -> str:
+    """Say why *text* is invalid, and suggest the likeliest schedule."""
     first, *rest = words
     if re.fullmatch(r"\d?\d:\d\d", first) and not rest:
-        return f'"{text}" does not say on which days; did you mean "daily {first}"?'
+        return f'"{text}" does not name the days; did you mean "daily {first}"?'
     if re.match(r"[\d*]", first):
         return (
             f'"{text}" has {len(words)} fields where cron has 5: minute, hour, day of the month,'
             " month, weekday"
         )
     if first in NICKNAMES:
-        return f'"{text}" is no schedule: "{first}" stands alone; for a time of day write {FORMS}'
+        return f'"{text}" is not a schedule: "{first}" takes no time; write {FORMS}'
     near = get_close_matches(first, [*NICKNAMES, *_PLAIN], n=1)
     hint = f'did you mean "{" ".join([near[0], *rest])}"?' if near else f"write {FORMS}"
-    return f'"{text}" is no schedule; {hint}'
+    return f'"{text}" is not a schedule; {hint}'
 
 
 def _daily(rest: list[str], text: str) -> list[str]:
@@ -245,7 +244,7 @@ def _weekdays(rest: list[str], text: str) -> list[str]:
 
 def _weekly(rest: list[str], text: str) -> list[str]:
     if not rest:
-        raise InvalidSchedule(f'"{text}" lacks its day and time; write it as "weekly mon 09:00"')
+        raise InvalidSchedule(f'"{text}" needs a day and a time, as in "weekly mon 09:00"')
     _values(rest[0], WEEKDAY)
     return [*_clock(rest[1:], f"weekly {rest[0]} 09:00", text), "*", "*", rest[0]]
 
@@ -253,17 +252,17 @@ def _weekly(rest: list[str], text: str) -> list[str]:
 def _monthly(rest: list[str], text: str) -> list[str]:
     if not rest or not re.fullmatch(r"0?[1-9]|1\d|2[0-8]", rest[0]):
         raise InvalidSchedule(
-            f'"{text}" must name a day from 1 to 28, which every month has: "monthly 1 09:00"'
+            f'"{text}" must name a day from 1 to 28, which every month has, as in "monthly 1 09:00"'
         )
     return [*_clock(rest[1:], f"monthly {rest[0]} 09:00", text), rest[0], "*", "*"]
 
 
 def _clock(rest: list[str], example: str, text: str) -> tuple[str, str]:
-    """Cron's minute and hour for ``09:00``, the one word that must be left."""
+    """Return cron's minute and hour for ``09:00``, which must be the only word in *rest*."""
     found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", rest[0]) if len(rest) == 1 else None
     if not found:
         raise InvalidSchedule(
-            f'"{text}" must end in one time from 00:00 to 23:59; write it as "{example}"'
+            f'"{text}" must end with one time from 00:00 to 23:59, as in "{example}"'
         )
     return found[2], found[1]
 
@@ -293,24 +292,24 @@ def _from_fields(text: str, zone: ZoneInfo, fields: list[str]) -> Schedule:
 
 
 def _values(text: str, column: _Field) -> set[int]:
-    """The numbers that one column names: a list of numbers, ranges, stars and their steps."""
+    """Return the numbers that a field names by numbers, ranges, ``*`` and steps."""
     return {number for part in text.split(",") for number in _part(part, column)}
 
 
 def _part(text: str, column: _Field) -> list[int]:
     span, slash, step = text.partition("/")
     if slash and not re.fullmatch(r"0*[1-9]\d{0,3}", step):
-        raise InvalidSchedule(f'the step "/{step}" of the {column.name} must be a number from 1')
+        raise InvalidSchedule(f'the step "/{step}" of the {column.name} must be 1 or more')
     if slash and span != "*" and "-" not in span:
         raise InvalidSchedule(
-            f'"{text}" of the {column.name} steps through nothing; write'
+            f'"{text}" of the {column.name} has a step without a range; write'
             f' "{span}-{column.most}/{step}" or "*/{step}"'
         )
     return _span(span, column)[:: int(step or 1)]
 
 
 def _span(text: str, column: _Field) -> list[int]:
-    """Every number of ``*``, ``5`` or ``1-5``; a range may run across the end (``fri-mon``)."""
+    """Return the numbers of ``*``, ``5`` or ``1-5``; a range may wrap around (``fri-mon``)."""
     if text == "*":
         return list(range(column.least, column.most + 1 - (column is WEEKDAY)))
     first, dash, last = text.partition("-")
@@ -318,7 +317,7 @@ def _span(text: str, column: _Field) -> list[int]:
     end = _number(last, column) if dash else begin
     if begin <= end:
         return list(range(begin, end + 1))
-    # Sunday is both ends of the week: sat-mon must not hold it twice, or its steps would slip.
+    # Sunday is both 0 and 7: sat-mon must contain it once, or its steps would shift.
     top = 6 if column is WEEKDAY else column.most
     return [*range(begin, top + 1), *range(column.least, end + 1)]
 
@@ -330,16 +329,16 @@ def _number(text: str, column: _Field) -> int:
         return int(text)
     near = get_close_matches(text, column.names, n=1)
     example = f" or a name such as {next(iter(column.names))[:3]}" if column.names else ""
-    limits = f", {column.least} to {column.most}{example}"
+    limits = f"; use {column.least} to {column.most}{example}"
     hint = f'; did you mean "{near[0]}"?' if near else limits
-    raise InvalidSchedule(f'"{text}" is no {column.name}{hint}')
+    raise InvalidSchedule(f'"{text}" is not a valid {column.name}{hint}')
 
 
-# For people
+# In words
 
 
 def _times_in_words(schedule: Schedule) -> str | None:
-    """``at 09:00 and 17:30``; None where there are more times than a person reads."""
+    """Return ``at 09:00 and 17:30``; None for more than four times."""
     times = [f"{hour:02}:{minute:02}" for hour in schedule.hours for minute in schedule.minutes]
     if len(times) <= 4:
         return f"at {_and(times)}"
@@ -349,7 +348,7 @@ def _times_in_words(schedule: Schedule) -> str | None:
 
 
 def _days_in_words(schedule: Schedule) -> str | None:
-    """Which days; None where months or both kinds of days are chosen."""
+    """Return the days in words; None if months or both kinds of days are restricted."""
     every_day, every_weekday = len(schedule.days) == 31, len(schedule.weekdays) == 7
     if len(schedule.months) < 12 or schedule.either_day or not (every_day or every_weekday):
         return None

@@ -1,9 +1,9 @@
 """
-``serve``: a few ticks of APScheduler, and the store says what is due.
+``serve``: a few ticks of APScheduler; the store says what is due.
 
-The ticker knows nothing of digests: each tick asks the store what is due at this moment and calls
-the stages. A laptop that slept a week finds everything due at its next tick; a tick that takes
-longer than its interval is not started twice; after a crash nothing has to be restored.
+The scheduler knows nothing of digests: each tick asks the store what is due now and calls the
+stages. A laptop that slept for a week finds everything due at its next tick, a tick that outlasts
+its interval does not start twice, and after a crash there is nothing to restore.
 """
 
 import asyncio
@@ -19,26 +19,32 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from digestbot.bounces import BouncesSettings
 from digestbot.config import Config
+from digestbot.daemon_threads import DaemonThreads
 from digestbot.errors import DigestbotError
 from digestbot.pipeline import EditionMade, deliver, fetch, make_editions, read_bounces
 from digestbot.pipeline.due_sources import sources_of_tick
 from digestbot.render import Templates
 from digestbot.store import Store
+from digestbot.syncing import sync_config
 
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
-_Work = Callable[[], Coroutine[None, None, None]]
+_Tick = Callable[[], Coroutine[None, None, None]]
 CYCLE_S = 30
-"""Between two looks for sources and digests that are due."""
+"""Interval between checks for sources and digests that are due."""
 DELIVER_S = 10
-"""Between two looks into the outbox."""
-STOP_S = 7.0
-"""What SIGTERM leaves a delivery under way; then it is cut, and its state says how far it was."""
+"""Interval between checks of the outbox."""
+GRACE_S = 7.0
+"""Time that work under way has to end after SIGTERM; then it is cancelled."""
+CANCEL_S = 1.0
+"""Time that cancelled work has to clean up; granted twice, then the process ends."""
+THREADS = 32
+"""Threads for calls that block: the store, files, TLS set-up."""
 
 
 class Service:
-    """The ticks over one store and one config, which may be read anew between two of them."""
+    """The ticks over one store and one config, which a reload replaces between two ticks."""
 
     def __init__(
         self,
@@ -51,117 +57,132 @@ class Service:
         self._store = store
         self._load = load
         self._config, self._templates = load()
+        self._synced: Config | None = None
+        """The config last synced into the store."""
         self._clock = clock
         self._random = random
         self._stop = asyncio.Event()
         self._cycling = asyncio.Lock()
         self._delivering = asyncio.Lock()
-        self._looking = asyncio.Lock()
+        self._reading_bounces = asyncio.Lock()
         self._passes: dict[str, asyncio.Task[None]] = {}
-        """Of the sources that are being asked."""
-        self._jobs: dict[_Work, Job] = {}
+        """Passes under way, by source."""
+        self._jobs: dict[_Tick, Job] = {}
         self._failing: frozenset[tuple[str, str]] = frozenset()
         self._bounces_error: str | None = None
 
     def reload(self) -> None:
-        """Take the config as it is now; one that does not hold changes nothing."""
+        """Read the config again; keep the current one on errors."""
         try:
             config, templates = self._load()
         except DigestbotError as error:
-            log.error("the config was not reloaded: %s", error)
+            log.error("config not reloaded", extra={"error": error})
             return
         if config.store != self._config.store:
-            log.error("the config was not reloaded: another store needs a restart")
+            log.error("config not reloaded", extra={"error": "another store needs a restart"})
             return
         self._config, self._templates = config, templates
-        log.warning("the config was reloaded")
+        log.info("config reloaded", extra={"digests": len(config.digests)})
         self._tick_now(self.cycle)
 
     async def cycle(self) -> None:
         """
-        Ask the sources that are due, then make the editions that are due.
+        Sync the config, fetch what is due, then make the editions that are due.
 
-        A pass over a busy arXiv can last an hour. It goes on by itself, and holds up only the
-        digests that read it: the next ticks look after the others.
+        A pass over a busy arXiv can take an hour. It continues in the background and delays only
+        the digests that read it; the next ticks serve the others.
         """
         async with self._cycling:
-            if self._stop.is_set():  # while this tick waited for the one before
+            if self._stop.is_set():  # this tick waited for the one before
                 return
-            now = self._clock()
-            names = await asyncio.to_thread(sources_of_tick, self._store, self._config, now)
+            config = await self._sync()
+            names = await asyncio.to_thread(sources_of_tick, self._store, config, self._clock())
             for name in names:
                 if name not in self._passes:
-                    self._passes[name] = asyncio.create_task(_fenced(partial(self._ask, name))())
+                    fetching = _isolated(partial(self._fetch, name))
+                    self._passes[name] = asyncio.create_task(fetching())
             if self._passes:
                 await asyncio.wait(self._passes.values(), timeout=CYCLE_S)
-            made = await asyncio.to_thread(self._make_editions, self._ready())
-        self._tell_failures(made)
+            config = await self._sync()  # a reload may have come in the meantime
+            made = await asyncio.to_thread(self._make_editions, config, self._ready(config))
+        self._log_failures(made)
         if any(edition.deliveries for edition in made):
             self._tick_now(self.deliver)
 
-    async def _ask(self, name: str) -> None:
+    async def _sync(self) -> Config:
+        """Sync the current config and return it; other processes change the same rows."""
+        config = self._config
+        await asyncio.to_thread(sync_config, self._store, config, self._clock())
+        self._synced = config
+        return config
+
+    async def _fetch(self, name: str) -> None:
         try:
             for fetched in await fetch(self._store, self._config, [name], clock=self._clock):
-                if fetched.trouble:
-                    log.warning("not all was fetched: %s", fetched.trouble)
+                if fetched.problem:
+                    log.warning("fetch incomplete", extra={"reason": fetched.problem})
         finally:
             del self._passes[name]
 
-    def _ready(self) -> list[str]:
-        """The digests with no source that is being asked."""
-        digests = self._config.digests.values()
+    def _ready(self, config: Config) -> list[str]:
+        """List the digests whose sources are all idle."""
+        digests = config.digests.values()
         return [digest.name for digest in digests if self._passes.keys().isdisjoint(digest.sources)]
 
-    def _make_editions(self, names: list[str]) -> tuple[EditionMade, ...]:
-        return make_editions(
-            self._store, self._config, self._templates, now=self._clock(), names=names
-        )
+    def _make_editions(self, config: Config, names: list[str]) -> tuple[EditionMade, ...]:
+        return make_editions(self._store, config, self._templates, now=self._clock(), names=names)
 
-    def _tell_failures(self, made: Iterable[EditionMade]) -> None:
-        """Each once: a digest that fails stays due and fails at the next tick, too."""
+    def _log_failures(self, made: Iterable[EditionMade]) -> None:
+        """Log each failure once, although the digest fails at every tick."""
         for edition in made:
             if edition.held:
-                log.warning("%s is held: %s", edition.edition, edition.held)
+                facts = {"edition": edition.edition, "reason": edition.held}
+                log.warning("deliveries held", extra=facts)
         failing = frozenset((edition.digest, edition.error) for edition in made if edition.error)
         for name, error in sorted(failing - self._failing):
-            log.warning("no edition of %s: %s", name, error)
+            log.warning("edition failed", extra={"digest": name, "error": error})
         self._failing = failing
 
     async def deliver(self) -> None:
-        """Send what is due."""
+        """Send the deliveries that are due."""
         async with self._delivering:
+            config = self._config
+            if config is not self._synced:  # else a removed digest would still be sent
+                config = await self._sync()
             done = await deliver(
                 self._store,
-                self._config,
+                config,
                 clock=self._clock,
                 random=self._random,
                 stop=self._stop.is_set,
             )
         for error in done.errors:
-            log.warning("not delivered: %s", error)
+            log.warning("delivery failed", extra={"error": error})
         if done.sent:
             log.info("delivered", extra={"sent": done.sent})
 
-    async def look_for_bounces(self) -> None:
-        """Read what has come back since the last look."""
-        async with self._looking:
+    async def read_bounces(self) -> None:
+        """Read new bounces; log an error of the mailbox once."""
+        async with self._reading_bounces:
             done = await asyncio.to_thread(
                 read_bounces, self._store, self._config, clock=self._clock
             )
         if done.error != self._bounces_error and done.error:
-            log.warning("bounces: %s", done.error)
+            log.warning("bounce mailbox failed", extra={"error": done.error})
         self._bounces_error = done.error
         if done.kinds:
             log.info(
                 "bounces read", extra={"mails": len(done.kinds), "suppressed": done.suppressed}
             )
 
-    async def serve(self) -> bool:
+    async def serve(self) -> None:
         """
-        Tick until SIGTERM or SIGINT; SIGHUP reads the config anew.
+        Tick until SIGTERM or SIGINT; SIGHUP reloads the config.
 
-        Gives whether all that was under way has ended by itself; what has not is then cut.
+        Work under way has `GRACE_S` to end by itself and is then cancelled; the state of each
+        delivery says how far it was. Threads that wait for a server end with the process.
         """
+        asyncio.get_running_loop().set_default_executor(DaemonThreads(THREADS))
         self._listen_to_signals()
         # misfire_grace_time: its default of one second would drop a tick after every sleep.
         scheduler = AsyncIOScheduler(
@@ -169,41 +190,47 @@ class Service:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         bounces = self._config.bounces or BouncesSettings()
-        ticks: tuple[tuple[_Work, float], ...] = (
+        ticks: tuple[tuple[_Tick, float], ...] = (
             (self.cycle, CYCLE_S),
             (self.deliver, DELIVER_S),
-            (self.look_for_bounces, bounces.interval.total_seconds()),
+            (self.read_bounces, bounces.interval.total_seconds()),
         )
-        for work, every_s in ticks:
-            self._jobs[work] = scheduler.add_job(
-                _fenced(work), "interval", seconds=every_s, next_run_time=self._clock()
+        await self._sync()
+        for tick, every_s in ticks:
+            self._jobs[tick] = scheduler.add_job(
+                _isolated(tick), "interval", seconds=every_s, next_run_time=self._clock()
             )
         scheduler.start()
-        log.warning("serving", extra={"digests": len(self._config.digests)})
+        log.info("serving", extra={"digests": len(self._config.digests)})
         await self._stop.wait()
         scheduler.remove_all_jobs()
         self._jobs.clear()
         has_ended = await self._await_end()
         scheduler.shutdown(wait=False)
-        log.warning("stopped", extra={} if has_ended else {"cut": "what did not end in time"})
-        return has_ended
+        await _cancel_all()
+        log.info("stopped", extra={} if has_ended else {"cancelled": "work still under way"})
 
     async def _await_end(self) -> bool:
         try:
-            async with asyncio.timeout(STOP_S), self._cycling, self._delivering, self._looking:
+            async with (
+                asyncio.timeout(GRACE_S),
+                self._cycling,
+                self._delivering,
+                self._reading_bounces,
+            ):
                 if self._passes:
                     await asyncio.wait(self._passes.values())
                 return True
         except TimeoutError:
             return False
 
-    def _tick_now(self, work: _Work) -> None:
-        """Not only when its time has come; nothing if `serve` does not run."""
-        if work in self._jobs:
-            self._jobs[work].modify(next_run_time=self._clock())
+    def _tick_now(self, tick: _Tick) -> None:
+        """Run *tick* now instead of at its next interval; only while serving."""
+        if tick in self._jobs:
+            self._jobs[tick].modify(next_run_time=self._clock())
 
     def stop(self) -> None:
-        """End `serve` as soon as what is under way has ended, or in a few seconds."""
+        """End `serve` once the work under way has ended, or after `GRACE_S`."""
         self._stop.set()
 
     def _listen_to_signals(self) -> None:
@@ -213,17 +240,28 @@ class Service:
         loop.add_signal_handler(signal.SIGHUP, self.reload)
 
 
-def _fenced(work: _Work) -> _Work:
-    """*work* whose errors are logged and end only this tick: a locked database is tried again."""
+async def _cancel_all() -> None:
+    """Cancel every other task; again if its clean-up waits for a server."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for _ in range(2):
+        if not tasks:
+            return
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=CANCEL_S)
+
+
+def _isolated(work: _Tick) -> _Tick:
+    """Return *work* with its errors logged and contained."""
 
     async def tick() -> None:
         try:
             await work()
         except asyncio.CancelledError:
-            log.info("a tick was cut short by the end of the service")
+            log.info("tick cancelled")
         except DigestbotError as error:
-            log.error("a tick failed, the next one tries again: %s", error)
+            log.error("tick failed, the next one retries", extra={"error": error})
         except Exception:
-            log.exception("a tick failed in a way nobody foresaw")
+            log.exception("tick failed unexpectedly")
 
     return tick

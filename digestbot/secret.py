@@ -1,4 +1,4 @@
-"""A text that must never be shown: passwords, tokens, webhook URLs."""
+"""Passwords, tokens and webhook URLs, which must never be shown."""
 
 import hmac
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 @final
 class Secret:
     """
-    A value that prints as ``***`` wherever it lands: messages, logs, tracebacks, dataclass reprs.
+    Text that prints as ``***`` in messages, logs, tracebacks and dataclass reprs.
 
-    It is no string and no JSON, so that nothing writes it out by accident; whoever needs the
-    text says so with `reveal`.
+    It is not a ``str`` and not serializable to JSON, so that nothing writes it by accident;
+    `reveal` returns the text.
     """
 
     __slots__ = ("_value",)
@@ -21,7 +21,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The text itself; for the one call that sends it."""
+        """Return the text, for the call that sends it."""
         return self._value
 
     def __repr__(self) -> str:
@@ -39,16 +39,16 @@ class Secret:
         return bool(self._value)
 
     def __reduce__(self) -> str:
-        raise TypeError("a Secret is not written to files or queues")
+        raise TypeError("a Secret must not be pickled")
 
     @classmethod
     def __get_pydantic_core_schema__(
         cls, source: object, handler: Callable[[object], Any]
     ) -> dict[str, Any]:
         """
-        How the config reads it: from a string, or as it is.
+        Tell pydantic to accept a string or a Secret.
 
-        The schema is a plain dict (pydantic's documented form), so that no pydantic is needed here.
+        The schema is a plain dict, a documented form, so that this module does not import pydantic.
         """
         from_text = {"type": "function-after", "schema": handler(str)}
         from_text["function"] = {"type": "no-info", "function": cls}

@@ -36,7 +36,7 @@ class SendingLimits:
 
 def flood(settings: SendingLimits, today: int, days: Sequence[int]) -> str | None:
     """
-    Return the reason to hold an edition's deliveries, or None.
+    Return the reason to hold an edition's deliveries, if any.
 
     Args:
         settings: The configured limits.

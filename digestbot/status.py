@@ -8,6 +8,7 @@ from digestbot.config import Config
 from digestbot.deliver import REGISTRY
 from digestbot.model import Delivery, DeliveryState, Destination
 from digestbot.store import DigestState, SourceState, Store
+from digestbot.syncing import next_due_at, removed_digests, start_seq
 
 UNDER_WAY = (DeliveryState.SENDING, DeliveryState.DATA_DONE)
 FAILED = (
@@ -47,6 +48,8 @@ class Status:
     papers: int
     sources: tuple[SourceState, ...]
     digests: tuple[DigestStatus, ...]
+    removed: tuple[DigestState, ...]
+    """Digests that are no longer in the config."""
     deliveries: Mapping[DeliveryState, int]
     failures: tuple[Delivery, ...]
     """The newest deliveries that are not well, at most ten."""
@@ -64,6 +67,7 @@ def gather(store: Store, config: Config, now: datetime) -> Status:
         papers=store.papers.count(),
         sources=sources,
         digests=digests,
+        removed=tuple(removed_digests(config, store.digests.states())),
         deliveries=store.outbox.counts(),
         failures=failures,
         problems=(
@@ -76,13 +80,13 @@ def gather(store: Store, config: Config, now: datetime) -> Status:
 def _digest(store: Store, config: Config, name: str, now: datetime) -> DigestStatus:
     digest = config.digests[name]
     state = store.digests.find(name)
-    cursor = state.cursor if state else 0
+    cursor = start_seq(store, state, now)
     return DigestStatus(
         name=name,
         title=digest.title,
         schedule=digest.schedule_text,
         state=state,
-        next_due_at=state.next_due_at if state else now,
+        next_due_at=next_due_at(digest, state, now),
         subscribers=store.subscriptions.count_confirmed(name) or len(digest.destinations),
         waiting=store.papers.count_announcements(cursor, sources=frozenset(digest.sources)),
     )

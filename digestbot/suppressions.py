@@ -1,8 +1,8 @@
 """
-The addresses that must not be written to any more: by hand, and as CSV.
+Suppressed addresses managed by the operator: add, import, export.
 
-The list is asked in the transaction that claims a delivery (`store.outbox`), so a line in it holds
-for everything, queued or not. It outlives subscriptions: nothing here looks at who reads what.
+The list is checked in the transaction that claims a delivery (`store.outbox`), so an entry stops
+every delivery, queued or not. It is independent of subscriptions and outlives them.
 """
 
 from collections.abc import Collection
@@ -17,28 +17,28 @@ from digestbot.store import Store
 from digestbot.subscriptions import iso_utc
 
 COLUMNS = ("email", "reason", "since")
-"""Of the CSV that `export_csv` writes; `import_csv` needs the first."""
+"""Columns that `export_csv` writes; `import_csv` needs the first."""
 BY_HAND = "by hand"
 IMPORTED = "imported"
-"""The reason of a row that gives none."""
+"""Reason of a row that lacks one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What came of a CSV."""
+    """Result of importing a CSV."""
 
     added: int
     known: int
     problems: tuple[str, ...]
-    """One line for each row that was left out, with its line number."""
+    """One line per row left out, with its line number."""
 
 
 def add(store: Store, addresses: Collection[str], *, reason: str, now: datetime) -> int:
     """
-    Suppress *addresses*; gives how many were not suppressed before.
+    Suppress *addresses*; return how many are new on the list.
 
     Raises:
-        InvalidAddress: One is no address; then none is suppressed.
+        InvalidAddress: One of them is not an email address; then none is suppressed.
     """
     return store.subscriptions.suppress_all(
         [Suppression(address=check_address(a), reason=reason, created_at=now) for a in addresses]
@@ -47,31 +47,31 @@ def add(store: Store, addresses: Collection[str], *, reason: str, now: datetime)
 
 def import_csv(store: Store, text: str, *, now: datetime) -> Imported:
     """
-    Suppress every row of a CSV with a head line; bad rows are told of and the others go in.
+    Suppress every valid row of a CSV; report the others.
 
-    What is suppressed already keeps its reason and its date.
+    An address already on the list keeps its reason and date.
 
     Args:
-        text: The column ``email``; ``reason`` and ``since`` (ISO 8601) if there are any.
-        now: The date of rows without one.
+        text: A header line; the column ``email``; optionally ``reason`` and ``since`` (ISO 8601).
+        now: The date of rows that have none.
 
     Raises:
-        UsageError: No CSV, or no column ``email``.
+        UsageError: The text is not a CSV, or it lacks the column ``email``.
     """
-    good, problems = [], []
+    valid, problems = [], []
     for line, row in read_rows(text, {"email"}):
         try:
-            good.append(_suppression(row, now))
+            valid.append(_suppression(row, now))
         except InvalidValue as error:
             problems.append(f"line {line}: {error}")
-    added = store.subscriptions.suppress_all(good)
-    return Imported(added=added, known=len(good) - added, problems=tuple(problems))
+    added = store.subscriptions.suppress_all(valid)
+    return Imported(added=added, known=len(valid) - added, problems=tuple(problems))
 
 
 def _suppression(row: dict[str, str], now: datetime) -> Suppression:
     """
     Raises:
-        InvalidValue: Its ``email`` is no address, or its ``since`` no date.
+        InvalidValue: The address or the date is malformed.
     """
     return Suppression(
         address=check_address(row["email"]),
@@ -86,11 +86,11 @@ def _moment(text: str, now: datetime) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise InvalidValue(f'"{text[:40]}" is no date; write 2026-11-23T08:00:00Z') from error
+        raise InvalidValue(f'"{text[:40]}" is not a date; write 2026-11-23T08:00:00Z') from error
     return moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
 
 
 def export_csv(suppressions: Collection[Suppression]) -> str:
-    """*suppressions* as a CSV that `import_csv` reads."""
+    """Write *suppressions* as a CSV that `import_csv` reads."""
     rows = ((s.address, s.reason, iso_utc(s.created_at)) for s in suppressions)
     return write_rows(COLUMNS, rows)

@@ -1,4 +1,4 @@
-"""What is a mail address to us, and what is refused, each with its reason."""
+"""Accepted addresses are normalized; others are refused with a reason."""
 
 from email import message_from_string
 
@@ -18,16 +18,16 @@ from tests.render.editions import HOSTILE
     [
         ("reader@example.org", "reader@example.org"),
         ("  reader@example.org\n", "reader@example.org"),  # a line of a CSV
-        ("Reader@Example.ORG", "Reader@example.org"),  # the local part's case is the owner's
+        ("Reader@Example.ORG", "Reader@example.org"),  # the case of the local part is kept
         ("first.last+tag@example.org", "first.last+tag@example.org"),
-        ("o'brien@example.org", "o'brien@example.org"),  # an apostrophe is an atom's letter
+        ("o'brien@example.org", "o'brien@example.org"),  # an apostrophe is allowed in an atom
         ("reader@localhost", "reader@localhost"),  # local delivery has no dots
         ("reader@bücher.example", "reader@xn--bcher-kva.example"),
         ("reader@straße.example", "reader@xn--strae-oqa.example"),  # not strasse (IDNA 2003)
         ("a" * 64 + "@example.org", "a" * 64 + "@example.org"),
     ],
 )
-def test_one_address_comes_back_ready_for_the_wire(text: str, address: str) -> None:
+def test_valid_addresses_are_normalized(text: str, address: str) -> None:
     assert check_address(text) == address
 
 
@@ -59,13 +59,13 @@ def test_one_address_comes_back_ready_for_the_wire(text: str, address: str) -> N
         ("a" * 60 + "@" + "a." * 97 + "org", "longer than 254"),
     ],
 )
-def test_anything_else_is_refused_with_the_reason(text: str, why: str) -> None:
+def test_invalid_addresses_are_refused_with_a_reason(text: str, why: str) -> None:
     with pytest.raises(InvalidAddress, match=why):
         check_address(text)
 
 
 @given(st.text())
-def test_whatever_passes_is_plain_ascii_on_one_line_and_stays_as_it_is(text: str) -> None:
+def test_accepted_addresses_are_ascii_and_stable(text: str) -> None:
     try:
         address = check_address(text)
     except InvalidAddress:
@@ -86,17 +86,17 @@ def test_whatever_passes_is_plain_ascii_on_one_line_and_stays_as_it_is(text: str
         ("Bücher <a@bücher.example>", Mailbox(name="Bücher", address="a@xn--bcher-kva.example")),
     ],
 )
-def test_a_mailbox_is_an_address_with_or_without_a_name(text: str, mailbox: Mailbox) -> None:
+def test_a_mailbox_may_have_a_name(text: str, mailbox: Mailbox) -> None:
     assert check_mailbox(text) == mailbox
 
 
 @pytest.mark.parametrize("text", ["", "Digests", "A <a@b> <c@d>", "A\nB <a@example.org>", "A <>"])
-def test_what_is_no_mailbox_is_refused(text: str) -> None:
+def test_invalid_mailboxes_are_refused(text: str) -> None:
     with pytest.raises(InvalidAddress):
         check_mailbox(text)
 
 
-def test_message_id_is_the_same_for_the_same_parts_only() -> None:
+def test_message_id_depends_on_all_parts() -> None:
     first = make_message_id("systems/12", "email:a@example.org", domain="example.org")
     assert first == make_message_id("systems/12", "email:a@example.org", domain="example.org")
     assert first != make_message_id("systems/1", "2email:a@example.org", domain="example.org")
@@ -105,7 +105,7 @@ def test_message_id_is_the_same_for_the_same_parts_only() -> None:
 
 
 @given(st.lists(st.sampled_from(HOSTILE) | st.text()))
-def test_message_id_of_anything_is_valid(parts: list[str]) -> None:
+def test_message_id_is_valid_for_any_parts(parts: list[str]) -> None:
     message_id = make_message_id(*parts, domain="example.org")
     assert message_id.isascii()
     assert len(message_id) < 78

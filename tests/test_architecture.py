@@ -31,6 +31,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "oauth",
             "csv_files",
             "languages",
+            "daemon_threads",
         ),
     ),
     (
@@ -50,7 +51,16 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("config", ("config",)),
     (
         "stages",
-        ("pipeline", "subscriptions", "suppressions", "audit", "status", "backtest", "lint"),
+        (
+            "pipeline",
+            "syncing",
+            "subscriptions",
+            "suppressions",
+            "audit",
+            "status",
+            "backtest",
+            "lint",
+        ),
     ),
     ("top", ("cli", "demo", "scheduler")),
 )

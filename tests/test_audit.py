@@ -1,10 +1,10 @@
-"""Whether something was sent, by what the store knows: a table."""
+"""Was this sent: the answer for each combination of facts."""
 
 from typing import Any
 
 import pytest
 
-from digestbot.audit import SAID, Trace, answer, destinations
+from digestbot.audit import BY_STATE, Trace, answer, destinations
 from digestbot.deliver import REGISTRY
 from digestbot.model import (
     Delivery,
@@ -58,8 +58,8 @@ def traced(**known: Any) -> Trace:
     return Trace(**fields | known)
 
 
-def test_every_state_has_an_answer() -> None:
-    assert set(SAID) == set(DeliveryState)
+def test_every_delivery_state_has_an_answer() -> None:
+    assert set(BY_STATE) == set(DeliveryState)
 
 
 SHOWN, CUT = {"systems/1": True}, {"systems/1": False}
@@ -68,7 +68,7 @@ LEFT = subscribed(SubscriptionState.UNSUBSCRIBED)
 
 
 @pytest.mark.parametrize(
-    ("known", "matches", "is_waiting", "said", "why"),
+    ("known", "matches", "is_waiting", "sent", "why"),
     [
         ({"deliveries": SENT}, True, False, "yes", "sent"),
         ({"deliveries": SENT, "suppressed": "bounced"}, True, False, "yes", "sent"),
@@ -87,33 +87,35 @@ LEFT = subscribed(SubscriptionState.UNSUBSCRIBED)
             True,
             False,
             "no",
-            "systems/1 had it and did not go there: not subscribed",
+            "systems/1 had it but did not go to this destination: not subscribed",
         ),
         (
             {"editions": SHOWN},
             True,
             False,
             "no",
-            "systems/1 had it and did not go there: added later",
+            "systems/1 had it but did not go to this destination: it was subscribed later",
         ),
-        ({"editions": CUT}, True, False, "no", "it fell to the limit in systems/1"),
+        ({"editions": CUT}, True, False, "no", "the limit cut it from systems/1"),
         ({}, False, True, "no", "it does not match"),
-        ({}, True, True, "not yet", "the next edition has it"),
+        ({}, True, True, "not yet", "it will be in the next edition"),
         (
             {},
             True,
             False,
             "no",
-            "no edition had it, though it matches now: the digest was another one then",
+            "it matches today's filter, but an earlier version of the digest applied when it was "
+            "announced (23 November 2026)",
         ),
     ],
 )
-def test_each_case_has_its_words(
-    known: dict[str, Any], matches: bool, is_waiting: bool, said: str, why: str
+def test_each_case_is_explained(
+    known: dict[str, Any], matches: bool, is_waiting: bool, sent: str, why: str
 ) -> None:
-    assert answer(traced(**known), matches=matches, is_waiting=is_waiting) == (said, why)
+    found = answer(traced(**known), matches=matches, is_waiting=is_waiting, announced_at=NOW)
+    assert found == (sent, why)
 
 
-def test_a_text_names_a_mailbox_or_anything_else() -> None:
+def test_a_text_names_a_mailbox_or_other_destinations() -> None:
     assert destinations("r@example.org") == (READER,)
     assert {d.kind for d in destinations("#papers")} == set(REGISTRY)

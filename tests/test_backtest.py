@@ -1,4 +1,4 @@
-"""What a filter would have brought, against the obvious evaluator."""
+"""Backtests, compared with the evaluator."""
 
 from dataclasses import replace
 from datetime import date
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digestbot.backtest import backtest, judge, places
+from digestbot.backtest import backtest, match_conditions, members
 from digestbot.filters import Filter, evaluate, parse_filter
 from digestbot.filters.index import Batch
 from digestbot.filters.tree import AllOf, AnyOf, Atom, Node, NoneOf
@@ -35,20 +35,18 @@ TREES = st.recursive(
 
 
 @given(tree=TREES, min_score=st.none() | st.floats(0, 6), many=st.sampled_from((0, 50)))
-def test_the_judgement_is_that_of_the_evaluator(
-    tree: object, min_score: float | None, many: int
-) -> None:
+def test_matches_equal_the_evaluator(tree: object, min_score: float | None, many: int) -> None:
     filter_ = parse_filter({"all": [tree], "min_score": min_score})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("digestbot.backtest.MANY", many)
-        judged = judge(filter_, Batch.of(PAPERS))
+        result = match_conditions(filter_, Batch.of(PAPERS))
     matched = matching(filter_)
-    assert set(places(judged.matched)) == matched
-    for atom, bits in judged.found.items():
-        assert set(places(bits)) == matching(Filter(root=atom))
-    for atom, bits in judged.alone.items():
+    assert set(members(result.matched)) == matched
+    for atom, bits in result.hits.items():
+        assert set(members(bits)) == matching(Filter(root=atom))
+    for atom, bits in result.alone.items():
         rest = replace(filter_, root=without(filter_.root, atom))
-        assert set(places(bits)) == matched - matching(rest)
+        assert set(members(bits)) == matched - matching(rest)
 
 
 def matching(filter_: Filter) -> set[int]:
@@ -56,13 +54,13 @@ def matching(filter_: Filter) -> set[int]:
 
 
 def without(node: Node, atom: Atom) -> Node:
-    """As if *atom* were a word that nobody ever wrote."""
+    """Replace *atom* by a word that occurs nowhere."""
     if isinstance(node, (AllOf, AnyOf, NoneOf)):
         return replace(node, children=tuple(without(child, atom) for child in node.children))
     return parse_filter("xyzzy").root if node == atom else node
 
 
-def test_what_a_term_adds_alone_knows_the_least_score(store: Store, configured: LoadConfig) -> None:
+def test_alone_respects_min_score(store: Store, configured: LoadConfig) -> None:
     config = configured("  d: {filter: {any: [{title: gpu}, {title: cloud}], min_score: 4}}\n")
     ingest(store, paper(1, "GPUs in the Cloud"), paper(2, "GPUs"))
     found = backtest(store, config, config.digests["d"], since=MONDAY - DAY, now=MONDAY)
@@ -76,7 +74,7 @@ def ingest(store: Store, *papers: FetchedPaper, source: str = "a", day: int = 0)
 FILTER = "  d: {filter: {any: [serverless, gpu, quantum], none: [survey]}}\n"
 
 
-def test_days_terms_and_what_each_adds_alone(store: Store, configured: LoadConfig) -> None:
+def test_matches_are_counted_by_day_and_term(store: Store, configured: LoadConfig) -> None:
     config = configured(FILTER)
     ingest(store, paper(1, "Serverless GPUs"), paper(2, "GPUs"), paper(3, "Other"))
     ingest(store, paper(4, "A Survey of GPUs"), paper(5, "Serverless"), day=2)
@@ -95,7 +93,7 @@ def test_days_terms_and_what_each_adds_alone(store: Store, configured: LoadConfi
     assert found.never == ("quantum",)
 
 
-def test_an_edit_wins_and_loses(store: Store, configured: LoadConfig) -> None:
+def test_an_edit_gains_and_loses_papers(store: Store, configured: LoadConfig) -> None:
     config = configured(FILTER)
     ingest(store, paper(1, "Serverless"), paper(2, "GPUs"), paper(3, "Cold Starts"))
     old = parse_filter({"any": ["gpu", "cold start"]})
@@ -106,14 +104,14 @@ def test_an_edit_wins_and_loses(store: Store, configured: LoadConfig) -> None:
     assert [row.paper.title for row in found.lost] == ["Cold Starts"]
 
 
-def test_an_empty_log_has_one_day_and_no_paper(store: Store, configured: LoadConfig) -> None:
+def test_an_empty_log_has_one_day_without_papers(store: Store, configured: LoadConfig) -> None:
     config = configured(FILTER)
     found = backtest(store, config, config.digests["d"], since=MONDAY - DAY, now=MONDAY)
     assert (found.days, found.a_day) == (((date(2026, 11, 23), 0),), 0.0)
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])
-def test_a_plot_is_a_picture(tmp_path: Path, suffix: str) -> None:
+def test_a_plot_is_an_image(tmp_path: Path, suffix: str) -> None:
     from digestbot.backtest import Backtest
     from digestbot.cli.backtest import _plot
 

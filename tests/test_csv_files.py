@@ -1,4 +1,4 @@
-"""CSV: what is written comes back the same."""
+"""CSV survives a round trip."""
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -10,7 +10,7 @@ CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 
 @example(rows=[("a\rb", "'=1")])
 @given(rows=st.lists(st.tuples(CELLS, CELLS), max_size=5))
-def test_a_cell_comes_back_as_it_was_but_on_one_line(rows: list[tuple[str, str]]) -> None:
+def test_a_cell_survives_the_round_trip_on_one_line(rows: list[tuple[str, str]]) -> None:
     # A first cell that is never empty: the csv module takes a row of blanks for no row.
     named = [("x" + one, " ".join(other.split())) for one, other in rows]
     text = write_rows(("email", "name"), named)

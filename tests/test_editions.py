@@ -1,4 +1,4 @@
-"""Which papers an edition holds: one case a rule, then what holds for any input."""
+"""Selection of papers: one case per rule, then properties."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -16,7 +16,7 @@ Candidate = tuple[Announcement, Verdict]
 
 
 def candidate(
-    id: str = "arxiv:2611.00001",  # noqa: A002 - the paper's own word for it
+    id: str = "arxiv:2611.00001",  # noqa: A002 - the name of the field
     *,
     version: int = 1,
     score: float = 1.0,
@@ -36,13 +36,13 @@ def ids(entries: Sequence[Any]) -> list[str]:
     return [entry.paper.id for entry in entries]
 
 
-def test_only_what_matched_is_selected() -> None:
+def test_only_matching_papers_are_selected() -> None:
     selection = select([candidate("arxiv:1", matched=False), candidate("arxiv:2")], limit=9)
     assert ids(selection.included) == ["arxiv:2"]
     assert selection.omitted == ()
 
 
-def test_score_goes_before_age_and_age_before_the_id() -> None:
+def test_papers_rank_by_score_then_date_then_id() -> None:
     candidates = [
         candidate("arxiv:4", score=1, age_days=1),
         candidate("arxiv:3", score=1, age_days=0),
@@ -53,7 +53,7 @@ def test_score_goes_before_age_and_age_before_the_id() -> None:
     assert ids(select(candidates, limit=9).included) == order
 
 
-def test_a_paper_without_dates_ranks_by_when_it_was_seen() -> None:
+def test_undated_papers_rank_by_when_they_were_seen() -> None:
     undated = make_paper(id="arxiv:9", published=None, updated=None)
     seen = make_announcement(paper=undated, seen_at=NOW - timedelta(days=1))
     candidates = [
@@ -64,14 +64,14 @@ def test_a_paper_without_dates_ranks_by_when_it_was_seen() -> None:
     assert ids(select(candidates, limit=9).included) == ["arxiv:2", "arxiv:9", "arxiv:1"]
 
 
-def test_what_falls_to_the_limit_is_kept_in_its_order() -> None:
+def test_papers_beyond_the_limit_keep_their_order() -> None:
     candidates = [candidate(f"arxiv:{n}", score=n) for n in range(5)]
     selection = select(candidates, limit=2)
     assert ids(selection.included) == ["arxiv:4", "arxiv:3"]
     assert ids(selection.omitted) == ["arxiv:2", "arxiv:1", "arxiv:0"]
 
 
-def test_what_an_earlier_edition_offered_is_left_out_but_its_next_version_is_not() -> None:
+def test_versions_of_earlier_editions_are_omitted() -> None:
     candidates = [
         candidate("arxiv:1", version=1),
         candidate("arxiv:1", version=2, type=AnnounceType.REPLACE),
@@ -82,7 +82,7 @@ def test_what_an_earlier_edition_offered_is_left_out_but_its_next_version_is_not
     assert select(candidates, limit=9, already={("arxiv:1", 1), ("arxiv:1", 2)}).included == ()
 
 
-def test_versions_of_one_paper_merge_into_the_newest_that_is_still_new() -> None:
+def test_versions_merge_and_a_new_paper_stays_new() -> None:
     candidates = [
         candidate(version=1, score=7, seq=3, source="api", seen_at=NOW, term="old"),
         candidate(version=2, score=2, seq=9, type=AnnounceType.REPLACE, source="feed", term="new"),
@@ -96,7 +96,7 @@ def test_versions_of_one_paper_merge_into_the_newest_that_is_still_new() -> None
     assert [match.term for match in entry.matches] == ["new"]
 
 
-def test_sources_that_announce_the_same_version_merge_into_the_first_that_did() -> None:
+def test_sources_merge_into_the_first_to_announce() -> None:
     candidates = [
         candidate(type=AnnounceType.CROSS, source="late", seq=1, seen_at=NOW),
         candidate(source="early", seq=2, seen_at=NOW - timedelta(hours=1)),
@@ -107,7 +107,7 @@ def test_sources_that_announce_the_same_version_merge_into_the_first_that_did() 
     assert entry.seen_at == NOW - timedelta(hours=1)
 
 
-def test_best_type_goes_new_cross_replace_replace_cross() -> None:
+def test_types_rank_from_new_to_replace_cross() -> None:
     for better, worse in zip(AnnounceType, list(AnnounceType)[1:], strict=False):
         (entry,) = select([candidate(type=worse), candidate(type=better)], limit=1).included
         assert entry.type is better
@@ -153,7 +153,7 @@ def test_the_order_of_the_input_does_not_matter(
 
 
 @given(CANDIDATES, st.integers(0, 5), ALREADY)
-def test_every_paper_that_matched_is_there_once(
+def test_every_matching_paper_occurs_once(
     candidates: list[Candidate], limit: int, already: set[tuple[str, int]]
 ) -> None:
     selection = select(candidates, limit=limit, already=already)

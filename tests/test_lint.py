@@ -1,4 +1,4 @@
-"""Doubts about valid filters: each kind once, and none about filters that people use."""
+"""Warnings about valid filters: each kind once, and none about common filters."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,14 +12,14 @@ from digestbot import lint
 from digestbot.filters import Filter, evaluate, hits, parse_filter
 from digestbot.filters.index import Batch
 from digestbot.filters.tree import AllOf, AnyOf, Node, NoneOf
-from digestbot.lint import ENOUGH, LOUD, Doubt, doubts
+from digestbot.lint import BROAD, ENOUGH, LintWarning, lint_filter
 from digestbot.model import Announcement
 from tests.factories import make_announcement, make_paper
 from tests.filters.test_index_corpus import real_filters, real_papers
 
 
 def papers(count: int = ENOUGH) -> Batch:
-    """Half of them about learning, one in ten about serverless RAG."""
+    """Make *count* papers: two in five on learning, one in five on serverless RAG."""
     titles = ("Deep Learning", "Graphs", "Learning to Rank", "Sorting", "Serverless rag")
     return Batch.of(
         make_announcement(
@@ -31,64 +31,95 @@ def papers(count: int = ENOUGH) -> Batch:
 
 
 LOG = papers()
-CASES = [
-    (["serverless", "serverless computing"], ((1,), '"serverless computing" hits only where')),
-    (["gpu", "GPU"], ((1,), '"GPU" hits only where "gpu" does; one of them is enough')),
+REDUNDANT = "is redundant: it hits only papers that"
+NO_HITS = "hits none of the 500 papers tested"
+CASES: list[tuple[object, tuple[str | int, ...], str]] = [
     (
-        [{"title": "sorting"}, "sorting"],
-        ((0, "title"), '"title: sorting" hits only where "sorting" does'),
+        ["serverless", "serverless computing"],
+        (1,),
+        f'"serverless computing" {REDUNDANT} "serverless" hits; remove one of them',
     ),
+    (["gpu", "GPU"], (1,), f'"GPU" {REDUNDANT} "gpu" hits; remove one of them'),
+    ([{"title": "sorting"}, "sorting"], (0, "title"), f'"title: sorting" {REDUNDANT} "sorting" '),
     (
         {"any": ["sorting"], "none": ["sorting"]},
-        (("any", 0), '"sorting" is asked for and excluded: it brings nothing'),
+        ("any", 0),
+        '"sorting" is both included and excluded, so it never matches; remove one of them',
     ),
-    (["graph", "wombat"], ((1,), '"wombat" hit none of 500 papers')),
+    (["graph", "wombat"], (1,), f'"wombat" {NO_HITS}; check its spelling'),
     (
         ["graph", {"exact": "RAG"}],
-        ((1, "exact"), '"exact: RAG" hit none of 500 papers; in another form it does: "rag"'),
+        (1, "exact"),
+        f'"exact: RAG" {NO_HITS}; they spell it "rag"',
     ),
-    (["graph", "learning"], ((1,), '"learning" alone brings 40% of all papers; look for it in')),
-    (["graph", "sortnig"], ((1,), '"sortnig" hit none of 500 papers; did you mean "sorting"?')),
-    (["graph", "deep sorting"], ((1,), '"deep sorting" hit none of 500 papers; its words are')),
-    (["graph", {"type": "replace"}], ((1, "type"), '"type: replace" hit none of 500 papers; see')),
-    (["gpus", "a gpu cluster"], ((1,), '"a gpu cluster" hits only where "gpus" does')),
-    (["energ*", "energy"], ((1,), '"energy" hits only where "energ*" does')),
+    (
+        ["graph", "learning"],
+        (1,),
+        '"learning" alone matches 40% of the papers tested; restrict it to the title, or combine it'
+        " with another condition",
+    ),
+    (["graph", "sortnig"], (1,), f'"sortnig" {NO_HITS}; did you mean "sorting"?'),
+    (
+        ["graph", "deep sorting"],
+        (1,),
+        f'"deep sorting" {NO_HITS}; its words occur, but never as a phrase; use near to find them',
+    ),
+    (
+        ["graph", {"type": "replace"}],
+        (1, "type"),
+        f'"type: replace" {NO_HITS}; check that the sources and types of the digest include it',
+    ),
+    (["gpus", "a gpu cluster"], (1,), f'"a gpu cluster" {REDUNDANT} "gpus" hits'),
+    (["energ*", "energy"], (1,), f'"energy" {REDUNDANT} "energ*" hits'),
     (
         {"category": ["cs.*", "cs.DC"]},
-        (("category", 1), '"category: cs.DC" hits only where "category: cs.*" does'),
+        ("category", 1),
+        f'"category: cs.DC" {REDUNDANT} "category: cs.*" hits',
     ),
     (
         {"author": ["Ion Stoica", "Stoica, Ion"]},
-        (("author", 1), '"author: Stoica, Ion" hits only where "author: Ion Stoica" does'),
+        ("author", 1),
+        f'"author: Stoica, Ion" {REDUNDANT} "author: Ion Stoica" hits',
     ),
     (
         {"all": ["sorting", {"title": "sorting"}]},
-        (("all", 0), '"sorting" hits wherever "title: sorting" does; one of them is enough'),
+        ("all", 0),
+        '"sorting" is redundant: it hits every paper that "title: sorting" hits; remove one of',
     ),
     (
         {"all": [{"type": "new"}, {"type": "cross"}]},
-        (("all", 1, "type"), '"type: cross" and "type: new" never hold together; a list'),
+        ("all", 1, "type"),
+        '"type: cross" and "type: new" cannot both hold; to accept either, list them under any',
     ),
     (
         {"all": [{"primary": "cs.DC"}, {"primary": "stat.*"}]},
-        (("all", 1, "primary"), '"primary: stat.*" and "primary: cs.DC" never hold together'),
+        ("all", 1, "primary"),
+        '"primary: stat.*" and "primary: cs.DC" cannot both hold',
     ),
     (
         {"title": "sorting", "none": [{"category": "cs"}, "sorting"]},
-        (("title",), '"title: sorting" is asked for and excluded: it brings nothing; remove one'),
+        ("title",),
+        '"title: sorting" is both included and excluded, so it never matches; remove one of them',
     ),
-    ({"title": "study"}, ((), "matches none of 500 papers")),
-    ({"abstract": "study"}, ((), "matches every one of 500 papers")),
+    (
+        {"title": "study"},
+        (),
+        "matches none of the 500 papers tested; run 'digestbot explain' on a paper that should",
+    ),
+    (
+        {"abstract": "study"},
+        (),
+        "matches all of the 500 papers tested; add conditions, or remove the filter",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("data", "expected"), CASES)
-def test_a_doubt_names_its_place_and_what_is_doubted(
-    data: object, expected: tuple[tuple[str | int, ...], str]
+@pytest.mark.parametrize(("data", "path", "message"), CASES)
+def test_a_warning_names_its_place_and_reason(
+    data: object, path: tuple[str | int, ...], message: str
 ) -> None:
-    found = doubts(parse_filter(data), LOG)
-    path, message = expected
-    assert any(d.path == path and d.message.startswith(message) for d in found), found
+    found = lint_filter(parse_filter(data), LOG)
+    assert any(each.path == path and each.message.startswith(message) for each in found), found
 
 
 @pytest.mark.parametrize(
@@ -105,41 +136,41 @@ def test_a_doubt_names_its_place_and_what_is_doubted(
         {"all": [{"any": ["serverless", "graph"]}, {"category": "cs.*"}]},
     ],
 )
-def test_there_is_none_about_a_filter_that_is_meant(data: object) -> None:
-    loud = [d for d in doubts(parse_filter(data), LOG) if "alone brings" not in d.message]
-    assert loud == []
+def test_sensible_filters_have_no_warnings(data: object) -> None:
+    found = lint_filter(parse_filter(data), LOG)
+    assert [each for each in found if "alone matches" not in each.message] == []
 
 
 @pytest.mark.corpus
-def test_no_alarm_is_false_about_filters_that_people_wrote(corpus: Path) -> None:
-    """Each doubt is checked against the evaluator, on papers of the years they were written in."""
+def test_warnings_about_real_filters_are_true(corpus: Path) -> None:
+    """Verify each warning with the evaluator, on papers from the years of the filters."""
     pool = Batch.of(real_papers(corpus, ENOUGH))
     written = [one for one in real_filters(corpus) if len(one.atoms()) > 1]
-    told = [(one, doubt) for one in written for doubt in doubts(one, pool)]
+    warnings = [(one, warning) for one in written for warning in lint_filter(one, pool)]
     assert len(written) > 50
-    assert told
-    for one, doubt in told:
-        assert is_true(one, doubt, pool.announcements), (one.in_words(), doubt)
+    assert warnings
+    for one, warning in warnings:
+        assert is_true(one, warning, pool.announcements), (one.describe(), warning)
 
 
-def is_true(filter_: Filter, doubt: Doubt, told: Sequence[Announcement]) -> bool:
-    atom = next((atom for atom in filter_.atoms() if atom.path == doubt.path), None)
-    if "matches none" in doubt.message:
-        return not any(evaluate(filter_, one).matched for one in told)
+def is_true(filter_: Filter, warning: LintWarning, rows: Sequence[Announcement]) -> bool:
+    atom = next((atom for atom in filter_.atoms() if atom.path == warning.path), None)
+    if "matches none" in warning.message:
+        return not any(evaluate(filter_, one).matched for one in rows)
     assert atom is not None
-    if "hit none" in doubt.message:
-        return not any(hits(atom, one) for one in told)
-    rest = replace(filter_, root=without(filter_.root, doubt.path))
+    if "hits none" in warning.message:
+        return not any(hits(atom, one) for one in rows)
+    rest = replace(filter_, root=without(filter_.root, warning.path))
     lost = [
         one
-        for one in told
+        for one in rows
         if hits(atom, one) and evaluate(filter_, one).matched and not evaluate(rest, one).matched
     ]
-    return len(lost) / len(told) > LOUD if "alone brings" in doubt.message else not lost
+    return len(lost) / len(rows) > BROAD if "alone matches" in warning.message else not lost
 
 
 def without(node: Node, path: tuple[str | int, ...]) -> Node:
-    """The tree without the condition at that place."""
+    """Return the tree without the condition at *path*."""
     if isinstance(node, (AllOf, AnyOf, NoneOf)):
         kept = (without(child, path) for child in node.children if child.path != path)
         return replace(node, children=tuple(kept))
@@ -167,36 +198,36 @@ TERMS = st.sampled_from(
 
 
 class AllPairs:
-    """What `lint._Keyed` spares us."""
+    """Stand-in for `lint._Keyed` that compares all pairs."""
 
     def __init__(self, nodes: Sequence[Node], keys: object) -> None:
         self._places = list(range(len(nodes)))
 
-    def that_share(self, keys: object) -> list[int]:
+    def sharing(self, keys: object) -> list[int]:
         return self._places
 
 
 @given(st.sampled_from(["any", "all", "none"]), st.lists(TERMS, min_size=2, max_size=8), st.data())
-def test_what_is_sought_by_keys_is_all_that_pair_by_pair_finds(
+def test_indexed_search_equals_comparing_all_pairs(
     group: str, terms: list[object], data: st.DataObject
 ) -> None:
     written = {group: terms, "none" if group != "none" else "any": data.draw(st.lists(TERMS))}
     filter_ = parse_filter({key: value for key, value in written.items() if value})
-    by_keys = doubts(filter_, None)
+    by_keys = lint_filter(filter_, None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lint, "_Keyed", AllPairs)
-        assert doubts(filter_, None) == by_keys
+        assert lint_filter(filter_, None) == by_keys
 
 
-def test_few_papers_are_no_evidence() -> None:
-    assert doubts(parse_filter(["wombat"]), papers(ENOUGH - 1)) == ()
+def test_few_papers_give_no_warnings() -> None:
+    assert lint_filter(parse_filter(["wombat"]), papers(ENOUGH - 1)) == ()
 
 
-def test_no_filter_no_doubt() -> None:
-    assert doubts(parse_filter(None), LOG) == ()
+def test_an_empty_filter_has_no_warnings() -> None:
+    assert lint_filter(parse_filter(None), LOG) == ()
 
 
-def test_doubts_come_in_the_order_of_the_yaml() -> None:
-    found = doubts(parse_filter(["wombat", "graph", "yeti"]), LOG)
+def test_warnings_are_in_yaml_order() -> None:
+    found = lint_filter(parse_filter(["wombat", "graph", "yeti"]), LOG)
     assert [d.path for d in found] == [(0,), (2,)]
-    assert all(isinstance(d, Doubt) for d in found)
+    assert all(isinstance(d, LintWarning) for d in found)

@@ -1,8 +1,8 @@
 """
-Schedules, against tables with a reason and against a clock that is read minute by minute.
+Schedules, compared with tables of cases and with a minute-by-minute clock.
 
-The clock (`showings`) knows nothing of the code: it walks a year of UTC minutes and writes down
-which wall time each of them shows for the first time, and where the skipped ones end up.
+The clock (`showings`) is independent of the code: it walks through the UTC minutes of a year and
+records the first UTC minute of each wall-clock time, and where skipped times end up.
 """
 
 import functools
@@ -22,7 +22,7 @@ from digestbot.schedule import Schedule, Slot, parse_schedule
 BERLIN = ZoneInfo("Europe/Berlin")
 NEW_YORK = ZoneInfo("America/New_York")
 ZONES = (
-    "America/New_York",  # the leap at 02:00
+    "America/New_York",  # clocks change at 02:00
     "Europe/Berlin",
     "America/Santiago",  # midnight is skipped
     "America/Nuuk",  # 23:00 to 24:00 is skipped: evening and morning overlap
@@ -95,7 +95,7 @@ def test_nicknames_and_minutes(text: str, times: list[str]) -> None:
     assert fires(parse_schedule(text, ZoneInfo("UTC")), "2026-12-31T22:20", 2) == times
 
 
-def test_a_time_that_the_clock_skips_comes_once_and_an_hour_later() -> None:
+def test_a_skipped_time_is_due_an_hour_later() -> None:
     schedule = parse_schedule("30 2 * * *", NEW_YORK)
     expected = ["03-07 07:30", "03-08 07:30", "03-09 06:30"]
     assert fires(schedule, "2026-03-07T00:00", 3) == expected
@@ -103,7 +103,7 @@ def test_a_time_that_the_clock_skips_comes_once_and_an_hour_later() -> None:
     assert slot == Slot(at=utc("2026-03-08T07:30"), name="2026-03-08T03:30")
 
 
-def test_a_time_that_the_clock_shows_twice_comes_once() -> None:
+def test_a_repeated_time_is_due_once() -> None:
     schedule = parse_schedule("30 1 * * *", NEW_YORK)
     expected = ["10-31 05:30", "11-01 05:30", "11-02 06:30"]
     assert fires(schedule, "2026-10-31T00:00", 3) == expected
@@ -112,32 +112,32 @@ def test_a_time_that_the_clock_shows_twice_comes_once() -> None:
     assert schedule.latest_slot(utc("2026-11-01T06:45")) == slot
 
 
-def test_the_first_hour_of_a_month_after_the_leap_is_not_lost() -> None:
+def test_the_first_hour_after_the_clock_change_is_kept() -> None:
     """APScheduler 3.11.3 answers 1 May."""
     schedule = parse_schedule("30 0 1 * *", BERLIN)
     assert schedule.next_after(utc("2026-03-10T12:00")) == utc("2026-03-31T22:30")
 
 
-def test_the_latest_slot_is_the_one_that_is_now() -> None:
+def test_a_slot_at_this_moment_is_the_latest() -> None:
     schedule = parse_schedule("daily 09:00", BERLIN)
     slot = Slot(at=utc("2026-07-01T07:00"), name="2026-07-01T09:00")
     assert schedule.latest_slot(utc("2026-07-01T07:00")) == slot
     assert schedule.latest_slot(utc("2026-07-02T06:59")) == slot
 
 
-def test_there_is_no_latest_slot_if_it_is_over_400_days_ago() -> None:
+def test_a_slot_older_than_400_days_is_ignored() -> None:
     schedule = parse_schedule("0 9 29 2 *", ZoneInfo("UTC"))
     slot = Slot(at=utc("2024-02-29T09:00"), name="2024-02-29T09:00")
     assert schedule.latest_slot(utc("2025-04-04T09:00") - MINUTE) == slot
     assert schedule.latest_slot(utc("2025-04-04T09:00")) is None
 
 
-def test_29_february_is_found_across_the_year_without_it() -> None:
+def test_29_february_is_found_across_common_years() -> None:
     schedule = parse_schedule("0 9 29 2 *", ZoneInfo("UTC"))
     assert schedule.next_after(utc("2096-02-29T09:00")) == utc("2104-02-29T09:00")
 
 
-def test_any_zone_of_the_moment_will_do() -> None:
+def test_the_moment_may_be_in_any_zone() -> None:
     schedule = parse_schedule("daily 09:00", BERLIN)
     moment = datetime(2026, 7, 1, 3, 0, tzinfo=NEW_YORK)
     assert schedule.next_after(moment) == utc("2026-07-02T07:00")
@@ -174,42 +174,48 @@ FORMS = (
     [
         ("", f"the schedule is empty; {FORMS}"),
         ("  ", f"the schedule is empty; {FORMS}"),
-        ("sometimes", f'"sometimes" is no schedule; {FORMS}'),
-        ("dialy 09:00", '"dialy 09:00" is no schedule; did you mean "daily 09:00"?'),
-        ("@dayly", '"@dayly" is no schedule; did you mean "@daily"?'),
-        ("@reboot", f'"@reboot" is no schedule; {FORMS}'),
-        ("@daily 09:00", '"@daily 09:00" is no schedule: "@daily" stands alone; for a time '),
-        ("09:00", '"09:00" does not say on which days; did you mean "daily 09:00"?'),
+        ("sometimes", f'"sometimes" is not a schedule; {FORMS}'),
+        ("dialy 09:00", '"dialy 09:00" is not a schedule; did you mean "daily 09:00"?'),
+        ("@dayly", '"@dayly" is not a schedule; did you mean "@daily"?'),
+        ("@reboot", f'"@reboot" is not a schedule; {FORMS}'),
+        ("@daily 09:00", '"@daily 09:00" is not a schedule: "@daily" takes no time; '),
+        ("09:00", '"09:00" does not name the days; did you mean "daily 09:00"?'),
         ("0 0 9 * * 1", '"0 0 9 * * 1" has 6 fields where cron has 5: '),
         ("0 9 * *", '"0 9 * *" has 4 fields where cron has 5: minute, hour, day of the month, '),
-        ("60 9 * * *", '"60" is no minute, 0 to 59'),
-        ("0 24 * * *", '"24" is no hour, 0 to 23'),
-        ("0 9 0 * *", '"0" is no day of the month, 1 to 31'),
-        ("0 9 * 13 *", '"13" is no month, 1 to 12 or a name such as jan'),
-        ("0 9 * * 8", '"8" is no weekday, 0 to 7 or a name such as sun'),
-        ("0 9 * * mno", '"mno" is no weekday; did you mean "mon"?'),
-        ("0 9 * * mon-", '"" is no weekday, 0 to 7 or a name such as sun'),
-        ("0 9 * * mon,", '"" is no weekday, 0 to 7 or a name such as sun'),
-        ("0 9 * * -1", '"" is no weekday, 0 to 7 or a name such as sun'),
-        ("0 9 * * ٣", '"٣" is no weekday, 0 to 7 or a name such as sun'),
-        ("0 9 L * *", '"l" is no day of the month, 1 to 31'),
-        ("*/0 9 * * *", 'the step "/0" of the minute must be a number from 1'),
-        ("*/x 9 * * *", 'the step "/x" of the minute must be a number from 1'),
-        ("5/10 9 * * *", '"5/10" of the minute steps through nothing; write "5-59/10" or "*/10"'),
-        ("0 9 30 2 *", 'the schedule "0 9 30 2 *" never comes: no such day in that month'),
-        ("daily", '"daily" must end in one time from 00:00 to 23:59; write it as "daily 09:00"'),
-        ("daily 24:00", '"daily 24:00" must end in one time from 00:00 to 23:59; write it as '),
-        ("daily 9am", '"daily 9am" must end in one time from 00:00 to 23:59; write it as '),
-        ("daily 09:00 17:00", '"daily 09:00 17:00" must end in one time from 00:00 to 23:59; '),
-        ("weekly", '"weekly" lacks its day and time; write it as "weekly mon 09:00"'),
-        ("weekly 09:00", '"09:00" is no weekday, 0 to 7 or a name such as sun'),
-        ("weekly mon", '"weekly mon" must end in one time from 00:00 to 23:59; write it as '),
-        ("monthly 09:00", '"monthly 09:00" must name a day from 1 to 28, which every month has: '),
+        ("60 9 * * *", '"60" is not a valid minute; use 0 to 59'),
+        ("0 24 * * *", '"24" is not a valid hour; use 0 to 23'),
+        ("0 9 0 * *", '"0" is not a valid day of the month; use 1 to 31'),
+        ("0 9 * 13 *", '"13" is not a valid month; use 1 to 12 or a name such as jan'),
+        ("0 9 * * 8", '"8" is not a valid weekday; use 0 to 7 or a name such as sun'),
+        ("0 9 * * mno", '"mno" is not a valid weekday; did you mean "mon"?'),
+        ("0 9 * * mon-", '"" is not a valid weekday; use 0 to 7 or a name such as sun'),
+        ("0 9 * * mon,", '"" is not a valid weekday; use 0 to 7 or a name such as sun'),
+        ("0 9 * * -1", '"" is not a valid weekday; use 0 to 7 or a name such as sun'),
+        ("0 9 * * ٣", '"٣" is not a valid weekday; use 0 to 7 or a name such as sun'),
+        ("0 9 L * *", '"l" is not a valid day of the month; use 1 to 31'),
+        ("*/0 9 * * *", 'the step "/0" of the minute must be 1 or more'),
+        ("*/x 9 * * *", 'the step "/x" of the minute must be 1 or more'),
+        (
+            "5/10 9 * * *",
+            '"5/10" of the minute has a step without a range; write "5-59/10" or "*/10"',
+        ),
+        ("0 9 30 2 *", 'the schedule "0 9 30 2 *" never occurs: that month has no such day'),
+        ("daily", '"daily" must end with one time from 00:00 to 23:59, as in "daily 09:00"'),
+        ("daily 24:00", '"daily 24:00" must end with one time from 00:00 to 23:59, as in '),
+        ("daily 9am", '"daily 9am" must end with one time from 00:00 to 23:59, as in '),
+        ("daily 09:00 17:00", '"daily 09:00 17:00" must end with one time from 00:00 to 23:59, '),
+        ("weekly", '"weekly" needs a day and a time, as in "weekly mon 09:00"'),
+        ("weekly 09:00", '"09:00" is not a valid weekday; use 0 to 7 or a name such as sun'),
+        ("weekly mon", '"weekly mon" must end with one time from 00:00 to 23:59, as in '),
+        (
+            "monthly 09:00",
+            '"monthly 09:00" must name a day from 1 to 28, which every month has, as in ',
+        ),
         ("monthly 31 09:00", '"monthly 31 09:00" must name a day from 1 to 28, which every month '),
-        ("monthly 1 9", '"monthly 1 9" must end in one time from 00:00 to 23:59; write it as '),
+        ("monthly 1 9", '"monthly 1 9" must end with one time from 00:00 to 23:59, as in '),
     ],
 )
-def test_what_is_no_schedule_says_what_to_write(text: str, message: str) -> None:
+def test_invalid_schedules_say_what_to_write(text: str, message: str) -> None:
     with pytest.raises(InvalidSchedule) as caught:
         parse_schedule(text, BERLIN)
     assert str(caught.value).startswith(message)
@@ -217,7 +223,7 @@ def test_what_is_no_schedule_says_what_to_write(text: str, message: str) -> None
 
 @functools.lru_cache(maxsize=1)  # 80 MB each
 def showings(zone_name: str) -> dict[date, dict[int, list[tuple[int, datetime]]]]:
-    """Per local day and hour: each minute, and the UTC minute that first shows or replaces it."""
+    """Return for each local day and hour the minutes, with the first UTC minute of each."""
     zone = ZoneInfo(zone_name)
     found: dict[date, dict[int, list[tuple[int, datetime]]]] = {}
 
@@ -247,7 +253,7 @@ class Column:
 
 
 def column(least: int, most: int, names: Sequence[str] = ()) -> st.SearchStrategy[Column]:
-    """One column of cron beside what it means."""
+    """One field of cron and the numbers it stands for."""
     top = most + (most == 6)  # 7 is Sunday too
 
     def spelled(number: int, by_name: bool) -> str:
@@ -291,7 +297,7 @@ crons = st.tuples(
 
 
 def scan(cron: tuple[Column, Column, Column, Column, Column], zone_name: str) -> list[datetime]:
-    """Every moment of the year, by looking at each minute."""
+    """Return all slots of the year, found by checking each minute."""
     minutes, hours, days, months, weekdays = cron
     sundays = weekdays.numbers | ({0} if 7 in weekdays.numbers else set())
     both = days.text[0] == "*" or weekdays.text[0] == "*"
@@ -333,16 +339,16 @@ moments = st.datetimes(
 
 
 @pytest.mark.parametrize("zone", ZONES)
-@settings(deadline=None, max_examples=20)  # each looks at a whole year, of each zone
+@settings(deadline=None, max_examples=20)  # each example covers a year in every zone
 @given(cron=crons, asked=st.lists(moments, min_size=6, max_size=12))
-def test_agrees_with_a_clock_read_minute_by_minute(
+def test_slots_agree_with_a_minute_by_minute_clock(
     zone: str, cron: tuple[Column, Column, Column, Column, Column], asked: list[datetime]
 ) -> None:
     text = " ".join(part.text for part in cron)
     try:
         schedule = parse_schedule(text, ZoneInfo(zone))
     except InvalidSchedule as error:
-        assert "never comes" in str(error)  # noqa: PT017 - only impossible days are refused
+        assert "never occurs" in str(error)  # noqa: PT017 - only impossible days are refused
         assert not scan(cron, zone)
         return
     expected = scan(cron, zone)

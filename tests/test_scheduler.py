@@ -1,4 +1,4 @@
-"""The ticks by a clock of our own; those of a running service are in tests/cli."""
+"""Single ticks on a fixed clock; a running service is tested in tests/cli/test_serve.py."""
 
 import asyncio
 import logging
@@ -13,8 +13,9 @@ import pytest
 
 from digestbot.config import Config, load_config
 from digestbot.errors import DigestbotError, StoreUnavailable
+from digestbot.model import DeliveryState
 from digestbot.render import Templates, load_templates
-from digestbot.scheduler import Service, _fenced
+from digestbot.scheduler import Service, _isolated
 from digestbot.store import Store, open_store
 from tests.servers.arxiv import ArxivServer, FakePaper
 from tests.servers.web import Reply, WebServer
@@ -36,7 +37,7 @@ digests:
 
 
 class Clock:
-    """The time of a test."""
+    """Clock that a test moves."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -46,7 +47,7 @@ class Clock:
 
 
 def write(folder: Path, *, url: str, change: Mapping[str, str] | None = None) -> Config:
-    """The config, with each text of *change* in the place of another."""
+    """Write the config with the replacements in *change*, and load it."""
     text = CONFIG.format(folder=folder, url=url)
     for old, new in (change or {}).items():
         text = text.replace(old, new)
@@ -55,7 +56,7 @@ def write(folder: Path, *, url: str, change: Mapping[str, str] | None = None) ->
 
 
 def service(folder: Path, store: Store, clock: Clock) -> Service:
-    """A service over the config in *folder*, as it is when it is read."""
+    """Return a service that loads the config in *folder* at each reload."""
 
     def load() -> tuple[Config, Templates]:
         config = load_config(folder / "config.yaml", {})
@@ -81,11 +82,11 @@ ONE_SOURCE = {'  spare: {kind: feed, url: "http://127.0.0.1:9/feed"}\n': ""}
 
 
 def editions(store: Store) -> list[int]:
-    """Papers of each edition, the first one first."""
+    """Return the number of papers of each edition, oldest first."""
     return [edition.papers for edition in reversed(store.editions.list())]
 
 
-def test_a_bot_that_slept_a_week_makes_one_edition_with_everything(tmp_path: Path) -> None:
+def test_a_week_of_sleep_becomes_one_edition(tmp_path: Path) -> None:
     clock = Clock()
     with ArxivServer([paper(1, NOW)]) as arxiv:
         config = write(tmp_path, url=arxiv.url, change=ONE_SOURCE)
@@ -102,7 +103,7 @@ def test_a_bot_that_slept_a_week_makes_one_edition_with_everything(tmp_path: Pat
             assert len(list((tmp_path / "out").glob("*.json"))) == 2
 
 
-def test_two_cycles_at_once_are_two_cycles_in_a_row(tmp_path: Path) -> None:
+def test_concurrent_cycles_run_one_after_the_other(tmp_path: Path) -> None:
     async def both(bot: Service) -> None:
         await asyncio.gather(bot.cycle(), bot.cycle())
 
@@ -114,7 +115,7 @@ def test_two_cycles_at_once_are_two_cycles_in_a_row(tmp_path: Path) -> None:
         assert len(arxiv.requests) == 1
 
 
-def test_a_source_that_takes_long_holds_up_only_its_own_digests(
+def test_a_slow_source_delays_only_its_own_digests(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("digestbot.scheduler.CYCLE_S", 0.01)
@@ -142,7 +143,7 @@ def test_a_source_that_takes_long_holds_up_only_its_own_digests(
             assert len(silent.requests) == 1
 
 
-def test_after_the_word_to_stop_no_cycle_begins(tmp_path: Path) -> None:
+def test_no_cycle_begins_after_stop(tmp_path: Path) -> None:
     with ArxivServer([paper(1, NOW)]) as arxiv:
         config = write(tmp_path, url=arxiv.url, change=ONE_SOURCE)
         with open_store(config.store) as store:
@@ -152,7 +153,7 @@ def test_after_the_word_to_stop_no_cycle_begins(tmp_path: Path) -> None:
         assert not arxiv.requests
 
 
-def test_a_new_config_is_taken_and_a_bad_one_is_not(
+def test_reload_takes_a_valid_config_and_keeps_a_broken_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with ArxivServer([paper(1, NOW)]) as arxiv:
@@ -162,44 +163,62 @@ def test_a_new_config_is_taken_and_a_bad_one_is_not(
             write_text = (tmp_path / "config.yaml").write_text
             write_text("digests: {}\nsources: 5\n")
             bot.reload()
-            assert "the config was not reloaded" in caplog.text
+            assert "config not reloaded" in caplog.text
             asyncio.run(bot.cycle())
             assert editions(store) == [1]
             write(tmp_path, url=arxiv.url, change={**ONE_SOURCE, "systems:": "renamed:"})
-            bot.reload()
-            assert "the config was reloaded" in caplog.text
+            with caplog.at_level(logging.INFO):
+                bot.reload()
+            assert "config reloaded" in caplog.text
             asyncio.run(bot.cycle())
             assert [e.name for e in store.editions.list()] == ["renamed/1", "systems/1"]
 
 
-def test_another_store_needs_a_restart(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_after_a_reload_a_removed_digest_is_not_delivered(tmp_path: Path) -> None:
+    with ArxivServer([paper(1, NOW)]) as arxiv:
+        config = write(tmp_path, url=arxiv.url, change=ONE_SOURCE)
+        with open_store(config.store) as store:
+            bot = service(tmp_path, store, Clock())
+            asyncio.run(bot.cycle())
+            write(tmp_path, url=arxiv.url, change={**ONE_SOURCE, "systems:": "renamed:"})
+            bot.reload()
+            asyncio.run(bot.deliver())
+            assert [d.state for d in store.outbox.list()] == [DeliveryState.CANCELLED]
+            assert not (tmp_path / "out").exists()
+
+
+def test_reload_refuses_another_store(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = write(tmp_path, url="http://127.0.0.1:9/")
     with open_store(config.store) as store:
         bot = service(tmp_path, store, Clock())
         write(tmp_path, url="http://127.0.0.1:9/", change={"store.db": "other.db"})
         bot.reload()
-    assert "the config was not reloaded: another store needs a restart" in caplog.text
+    (record,) = (r for r in caplog.records if r.levelno == logging.ERROR)
+    assert (record.getMessage(), record.error) == (  # type: ignore[attr-defined]
+        "config not reloaded",
+        "another store needs a restart",
+    )
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "event"),
     [
-        (StoreUnavailable("locked"), "a tick failed, the next one tries again: locked"),
-        (DigestbotError("odd"), "a tick failed, the next one tries again: odd"),
-        (ZeroDivisionError(), "a tick failed in a way nobody foresaw"),
+        (StoreUnavailable("locked"), "tick failed, the next one retries"),
+        (DigestbotError("odd"), "tick failed, the next one retries"),
+        (ZeroDivisionError(), "tick failed unexpectedly"),
     ],
 )
 def test_an_error_ends_only_its_tick(
-    caplog: pytest.LogCaptureFixture, error: Exception, words: str
+    caplog: pytest.LogCaptureFixture, error: Exception, event: str
 ) -> None:
     async def fail() -> None:
         raise error
 
-    asyncio.run(_fenced(fail)())
-    assert [(r.levelno, r.getMessage()) for r in caplog.records] == [(logging.ERROR, words)]
+    asyncio.run(_isolated(fail)())
+    assert [(r.levelno, r.getMessage()) for r in caplog.records] == [(logging.ERROR, event)]
 
 
-def test_bounces_are_looked_for_and_a_box_that_fails_is_told_of_once(
+def test_a_failing_bounce_mailbox_is_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     keys = (
@@ -211,13 +230,13 @@ def test_bounces_are_looked_for_and_a_box_that_fails_is_told_of_once(
     with open_store(config.store) as store:
         bot = service(tmp_path, store, clock)
         for _ in range(2):
-            asyncio.run(bot.look_for_bounces())
-        (told,) = (r for r in caplog.records if r.levelno == logging.WARNING)
-        assert "no Maildir: it has no folders new and cur" in told.getMessage()
+            asyncio.run(bot.read_bounces())
+        (record,) = (r for r in caplog.records if r.levelno == logging.WARNING)
+        assert record.getMessage() == "bounce mailbox failed"
         assert config.bounces is not None
         assert store.bounces.mailbox(config.bounces.place).last_error is not None
         box = mailbox.Maildir(tmp_path / "box")
         box.add(b"Subject: no bounce\n\n")
-        asyncio.run(bot.look_for_bounces())
+        asyncio.run(bot.read_bounces())
         assert [mail.get_subdir() for mail in box] == ["cur"]
         assert store.bounces.mailbox(config.bounces.place).last_error is None

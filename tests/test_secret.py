@@ -20,23 +20,23 @@ def test_prints_as_stars_everywhere() -> None:
     assert all("***" in text and "pl4nted" not in text for text in shown)
 
 
-def test_reveals_only_when_asked() -> None:
+def test_reveal_returns_the_text() -> None:
     assert Secret("pl4nted").reveal() == "pl4nted"
 
 
-def test_equals_by_value_and_never_a_string() -> None:
+def test_equals_another_secret_but_no_string() -> None:
     assert Secret("a") == Secret("a")
     assert Secret("a") != Secret("b")
     assert Secret("a") != "a"
     assert len({Secret("a"), Secret("a")}) == 1
 
 
-def test_is_empty_when_its_text_is() -> None:
+def test_an_empty_secret_is_false() -> None:
     assert not Secret("")
     assert Secret("x")
 
 
-def test_is_neither_json_nor_pickle() -> None:
+def test_json_and_pickle_are_refused() -> None:
     with pytest.raises(TypeError):
         json.dumps(Secret("pl4nted"))
     with pytest.raises(TypeError):
@@ -45,7 +45,7 @@ def test_is_neither_json_nor_pickle() -> None:
         copy.copy(Secret("pl4nted"))
 
 
-def test_the_config_reads_it_from_a_string_or_as_it_is() -> None:
+def test_pydantic_reads_a_string_or_a_secret() -> None:
     adapter = TypeAdapter(Holder)
     assert adapter.validate_python({"token": "x"}).token == Secret("x")
     assert adapter.validate_python({"token": Secret("x")}).token == Secret("x")

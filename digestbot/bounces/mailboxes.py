@@ -8,8 +8,6 @@ thread. Begin at `open_box`.
 
 import asyncio
 import contextlib
-import imaplib
-import mailbox
 import re
 import ssl
 from collections.abc import Iterator
@@ -17,13 +15,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from digestbot.bounces.parsing import MAX_BYTES
 from digestbot.errors import DeliveryError, MailboxError
 from digestbot.oauth import OauthSettings, TokenSource, xoauth2
 from digestbot.secret import Secret
 from digestbot.status_codes import one_line
+
+if TYPE_CHECKING:
+    import imaplib
 
 MAILS_PER_PASS: Final = 500
 """Largest number of mails read in one pass."""
@@ -112,6 +113,8 @@ def read_files(path: Path) -> Iterator[bytes]:
     Raises:
         MailboxError: The file cannot be read.
     """
+    import mailbox
+
     try:
         with path.open("rb") as file:
             if file.read(5) != b"From ":
@@ -169,6 +172,8 @@ def _connected(settings: BouncesSettings) -> Iterator[Box]:
     """
     name = settings.place
     context, token = _tls_context(settings), _token(settings, name)
+    import imaplib  # here: most commands open no mailbox
+
     try:
         connection = imaplib.IMAP4_SSL(
             settings.imap or "",
@@ -214,8 +219,10 @@ def _token(settings: BouncesSettings, name: str) -> Secret | None:
 
 
 def _log_in(
-    connection: imaplib.IMAP4_SSL, settings: BouncesSettings, name: str, token: Secret | None
+    connection: "imaplib.IMAP4_SSL", settings: BouncesSettings, name: str, token: Secret | None
 ) -> None:
+    import imaplib
+
     username = settings.username or ""
     password = settings.password.reveal() if settings.password else ""
     # A refusal is a challenge with the reason, which takes an empty response.
@@ -241,7 +248,9 @@ class ImapBox:
     that is not ours is not even marked as read.
     """
 
-    def __init__(self, connection: imaplib.IMAP4_SSL, settings: BouncesSettings, name: str) -> None:
+    def __init__(
+        self, connection: "imaplib.IMAP4_SSL", settings: BouncesSettings, name: str
+    ) -> None:
         self.name = name
         self._connection = connection
         self._move_to = settings.move_to

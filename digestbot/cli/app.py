@@ -64,11 +64,11 @@ class App:
         return sys.stdin.isatty() and sys.stdout.isatty() and not self.as_json
 
     @contextmanager
-    def store(self, config: "Config") -> "Iterator[Store]":
-        """The config's store, opened, migrated, and closed at the end."""
+    def store(self, config: "Config", *, read_only: bool = False) -> "Iterator[Store]":
+        """Open the config's store, migrated to the newest schema; close it at the end."""
         from digestbot.store import open_store
 
-        store = open_store(config.store)
+        store = open_store(config.store, read_only=read_only)
         try:
             yield store
         finally:
@@ -162,7 +162,7 @@ def check_known(store: "Store", config: "Config", digest: str | None) -> None:
     Raises:
         UsageError: It is not.
     """
-    from digestbot.pipeline.making_editions import find_digest
+    from digestbot.config import find_digest
 
     if digest is not None and store.digests.find(digest) is None:
         find_digest(config, digest)

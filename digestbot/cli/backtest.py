@@ -6,12 +6,11 @@ import click
 
 from digestbot.backtest import Backtest, backtest
 from digestbot.cli.app import App, count, table
-from digestbot.config import load_config
+from digestbot.config import find_digest, load_config
 from digestbot.config.schema import parse_duration
 from digestbot.errors import MissingExtra, UsageError
 from digestbot.filters import Filter
 from digestbot.model import Announcement
-from digestbot.pipeline.making_editions import find_digest
 
 SHOWN = 20
 """Papers of each list that are printed; JSON has them all."""
@@ -42,7 +41,7 @@ def command(app: App, digest: str, since: str, plot: Path | None, against: Path 
     wanted = find_digest(config, digest)
     other = None if against is None else _filter_of(app, against, digest)
     now = app.clock()
-    with app.store(config) as store:
+    with app.store(config, read_only=True) as store:
         found = backtest(store, config, wanted, since=now - reach, now=now, against=other)
     if plot is not None:
         _plot(found, wanted.title, plot)

@@ -10,7 +10,7 @@ from digestbot.cli.app import App
 from digestbot.config import Config
 from digestbot.errors import DigestbotError, MailboxError, UsageError
 from digestbot.pipeline import Bounced, read_bounces
-from digestbot.pipeline.processing_bounces import Reader, believes_bounces
+from digestbot.pipeline.processing_bounces import BounceReader, can_verify_bounces
 from digestbot.store import Store
 
 TRY_AGAIN = 75
@@ -38,7 +38,7 @@ def command(app: App, files: tuple[Path, ...]) -> int:
             done = read_bounces(store, config, clock=app.clock)
         else:
             done = _from_files(app, store, config, files)
-    app.show(done.facts, lambda: done.in_words)
+    app.show(done.facts, lambda: done.summary)
     if done.error:
         click.echo(f"bounces: {done.error}", err=True)
     return 1 if done.error else 0
@@ -51,7 +51,7 @@ def _check(config: Config, files: tuple[Path, ...]) -> None:
     """
     if not files and config.bounces is None:
         raise UsageError('name files, or a mailbox as "bounces" in the config')
-    if not believes_bounces(config):
+    if not can_verify_bounces(config):
         raise UsageError(
             'bounces are believed only by a signed token: set "smtp.envelope_from" with {token} '
             'and "smtp.secret" in the config'
@@ -69,13 +69,13 @@ def _piped(app: App, files: tuple[Path, ...]) -> int:
         config = app.config()
         _check(config, files)
         with app.store(config) as store:
-            reader = Reader(store, config, app.clock)
-            reader.take(_without_from_line(raw))
+            reader = BounceReader(store, config, app.clock)
+            reader.read(_without_from_line(raw))
     except DigestbotError as error:
         click.echo(f"digestbot: {error}", err=True)
         return TRY_AGAIN
     done = reader.result()
-    app.show(done.facts, lambda: done.in_words)
+    app.show(done.facts, lambda: done.summary)
     return 0
 
 
@@ -86,14 +86,14 @@ def _without_from_line(raw: bytes) -> bytes:
 
 def _from_files(app: App, store: Store, config: Config, files: tuple[Path, ...]) -> Bounced:
     """Every file in turn; one that cannot be read is told of, and stops no other."""
-    reader, errors = Reader(store, config, app.clock), []
+    reader, errors = BounceReader(store, config, app.clock), []
     for file in files:
         try:
             if file.is_dir():
-                reader.take_all(MaildirBox(file))
+                reader.read_all(MaildirBox(file))
             else:
                 for raw in read_files(file):
-                    reader.take(raw)
+                    reader.read(raw)
         except MailboxError as error:
             errors.append(str(error))
     return reader.result("; ".join(errors) or None)

@@ -19,12 +19,12 @@ from digestbot.config.positions import Flaw
 from digestbot.deliver import REGISTRY, open_sender
 from digestbot.errors import ConfigError, DigestbotError, Problem, StoreError
 from digestbot.filters import evaluate
-from digestbot.lint import doubts
+from digestbot.lint import lint_filter
 from digestbot.model import AnnounceType, Form, Theme
 from digestbot.net import Client, user_agent
 from digestbot.pipeline import next_edition, read_ahead
-from digestbot.pipeline.addressing import render_context
 from digestbot.pipeline.fetching import StorePacer
+from digestbot.pipeline.messages import render_context
 from digestbot.render import load_templates, render
 from digestbot.render.templates import packaged_folder
 from digestbot.sources import Options
@@ -82,7 +82,7 @@ def command(app: App, connect: bool) -> int:
 def _offline(app: App, config: Config) -> list[Finding]:
     """The digests and the store; without a store the digests cannot be tried."""
     try:
-        with app.store(config) as store:
+        with app.store(config, read_only=True) as store:
             findings = list(_strangers(config.templates)) if config.templates else []
             findings += _digests(app, store, config)
             return [*findings, Finding(what="store", state="ok", words="open")]
@@ -135,8 +135,9 @@ def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
         )
         try:
             state = store.digests.find(digest.name)
-            reading = readings[digest.name]
-            edition, _ = next_edition(store, digest, state, now=now, reading=reading)
+            edition, _ = next_edition(
+                store, digest, state, now=now, candidates=readings[digest.name]
+            )
             for form in FORMS:
                 render(edition, form, context)
         except StoreError:
@@ -164,7 +165,7 @@ class _Doubting:
 
     def about(self, digest: DigestConfig) -> Iterator[Finding]:
         """Each doubt about the digest's filter, with its place."""
-        found = doubts(digest.filter, self._pool(digest))
+        found = lint_filter(digest.filter, self._pool(digest))
         steps = ("digests", digest.name, "filter")
         flaws = [Flaw(steps=(*steps, *doubt.path), message=doubt.message) for doubt in found]
         for problem in self._locate(flaws) if flaws else ():

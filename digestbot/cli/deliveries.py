@@ -46,7 +46,7 @@ def list_deliveries(app: App, states: tuple[str, ...], digest: str | None, limit
     """The newest deliveries first."""
     config = app.config()
     chosen = tuple(map(DeliveryState, states)) or None
-    with app.store(config) as store:
+    with app.store(config, read_only=True) as store:
         check_known(store, config, digest)
         found = store.outbox.list(states=chosen, digest=digest, limit=limit)
     app.show([_facts(d) for d in found], lambda: _table(found, config))
@@ -94,7 +94,7 @@ def _facts(d: Delivery) -> dict[str, object]:
 def show_delivery(app: App, number: int) -> int:
     """One delivery with its history."""
     config = app.config()
-    with app.store(config) as store:
+    with app.store(config, read_only=True) as store:
         delivery = store.outbox.get(number)
         if delivery is None:
             raise DigestbotError(f"there is no delivery {number}")
@@ -172,7 +172,7 @@ def export_ledger(app: App, file: Path) -> int:
     For another machine, which sends nothing twice after 'deliveries import'. Stop the bot first.
     """
     config = app.config()
-    with app.store(config) as store:
+    with app.store(config, read_only=True) as store:
         lines = (f"{to_line(name, row)}\n" for name, row in store.ledger.export_rows())
         if str(file) == "-":
             for line in lines:

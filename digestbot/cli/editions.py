@@ -7,7 +7,6 @@ import click
 from digestbot.cli.app import App, check_known, local, table
 from digestbot.errors import DigestbotError, UsageError
 from digestbot.model import Form
-from digestbot.pipeline.messages import text_of
 
 
 @click.group("editions", short_help="Look at past editions.", invoke_without_command=True)
@@ -25,7 +24,7 @@ def command(ctx: click.Context) -> None:
 def list_editions(app: App, digest: str | None, limit: int) -> int:
     """The newest editions first, of DIGEST or of all."""
     config = app.config()
-    with app.store(config) as store:
+    with app.store(config, read_only=True) as store:
         check_known(store, config, digest)
         editions = store.editions.list(digest, limit=limit)
     facts = [
@@ -62,12 +61,14 @@ def list_editions(app: App, digest: str | None, limit: int) -> int:
 @click.pass_obj
 def show_edition(app: App, edition: str, form: str | None) -> int:
     """EDITION (systems/12) as it was sent."""
+    from digestbot.pipeline.messages import text_of
+
     config = app.config()
     digest, _, number = edition.rpartition("/")
     if not digest or not re.fullmatch("[0-9]{1,9}", number):
         raise UsageError(f"{edition!r} is no edition; write DIGEST/NUMBER, such as systems/12")
     chosen = Form(form or ("json" if app.as_json else "text"))
-    with app.store(config) as store:
+    with app.store(config, read_only=True) as store:
         found = store.editions.get(digest, int(number))
         body = store.editions.rendition(found.id, chosen) if found and found.id else None
     if body is None:

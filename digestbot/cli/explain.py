@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from digestbot import audit, subscriptions
 from digestbot.cli.app import App, check_known, local
-from digestbot.config import Config, DigestConfig
+from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.errors import DigestbotError, UsageError
-from digestbot.filters import Explanation, explain, in_words
+from digestbot.filters import Explanation, explain, format_explanation
 from digestbot.ids import PaperId, parse_paper_id
 from digestbot.model import Announcement
-from digestbot.pipeline.making_editions import find_digest
+from digestbot.syncing import start_seq
 
 if TYPE_CHECKING:
     from digestbot.store import DigestState, Store
@@ -55,7 +56,7 @@ def command(app: App, names: tuple[str, ...], sent_to: str | None) -> int:
         return _was_sent(app, config, digests, parse_paper_id(paper), sent_to)
     wanted = find_digest(config, digests[0])
     named = parse_paper_id(paper)
-    with app.store(config) as store:
+    with app.store(config, read_only=True) as store:
         rows = _announcements(store, named)
         if not rows:
             raise DigestbotError(_unknown(named, wanted))
@@ -68,20 +69,21 @@ def _was_sent(
     app: App, config: Config, digests: Sequence[str], named: PaperId, sent_to: str
 ) -> int:
     """The answer of each digest; exit code 0 whatever it is."""
-    with app.store(config) as store:
+    now = app.clock()
+    with app.store(config, read_only=True) as store:
         for name in digests:
             check_known(store, config, name)
         chosen = digests or sorted({*config.digests, *(s.name for s in store.digests.states())})
         rows = _announcements(store, named)
         if not rows:
             raise DigestbotError(f"no source has told of {named.id}")
-        subscriptions.sync(store, config, app.clock())
         traces = [
-            audit.trace(store, name, rows[-1].paper.id, destination)
-            for name in chosen
+            audit.trace(store, name, rows[-1].paper.id, destination, subscribed)
             for destination in audit.destinations(sent_to)
+            for subscribed in [subscriptions.of(store, config, destination, now)]
+            for name in chosen
         ]
-        answers = [(found, *_said(store, config, rows, found)) for found in _telling(traces)]
+        answers = [(found, *_said(store, config, rows, found, now)) for found in _telling(traces)]
     app.show(
         [_sent_facts(sent_to, *each) for each in answers],
         lambda: "\n".join(line for each in answers for line in _sent_lines(config, *each)),
@@ -98,18 +100,25 @@ def _telling(traces: list[audit.Trace]) -> list[audit.Trace]:
 
 
 def _said(
-    store: "Store", config: Config, rows: tuple[Announcement, ...], found: audit.Trace
-) -> tuple[audit.Said, str]:
+    store: "Store",
+    config: Config,
+    rows: tuple[Announcement, ...],
+    found: audit.Trace,
+    now: datetime,
+) -> tuple[audit.Sent, str]:
     digest = config.digests.get(found.digest)
     if digest is None:
-        return audit.answer(found, matches=False, is_waiting=False)
+        return audit.answer(found, matches=False, is_waiting=False, announced_at=now)
     reason = _answer(store, digest, rows)
     state = store.digests.find(digest.name)
-    is_waiting = state is None or state.cursor < reason.paper.seq
-    return audit.answer(found, matches=_is_in(reason), is_waiting=is_waiting)
+    is_waiting = start_seq(store, state, now) < reason.paper.seq
+    announced_at = reason.paper.seen_at.astimezone(config.timezone)
+    return audit.answer(
+        found, matches=_is_in(reason), is_waiting=is_waiting, announced_at=announced_at
+    )
 
 
-def _sent_facts(sent_to: str, found: audit.Trace, said: audit.Said, why: str) -> dict[str, object]:
+def _sent_facts(sent_to: str, found: audit.Trace, said: audit.Sent, why: str) -> dict[str, object]:
     delivery = next(iter(found.deliveries), None)
     return {
         "digest": found.digest,
@@ -127,7 +136,7 @@ def _sent_facts(sent_to: str, found: audit.Trace, said: audit.Said, why: str) ->
     }
 
 
-def _sent_lines(config: Config, found: audit.Trace, said: audit.Said, why: str) -> Iterator[str]:
+def _sent_lines(config: Config, found: audit.Trace, said: audit.Sent, why: str) -> Iterator[str]:
     yield f"{found.digest}: {said}: {why}"
     for d in found.deliveries:
         when = f", {local(d.sent_at, config)}" if d.sent_at else ""
@@ -234,7 +243,7 @@ def _words(config: Config, digest: DigestConfig, answer: _Answer) -> str:
         + (f", sent in {', '.join(answer.editions)}" if answer.editions else ""),
         *_beyond_the_limit(digest, answer),
         *(f"{'✓' if passed else '✗'} {words}" for passed, words in answer.gates),
-        in_words(answer.explanation),
+        format_explanation(answer.explanation),
     ]
     return "\n".join(lines)
 

@@ -27,7 +27,7 @@ def command(app: App, sources: tuple[str, ...]) -> int:
         fetched = asyncio.run(fetch(store, config, names, clock=app.clock, progress=progress))
     app.show(list(map(facts_of, fetched)), lambda: fetch_table(fetched, config))
     report_failures(app, fetched)
-    return 0 if all(result.is_well for result in fetched) else 1
+    return 0 if all(result.is_complete for result in fetched) else 1
 
 
 def facts_of(result: Fetched) -> dict[str, object]:
@@ -53,8 +53,8 @@ def fetch_table(fetched: tuple[Fetched, ...], config: Config) -> str:
 def report_failures(app: App, fetched: tuple[Fetched, ...]) -> None:
     """What went wrong, on stderr, a line each."""
     for result in fetched:
-        if result.trouble:
-            click.echo(result.trouble, err=True)
+        if result.problem:
+            click.echo(result.problem, err=True)
 
 
 @contextmanager

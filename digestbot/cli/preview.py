@@ -10,20 +10,18 @@ import click
 
 from digestbot.cli.app import App
 from digestbot.cli.fetch import fetch_progress, report_failures
-from digestbot.config import Config, DigestConfig
+from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.config.schema import parse_duration
 from digestbot.errors import DigestbotError, UsageError
 from digestbot.model import Edition, Form
 from digestbot.pipeline import fetch, next_edition
-from digestbot.pipeline.addressing import preview_message, render_context
-from digestbot.pipeline.making_editions import find_digest
+from digestbot.pipeline.messages import preview_message, render_context
 from digestbot.render import load_templates, render
 from digestbot.render.templates import packaged_folder
 from digestbot.store import PassStatus
 
 if TYPE_CHECKING:
     from digestbot.cli.live_preview import LivePage
-    from digestbot.store import Store
 
 FORMS = ("html", "text", "slack", "eml", "json", "markdown", "bibtex", "ris", "atom")
 
@@ -54,8 +52,8 @@ def command(
     chosen = Form(form or ("json" if app.as_json else "html" if open_it else "text"))
     reach = _reach(since)
     now = app.clock()
-    with app.store(config) as store:
-        complete = _fetch_unseen(app, store, config, wanted)
+    complete = _fetch_unseen(app, config, wanted)
+    with app.store(config, read_only=True) as store:
         state = store.digests.find(wanted.name)
         since_at = now - reach if reach is not None else None
         edition, _ = next_edition(store, wanted, state, now=now, since=since_at)
@@ -76,17 +74,18 @@ def _reach(since: str | None) -> timedelta | None:
     return reach
 
 
-def _fetch_unseen(app: App, store: "Store", config: Config, digest: DigestConfig) -> bool:
+def _fetch_unseen(app: App, config: Config, digest: DigestConfig) -> bool:
     """Fetch what never gave anything, so that a first preview shows something."""
-    states = [store.sources.state(name) for name in digest.sources]
+    with app.store(config, read_only=True) as store:
+        states = [store.sources.state(name) for name in digest.sources]
     unseen = [s.name for s in states if s.last_ok_at is None and s.status is not PassStatus.PARTIAL]
     if not unseen:
         return True
     app.say(f"fetching {', '.join(unseen)} for the first time")
-    with fetch_progress(app, unseen) as progress:
+    with app.store(config) as store, fetch_progress(app, unseen) as progress:
         fetched = asyncio.run(fetch(store, config, unseen, clock=app.clock, progress=progress))
     report_failures(app, fetched)
-    return all(result.is_well for result in fetched)
+    return all(result.is_complete for result in fetched)
 
 
 def _rendered(
@@ -107,7 +106,7 @@ def live_page(app: App, digest: str, form: Form, reach: timedelta | None) -> "Li
     def render_now() -> str:
         config, now = app.config(), app.clock()
         wanted = find_digest(config, digest)
-        with app.store(config) as store:
+        with app.store(config, read_only=True) as store:
             since = now - reach if reach is not None else None
             state = store.digests.find(wanted.name)
             edition, _ = next_edition(store, wanted, state, now=now, since=since)

@@ -10,7 +10,7 @@ import click
 
 from digestbot.cli.app import App, count, local
 from digestbot.cli.fetch import facts_of, fetch_progress, report_failures
-from digestbot.config import Config, DigestConfig
+from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.pipeline import (
     Bounced,
     Delivered,
@@ -23,8 +23,8 @@ from digestbot.pipeline import (
     read_bounces,
 )
 from digestbot.pipeline.due_sources import refusals, sources_of_run
-from digestbot.pipeline.making_editions import find_digest
 from digestbot.render import load_templates
+from digestbot.syncing import sync_config
 
 if TYPE_CHECKING:
     from digestbot.store import SourceState, Store
@@ -48,6 +48,7 @@ def command(app: App, digests: tuple[str, ...], force: bool, no_fetch: bool) -> 
     wanted = [find_digest(config, name) for name in names or config.digests]
     templates = load_templates(config.templates)
     with app.store(config) as store:
+        sync_config(store, config, app.clock())
         fetched = () if no_fetch else _fetch(app, store, config, wanted, force=force)
         bounced = read_bounces(store, config, clock=app.clock)
         made = make_editions(store, config, templates, now=app.clock(), names=names, force=force)
@@ -67,7 +68,11 @@ def command(app: App, digests: tuple[str, ...], force: bool, no_fetch: bool) -> 
         click.echo(line, err=True)
     if bounced.error:
         click.echo(f"bounces: {bounced.error}", err=True)
-    well = all(f.is_well for f in fetched) and not any(m.error for m in made) and delivered.is_well
+    well = (
+        all(f.is_complete for f in fetched)
+        and not any(m.error for m in made)
+        and delivered.all_sent
+    )
     return 0 if well and not bounced.error and not held else 1
 
 
@@ -150,7 +155,7 @@ def _words(
 ) -> str:
     lines = [f"{f.source}: {f.status}, {f.entries} papers, {f.new} new" for f in fetched]
     if bounced.kinds:
-        lines.append(f"returned: {bounced.in_words}")
+        lines.append(f"returned: {bounced.summary}")
     lines += [_edition_in_words(m) for m in made]
     if not made:
         lines.append("no digest is due; --now makes an edition anyway")

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from digestbot.config import json_schema
+from digestbot.config.editor_schema import json_schema
 
 
 @click.command("schema", short_help="Print the JSON Schema of the config.")

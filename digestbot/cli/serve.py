@@ -1,8 +1,6 @@
 """``digestbot serve``: the bot itself."""
 
 import asyncio
-import logging
-import os
 from random import Random
 
 import click
@@ -29,13 +27,5 @@ def command(app: App) -> int:
 
     config = app.config()
     with app.store(config) as store:
-        asyncio.run(_serve(Service(store, load, clock=app.clock, random=Random())))
+        asyncio.run(Service(store, load, clock=app.clock, random=Random()).serve())
     return 0
-
-
-async def _serve(service: Service) -> None:
-    if not await service.serve():
-        # A thread that waits for Slack cannot be cancelled, and both asyncio and Python would wait
-        # for it. What is under way is cut as a crash would cut it: the store says how far it was.
-        logging.shutdown()
-        os._exit(0)

@@ -1,5 +1,7 @@
 """``digestbot status``: how everything stands."""
 
+from collections.abc import Iterator
+
 import click
 
 from digestbot.cli.app import App, local, table
@@ -12,7 +14,7 @@ from digestbot.status import Status, gather
 def command(app: App) -> int:
     """Sources, digests, the queue, the last errors and the next runs. Exit code 1 if one is ill."""
     config = app.config()
-    with app.store(config) as store:
+    with app.store(config, read_only=True) as store:
         status = gather(store, config, app.clock())
     app.show(_facts(status), lambda: _words(status, config))
     return 1 if status.problems else 0
@@ -48,6 +50,7 @@ def _facts(status: Status) -> dict[str, object]:
             }
             for d in status.digests
         ],
+        "removed": [{"name": state.name, "ended": state.is_removed} for state in status.removed],
         "deliveries": dict(status.deliveries),
         "failures": [
             {
@@ -94,7 +97,13 @@ def _digests(status: Status, config: Config) -> str:
         for d in status.digests
     ]
     columns = ("DIGEST", "SCHEDULE", "NEXT", "EDITIONS", "LAST", "DESTINATIONS", "WAITING")
-    return table(columns, rows)
+    return "\n".join((table(columns, rows), *_removed(status)))
+
+
+def _removed(status: Status) -> Iterator[str]:
+    for state in status.removed:
+        ended = "have ended" if state.is_removed else "end at the next run"
+        yield f"{state.name}: removed from the config; its subscriptions {ended}"
 
 
 def _queue(status: Status) -> str:

@@ -6,9 +6,10 @@ import click
 
 from digestbot import subscriptions
 from digestbot.cli.app import App, count, local, read_text, table, write_text
+from digestbot.config import find_digest
 from digestbot.errors import DigestbotError
 from digestbot.model import DestinationKind, Subscription, SubscriptionState
-from digestbot.pipeline.making_editions import find_digest
+from digestbot.syncing import sync_config
 
 
 @click.group(
@@ -33,9 +34,8 @@ def list_subscribers(app: App, digest: str | None, every: bool) -> int:
     if digest:
         find_digest(config, digest)
     states = None if every else (SubscriptionState.PENDING, SubscriptionState.CONFIRMED)
-    with app.store(config) as store:
-        subscriptions.sync(store, config, app.clock())
-        found = store.subscriptions.list(digest, states=states)
+    with app.store(config, read_only=True) as store:
+        found = subscriptions.listed(store, config, app.clock(), digest=digest, states=states)
     rows = [
         (s.digest, s.destination, s.state, s.origin, local(s.created_at, config), s.name)
         for s in found
@@ -78,6 +78,7 @@ def add(app: App, digest: str, emails: tuple[str, ...], name: str, lift: bool) -
             if lift:
                 store.subscriptions.unsuppress(address)
             added.append(subscriptions.add(store, digest, address, name=name, now=app.clock()))
+        sync_config(store, config, app.clock())
     app.show([_facts(s) for s in added], lambda: f"{len(added)} subscribed to {digest}")
     return 0
 
@@ -93,7 +94,7 @@ def remove(app: App, email: str, digest: str | None) -> int:
         find_digest(config, digest)
     destination = subscriptions.email(email)
     with app.store(config) as store:
-        subscriptions.sync(store, config, app.clock())
+        sync_config(store, config, app.clock())
         ended = store.subscriptions.remove(digest, destination, app.clock())
         if digest is None:
             store.subscriptions.suppress(destination.address, "unsubscribed", app.clock())
@@ -122,6 +123,7 @@ def import_subscribers(app: App, file: Path, digest: str | None) -> int:
         done = subscriptions.import_csv(
             store, text, digests=frozenset(config.digests), digest=digest, now=app.clock()
         )
+        sync_config(store, config, app.clock())
     facts = {"added": done.added, "known": done.known, "problems": list(done.problems)}
     app.show(facts, lambda: f"{done.added} added, {done.known} known before")
     for problem in done.problems:
@@ -138,10 +140,10 @@ def export(app: App, digest: str | None, out: Path | None) -> int:
     config = app.config()
     if digest:
         find_digest(config, digest)
-    with app.store(config) as store:
-        subscriptions.sync(store, config, app.clock())
-        found = store.subscriptions.list(
-            digest, states=(SubscriptionState.CONFIRMED,), kind=DestinationKind.EMAIL
+    with app.store(config, read_only=True) as store:
+        confirmed = (SubscriptionState.CONFIRMED,)
+        found = subscriptions.listed(
+            store, config, app.clock(), digest=digest, states=confirmed, kind=DestinationKind.EMAIL
         )
     if app.as_json:
         app.show([_facts(s) for s in found], lambda: None)

@@ -32,7 +32,7 @@ def command(ctx: click.Context) -> None:
 def list_suppressions(app: App) -> int:
     """All of them, with the reason and since when."""
     config = app.config()
-    with app.store(config) as store:
+    with app.store(config, read_only=True) as store:
         found = store.subscriptions.suppressions()
     rows = [(s.address, local(s.created_at, config), s.reason) for s in found]
     app.show(
@@ -101,7 +101,7 @@ def import_suppressions(app: App, file: Path) -> int:
 def export(app: App, out: Path | None) -> int:
     """All of them as a CSV that import reads."""
     config = app.config()
-    with app.store(config) as store:
+    with app.store(config, read_only=True) as store:
         found = store.subscriptions.suppressions()
     if app.as_json:
         app.show([_facts(s) for s in found], lambda: None)

@@ -1,11 +1,10 @@
 """
-The owner's config.yaml: found, read, checked, frozen.
+Find, read and check config.yaml; the result is a frozen `Config`.
 
-Begin at `load_config`. pydantic stays behind this door; what comes out are frozen values.
+pydantic is used in this package only, and only for a config with mistakes. Begin at `load_config`.
 """
 
 from digestbot.config.load import find_config, load_config, locator
-from digestbot.config.schema import json_schema
-from digestbot.config.settings import Config, DigestConfig
+from digestbot.config.settings import Config, DigestConfig, find_digest
 
-__all__ = ["Config", "DigestConfig", "find_config", "json_schema", "load_config", "locator"]
+__all__ = ["Config", "DigestConfig", "find_config", "find_digest", "load_config", "locator"]

@@ -1,8 +1,8 @@
 """
-What the checks found, in words: pydantic's errors → one line that says what, where, what to do.
+Turn pydantic's errors into lines that say what is wrong, where, and what to do.
 
-Knows no pydantic, only the dicts that its errors are made of. Decides also what may be shown: no
-secret, and nothing that came from the environment or a file. Begin at `flaws`.
+Works on errors as plain dicts, without pydantic. Also decides which values may be shown: no secret,
+and nothing that came from the environment or a file. Begin at `flaws`.
 """
 
 import re
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from digestbot.config.positions import Flaw, Steps, at, has, said, within
+from digestbot.config.positions import Flaw, Steps, at, has, path_text, within
 from digestbot.errors import DiscreetError
 
 SECRET_KEYS = frozenset(
@@ -20,7 +20,7 @@ SECRET_KEYS = frozenset(
         *("refresh_token", "client_secret"),
     }
 )
-"""Their values are never shown, wherever they were written; a store may hold a password."""
+"""Keys whose values are never shown; a store URL may contain a password."""
 
 _EXPECTED = (
     ("string", "text"),
@@ -38,32 +38,32 @@ _EXPECTED = (
     ("duration", "a duration such as 7d, 90m or 1h30m"),
     ("time_delta", "a duration such as 7d, 90m or 1h30m"),
 )
-"""How pydantic's types of errors begin, and what should have been there."""
+"""Prefixes of pydantic's error types, and the value that each one expects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """The whole data, and which of it may be shown."""
+    """Data of the config, with the values that must stay hidden."""
 
     data: object
     hidden: Mapping[Steps, str | None]
 
     def is_hidden(self, steps: Steps) -> bool:
-        """Whether the value at *steps* must not be shown."""
+        """Return True if the value at *steps* must stay hidden."""
         inside = any(steps[: len(path)] == path for path in self.hidden)
         return inside or not SECRET_KEYS.isdisjoint(steps)
 
     def has_failed(self, steps: Steps) -> bool:
-        """Whether a text at *steps* or below could not be filled, which has been said already."""
+        """Return True if filling a value at, above or below *steps* has failed."""
         return any(text is None and _related(path, steps) for path, text in self.hidden.items())
 
     def gives_away(self, steps: Steps, message: str) -> bool:
-        """Whether *message*, on the value at *steps*, may tell of what must not be shown."""
+        """Return True if *message* on the value at *steps* may reveal a hidden one."""
         below = (text for path, text in self.hidden.items() if path[: len(steps)] == steps)
         return self.is_hidden(steps) or any(_share_a_word(text or "", message) for text in below)
 
     def only_hidden(self, steps: Steps) -> Steps:
-        """The steps to the one hidden text below *steps*; if there are more, *steps*."""
+        """Return the steps to the only hidden value below *steps*, else *steps*."""
         below = [path for path in self.hidden if path[: len(steps)] == steps]
         return below[0] if len(below) == 1 else steps
 
@@ -75,17 +75,17 @@ def flaws(
     known: Callable[[Steps], Collection[str]],
 ) -> Iterator[Flaw]:
     """
-    The flaws that pydantic's *errors* amount to.
+    Yield the flaws that pydantic's *errors* describe.
 
     Args:
-        errors: As `ValidationError.errors` gives them.
-        sight: Of the data that holds what was checked.
-        start: The steps to what was checked.
-        known: The keys that it may have, or what is in it at some steps from there.
+        errors: As returned by `ValidationError.errors`.
+        sight: The whole data.
+        start: Steps to the checked part.
+        known: Returns the allowed keys of that part, or of a value nested in it.
     """
     seen = set[Steps]()
     for error in errors:
-        if error["type"] == "is_instance_of":  # of a Secret: the other choice, a text, says it
+        if error["type"] == "is_instance_of":  # of a Secret: its other choice, text, has the error
             continue
         steps, at_key = _steps(sight, start, error)
         if error["type"] == "unexpected_keyword_argument":
@@ -99,30 +99,30 @@ def flaws(
 
 
 def unknown(what: str, name: str, where: Steps, known: Collection[str]) -> str:
-    """``unknown key "catgory" in digests.systems; did you mean "category"?``"""
+    """Return ``unknown key "catgory" in digests.systems; did you mean "category"?``."""
     return f'unknown {what} "{clipped(name)}" {within(where)}{did_you_mean(name, known, what)}'
 
 
 def did_you_mean(name: str, known: Collection[str], what: str) -> str:
-    """The nearest of the *known*, or else all of them if they are few."""
+    """Suggest the closest of *known*, or list a few."""
     near = get_close_matches(name.lower(), sorted(known), n=1)
     if near:
         return f'; did you mean "{near[0]}"?'
     few = ", ".join(sorted(known)) if len(known) <= 20 else ""
-    return f"; known {what}s: {few}" if few else f"; there is no {what}" * (not known)
+    return f"; known {what}s: {few}" if few else f"; no {what}s are defined" * (not known)
 
 
 def clipped(text: object) -> str:
-    """*text* on one line and short enough for a message."""
+    """Return *text* on one line, shortened to 60 characters."""
     return re.sub(r"\s+|[\x00-\x1f\x7f-\x9f\u2028-\u202e\ud800-\udfff]", " ", str(text))[:60]
 
 
 def _steps(sight: Sight, start: Steps, error: Mapping[str, Any]) -> tuple[Steps, bool]:
     """
-    The steps to what *error* means, and whether to the key itself.
+    Return the steps to *error*, and True if the key itself is wrong.
 
-    The last step may be pydantic's own (``[key]``, the name of a choice); those are left out, but
-    not the key that is missing.
+    Steps that pydantic adds (``[key]``, the name of a union member) are dropped; a missing key is
+    kept.
     """
     steps = start
     for step in error["loc"]:
@@ -141,28 +141,28 @@ def _flaw(error: Mapping[str, Any], sight: Sight, steps: Steps, at_key: bool) ->
     if sight.has_failed(steps):
         return None
     if error["type"] in {"value_error", "invalid_filter"}:
-        return _told(error["ctx"]["error"], sight, steps, at_key)
+        return _custom(error["ctx"]["error"], sight, steps, at_key)
     return Flaw(steps=steps, message=_wrong_type(error, sight, steps))
 
 
-def _told(error: object, sight: Sight, steps: Steps, at_key: bool) -> Flaw:
-    """A flaw in a room's own words, placed as near as they allow."""
+def _custom(error: object, sight: Sight, steps: Steps, at_key: bool) -> Flaw:
+    """Return a flaw with the validator's message, placed as precisely as it allows."""
     message = str(error)
     may_show = at_key or isinstance(error, DiscreetError)
     unknown_key = re.fullmatch(r'(unknown key ".*?")(;.*)?', message)
     if unknown_key:
         where = f" {within(steps[:-1])}"
-        told = f"{unknown_key[1]}{where}{unknown_key[2] or ''}"
-        return Flaw(steps=steps, message=told, at_key=True)
+        full = f"{unknown_key[1]}{where}{unknown_key[2] or ''}"
+        return Flaw(steps=steps, message=full, at_key=True)
     if not may_show and sight.gives_away(steps, message):
         steps = sight.only_hidden(steps)
-        message = "not valid; the value, or a part of it, is secret and not shown"
+        message = "invalid value, not shown because all or part of it is secret"
     place = steps if at_key else _nearer(message, sight.data, steps)
-    return Flaw(steps=place, message=f"{said(steps)}: {message}", at_key=at_key)
+    return Flaw(steps=place, message=f"{path_text(steps)}: {message}", at_key=at_key)
 
 
 def _nearer(message: str, data: object, steps: Steps) -> Steps:
-    """The steps to the one value in the mapping at *steps* that *message* quotes or begins with."""
+    """Return the steps to the value below *steps* that *message* names or quotes."""
     inside = at(data, steps)
     if not isinstance(inside, dict):
         return steps
@@ -182,7 +182,7 @@ def _nearer(message: str, data: object, steps: Steps) -> Steps:
 
 def _wrong_type(error: Mapping[str, Any], sight: Sight, steps: Steps) -> str:
     value = error["input"]
-    return f"{said(steps)} must be {_expected(error)}{_but_is(error, value, sight, steps)}"
+    return f"{path_text(steps)} must be {_expected(error)}{_but_is(error, value, sight, steps)}"
 
 
 def _expected(error: Mapping[str, Any]) -> str:
@@ -195,7 +195,7 @@ def _expected(error: Mapping[str, Any]) -> str:
         case "less_than_equal":
             return f"at most {context['le']}"
         case "too_short":
-            return "a list of at least one"
+            return "a list with at least one value"
     return next((word for start, word in _EXPECTED if kind.startswith(start)), "something else")
 
 
@@ -204,14 +204,14 @@ def _choices(error: Mapping[str, Any]) -> list[str]:
 
 
 def _but_is(error: Mapping[str, Any], value: object, sight: Sight, steps: Steps) -> str:
-    """What stands there instead, as far as it may be shown."""
+    """Describe the actual value, as far as it may be shown."""
     if value is None:
-        return ", and is empty"
+        return ", but is empty"
     if error["type"] == "too_short":
         return ""
     if isinstance(value, (dict, list)):
         return f", not a {'mapping' if isinstance(value, dict) else 'list'}"
-    if sight.is_hidden(steps) or not steps:  # a file of one text may be a secret itself
+    if sight.is_hidden(steps) or not steps:  # a file with a single text may itself be a secret
         return ""
     if isinstance(value, str):
         return f', not "{clipped(value)}"{_hint(error, value)}'
@@ -229,13 +229,13 @@ def _hint(error: Mapping[str, Any], value: str) -> str:
 
 
 def _related(path: Steps, steps: Steps) -> bool:
-    """Whether one of them leads to the other."""
+    """Return True if one path is a prefix of the other."""
     shorter = min(len(path), len(steps))
     return path[:shorter] == steps[:shorter]
 
 
 def _share_a_word(text: str, message: str) -> bool:
-    """Whether any word of *message* is in *text*, or all of *text* in it: better say too little."""
+    """Return True if *message* and *text* share a word; errs on the safe side."""
     text, message = text.lower(), message.lower()
     return bool(text) and (
         text in message or any(word in text for word in re.findall(r"\w{3,}", message))

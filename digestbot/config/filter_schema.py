@@ -1,34 +1,33 @@
 """
-The filter language as JSON Schema, for editors; `filters.parser` says what it means.
+JSON Schema of the filter language, for editors; `filters.parser` defines its meaning.
 
-Written by hand, as the language is a tree that no dataclass of keys describes; a test holds both
-together.
+Written by hand, because no dataclass describes this recursive language; a test compares the two.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 _TEXTS: Mapping[str, str] = {
-    "title": "Words in a row in the title; `*` at the end stands for any ending.",
-    "abstract": "Words in a row in the abstract.",
-    "comment": "Words in a row in the authors' comment.",
-    "journal": "Words in a row in the journal reference.",
-    "author": "A name: `Ion Stoica` also finds `I. Stoica` and `Stoica, Ion`.",
+    "title": "Consecutive words in the title; a final `*` matches any ending.",
+    "abstract": "Consecutive words in the abstract.",
+    "comment": "Consecutive words in the authors' comment.",
+    "journal": "Consecutive words in the journal reference.",
+    "author": "An author's name: `Ion Stoica` also matches `I. Stoica` and `Stoica, Ion`.",
     "category": "A category (`cs.DC`), an archive (`cs`, `cs.*`), or a list of them.",
-    "primary": "The primary category, likewise.",
-    "type": "How it was announced: new, cross, replace, replace-cross.",
-    "source": "The name of the source that it came from.",
+    "primary": "The primary category, in the same forms.",
+    "type": "Announce type: new, cross, replace or replace-cross.",
+    "source": "Name of the source that announced the paper.",
     "id": "A paper, such as `arxiv:2603.20941`.",
     "doi": "A DOI, such as `10.1000/xyz`.",
-    "exact": "Case and form as written, in title or abstract.",
+    "exact": "Text in title or abstract, with case and form as written.",
     "query": 'arXiv\'s own syntax: `ti:"cold start" ANDNOT au:smith`.',
-    "regex": "An RE2 expression, searched in title and abstract.",
+    "regex": "An RE2 regular expression, searched in title and abstract.",
 }
 _GROUPS: Mapping[str, str] = {
-    "any": "At least one of these.",
-    "all": "Every one of these.",
-    "none": "None of these.",
-    "not": "None of these.",
+    "any": "At least one of these conditions.",
+    "all": "All of these conditions.",
+    "none": "None of these conditions.",
+    "not": "None of these conditions.",
 }
 
 
@@ -37,8 +36,8 @@ def _ref(name: str) -> dict[str, Any]:
 
 
 def _conditions() -> dict[str, Any]:
-    texts = {key: {**_ref("Values"), "description": said} for key, said in _TEXTS.items()}
-    groups = {key: {**_ref("Conditions"), "description": said} for key, said in _GROUPS.items()}
+    texts = {key: {**_ref("Values"), "description": text} for key, text in _TEXTS.items()}
+    groups = {key: {**_ref("Conditions"), "description": text} for key, text in _GROUPS.items()}
     near = {
         **_ref("Near"),
         "description": "All of these terms in the title, or in the abstract, near each other.",
@@ -47,17 +46,20 @@ def _conditions() -> dict[str, Any]:
         "type": "integer",
         "minimum": 1,
         "maximum": 100,
-        "description": "In how many words the terms of `near` stand, the first to the last; 10.",
+        "description": "Number of words that the terms of `near` may span; 10 by default.",
     }
-    weight = {"type": "number", "description": "What a hit counts; 1 by default, twice in a title."}
+    weight = {"type": "number", "description": "Score of a hit; 1 by default, doubled in a title."}
     return {**groups, **texts, "near": near, "weight": weight, "within": within}
 
 
-_OWN: Mapping[str, Any] = {
-    "min_score": {"type": ["number", "null"], "description": "Papers below this are left out."},
+_TOP_LEVEL: Mapping[str, Any] = {
+    "min_score": {
+        "type": ["number", "null"],
+        "description": "Papers with a lower score are left out.",
+    },
     "examples": {
         "type": ["object", "null"],
-        "description": "Papers it must match and must leave out; `digestbot check` tries them.",
+        "description": "Papers that the filter must match or skip; `digestbot check` tests them.",
         "properties": {"match": _ref("Values"), "skip": _ref("Values")},
         "additionalProperties": False,
     },
@@ -71,7 +73,7 @@ DEFINITIONS: Mapping[str, Any] = {
             {"type": "array", "items": _ref("Condition")},
             {
                 "type": "object",
-                "properties": {**_conditions(), **_OWN},
+                "properties": {**_conditions(), **_TOP_LEVEL},
                 "additionalProperties": False,
             },
         ]

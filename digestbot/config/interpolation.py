@@ -1,7 +1,7 @@
 """
-``${NAME}`` and ``${file:PATH}`` in the texts of a config; what they bring is never shown.
+Fill ``${NAME}`` and ``${file:PATH}`` in the values of a config.
 
-Begin at `interpolate`.
+Filled values are recorded as hidden, so that no message shows them. Begin at `interpolate`.
 """
 
 import re
@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from digestbot.config.positions import Entries, Flaw, Items, Node, Steps, said
+from digestbot.config.positions import Entries, Flaw, Items, Node, Steps, path_text
 
 MAX_BYTES = 65_536
-"""Of a file that stands for a text: a secret or an address, no book."""
+"""Size of a file whose content fills a value: a secret or an address."""
 
-# Of one opening the first alternative that fits counts; the last one is what nobody can mean.
+# The first alternative that fits counts; the last one is always a mistake.
 _OPENING = re.compile(
     r"(?P<escaped>\$\$\{)"
     r"|\$\{file:(?P<file>[^}]+)\}"
@@ -25,17 +25,17 @@ _OPENING = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filled:
-    """The plain data of a config: dicts, lists and scalars."""
+    """Plain data of a config (dicts, lists and scalars), and which of it is hidden."""
 
     data: object
     hidden: Mapping[Steps, str | None]
-    """The texts that came from outside, which no message may show; None for those that failed."""
+    """Values filled from outside, which no message may show; None where filling failed."""
     flaws: tuple[Flaw, ...]
 
 
 def interpolate(root: Node, environ: Mapping[str, str], folder: Path) -> Filled:
     """
-    The data of *root*, its texts filled from *environ* and from files below or beside *folder*.
+    Return the data of *root*, filled from *environ* and from files relative to *folder*.
 
     Only values are filled, not keys. ``$${`` stands for ``${``.
     """
@@ -45,7 +45,7 @@ def interpolate(root: Node, environ: Mapping[str, str], folder: Path) -> Filled:
 
 
 class _Missing(Exception):
-    """What a text asks for is not there."""
+    """A variable or file is missing."""
 
 
 class _Filling:
@@ -73,7 +73,7 @@ class _Filling:
         try:
             filled = _OPENING.sub(self._filling, value)
         except _Missing as missing:
-            self.flaws.append(Flaw(steps=steps, message=f"{said(steps)}: {missing}"))
+            self.flaws.append(Flaw(steps=steps, message=f"{path_text(steps)}: {missing}"))
             self.hidden[steps] = None
             return value
         if filled != value.replace("$${", "${"):
@@ -87,13 +87,13 @@ class _Filling:
             return self._file(found["file"].strip())
         if found["name"]:
             return self._variable(found["name"])
-        raise _Missing('"${" begins neither ${NAME} nor ${file:PATH}; for "${" itself write "$${"')
+        raise _Missing('"${" must begin ${NAME} or ${file:PATH}; write "$${" for a literal "${"')
 
     def _variable(self, name: str) -> str:
         if name not in self._environ:
             raise _Missing(f"the environment variable {name} is not set")
         if not self._environ[name]:
-            # CI systems give an empty text for a secret that is not there.
+            # CI systems set a missing secret to an empty value.
             raise _Missing(f"the environment variable {name} is empty")
         return self._environ[name]
 

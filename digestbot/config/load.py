@@ -1,12 +1,12 @@
 """
-config.yaml → a checked, frozen `Config`, or all that is wrong with it, in file order.
+Load config.yaml into a frozen `Config`, or report all its mistakes in file order.
 
 ::
 
-    text ── reading ──► tree ── interpolation ──► data ── schema ──► keys ── here ──► Config
-            places           ${…}, from outside          one by one      what refers elsewhere
+    text ── yaml_reader ──► tree ── interpolation ──► data ── schema ──► keys ── load ──► Config
+            positions            ${…}, files               each value       references
 
-Every step goes on after a mistake as far as it can, so that one run shows them all. Begin at
+Each step continues after a mistake where it can, so that one run shows them all. Begin at
 `load_config`.
 """
 
@@ -23,7 +23,7 @@ from digestbot.addresses import check_mailbox
 from digestbot.bounces import BouncesSettings
 from digestbot.config.error_messages import Sight, did_you_mean, flaws, unknown
 from digestbot.config.interpolation import Filled, interpolate
-from digestbot.config.positions import Flaw, Steps, at, problems, said
+from digestbot.config.positions import Flaw, Steps, at, path_text, problems
 from digestbot.config.schema import (
     DigestKeys,
     FileKeys,
@@ -46,7 +46,7 @@ from digestbot.sources import REGISTRY, Options
 
 T = TypeVar("T")
 MAX_BYTES = 4 * 1024 * 1024
-"""Of a config; more than its 100,000 values need."""
+"""Size of a config file; more than its 100,000 values need."""
 MIN_SECRET = 16
 """Characters; `openssl rand -hex 16` makes 32."""
 
@@ -55,29 +55,30 @@ def find_config(
     explicit: str | None, environ: Mapping[str, str], cwd: Path, platform: str = sys.platform
 ) -> Path:
     """
-    The config to use: the one that was named, else ./config.yaml, else the platform's own place.
+    Return the path of the config file.
 
-    That is ``$XDG_CONFIG_HOME/digestbot`` (``~/.config``), ``~/Library/Application Support`` on
-    macOS, ``%APPDATA%`` on Windows. If there is none at all, it is ./config.yaml, for the message.
+    It is *explicit*, else ./config.yaml, else one in the user's config folder:
+    ``$XDG_CONFIG_HOME/digestbot`` (``~/.config``), ``~/Library/Application Support`` on macOS,
+    ``%APPDATA%`` on Windows. If no file exists, return ./config.yaml for the error.
     """
     if explicit:
         return cwd / explicit
     here = cwd / "config.yaml"
-    own = _own_folder(environ, platform)
-    if own is None or here.exists():
+    user_folder = _user_folder(environ, platform)
+    if user_folder is None or here.exists():
         return here
-    there = own / "digestbot" / "config.yaml"
+    there = user_folder / "digestbot" / "config.yaml"
     return there if there.exists() else here
 
 
-def _own_folder(environ: Mapping[str, str], platform: str) -> Path | None:
-    """Where programs of this platform keep their configs; None if nothing tells."""
+def _user_folder(environ: Mapping[str, str], platform: str) -> Path | None:
+    """Return the user's config folder on *platform*, if the environment names it."""
     home = environ.get("HOME")
     if platform == "win32":
         return Path(environ["APPDATA"]) if environ.get("APPDATA") else None
     if platform == "darwin":
         return Path(home) / "Library" / "Application Support" if home else None
-    # XDG Base Directory Specification: a path that is not absolute must be ignored.
+    # XDG Base Directory Specification: relative paths must be ignored.
     given = Path(environ.get("XDG_CONFIG_HOME", ""))
     if given.is_absolute():
         return given
@@ -86,10 +87,10 @@ def _own_folder(environ: Mapping[str, str], platform: str) -> Path | None:
 
 def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     """
-    The config in the file *path*, its ``${NAME}`` filled from *environ*.
+    Load the config file *path*, filling ``${NAME}`` from *environ*.
 
     Raises:
-        ConfigError: With all its problems in file order; no message shows a secret.
+        ConfigError: With all problems in file order; no message shows a secret.
     """
     path = path.absolute()
     file = _shown(path)
@@ -105,12 +106,13 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
 
 def locator(path: Path) -> Callable[[Iterable[Flaw]], list[Problem]]:
     """
-    Gives flaws, found in a config that holds, their places in the file, in file order.
+    Return a function that locates flaws in a valid config.
 
-    The file is read once, for however many flaws: a thousand digests make it a long one.
+    It returns problems in file order, and reads the file once, however often it is called: a
+    thousand digests make a long file.
 
     Raises:
-        ConfigError: The file cannot be read any more.
+        ConfigError: The file is no longer readable.
     """
     file = _shown(path)
     root, _ = read_yaml(_text(path, file), file)
@@ -122,7 +124,7 @@ def locator(path: Path) -> Callable[[Iterable[Flaw]], list[Problem]]:
 
 
 def _shown(path: Path) -> str:
-    """*path* as the owner would write it from where he stands."""
+    """Return *path* relative to the current folder, if it is inside."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
@@ -133,8 +135,8 @@ def _text(path: Path, file: str) -> str:
             content = stream.read(MAX_BYTES + 1)
         text = content.decode("utf-8-sig")
     except FileNotFoundError as error:
-        message = "no such file; 'digestbot init' writes one, --config FILE names another"
-        raise _unreadable(file, message) from error
+        advice = "create one with 'digestbot init', or name another with --config FILE"
+        raise _unreadable(file, f"no such file; {advice}") from error
     except OSError as error:
         raise _unreadable(file, f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -143,7 +145,7 @@ def _text(path: Path, file: str) -> str:
     if len(content) > MAX_BYTES:
         raise _unreadable(file, f"longer than {MAX_BYTES:,} bytes")
     if not text.strip():
-        raise _unreadable(file, "is empty; 'digestbot init' writes one to begin with")
+        raise _unreadable(file, "is empty; 'digestbot init --force' writes a first config")
     return text
 
 
@@ -152,7 +154,7 @@ def _unreadable(file: str, message: str, line: int = 0) -> ConfigError:
 
 
 class _Draft:
-    """The data on its way: what could be checked so far, and every flaw."""
+    """Config under construction: the sections checked so far, and all flaws."""
 
     def __init__(self, filled: Filled, folder: Path) -> None:
         self._sight = Sight(data=filled.data, hidden=filled.hidden)
@@ -168,11 +170,11 @@ class _Draft:
         self.flaws: list[Flaw] = []
 
     def check(self) -> None:
-        """Go through all sections, then through what refers from one to another."""
+        """Check every section, and the references between them."""
         self._top = self._checked(file_keys(), ())
         self._check_templates()
         if self._at("sources") == {}:
-            self._flaw(("sources",), "sources is empty: name a place that papers come from")
+            self._flaw(("sources",), "sources is empty; add at least one source")
         for name in self._mapping("sources"):
             self._check_source(name)
         if self._at("smtp") is not None:
@@ -187,7 +189,7 @@ class _Draft:
             self._sending_limits = (
                 self._checked(SendingLimits, ("sending_limits",)) or self._sending_limits
             )
-            self._check_brakes()
+            self._check_sending_limits()
         if self._at("bounces") is not None:
             self._bounces = self._checked(BouncesSettings, ("bounces",))
             self._check_bounces()
@@ -195,10 +197,10 @@ class _Draft:
             self._check_digest(name)
 
     def config(self, path: Path) -> Config:
-        """The frozen config; to be called only if there are no flaws."""
+        """Return the frozen config. Requires a draft without flaws."""
         top = self._top
         if top is None:
-            raise ValueError("a config with flaws has no values")
+            raise ValueError("the config has flaws")
         zone = ZoneInfo(top.timezone)
         digests = {name: self._digest(name, keys, top) for name, keys in self._digests.items()}
         return Config(
@@ -218,13 +220,13 @@ class _Draft:
             more_sections=MappingProxyType(self._more_sections),
         )
 
-    # What is there
+    # Access
 
     def _at(self, *steps: str | int) -> object:
         return at(self._sight.data, steps)
 
     def _mapping(self, *steps: str | int) -> dict[str, Any]:
-        """The mapping that *steps* lead to; empty if there is none, which is said elsewhere."""
+        """Return the mapping at *steps*, or an empty one."""
         found = self._at(*steps)
         return found if isinstance(found, dict) else {}
 
@@ -237,12 +239,12 @@ class _Draft:
             self.flaws.append(Flaw(steps=steps, message=message, at_key=at_key))
 
     def _checked(self, kind: type[T], steps: Steps) -> T | None:
-        """What stands at *steps* as a *kind*; its flaws are kept."""
+        """Return the value at *steps* as a *kind* and record its flaws."""
         value, errors = checked(kind, self._at(*steps))
         self.flaws += flaws(errors, self._sight, steps, partial(keys_of, kind))
         return value
 
-    # One section after the other
+    # Sections
 
     def _check_templates(self) -> None:
         templates = self._top.templates if self._top else None
@@ -253,7 +255,7 @@ class _Draft:
         steps = ("sources", name)
         options = self._at(*steps)
         if not isinstance(options, dict):
-            self._flaw(steps, f'{said(steps)} must be a mapping with a "kind"')
+            self._flaw(steps, f'{path_text(steps)} must be a mapping with a "kind"')
             return
         kind = options.get("kind")
         if not isinstance(kind, str) or kind not in REGISTRY:
@@ -269,14 +271,14 @@ class _Draft:
     def _no_kind(self, steps: Steps, kind: object) -> None:
         if kind is None:
             hint = did_you_mean("", REGISTRY, "kind")
-            self._flaw(steps, f'missing key "kind" in {said(steps)}{hint}')
+            self._flaw(steps, f'missing key "kind" in {path_text(steps)}{hint}')
         elif self._sight.is_hidden((*steps, "kind")):
-            self._flaw((*steps, "kind"), f"unknown kind in {said(steps)}")
+            self._flaw((*steps, "kind"), f"unknown kind in {path_text(steps)}")
         else:
             self._flaw((*steps, "kind"), unknown("kind", str(kind), steps, REGISTRY))
 
     def _check_smtp(self) -> None:
-        """What `SmtpSettings` takes and no mail server would."""
+        """Check limits and combinations of the keys of ``smtp``."""
         smtp = self._mapping("smtp")
         self._check_mailbox("sender", check_mailbox)
         self._check_mailbox("envelope_from", check_template)
@@ -290,14 +292,15 @@ class _Draft:
         if smtp.get("oauth") is not None:
             self._check_oauth("smtp", smtp)
             if smtp.get("security") == "none":
-                message = "none would send the token in clear; use starttls or tls"
+                message = '"none" would send the token unencrypted; use starttls or tls'
                 self._flaw(("smtp", "security"), f"smtp.security: {message}")
         elif bool(smtp.get("username")) != bool(smtp.get("password")):
             lacking = "password" if smtp.get("username") else "username"
-            self._flaw(("smtp",), f'missing key "{lacking}" in smtp for the login')
+            self._flaw(("smtp",), f'missing key "{lacking}" in smtp, needed to log in')
         elif smtp.get("username") and smtp.get("security") == "none" and not smtp.get("insecure"):
             message = (
-                "none would send the password in clear; use starttls or tls, or insecure: true"
+                '"none" would send the password unencrypted; use starttls or tls, '
+                "or set insecure: true"
             )
             self._flaw(("smtp", "security"), f"smtp.security: {message}")
         ca_file = smtp.get("ca_file")
@@ -305,33 +308,34 @@ class _Draft:
             self._flaw(("smtp", "ca_file"), "smtp.ca_file: no such file")
 
     def _check_oauth(self, section: str, keys: dict[str, Any]) -> None:
-        """One way to a token, and nothing that would show it to others."""
+        """Require exactly one source of the token and a private connection."""
         steps: Steps = (section, "oauth")
         oauth = self._mapping(*steps)
         ways = ("token", "token_command", "refresh_token")
         if sum(bool(oauth.get(way)) for way in ways) != 1:
-            self._flaw(steps, f"{said(steps)} needs one of {', '.join(ways)}")
+            self._flaw(steps, f"{path_text(steps)} needs one of {', '.join(ways)}")
         if oauth.get("refresh_token") and not oauth.get("client_id"):
-            message = f'missing key "client_id" in {said(steps)} for the refresh_token'
+            message = f'missing key "client_id" in {path_text(steps)}, needed with refresh_token'
             self._flaw(steps, message)
         if not keys.get("username"):
-            self._flaw((section,), f'missing key "username" in {section} for the login')
+            self._flaw((section,), f'missing key "username" in {section}, needed to log in')
         if keys.get("password"):
-            self._flaw((section,), f"{section} has a password and oauth: one of them logs in")
+            self._flaw((section,), f"{section} has both a password and oauth; keep one of them")
         url = oauth.get("url")
         if isinstance(url, str) and not is_private(url):
-            self._flaw((*steps, "url"), f"{said(steps)}.url must be an https address")
+            self._flaw((*steps, "url"), f"{path_text(steps)}.url must be an https address")
 
     def _check_token(self) -> None:
-        """A token that is not signed, or by a word that can be guessed, would invite forgeries."""
+        """Require a signed token and a long secret, against forged bounces."""
         template, secret = self._at("smtp", "envelope_from"), self._at("smtp", "secret")
         if isinstance(template, str) and TOKEN in template and not secret:
-            message = f'smtp.envelope_from has {TOKEN}: add "secret", which signs it, to smtp'
+            message = f"smtp.envelope_from has {TOKEN}; add smtp.secret to sign it"
             self._flaw(("smtp", "envelope_from"), message)
         if isinstance(secret, str) and 0 < len(secret) < MIN_SECRET:
-            self._flaw(("smtp", "secret"), f"smtp.secret must have {MIN_SECRET} characters or more")
+            message = f"smtp.secret must have at least {MIN_SECRET} characters"
+            self._flaw(("smtp", "secret"), message)
 
-    def _check_brakes(self) -> None:
+    def _check_sending_limits(self) -> None:
         for each in fields(self._sending_limits):
             if getattr(self._sending_limits, each.name) < 0:
                 self._flaw(
@@ -339,23 +343,23 @@ class _Draft:
                 )
 
     def _check_bounces(self) -> None:
-        """One mailbox, and mails whose bounces can be told from forgeries."""
+        """Require exactly one mailbox and signed tokens."""
         bounces = self._mapping("bounces")
         if bool(bounces.get("imap")) == bool(bounces.get("maildir")):
-            self._flaw(("bounces",), "bounces needs one mailbox: either imap or maildir")
+            self._flaw(("bounces",), "bounces needs exactly one of imap and maildir")
         if bounces.get("oauth") is not None:
             self._check_oauth("bounces", bounces)
         for key in () if bounces.get("oauth") is not None else ("username", "password"):
             if bounces.get("imap") and not bounces.get(key):
-                self._flaw(("bounces",), f'missing key "{key}" in bounces for the login')
+                self._flaw(("bounces",), f'missing key "{key}" in bounces, needed to log in')
         if TOKEN not in str(self._mapping("smtp").get("envelope_from", "")):
-            message = f'needs {TOKEN} in "smtp.envelope_from", or any bounce could be a forgery'
+            message = f'needs {TOKEN} in "smtp.envelope_from"; without it, bounces can be forged'
             self._flaw(("bounces",), f"bounces {message}")
         for key in ("folder", "move_to"):
             name = bounces.get(key)
             if isinstance(name, str) and not (name.isascii() and name.isprintable() and name):
-                # IMAP4rev1 has an encoding of its own for other letters (RFC 3501 section 5.1.3).
-                self._flaw(("bounces", key), f"bounces.{key} must be the name of a folder in ASCII")
+                # IMAP4rev1 encodes other characters in modified UTF-7 (RFC 3501 section 5.1.3).
+                self._flaw(("bounces", key), f"bounces.{key} must be a folder name in ASCII")
         port = self._bounces.port if self._bounces else 993
         if not 1 <= port <= 65535:
             self._flaw(("bounces", "port"), "bounces.port must be from 1 to 65535")
@@ -367,9 +371,9 @@ class _Draft:
         steps = ("smtp", key)
         text = self._at(*steps)
         try:
-            check(text if isinstance(text, str) else "nobody@localhost")
+            check(text if isinstance(text, str) else "valid@localhost")
         except InvalidAddress as error:
-            message = "no mail address" if self._sight.is_hidden(steps) else str(error)
+            message = "not an email address" if self._sight.is_hidden(steps) else str(error)
             self._flaw(steps, f"smtp.{key}: {message}")
 
     def _check_digest(self, name: str) -> None:
@@ -390,26 +394,26 @@ class _Draft:
         if not isinstance(source, str) or source in known:
             return
         if self._sight.is_hidden(steps):
-            self._flaw(steps, f"unknown source in {said(steps[:-1])}")
+            self._flaw(steps, f"unknown source in {path_text(steps[:-1])}")
         else:
             self._flaw(steps, unknown("source", source, steps[:-1], known))
 
     def _check_destination(self, steps: Steps, entry: dict[str, Any]) -> None:
         for key, kind in DESTINATIONS.items():
             if entry.get(key) and kind.requires and self._at(*kind.requires) in (None, ""):
-                message = f"{said((*steps, key))} {kind.requires_hint}"
+                message = f"{path_text((*steps, key))} {kind.requires_hint}"
                 self._flaw((*steps, key), message, at_key=True)
 
     # Freezing
 
     def _smtp_from_here(self) -> SmtpSettings | None:
-        """The settings with the file of authorities found from the config's folder."""
+        """Return the settings with `ca_file` resolved against the config's folder."""
         if self._smtp is None or not self._smtp.ca_file:
             return self._smtp
         return replace(self._smtp, ca_file=str(self._folder / self._smtp.ca_file))
 
     def _bounces_from_here(self) -> BouncesSettings | None:
-        """The settings with their paths found from the config's folder."""
+        """Return the settings with paths resolved against the config's folder."""
         bounces = self._bounces
         if bounces is None:
             return None
@@ -455,7 +459,7 @@ class _Draft:
 
 
 def _conditions_on_source(filter_: object, steps: Steps = ()) -> Iterator[tuple[Steps, object]]:
-    """The names under ``source`` in a filter's data: one that is none would never match."""
+    """Yield the place and name of each ``source`` condition in a filter."""
     if isinstance(filter_, list):
         for n, each in enumerate(filter_):
             yield from _conditions_on_source(each, (*steps, n))
@@ -477,6 +481,6 @@ def _is_file(path: Path) -> bool:
 
 
 def _absolute_store(store: str, folder: Path) -> str:
-    """A SQLite file is looked for beside the config, wherever the program is started."""
+    """Resolve the path of a SQLite store against the config's folder."""
     scheme, slashes, file = store.partition(":///")
     return f"{scheme}{slashes}{folder / file}" if scheme == "sqlite" else store

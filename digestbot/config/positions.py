@@ -1,7 +1,7 @@
 """
-Where things stand in a YAML file: a tree that remembers its lines and columns.
+Tree of a YAML file with the line and column of each value.
 
-Steps are the keys and indices that lead from the top to a value, such as
+Steps are the keys and indices from the top to a value, such as
 ``("digests", "systems", "limit")``. Begin at `place`.
 """
 
@@ -15,10 +15,10 @@ Steps = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scalar:
-    """One value without parts."""
+    """A text, number, truth value or null."""
 
     line: int
-    """From 1, as `column`."""
+    """Counted from 1, like `column`."""
     column: int
     value: str | int | float | bool | None
 
@@ -34,7 +34,7 @@ class Items:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entries:
-    """A mapping; its keys are texts, and no two of them are the same."""
+    """A mapping with unique text keys."""
 
     line: int
     column: int
@@ -48,21 +48,21 @@ Node = Scalar | Items | Entries
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flaw:
-    """One thing wrong, not yet placed."""
+    """A mistake in the config, before its line and column are known."""
 
     steps: Steps
-    """As far as they lead; what lies beyond is wrong at the last place that is there."""
+    """Path to the mistake; if it ends early, the mistake is reported at the last existing part."""
     message: str
     at_key: bool = False
-    """Wrong is the key, not the value that follows it."""
+    """The key is wrong, not its value."""
 
 
 def place(root: Node, steps: Steps, *, at_key: bool = False) -> tuple[int, int]:
     """
-    The line and column of what *steps* lead to, or of the last of them that is there.
+    Return the line and column of the value at *steps*.
 
-    A scalar's place is its own; a list, a mapping or nothing at all stands where its key is, if it
-    has one, as that is the line a person looks for.
+    If it does not exist, they are those of its closest existing ancestor. A list, a mapping or an
+    empty value is reported at its key, the line that a reader looks for.
     """
     node, key = root, None
     for step in steps:
@@ -77,32 +77,32 @@ def place(root: Node, steps: Steps, *, at_key: bool = False) -> tuple[int, int]:
 
 
 def problems(file: str, root: Node, flaws: Iterable[Flaw]) -> list[Problem]:
-    """*flaws* with their places in *file*."""
+    """Return *flaws* with their lines and columns in *file*."""
     return [_placed(file, root, flaw) for flaw in flaws]
 
 
-def said(steps: Steps) -> str:
-    """*steps* for people: ``digests.systems.filter.all[0]``."""
+def path_text(steps: Steps) -> str:
+    """Return *steps* as text: ``digests.systems.filter.all[0]``."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
     return text.removeprefix(".") or "the top level"
 
 
 def within(steps: Steps) -> str:
-    """``in digests.systems``, or that it is the top level."""
-    return f"in {said(steps)}" if steps else "at the top level"
+    """Return ``in digests.systems`` or ``at the top level``."""
+    return f"in {path_text(steps)}" if steps else "at the top level"
 
 
 def at(data: object, steps: Steps) -> object:
-    """The part of plain *data* that *steps* lead to; None if they lead nowhere."""
+    """Return the value at *steps* in plain *data*, if it exists."""
     for step in steps:
         if not has(data, step):
             return None
-        data = data[step]  # type: ignore[index]  # `has` says so
+        data = data[step]  # type: ignore[index]  # checked by `has`
     return data
 
 
 def has(data: object, step: str | int) -> bool:
-    """Whether plain *data* is a mapping with that key or a list with that index."""
+    """Return True if *data* is a mapping with that key or a list with that index."""
     if isinstance(data, dict):
         return step in data
     return isinstance(data, list) and isinstance(step, int) and 0 <= step < len(data)
@@ -114,7 +114,7 @@ def _placed(file: str, root: Node, flaw: Flaw) -> Problem:
 
 
 def _child(node: Node, step: str | int) -> tuple[Node, Scalar | None] | None:
-    """The part of *node* that *step* names, and its key if it has one."""
+    """Return the child of *node* at *step*, with its key in a mapping."""
     match node:
         case Items(nodes=nodes) if isinstance(step, int) and 0 <= step < len(nodes):
             return nodes[step], None

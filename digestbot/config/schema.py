@@ -1,41 +1,49 @@
 """
-The keys of config.yaml, what they may hold, and its JSON Schema: the only place with pydantic.
+Keys of config.yaml and the checks of their values.
 
-The options of sources and destinations are dataclasses of their rooms; here stand the keys that no
-room owns. What is checked here is one value at a time; `load` checks what refers to another place.
-Begin at `FileKeys` and `DigestKeys`.
+The options of sources and destinations are dataclasses in their packages; this module has all other
+keys. It checks one value at a time; `load` checks references between keys. pydantic is imported
+only for a config with mistakes. Begin at `FileKeys` and `DigestKeys`.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, make_dataclass
 from datetime import timedelta
 from difflib import get_close_matches
 from functools import cache, partial
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    TypeVar,
+    get_args,
+    get_type_hints,
+)
 from unicodedata import normalize
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from annotated_types import Ge, Le, MinLen
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    GetPydanticSchema,
-    PlainValidator,
-    TypeAdapter,
-    WithJsonSchema,
-)
-from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
-
 from digestbot.addresses import check_address
 from digestbot.bounces import BouncesSettings
-from digestbot.config import filter_schema
+from digestbot.config import exact
+from digestbot.config.annotations import (
+    AfterValidator,
+    BeforeValidator,
+    Described,
+    Ge,
+    Le,
+    MinLen,
+    PlainValidator,
+    ReadAs,
+    WithJsonSchema,
+)
 from digestbot.config.positions import Steps
 from digestbot.deliver import REGISTRY as DESTINATIONS
-from digestbot.deliver import DestinationType, SlackSettings, SmtpSettings
+from digestbot.deliver import DestinationType, SmtpSettings
 from digestbot.deliver.dkim import DkimSettings
 from digestbot.deliver.folder import check_folder
 from digestbot.errors import DiscreetError, InvalidFilter
@@ -44,19 +52,20 @@ from digestbot.languages import ENGLISH, languages
 from digestbot.model import AnnounceType, Theme
 from digestbot.oauth import OauthSettings
 from digestbot.schedule import parse_schedule
-from digestbot.sending_limits import SendingLimits
-from digestbot.sources import REGISTRY
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 T = TypeVar("T")
 STRICT: dict[str, object] = {"extra": "forbid", "use_attribute_docstrings": True}
 DEFINED = "digestbot-definition"
 MAX_NAME = 64
 MAX_LIMIT = 100_000
-"""Papers of one edition; a mail shows what it can hold of them and says how many more there are."""
+"""Papers in one edition; an email shows as many as fit and counts the rest."""
 DURATION = r"^(\d+(\.\d+)?(w|d|h|m|s))+$"
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 MAX_SECONDS = 10**10
-"""About 300 years: what timedelta and the calendar bear."""
+"""About 300 years, within the range of timedelta and the calendar."""
 
 
 # Values
@@ -64,15 +73,15 @@ MAX_SECONDS = 10**10
 
 def _name(text: str) -> str:
     if len(text) > MAX_NAME:
-        raise ValueError(f"a name has at most {MAX_NAME} characters")
+        raise ValueError(f"names have at most {MAX_NAME} characters")
     if re.fullmatch(r"[a-z0-9][a-z0-9._-]*", text):
         return text
     ascii_only = normalize("NFKD", text.lower()).encode("ascii", "ignore").decode()
     better = re.sub(r"[^a-z0-9._-]+", "-", ascii_only).strip("-._")
     hint = f'; did you mean "{better}"?' if better else ""
     raise ValueError(
-        'a name has only lower-case letters, digits, ".", "-" and "_", and begins with a letter or'
-        f" digit{hint}"
+        'names may contain only lower-case letters, digits, ".", "-" and "_", and must begin with'
+        f" a letter or digit{hint}"
     )
 
 
@@ -82,18 +91,18 @@ def _time_zone(text: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         near = get_close_matches(text, available_timezones(), n=1)
         hint = f'did you mean "{near[0]}"?' if near else 'write one such as "Europe/Berlin"'
-        raise ValueError(f'"{text[:60]}" is no time zone; {hint}') from error
+        raise ValueError(f'"{text[:60]}" is not a time zone; {hint}') from error
 
 
 def _store(text: str) -> str:
-    # The text is not repeated: it may hold a password.
+    # The error does not repeat the value: it may contain a password.
     if re.fullmatch(r"sqlite:///[^?#]*[^?#/]", text) and ":memory:" not in text:
         return text
     if re.match(r"postgresql://.", text):
         return text
     hint = "; write postgresql://" if text.startswith(("postgres:", "postgresql+")) else ""
     raise DiscreetError(
-        f"must be sqlite:///FILE (sqlite:////FILE from the root) or postgresql://USER@HOST/NAME{hint}"
+        f"must be sqlite:///FILE (sqlite:////FILE for an absolute path) or postgresql://USER@HOST/NAME{hint}"
     )
 
 
@@ -105,7 +114,7 @@ def _web_address(text: str) -> str:
     except ValueError:
         is_whole = False
     if not is_whole or re.search(r"\s", text):
-        raise DiscreetError("must be an http or https address without ? and #")
+        raise DiscreetError('must be an http or https URL without "?" or "#"')
     return text.rstrip("/")
 
 
@@ -117,8 +126,8 @@ def _language(text: str) -> str:
     if text in languages():
         return text
     near = get_close_matches(text.lower()[:2], languages(), n=1)
-    hint = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(languages())}"
-    raise ValueError(f'"{text[:60]}" is no language that digestbot speaks; {hint}')
+    hint = f'did you mean "{near[0]}"?' if near else f"use one of {', '.join(languages())}"
+    raise ValueError(f'"{text[:60]}" is not a supported language; {hint}')
 
 
 def _schedule(text: str) -> str:
@@ -129,18 +138,27 @@ def _schedule(text: str) -> str:
 def _filter(value: object) -> Filter:
     found, mistakes = check_filter(value)
     if found is None:
-        errors = [_line_error(mistake, value) for mistake in mistakes]
-        raise ValidationError.from_exception_data("filter", errors)
+        raise _with_places(mistakes, value)
     return found
 
 
-def _line_error(mistake: InvalidFilter, value: object) -> InitErrorDetails:
-    kind = PydanticCustomError("invalid_filter", "{error}", {"error": str(mistake)})
-    return InitErrorDetails(type=kind, loc=mistake.path, input=value)
+def _with_places(mistakes: Iterable[InvalidFilter], value: object) -> ValueError:
+    """Return pydantic's error for mistakes at places in a filter."""
+    from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+
+    errors = [
+        InitErrorDetails(
+            type=PydanticCustomError("invalid_filter", "{error}", {"error": str(mistake)}),
+            loc=mistake.path,
+            input=value,
+        )
+        for mistake in mistakes
+    ]
+    return ValidationError.from_exception_data("filter", errors)
 
 
 def _schema_of(name: str, *types: str) -> WithJsonSchema:
-    """A definition of the whole schema, which pydantic, seeing only a part, must not look for."""
+    """Refer to a definition of the whole JSON Schema, hidden from pydantic."""
     choices: list[dict[str, object]] = [{DEFINED: name}]
     choices += [{"type": each} for each in types]
     return WithJsonSchema(choices[0] if len(choices) == 1 else {"anyOf": choices})
@@ -179,7 +197,7 @@ class DeliverTo:
 
 def _destination_key(kind: DestinationType) -> tuple[str, object, object]:
     """Return the key of *kind* as a field for `make_dataclass`."""
-    described = Field(description=kind.description)
+    described = Described(kind.description)
     one: Any = Annotated[kind.value, AfterValidator(kind.check_value)]  # mypy wants a literal type
     if kind.takes_list:
         many = Annotated[
@@ -203,80 +221,78 @@ def deliver_to() -> type[DeliverTo]:
     return make_dataclass("DeliverTo", keys, bases=(DeliverTo,), frozen=True, kw_only=True)
 
 
-_AnyDestination = GetPydanticSchema(lambda _, handler: handler.generate_schema(deliver_to()))
+_AnyDestination = ReadAs(deliver_to)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestKeys:
-    """One digest: what goes to whom, and when."""
+    """One digest: which papers go to whom, and when."""
 
     __pydantic_config__: ClassVar[dict[str, object]] = STRICT
 
     title: str | None = None
-    """What readers see; the digest's name by default."""
+    """Title that readers see; the digest's name by default."""
     schedule: Annotated[str, AfterValidator(_schedule)] = "weekdays 09:00"
-    """`weekdays 09:00` (the default), `daily 09:00`, `weekly mon 09:00`, `monthly 1 09:00`, or cron
-    with its five fields (`"0 9 * * mon-fri"`), in the time zone of the config."""
+    """`weekdays 09:00` (the default), `daily 09:00`, `weekly mon 09:00`, `monthly 1 09:00`, or the
+    five fields of cron (`"0 9 * * mon-fri"`), in the config's time zone."""
     sources: Annotated[tuple[str, ...], MinLen(1)] | None = None
-    """Names of sources; all of them by default."""
+    """Names of sources; all by default."""
     types: Annotated[frozenset[AnnounceType], MinLen(1)] = frozenset(
         {AnnounceType.NEW, AnnounceType.CROSS}
     )
-    """What must have happened to a paper; `[new, cross]` by default."""
+    """Announce types; `[new, cross]` by default."""
     filter: Annotated[Filter, PlainValidator(_filter), _schema_of("Filter")] = field(
         default_factory=lambda: _filter(None)
     )
-    """Which papers; all by default. See docs/filters.md."""
+    """Conditions that papers must meet; every paper by default. See docs/filters.md."""
     limit: Annotated[int, Ge(1), Le(MAX_LIMIT)] = 30
-    """Papers of one edition at most; what falls out is counted in it."""
+    """Maximum number of papers in one edition; the edition says how many were cut."""
     when_empty: Literal["skip", "send"] = "skip"
-    """`skip` sends nothing when nothing matches, `send` says so."""
+    """When no paper matches: `skip` sends nothing, `send` sends an edition that says so."""
     expires: timedelta = timedelta(days=7)
-    """What is not sent by then is no news any more: it waits for you to release it. Does not hold
-    for folders."""
+    """Age at which an unsent delivery is held until you release it; folders are exempt."""
     theme: Theme = Theme.DEFAULT
-    """How much of each paper is shown: `default`, `compact` (titles) or `full` (long abstracts)."""
+    """How much of each paper to show: `default`, `compact` (titles) or `full` (long abstracts)."""
     exports: tuple[Literal["markdown", "bibtex", "ris", "atom"], ...] = ()
-    """Also written into the digest's folders, as .md, .bib, .ris and .atom; none by default."""
+    """Further files for the digest's folders (.md, .bib, .ris, .atom); none by default."""
     attach: tuple[Literal["bibtex", "ris"], ...] = ()
-    """Lists of all papers of an edition that go with its mails, as .bib and .ris; none by
-    default."""
+    """Lists of the edition's papers to attach to emails (.bib, .ris); none by default."""
     language: Language | None = None
-    """Of the digest's own words; that of the config by default."""
+    """Language of headings and notes; the config's by default."""
     deliver: tuple[Annotated[DeliverTo, _AnyDestination], ...] = ()
-    """Where editions go; each entry has one key."""
+    """Destinations of editions; each entry has one key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileKeys:
-    """The config of digestbot."""
+    """Top-level keys of config.yaml."""
 
     __pydantic_config__: ClassVar[dict[str, object]] = STRICT
 
     timezone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
-    """Of all schedules and of the dates that readers see, such as `Europe/Berlin`."""
+    """Time zone of schedules and of dates that readers see, such as `Europe/Berlin`."""
     language: Language = ENGLISH
-    """What the digests speak: `en`, `de` or `zh`; of papers nothing is translated."""
+    """Language of headings and notes: `en`, `de` or `zh`; papers are not translated."""
     store: Annotated[str, AfterValidator(_store)] = "sqlite:///digestbot.db"
-    """Where everything is remembered; a file's path is relative to the config."""
+    """Database: a SQLite file, relative to the config, or PostgreSQL."""
     public_url: WebAddress | None = None
-    """Where the web pages are reached; without it, mails have no links to them."""
+    """URL of the web pages; without it, emails do not link to them."""
     contact: Address | None = None
-    """Your mail address, told to the servers that are asked for papers, as arXiv wishes."""
+    """Your email address, sent to the sources as arXiv requests."""
     templates: Folder | None = None
-    """A folder with templates of your own, relative to the config."""
+    """Folder with your templates, relative to the config."""
     sources: dict[Name, Annotated[Any, _schema_of("Source")]]
-    """Where papers come from: a name of your choice, and the options of its kind."""
+    """Where papers come from: a name of your choice with the options of its kind."""
     smtp: Annotated[Any, _schema_of("SmtpSettings", "null")] = None
-    """The mail server that takes the digests; needed for `email`."""
+    """Mail server that sends the digests; required for `email`."""
     slack: Annotated[Any, _schema_of("SlackSettings", "null")] = None
-    """Your Slack app; needed for `slack`."""
+    """Your Slack app; required for `slack`."""
     sending_limits: Annotated[Any, _schema_of("SendingLimits", "null")] = None
-    """What is too much, so that it waits for you or for tomorrow."""
+    """Limits above which deliveries are held, or wait until the next day."""
     bounces: Annotated[Any, _schema_of("BouncesSettings", "null")] = None
-    """Where bounces and complaints arrive; needs a `{token}` in `smtp.envelope_from`."""
+    """Mailbox for bounces and complaints; requires a `{token}` in `smtp.envelope_from`."""
     digests: dict[Name, Annotated[Any, _schema_of("DigestKeys")]]
-    """What goes to whom, and when: a name of your choice, and the digest's keys."""
+    """Which papers go to whom, and when: a name of your choice with the digest's keys."""
 
 
 def more_sections() -> dict[str, type]:
@@ -309,32 +325,45 @@ _INNER: Mapping[type, Mapping[str | int, type]] = {
     SmtpSettings: {"dkim": DkimSettings, "oauth": OauthSettings},
     BouncesSettings: {"oauth": OauthSettings},
 }
-"""The dataclasses that stand inside others, by their keys."""
+"""Dataclasses nested in others, by key."""
 
 
 def checked(kind: type[T], data: object) -> tuple[T | None, Sequence[Mapping[str, Any]]]:
     """
-    *data* as a *kind*, one of the dataclasses of keys or options, or None and what is wrong.
+    Check *data* as a *kind*, a dataclass of keys or options.
 
-    The errors are pydantic's, as dicts with ``type``, ``loc``, ``input`` and ``ctx``.
+    Return the value and no errors, or None and the errors. Errors are pydantic's, as dicts with
+    ``type``, ``loc``, ``input`` and ``ctx``.
     """
-    hashable: Any = kind  # mypy does not see that a class is one
     ready, errors = _prepared(kind, data)
+    if not errors:
+        with suppress(ValueError):
+            return exact.build(kind, ready), ()
+    return _checked_by_pydantic(kind, ready, errors)
+
+
+def _checked_by_pydantic(
+    kind: type[T], ready: object, errors: Sequence[Mapping[str, Any]]
+) -> tuple[T | None, Sequence[Mapping[str, Any]]]:
+    """Convert what is nearly right, such as a number in quotes, or return the errors."""
+    from pydantic_core import ValidationError
+
+    hashable: Any = kind  # mypy does not see that a class is hashable
     try:
-        value: T = _adapter(hashable).validate_python(ready)
+        value: T = adapter(hashable).validate_python(ready)
     except ValidationError as error:
         return None, [*errors, *error.errors(include_url=False)]
     return (None, errors) if errors else (value, ())
 
 
 def keys_of(kind: type, steps: Steps = ()) -> tuple[str, ...]:
-    """The keys that a dataclass of keys or options has, or the dataclass in it at *steps*."""
+    """Return the keys of *kind*, or of the dataclass nested in it at *steps*."""
     inner = _INNER.get(kind, {}).get(steps[0], kind) if steps else kind
     return tuple(each.name for each in fields(inner))
 
 
 def parse_duration(value: object) -> timedelta | None:
-    """``7d``, ``90m``, ``1h30m`` or a number of seconds, at most 300 years; None if neither."""
+    """Parse ``7d``, ``1h30m`` or a number of seconds, up to 300 years."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return timedelta(seconds=value) if 0 <= value <= MAX_SECONDS else None
     if not isinstance(value, str) or not re.fullmatch(DURATION, value, re.ASCII) or len(value) > 40:
@@ -345,17 +374,20 @@ def parse_duration(value: object) -> timedelta | None:
 
 
 @cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+def adapter(kind: type[Any]) -> "TypeAdapter[Any]":
+    """Return pydantic's view of *kind*."""
+    from pydantic import TypeAdapter  # here: a config without mistakes does not need it
+
     return TypeAdapter(kind)
 
 
 def _prepared(kind: type, data: object) -> tuple[object, list[dict[str, Any]]]:
     """
-    *data* with its durations read, and what pydantic would read by other rules than ours.
+    Parse durations, and reject values that pydantic reads differently.
 
-    The options of rooms are plain dataclasses: of their timedeltas pydantic would take ISO 8601 and
-    not "1h30m", and for their ints it would take ``true``. What is wrong is taken out, as a
-    dataclass checks what its fields say together only if each of them is well.
+    Options are plain dataclasses: for a timedelta, pydantic would accept ISO 8601 but not "1h30m",
+    and for an int it would accept ``true``. Faulty values are removed, so that the checks across
+    fields still run.
     """
     if not isinstance(data, dict):
         return data, []
@@ -376,73 +408,3 @@ def _prepared(kind: type, data: object) -> tuple[object, list[dict[str, Any]]]:
 
 def _unknown_key(key: str, value: object) -> dict[str, Any]:
     return {"type": "unexpected_keyword_argument", "loc": (key,), "input": value}
-
-
-# For editors
-
-
-def json_schema() -> dict[str, Any]:
-    """
-    The JSON Schema (2020-12) of config.yaml, for editors.
-
-    It is a little wider than what `load_config` takes: names that must lead somewhere, addresses
-    and schedules are only texts to it, and ``${NAME}`` may stand for a number.
-    """
-    definitions: dict[str, Any] = {"Source": {"oneOf": [_of_source(kind) for kind in REGISTRY]}}
-    sections = (SmtpSettings, SlackSettings, *more_sections().values())
-    for kind in (*sections, SendingLimits, BouncesSettings, DigestKeys):
-        definitions |= _definitions(kind)
-    file = _definitions(file_keys())["FileKeys"]
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **file,
-        "title": "config.yaml of digestbot",
-        "$defs": {**definitions, **filter_schema.DEFINITIONS},
-    }
-
-
-def _of_source(kind: str) -> dict[str, Any]:
-    """The options of one kind of source, and the key ``kind`` that chooses them."""
-    (schema,) = _definitions(REGISTRY[kind]).values()
-    named = {"kind": {"const": kind, "description": "The kind of source."}}
-    required = ["kind", *schema.get("required", [])]
-    return {**schema, "properties": named | schema["properties"], "required": required}
-
-
-def _definitions(kind: type) -> dict[str, Any]:
-    """The schema of a dataclass by its name, and those of the dataclasses in it."""
-    schema = _adapter(kind).json_schema(schema_generator=_Generator)
-    inner = schema.pop("$defs", {})
-    return {kind.__name__: _with_refs(schema), **_with_refs(inner)}
-
-
-def _with_refs(schema: Any) -> Any:
-    """*schema* with its notes of `_schema_of` made references."""
-    if isinstance(schema, list):
-        return [_with_refs(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    renamed = {key: _with_refs(value) for key, value in schema.items() if key != DEFINED}
-    return renamed | ({"$ref": f"#/$defs/{schema[DEFINED]}"} if DEFINED in schema else {})
-
-
-class _Generator(GenerateJsonSchema):
-    """Durations and numbers as people write them; no titles that only repeat the key."""
-
-    def timedelta_schema(self, schema: Any) -> dict[str, Any]:
-        return {
-            "anyOf": [{"type": "string", "pattern": f"{DURATION}|\\$\\{{"}, {"type": "number"}],
-            "examples": ["7d", "90m", "1h30m"],
-        }
-
-    def int_schema(self, schema: Any) -> dict[str, Any]:
-        number = super().int_schema(schema)
-        return {"anyOf": [number, {"type": "string", "pattern": r"\$\{"}]}
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-    def encode_default(self, dft: Any) -> Any:
-        if isinstance(dft, timedelta):
-            return f"{dft.total_seconds():g}s"
-        return sorted(dft) if isinstance(dft, frozenset) else super().encode_default(dft)

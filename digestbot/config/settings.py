@@ -1,6 +1,4 @@
-"""
-The checked config: frozen values, no YAML and no pydantic. Begin at `Config`.
-"""
+"""The checked config as frozen values. Begin at `Config`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from digestbot.bounces import BouncesSettings
 from digestbot.deliver import SlackSettings, SmtpSettings
+from digestbot.errors import UsageError
 from digestbot.filters import Filter
 from digestbot.model import AnnounceType, Destination, Form, Theme
 from digestbot.schedule import Schedule
@@ -23,54 +22,54 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestConfig:
-    """One digest: a named rule of what goes to whom, and when."""
+    """One digest: a named rule for which papers go to whom, and when."""
 
     name: str
     title: str
     schedule: Schedule
     schedule_text: str
-    """As written, blanks made single."""
+    """As written, with single spaces."""
     sources: tuple[str, ...]
-    """Names of `Config.sources`; all of them if the digest names none."""
+    """Names in `Config.sources`; all of them by default."""
     types: frozenset[AnnounceType]
     filter: Filter
     limit: int
-    """Papers of one edition at most."""
+    """Maximum number of papers in one edition."""
     when_empty: Literal["skip", "send"]
     theme: Theme
     language: str
-    """Of its own words, one of `digestbot.languages.languages`."""
+    """Language of headings and notes, one of `digestbot.languages.languages`."""
     exports: tuple[Form, ...]
-    """Some of `digestbot.model.EXPORTS`, written into folders beside what always is."""
+    """Further forms to write into folders, from `digestbot.model.EXPORTS`."""
     attach: tuple[Form, ...]
-    """Lists of all papers that go with each mail: BibTeX, RIS."""
+    """Lists of papers to attach to each email: BibTeX, RIS."""
     expires: timedelta
-    """How long an edition is news."""
+    """Age at which an unsent delivery is held."""
     destinations: tuple[Destination, ...]
-    """In the order of the config, each once; a folder's address is an absolute path."""
+    """Unique, in the order of the config; a folder's address is an absolute path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """A whole config.yaml, checked: every name in it leads somewhere."""
+    """A checked config.yaml, in which every reference is valid."""
 
     path: Path
-    """Of the file itself, absolute."""
+    """Absolute path of the file."""
     timezone: ZoneInfo
     store: str = field(repr=False)
-    """``sqlite:///`` and an absolute path, or ``postgresql://…``, which may hold a password."""
+    """``sqlite:///`` and an absolute path, or ``postgresql://…``, which may contain a password."""
     public_url: str | None
-    """Without a slash at its end."""
+    """URL of the web pages, without a final slash."""
     contact: str | None
-    """Address of the owner, told to arXiv and other servers."""
+    """Operator's email address, sent to arXiv and other sources."""
     templates: Path | None
-    """Folder of the owner's own templates, absolute."""
+    """Absolute path of the operator's templates."""
     sources: Mapping[str, Options]
     smtp: SmtpSettings | None
     slack: SlackSettings | None
     sending_limits: SendingLimits
     bounces: BouncesSettings | None
-    """Its folder and its file of authorities are absolute paths."""
+    """Settings for reading bounces; `maildir` and `ca_file` are absolute paths."""
     digests: Mapping[str, DigestConfig]
     secret_addresses: Mapping[str, Secret]
     """Secret values of destinations, such as webhooks, by the address that stands for each."""
@@ -81,3 +80,16 @@ class Config:
         """Return the section of type *settings*; None if the file has none."""
         sections = (self.smtp, self.slack, *self.more_sections.values())
         return next((found for found in sections if isinstance(found, settings)), None)
+
+
+def find_digest(config: Config, name: str) -> DigestConfig:
+    """
+    Return the digest called *name*.
+
+    Raises:
+        UsageError: The config has no such digest.
+    """
+    if name not in config.digests:
+        known = ", ".join(config.digests) or "none"
+        raise UsageError(f'no digest "{name}" in the config; it has: {known}')
+    return config.digests[name]

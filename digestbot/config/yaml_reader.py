@@ -1,9 +1,9 @@
 """
-YAML 1.2 text → a tree with places; knows nothing of what the keys mean.
+Read YAML 1.2 into a tree with lines and columns, whatever its keys mean.
 
-ruamel.yaml only parses. Composing is done here, from its events, because three things must be known
-while the tree grows: every double key, the size that aliases would unfold to (a few hundred bytes
-can stand for gigabytes) and the depth. Begin at `read_yaml`.
+ruamel.yaml only parses. The tree is composed here, from its events, because three things must be
+checked while it grows: duplicate keys, the size after expanding aliases (a few hundred bytes can
+expand to gigabytes) and the depth. Begin at `read_yaml`.
 """
 
 import re
@@ -20,11 +20,11 @@ from digestbot.config.positions import Entries, Items, Node, Scalar
 from digestbot.errors import ConfigError, Problem
 
 MAX_NODES = 100_000
-"""Values in the file with its aliases unfolded: some thousand digests."""
+"""Values in the file after expanding aliases; enough for some thousand digests."""
 MAX_DEPTH = 64
-"""Twice what a filter may have, and its way down."""
+"""Twice the depth of a filter, plus the levels above it."""
 MAX_DIGITS = 300
-"""A longer number is text: no key takes it, and reading it takes quadratic time."""
+"""Digits of a number; a longer one is read as text, since converting it takes quadratic time."""
 
 # YAML 1.2.2, section 10.3.2 (core schema): no yes/no, no octal by a leading 0, no sexagesimals.
 _WORDS: dict[str, bool | None] = {
@@ -35,31 +35,31 @@ _WORDS: dict[str, bool | None] = {
 _INT = re.compile(r"[-+]?[0-9]+")
 _OTHER_INT = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_NO_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
 def read_yaml(text: str, file: str) -> tuple[Node, list[Problem]]:
     """
-    The tree of *text*, and what is wrong with it that does not stop the reading (double keys …).
+    Return the tree of *text* and minor problems, such as duplicate keys.
 
     Raises:
-        ConfigError: No YAML, more than one document, or one that is too large or too deep.
+        ConfigError: Invalid YAML, more than one document, or a document too large or too deep.
     """
     try:
         return _Reader(text, file).document()
     except ReaderError as error:
         line, column = _line_and_column(text, error.position)
-        raise _stop(file, line, column, "a control character, which YAML does not allow") from error
+        raise _stop(file, line, column, "control characters are not allowed in YAML") from error
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise _stop(file, line, column, f"not YAML: {_in_words(error)}") from error
+        raise _stop(file, line, column, f"invalid YAML: {_message_of(error)}") from error
     except YAMLError as error:
-        raise _stop(file, 1, 1, "not YAML") from error
+        raise _stop(file, 1, 1, "invalid YAML") from error
 
 
 def resolve(text: str) -> str | int | float | bool | None:
-    """What an unquoted scalar means: null, a truth value, a number, or else its text."""
+    """Return the value of an unquoted scalar: null, truth value, number or text."""
     if text in _WORDS:
         return _WORDS[text]
     if len(text) > MAX_DIGITS:
@@ -70,12 +70,12 @@ def resolve(text: str) -> str | int | float | bool | None:
         return int(text, 0)
     if _FLOAT.fullmatch(text):
         return float(text)
-    return float(text.replace(".", "")) if _NO_FINITE.fullmatch(text) else text
+    return float(text.replace(".", "")) if _NOT_FINITE.fullmatch(text) else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Measured:
-    """A node, and what it would unfold to."""
+    """A node with its size and depth after expanding aliases."""
 
     node: Node
     size: int
@@ -83,7 +83,7 @@ class _Measured:
 
 
 class _Reader:
-    """One pass over the events of one text."""
+    """Composes a tree from the events of one text."""
 
     def __init__(self, text: str, file: str) -> None:
         self._events: Iterator[Any] = YAML(typ="safe", pure=True).parse(StringIO(text))
@@ -92,12 +92,12 @@ class _Reader:
         self._anchors: dict[str, _Measured | None] = {}
 
     def document(self) -> tuple[Node, list[Problem]]:
-        """The one document; an empty text is an empty scalar."""
+        """Return the only document; an empty text is a null scalar."""
         root: _Measured | None = None
         for event in self._events:
             if isinstance(event, events.DocumentStartEvent):
                 if root is not None:
-                    raise self._stop(event, 'a second document; a config has one, without "---"')
+                    raise self._stop(event, 'a second document ("---"); a config has only one')
                 root = self._node(next(self._events), 1)
         return (root.node if root else Scalar(line=1, column=1, value=None)), self._problems
 
@@ -107,7 +107,7 @@ class _Reader:
         if event.anchor:
             self._anchors[event.anchor] = None
         if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
-            self._note(event, 'a tag ("!…") means nothing here; put the text in quotes')
+            self._note(event, 'tags ("!…") are not supported; put the text in quotes')
         found = self._measured(event, depth)
         if event.anchor:
             self._anchors[event.anchor] = found
@@ -123,12 +123,12 @@ class _Reader:
         return self._entries(event, depth)
 
     def _alias(self, event: Any, depth: int) -> _Measured:
-        # The name is not shown: a password that begins with a star would be one.
+        # The name is not shown: an unquoted password that begins with "*" looks like an alias.
         if event.anchor not in self._anchors:
-            raise self._stop(event, "an alias of nothing; a text that begins with * needs quotes")
+            raise self._stop(event, 'undefined alias; text that begins with "*" needs quotes')
         found = self._anchors[event.anchor]
         if found is None:
-            raise self._stop(event, "an alias of what it stands in")
+            raise self._stop(event, "the alias refers to a value that contains it")
         if depth + found.depth > MAX_DEPTH:
             raise self._stop(event, f"nested more than {MAX_DEPTH} levels deep")
         return found
@@ -159,16 +159,18 @@ class _Reader:
         return _Measured(node=node, size=size, depth=_depth(parts))
 
     def _key(self, event: Any, depth: int) -> Scalar | None:
-        """The key as it is written (``on`` and ``2024`` are texts); None if it is none."""
+        """Return a scalar key as written: ``on`` and ``2024`` are text."""
         self._node(event, depth + 1)
         if isinstance(event, events.ScalarEvent):
             return Scalar(**_mark(event), value=event.value)
-        self._note(event, "a key must be a text")
+        self._note(event, "a key must be text")
         return None
 
     def _is_first(self, event: Any, key: Scalar, keys: dict[str, Scalar]) -> bool:
         if key.value == "<<":
-            self._note(event, 'YAML 1.2 has no merge key "<<"; give a whole value an alias instead')
+            self._note(
+                event, 'merge keys ("<<") are not supported; use an alias for the whole value'
+            )
             return False
         before = keys.get(str(key.value))
         if before is not None:
@@ -177,7 +179,7 @@ class _Reader:
 
     def _grown(self, event: Any, size: int, part: _Measured) -> int:
         if size + part.size > MAX_NODES:
-            raise self._stop(event, f"more than {MAX_NODES:,} values, with the aliases unfolded")
+            raise self._stop(event, f"more than {MAX_NODES:,} values, after expanding aliases")
         return size + part.size
 
     def _note(self, event: Any, message: str) -> None:
@@ -188,7 +190,7 @@ class _Reader:
 
 
 def _scalar(event: Any) -> Scalar:
-    is_plain = event.implicit[0] and event.tag is None  # "! 3" is a text (YAML 1.2.2, 6.9.1)
+    is_plain = event.implicit[0] and event.tag is None  # "! 3" is text (YAML 1.2.2, 6.9.1)
     value = resolve(event.value) if is_plain else event.value
     return Scalar(**_mark(event), value=value)
 
@@ -210,20 +212,20 @@ def _line_and_column(text: str, position: int) -> tuple[int, int]:
     return before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1
 
 
-def _in_words(error: MarkedYAMLError) -> str:
-    """The parser's words, less the names that it quotes: they may be part of a secret."""
-    said = re.sub(r"'[^'\s\\]{2,}'", "'…'", error.problem or error.context or "")
+def _message_of(error: MarkedYAMLError) -> str:
+    """Return the parser's message with quoted names masked: they may be part of a secret."""
+    message = re.sub(r"'[^'\s\\]{2,}'", "'…'", error.problem or error.context or "")
     if "alias" in (error.context or ""):
-        return 'a text that begins with "*" needs quotes'
-    if "escape" in said:
+        return 'text that begins with "*" needs quotes'
+    if "escape" in message:
         return "a backslash in double quotes begins an escape; use single quotes"
-    if "mapping values" in said:
-        return f"{said}; a text with a colon needs quotes"
-    if "cannot start any token" in said:
-        return f"{said}; put the text in quotes, and indent with blanks"
-    if "but got '{'" in said:
-        return f'{said}; within brackets "${{…}}" needs quotes'
-    return said.replace("\x00", "the end of the file")
+    if "mapping values" in message:
+        return f"{message}; text with a colon needs quotes"
+    if "cannot start any token" in message:
+        return f"{message}; put the text in quotes, and indent with spaces"
+    if "but got '{'" in message:
+        return f'{message}; within brackets "${{…}}" needs quotes'
+    return message.replace("\x00", "the end of the file")
 
 
 def _clipped(text: object) -> str:

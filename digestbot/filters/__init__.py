@@ -1,12 +1,13 @@
 """
-Filters: what an owner wrote in YAML, what it says of an announcement, and why.
+Filters: parse them from YAML data, evaluate them on announcements, explain the result.
 
-`parse_filter` and `check_filter` read the language, `evaluate` answers, `explain` answers condition
-by condition. Pure; knows no store and no config file. Begin at `language`.
+`parse_filter` and `check_filter` read the language, `evaluate` applies a filter, `explain` reports
+condition by condition. Pure functions, independent of the store and the config file. Begin at
+`parser`.
 """
 
 from digestbot.filters.evaluate import evaluate, hits
-from digestbot.filters.explain import Explanation, explain, in_words
+from digestbot.filters.explain import Explanation, explain, format_explanation
 from digestbot.filters.parser import Examples, Filter, check_filter, parse_filter
 
 __all__ = [
@@ -16,7 +17,7 @@ __all__ = [
     "check_filter",
     "evaluate",
     "explain",
+    "format_explanation",
     "hits",
-    "in_words",
     "parse_filter",
 ]

@@ -1,4 +1,4 @@
-"""The few operations on arrays that the filter engine is made of. Imports NumPy."""
+"""Array operations of the filter engine. Imports NumPy."""
 
 from collections.abc import Iterable
 from hashlib import blake2b
@@ -14,18 +14,18 @@ _SHIFT = np.uint64(29)
 
 
 def hashes(texts: Iterable[str]) -> Array:
-    """64 bits of BLAKE2b for each text: the same in every process, and nobody can make two meet."""
+    """Return 64 bits of BLAKE2b per text: stable across processes, safe from forged collisions."""
     return hashes_of_bytes([text.encode("utf-8", "surrogatepass") for text in texts])
 
 
 def hashes_of_bytes(texts: Iterable[bytes]) -> Array:
-    """64 bits of BLAKE2b for each text."""
+    """Return 64 bits of BLAKE2b per text."""
     found = b"".join([blake2b(text, digest_size=8).digest() for text in texts])
     return np.frombuffer(found, dtype="<u8").astype(np.uint64, copy=False)
 
 
-def rolled(columns: Iterable[Array]) -> Array:
-    """One hash for each row of equally long columns of hashes; their order counts."""
+def combine_hashes(columns: Iterable[Array]) -> Array:
+    """Combine equally long columns of hashes into one hash per row; order matters."""
     total: Any = np.uint64(0)
     with np.errstate(over="ignore"):
         for column in columns:
@@ -35,40 +35,40 @@ def rolled(columns: Iterable[Array]) -> Array:
 
 
 def offsets(lengths: Array) -> Array:
-    """Where each of the rows of these lengths begins, and where the last one ends."""
+    """Return the start of each row of these lengths, and the end of the last one."""
     out = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=out[1:])
     return out
 
 
-def spread(starts: Array, lengths: Array) -> Array:
-    """The places ``start … start + length - 1`` of every row, one row after the other."""
+def ranges(starts: Array, lengths: Array) -> Array:
+    """Concatenate the ranges ``start … start + length - 1`` of all rows."""
     ends = offsets(lengths)
     return np.asarray(np.arange(ends[-1]) + np.repeat(np.asarray(starts) - ends[:-1], lengths))
 
 
-def taken(bounds: Array, rows: Array) -> tuple[Array, Array]:
-    """For some rows of a ragged table: their new bounds, and the places of what they hold."""
+def take_rows(bounds: Array, rows: Array) -> tuple[Array, Array]:
+    """Select rows of a ragged table: return their new bounds and the indexes of their items."""
     lengths = np.diff(bounds)[rows]
-    return offsets(lengths), spread(bounds[:-1][rows], lengths)
+    return offsets(lengths), ranges(bounds[:-1][rows], lengths)
 
 
-def joined(keys: Array, wanted: Array) -> tuple[Array, Array]:
-    """All pairs (place in *wanted*, place in *keys*) of equal values; *keys* is sorted."""
+def equal_pairs(keys: Array, wanted: Array) -> tuple[Array, Array]:
+    """Return all pairs (index in *wanted*, index in *keys*) of equal values; *keys* is sorted."""
     left = np.searchsorted(keys, wanted, side="left")
     lengths = np.searchsorted(keys, wanted, side="right") - left
-    return np.repeat(np.arange(len(wanted)), lengths), spread(left, lengths)
+    return np.repeat(np.arange(len(wanted)), lengths), ranges(left, lengths)
 
 
-def joined_numbers(keys: Array, wanted: Array, count: int) -> tuple[Array, Array]:
-    """The same for sorted numbers from 0 below *count*: faster, since nothing is searched for."""
+def equal_number_pairs(keys: Array, wanted: Array, count: int) -> tuple[Array, Array]:
+    """Like `equal_pairs`, for sorted numbers from 0 to *count* - 1; faster."""
     bounds = offsets(np.bincount(keys, minlength=count))
     lengths = np.diff(bounds)[wanted]
-    return np.repeat(np.arange(len(wanted)), lengths), spread(bounds[:-1][wanted], lengths)
+    return np.repeat(np.arange(len(wanted)), lengths), ranges(bounds[:-1][wanted], lengths)
 
 
 def contains(keys: Array, wanted: Array) -> Array:
-    """Which of *wanted* are among the sorted *keys*."""
+    """Return a truth value for each of *wanted*: is it among the sorted *keys*?"""
     if not len(keys):
         return np.zeros(len(wanted), dtype=bool)
     places = np.searchsorted(keys, wanted)

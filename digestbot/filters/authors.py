@@ -1,8 +1,8 @@
 """
-Authors' names: the family name, and given names or initials that do not contradict.
+Compare authors' names by family name and compatible given names or initials.
 
-Names come as "Ion Stoica", "I. Stoica", "Stoica, Ion" and, from East Asia, family name first; what
-is compared is folded, so accents, case and hyphens do not matter. Begin at `may_be`.
+Names come as "Ion Stoica", "I. Stoica", "Stoica, Ion" and, from East Asia, family name first. They
+are folded before comparison, so accents, case and hyphens are ignored. Begin at `name_matches`.
 """
 
 import re
@@ -17,16 +17,16 @@ PARTICLES = frozenset({
     "los", "mc", "of", "op", "san", "st", "te", "ten", "ter", "van", "vander", "vom", "von", "y",
     "zu", "zum", "zur",
 })  # fmt: skip
-"""Words that begin a family name: "van der Waals", "de la Cruz"."""
+"""Words that start a family name: "van der Waals", "de la Cruz"."""
 GROUPS = frozenset({"collaboration", "collaborations", "consortium", "team"})
-"""The last word of authors who are no person: all of the name is their family name."""
+"""Last words of group authors, whose whole name counts as the family name."""
 SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv"})
 _INITIAL = re.compile(r"-?[^\W\d_]\.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Name:
-    """A name taken apart; all words folded."""
+    """A parsed name; all words are folded."""
 
     family: tuple[str, ...]
     given: tuple[str, ...]
@@ -34,7 +34,7 @@ class Name:
 
 
 def parse_name(text: str) -> Name:
-    """The name in the order of *text*; a comma parts "Family, Given" (BibTeX's form)."""
+    """Parse "Given Family" or, with a comma, "Family, Given" (BibTeX's form)."""
     before, after = _sides(text)
     if not after:
         return _natural(before)
@@ -44,28 +44,29 @@ def parse_name(text: str) -> Name:
     return Name(family=_words((*after[end:], *before)), given=_words(after[:end]))
 
 
-def may_be(wanted: Name, author: str) -> bool:
+def name_matches(wanted: Name, author: str) -> bool:
     """
-    Whether *author*, as a paper prints it, may be the person *wanted*.
+    Return True if *author*, as printed on a paper, may be the person *wanted*.
 
-    A family name alone finds everybody of that name. Given names and initials must agree as far as
-    both sides have them: "Ion Stoica" finds "I. Stoica" and "Ion A. Stoica", not "Ivan Stoica".
+    A family name alone matches everyone with that name. Given names and initials must be compatible
+    where both names have them: "Ion Stoica" matches "I. Stoica" and "Ion A. Stoica", but not "Ivan
+    Stoica".
     """
     size = len(wanted.family) if wanted.given else 0
-    return any(_agree(wanted, name) for name in _readings(author, size))
+    return any(_matches(wanted, name) for name in _readings(author, size))
 
 
-def letters(name: Name) -> str:
-    """Letters in a row that are in the `run_of_letters` of all whom `may_be` takes for *name*."""
+def family_letters(name: Name) -> str:
+    """Return letters contained in the `name_letters` of every name that matches *name*."""
     return "".join(_without_particles(name.family))
 
 
-def run_of_letters(author: str) -> str:
+def name_letters(author: str) -> str:
     """
-    All letters of a printed name in a row, twice, so that they hold every reading of its family.
+    Return the letters of a printed name, repeated once, to contain every reading of its family.
 
-    A family name is some words in a row of the printed name, or of the name turned around ("Gogh,
-    Vincent van"). Empty if the name has to be taken apart to be sure.
+    A family name is a run of words of the printed name or of its rotation ("Gogh, Vincent van").
+    Empty if only parsing the name can tell.
     """
     if any(sign in author for sign in ",\\$"):
         return ""
@@ -76,10 +77,10 @@ def run_of_letters(author: str) -> str:
 @lru_cache(maxsize=4096)
 def _readings(author: str, size: int) -> tuple[Name, ...]:
     """
-    The names that *author* can be read as.
+    Return every way to read *author* as a name.
 
-    Where given names decide, the family name may also stand first ("Ma Wei-Ying"), or have more
-    words or fewer than it seems to ("Gabriel García Márquez"): *size* words, if that is not 0.
+    If *size* is not 0, the family name has that many words and may come first ("Ma Wei-Ying") or be
+    longer than it seems ("Gabriel García Márquez").
     """
     before, after = _sides(author)
     as_written = parse_name(author)
@@ -93,17 +94,17 @@ def _readings(author: str, size: int) -> tuple[Name, ...]:
     )
 
 
-def _agree(wanted: Name, author: Name) -> bool:
+def _matches(wanted: Name, author: Name) -> bool:
     if not wanted.given:
         families = (author.family, _without_particles(author.family))
         return "".join(wanted.family) in map("".join, families)
     if not (author.given and _same_family(wanted.family, author.family)):
         return False
-    return _given_agree(wanted.given, author.given)
+    return _given_match(wanted.given, author.given)
 
 
 def _same_family(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
-    """Equal; "Waals" is "van der Waals", but "van Berg" is not "von Berg"."""
+    """Compare family names: "Waals" equals "van der Waals", "van Berg" differs from "von Berg"."""
     if "".join(left) == "".join(right):
         return True
     bare_left, bare_right = _without_particles(left), _without_particles(right)
@@ -118,8 +119,8 @@ def _without_particles(family: tuple[str, ...]) -> tuple[str, ...]:
     return family[start:]
 
 
-def _given_agree(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
-    """First with first, then each of the shorter list with one of the other, in order."""
+def _given_match(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
+    """Match the first names, then each of the shorter list with one of the longer, in order."""
     if "".join(left) == "".join(right):
         return True
     if not _same_given(left[0], right[0]):
@@ -130,27 +131,27 @@ def _given_agree(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
 
 
 def _same_given(one: str, other: str) -> bool:
-    """Equal, or one is the initial of the other."""
+    """Return True if the names are equal or one is the initial of the other."""
     if len(one) == 1 or len(other) == 1:
         return one[0] == other[0]
     return one == other
 
 
 def _joined_initials(short: tuple[str, ...], full: tuple[str, ...]) -> bool:
-    """Whether *short* is "JP" for "Jean Pierre"."""
+    """Return True if *short* is the joined initials of *full*: "JP" for "Jean Pierre"."""
     initials = "".join(name[0] for name in full)
     return len(short) == 1 and len(full) > 1 and short[0] == initials
 
 
 def _natural(tokens: tuple[str, ...]) -> Name:
-    """Given names first; particles belong to the family name, and all parts of "Smith-Jones"."""
+    """Parse given names first; the family name includes particles and all of "Smith-Jones"."""
     if tokens and _folded(tokens[-1]) in GROUPS:
         return Name(family=_words(tokens), given=())
     start = len(tokens) - 1
     while start > 1 and _is_particle(tokens[start - 1]):
         start -= 1
     if start == 1 and tokens[0].islower() and _is_particle(tokens[0]):
-        start = 0  # "van der Waals" alone; "Ben Carter" and "Bin Yu" have a given name
+        start = 0  # "van der Waals" is a family name; "Ben" in "Ben Carter" is a given name
     return Name(family=_words(tokens[start:]), given=_words(tokens[:start]))
 
 
@@ -159,7 +160,7 @@ def _is_particle(token: str) -> bool:
 
 
 def _sides(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What stands before the comma and after it, without "Jr."; blanks part the names."""
+    """Split *text* at its comma into names; drop "Jr."."""
     shown = plain(text, one_line=True) if "\\" in text or "$" in text else text
     before, comma, after = shown.partition(",")
     if comma:
@@ -167,20 +168,20 @@ def _sides(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     names = _names(before)
     if names and _folded(names[-1]) in GROUPS and _folded(names[0]) == "the":
         return names[1:], ()
-    initials = _initials_behind(names)
+    initials = _trailing_initials(names)
     return names[: len(names) - initials], names[len(names) - initials :]
 
 
-def _initials_behind(names: tuple[str, ...]) -> int:
-    """How many initials stand behind the family name, as in "Stoica I."; "Weinan E" has none."""
-    behind = 0
-    while behind < len(names) and _INITIAL.fullmatch(names[-1 - behind]):
-        behind += 1
-    return behind if behind < len(names) and not _INITIAL.fullmatch(names[0]) else 0
+def _trailing_initials(names: tuple[str, ...]) -> int:
+    """Count the initials after the family name: 1 in "Stoica I.", 0 in "Weinan E"."""
+    found = 0
+    while found < len(names) and _INITIAL.fullmatch(names[-1 - found]):
+        found += 1
+    return found if found < len(names) and not _INITIAL.fullmatch(names[0]) else 0
 
 
 def _names(text: str) -> tuple[str, ...]:
-    # "J.P. Morgan" has two initials, as if a blank stood between them.
+    # Split joined initials: "J.P. Morgan" has two.
     found = tuple(name for name in text.replace(".", ". ").split() if words(name))
     return found[:-1] if found and _folded(found[-1]) in SUFFIXES else found
 

@@ -1,8 +1,8 @@
 """
-Announcements taken apart once, so that any number of filters can be asked about them.
+Announcements tokenized once, to be matched against any number of filters.
 
-Words become numbers; everything that is compared as a whole (categories, types, sources, ids)
-becomes a fact. Begin at `Batch`.
+Words become numbers; values that are compared as a whole (categories, types, sources, ids) become
+facts. Begin at `Batch`.
 """
 
 from collections import defaultdict
@@ -12,48 +12,50 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from digestbot.filters.arrays import Array, hashes, offsets, spread
-from digestbot.filters.evaluate import text_of
+from digestbot.filters.arrays import Array, hashes, offsets, ranges
+from digestbot.filters.evaluate import field_text
 from digestbot.model import Announcement
 from digestbot.text import folded_words, unpack_words
 
 FIELDS = {"title": 1, "abstract": 2, "comment": 4, "journal": 8, "author": 16}
-"""Fields with words, each with its bit; an author's name is a text of its own."""
+"""Fields with words, each with its bit; each author's name is a separate text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """The words of one or more fields of all papers; the word 0 stands between two texts."""
+    """The words of one or more fields of all papers, with the word 0 between texts."""
 
     words: Array
     papers: Array
-    """For each word, the place of its announcement in the batch."""
+    """Index in the batch of each word's announcement."""
     fields: Array
-    """For each word, the bit of its field."""
+    """Bit of each word's field."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """Distinct texts, and at which announcements each stands: the pairs (*of*, *papers*)."""
+class TextTable:
+    """Distinct texts, and the announcements that have each of them."""
 
     texts: tuple[str, ...]
-    of: Array
+    numbers: Array
+    """Index in *texts*, one for each occurrence …"""
     papers: Array
+    """… and the index of the announcement that has it."""
 
 
 class Batch:
     """
-    A batch of announcements, ready to be matched, as often as one likes.
+    A batch of announcements, ready to be matched repeatedly.
 
-    Titles and abstracts are taken apart at once; comments, journals, and authors when the first
-    filter asks about them.
+    Titles and abstracts are tokenized at once; comments, journals and authors when the first filter
+    needs them.
     """
 
     def __init__(self, announcements: Sequence[Announcement]) -> None:
         self.announcements = tuple(announcements)
         self._numbers: defaultdict[str, int] = defaultdict()
         self._numbers.default_factory = self._numbers.__len__
-        self._numbers[""]  # the word 0: no text has it
+        self._numbers[""]  # reserves the word 0, which occurs in no text
         self._streams: dict[int, Stream] = {}
         self._hashes = hashes([""])
         for bit in (FIELDS["title"], FIELDS["abstract"]):
@@ -61,14 +63,14 @@ class Batch:
 
     @classmethod
     def of(cls, announcements: Iterable[Announcement]) -> "Batch":
-        """The batch of these announcements."""
+        """Build a batch from *announcements*."""
         return cls(tuple(announcements))
 
     def __len__(self) -> int:
         return len(self.announcements)
 
     def stream(self, mask: int) -> Stream:
-        """The words of the fields in *mask*, the sum of their bits in `FIELDS`."""
+        """Return the words of the fields in *mask*, a sum of bits from `FIELDS`."""
         if mask not in self._streams:
             parts = [self._field(bit) for bit in FIELDS.values() if mask & bit]
             self._streams[mask] = Stream(
@@ -79,11 +81,11 @@ class Batch:
         return self._streams[mask]
 
     def vocabulary(self) -> tuple[str, ...]:
-        """The distinct words of all fields taken apart so far; a word's number is its place."""
+        """Return the distinct words of all fields tokenized so far, in order of their numbers."""
         return tuple(self._numbers)
 
     def word_hashes(self) -> Array:
-        """The hash of each word in `vocabulary`."""
+        """Return the hash of each word in `vocabulary`."""
         known = len(self._hashes)
         if known < len(self._numbers):
             new = hashes(list(self._numbers)[known:])
@@ -91,45 +93,45 @@ class Batch:
         return self._hashes
 
     @cached_property
-    def facts(self) -> Listed:
-        """What is compared as a whole: see `fact`."""
-        return _listed(_facts(announcement) for announcement in self.announcements)
+    def facts(self) -> TextTable:
+        """Values that are compared as a whole; see `fact`."""
+        return _text_table(_facts(announcement) for announcement in self.announcements)
 
     @cached_property
     def fact_hashes(self) -> Array:
-        """The hash of each of the `facts`."""
+        """Hash of each of the `facts`."""
         return hashes(self.facts.texts)
 
     @cached_property
-    def authors(self) -> Listed:
-        """The distinct names, as printed."""
-        return _listed(
+    def authors(self) -> TextTable:
+        """Distinct author names, as printed."""
+        return _text_table(
             (author.name for author in announcement.paper.authors)
             for announcement in self.announcements
         )
 
     def texts(self, field: str) -> tuple[str, ...]:
-        """The displayed text of a field, for each announcement; of names, one to a line."""
+        """Return the displayed text of *field* per announcement; author names one per line."""
         papers = (announcement.paper for announcement in self.announcements)
         if field == "author":
             return tuple("\n".join(author.name for author in paper.authors) for paper in papers)
-        return tuple(text_of(paper, field) for paper in papers)
+        return tuple(field_text(paper, field) for paper in papers)
 
     def _field(self, bit: int) -> Stream:
         if bit not in self._streams:
             name = next(name for name, its_bit in FIELDS.items() if its_bit == bit)
-            self._streams[bit] = self._taken_apart(name, bit)
+            self._streams[bit] = self._tokenize(name, bit)
         return self._streams[bit]
 
-    def _taken_apart(self, field: str, bit: int) -> Stream:
+    def _tokenize(self, field: str, bit: int) -> Stream:
         listed = self.authors if field == "author" else None
         found = map(folded_words, listed.texts) if listed else self._words_of(field)
         numbers, lengths = self._numbered(found)
         papers = np.arange(len(lengths))
         if listed is not None:
             bounds = offsets(lengths)
-            numbers = numbers[spread(bounds[listed.of], lengths[listed.of])]
-            papers, lengths = listed.papers, lengths[listed.of]
+            numbers = numbers[ranges(bounds[listed.numbers], lengths[listed.numbers])]
+            papers, lengths = listed.papers, lengths[listed.numbers]
         return Stream(
             words=numbers,
             papers=np.repeat(papers, lengths),
@@ -137,7 +139,7 @@ class Batch:
         )
 
     def _words_of(self, field: str) -> Iterator[Sequence[str]]:
-        """For each announcement the words of a field, which the store may have kept."""
+        """Yield the words of *field* per announcement, as stored or else split now."""
         stored = {"title": "title_words", "abstract": "abstract_words"}.get(field)
         for announcement, text in zip(self.announcements, self.texts(field), strict=True):
             packed = getattr(announcement.paper, stored) if stored else None
@@ -145,7 +147,7 @@ class Batch:
             yield folded_words(text) if found is None else found
 
     def _numbered(self, texts: Iterable[Sequence[str]]) -> tuple[Array, Array]:
-        """The words of all texts, each text with a 0 at its end, and how many each text has."""
+        """Number the words of all texts, each text closed by a 0, and count them per text."""
         number = self._numbers.__getitem__
         numbers: list[int] = []
         ends: list[int] = []
@@ -157,12 +159,12 @@ class Batch:
 
 
 def fact(kind: str, value: str) -> str:
-    """How "the *kind* of this announcement is *value*" is written."""
+    """Encode "the *kind* of this announcement is *value*" as one text."""
     return f"{kind}\0{value}"
 
 
 def _facts(announcement: Announcement) -> Iterator[str]:
-    """Everything that `evaluate.hits` compares for the atoms that look at no words."""
+    """Yield every value that `evaluate.hits` compares as a whole."""
     paper = announcement.paper
     for code in paper.categories:
         yield from _category_facts("category", code)
@@ -181,17 +183,17 @@ def _category_facts(kind: str, code: str) -> tuple[str, ...]:
     return tuple({fact(kind, code), fact(kind, code.casefold())})
 
 
-def _listed(rows: Iterable[Iterable[str]]) -> Listed:
+def _text_table(rows: Iterable[Iterable[str]]) -> TextTable:
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = numbers.__len__
-    of: list[int] = []
+    found: list[int] = []
     papers: list[int] = []
     for paper, row in enumerate(rows):
-        found = [numbers[text] for text in row]
-        of += found
-        papers += [paper] * len(found)
-    return Listed(
+        texts = [numbers[text] for text in row]
+        found += texts
+        papers += [paper] * len(texts)
+    return TextTable(
         texts=tuple(numbers),
-        of=np.array(of, dtype=np.int64),
+        numbers=np.array(found, dtype=np.int64),
         papers=np.array(papers, dtype=np.int64),
     )

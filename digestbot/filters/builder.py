@@ -1,7 +1,8 @@
 """
-Filters, one by one, into a `Segment`: taking one more costs the same however many there are.
+Build a `Segment` from filters, one at a time, at constant cost for each.
 
-Trees become formulas of clauses, equal atoms and equal nodes become one. Begin at `Builder.put`.
+Trees become formulas of clauses; equal atoms and equal nodes are stored once. Begin at
+`Builder.put`.
 """
 
 from array import array
@@ -36,17 +37,17 @@ from digestbot.filters.tree import (
 )
 from digestbot.text import forms
 
-ASK_ANY, ASK_AUTHOR, ASK_EXACT = 0, 1, 2
-"""The papers an atom is asked about: all; with the family name; with the characters."""
+CHECK_ANY, CHECK_AUTHOR, CHECK_EXACT = 0, 1, 2
+"""Papers to check for an atom: all; those with the family name; those with the characters."""
 IN_TITLE = 4
-"""Added to the kind: the atom holds only if it hits in the title."""
+"""Flag added to the kind: the atom holds only if it hits in the title."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Term:
     mask: int
     words: tuple[str, ...]
-    beginning: str | None
+    prefix: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +56,17 @@ class _Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Checked:
     kind: int
     atom: Atom
 
 
-_Meaning = _Term | _Facts | _Asked
+_Compiled = _Term | _Facts | _Checked
 _Clauses = tuple[tuple[bool, tuple[int, ...]], ...]
 
 
 class Builder:
-    """Filters not yet in an assembled segment; the last one put under a key counts."""
+    """Filters to be assembled into a segment; the latest under each key counts."""
 
     def __init__(self) -> None:
         self._rows: dict[int, int] = {}
@@ -73,7 +74,7 @@ class Builder:
         self._nodes = _FormulaList()
         self._node_numbers: dict[_Clauses, int] = {}
         self._levels = array("h")
-        self._atoms: dict[_Meaning, int] = {}
+        self._atoms: dict[_Compiled, int] = {}
         self._guards: dict[int, tuple[int, ...]] = {}
         self._scores: dict[int, tuple[float, tuple[tuple[int, int, float], ...]]] = {}
 
@@ -85,29 +86,29 @@ class Builder:
 
     @property
     def length(self) -> int:
-        """Filters taken since the beginning, those put again and removed too."""
+        """Number of calls of `put` so far, replaced and removed filters included."""
         return len(self._filters)
 
     def keys(self) -> Iterable[int]:
-        """The keys of its filters."""
+        """Return the keys of all filters."""
         return self._rows.keys()
 
     def put(self, key: int, filter_: Filter) -> None:
-        """Take the filter under *key*, in place of the one that was there."""
+        """Add the filter under *key*, replacing any other."""
         self.remove(key)
         self._filters.append(self._formula((filter_.root,)))
         self._rows[key] = len(self._filters) - 1
         if filter_.min_score is not None:
-            counted = tuple(self._counted(atom) for atom in _positive(filter_.root))
+            counted = tuple(self._score_term(atom) for atom in _positive(filter_.root))
             self._scores[key] = filter_.min_score, counted
 
     def remove(self, key: int) -> None:
-        """Forget the filter; nothing if there is none."""
+        """Remove the filter *key*, if there is one."""
         self._rows.pop(key, None)
         self._scores.pop(key, None)
 
     def segment(self) -> Segment:
-        """What it holds now, assembled."""
+        """Assemble the current filters into a segment."""
         raw = self._raw()
         kept = np.zeros(len(raw.keys), dtype=bool)
         kept[list(self._rows.values())] = True
@@ -116,28 +117,28 @@ class Builder:
     # from trees to formulas
 
     def _formula(self, nodes: Sequence[Node]) -> _Clauses:
-        """The clauses that say that all the nodes hold."""
+        """Return the clauses for "all *nodes* hold"."""
         clauses: list[tuple[bool, tuple[int, ...]]] = []
-        shut_out: list[int] = []
+        excluded: list[int] = []
         for node in nodes:
-            self._add_clauses(node, clauses, shut_out)
-        if shut_out:
-            clauses.append((True, tuple(dict.fromkeys(shut_out))))
+            self._add_clauses(node, clauses, excluded)
+        if excluded:
+            clauses.append((True, tuple(dict.fromkeys(excluded))))
         return tuple(clauses)
 
     def _add_clauses(
-        self, node: Node, clauses: list[tuple[bool, tuple[int, ...]]], shut_out: list[int]
+        self, node: Node, clauses: list[tuple[bool, tuple[int, ...]]], excluded: list[int]
     ) -> None:
         if isinstance(node, AllOf):
             for child in node.children:
-                self._add_clauses(child, clauses, shut_out)
+                self._add_clauses(child, clauses, excluded)
         elif isinstance(node, NoneOf):
-            shut_out += self._literals(node.children)
+            excluded += self._literals(node.children)
         else:
             clauses.append((False, tuple(dict.fromkeys(self._literals((node,))))))
 
     def _literals(self, nodes: Iterable[Node]) -> Iterator[int]:
-        """Atoms and (as ``-1 - n``) nodes; one of them holds just if one of *nodes* does."""
+        """Yield atoms and (as ``-1 - n``) nodes whose disjunction equals that of *nodes*."""
         for node in nodes:
             if isinstance(node, AnyOf) or (isinstance(node, AllOf) and len(node.children) == 1):
                 yield from self._literals(node.children)
@@ -155,41 +156,41 @@ class Builder:
         return self._node_numbers[clauses]
 
     def _atom(self, atom: Atom) -> int:
-        return self._number(_meaning(atom))
+        return self._number(_compile(atom))
 
-    def _number(self, meaning: _Meaning) -> int:
-        if meaning not in self._atoms:
-            guards = tuple({self._atom(term) for term in _guards(meaning)})
-            self._atoms[meaning] = len(self._atoms)
-            if isinstance(meaning, _Asked):
-                self._guards[self._atoms[meaning]] = guards
-        return self._atoms[meaning]
+    def _number(self, compiled: _Compiled) -> int:
+        if compiled not in self._atoms:
+            guards = tuple({self._atom(term) for term in _guards(compiled)})
+            self._atoms[compiled] = len(self._atoms)
+            if isinstance(compiled, _Checked):
+                self._guards[self._atoms[compiled]] = guards
+        return self._atoms[compiled]
 
-    def _counted(self, atom: Atom) -> tuple[int, int, float]:
-        title = _title_meaning(atom)
+    def _score_term(self, atom: Atom) -> tuple[int, int, float]:
+        title = _compile_title(atom)
         return self._atom(atom), -1 if title is None else self._number(title), atom.weight
 
     # from formulas to arrays
 
     def _raw(self) -> Segment:
-        """Everything as arrays, in the order in which it came, what is gone too."""
+        """Return everything as arrays in insertion order, removed filters included."""
         keys = np.zeros(len(self._filters), dtype=np.int64)
         keys[list(self._rows.values())] = list(self._rows.keys())
-        meanings = tuple(self._atoms)
+        compiled_atoms = tuple(self._atoms)
         return Segment(
             keys=keys,
             levels=np.array(self._levels, dtype=np.int16),
-            **_formula_arrays(self._nodes, self._filters, len(meanings)),
-            digests=hashes_of_bytes(_digest_source(meaning) for meaning in meanings),
-            **_term_arrays(meanings),
-            **_fact_arrays(meanings),
-            **_asked_arrays(meanings, self._guards),
+            **_formula_arrays(self._nodes, self._filters, len(compiled_atoms)),
+            digests=hashes_of_bytes(_digest_source(compiled) for compiled in compiled_atoms),
+            **_term_arrays(compiled_atoms),
+            **_fact_arrays(compiled_atoms),
+            **_checked_arrays(compiled_atoms, self._guards),
             **_score_arrays(self._scores),
         )
 
 
 class _FormulaList:
-    """Formulas as three growing lists of numbers, four bytes each."""
+    """Formulas as growing lists of numbers, four bytes each."""
 
     def __init__(self) -> None:
         self.clause_counts = array("i")
@@ -223,7 +224,7 @@ def _both(left: "array[int]", right: "array[int]") -> Array:
 
 
 def _positive(node: Node) -> Iterator[Atom]:
-    """The atoms that count for the score, in the order in which `evaluate` adds them up."""
+    """Yield the atoms that count for the score, in the order `evaluate` adds them."""
     if isinstance(node, (AllOf, AnyOf)):
         for child in node.children:
             yield from _positive(child)
@@ -231,8 +232,8 @@ def _positive(node: Node) -> Iterator[Atom]:
         yield node
 
 
-def _meaning(atom: Atom) -> _Meaning:
-    """What an atom says, without its weight and the way it was written."""
+def _compile(atom: Atom) -> _Compiled:
+    """Reduce an atom to what it matches, ignoring its weight and spelling."""
     match atom:
         case Words() if atom.words and all(field in FIELDS for field in atom.fields):
             return _term(atom, sum(FIELDS[field] for field in set(atom.fields)))
@@ -248,20 +249,20 @@ def _meaning(atom: Atom) -> _Meaning:
         case DoiIs():
             return _one_fact("doi", atom.doi)
         case AuthorIs() if atom.name.family:
-            return _Asked(ASK_AUTHOR, _bare(atom))
+            return _Checked(CHECK_AUTHOR, _bare(atom))
         case Exact() if atom.term and all(field in FIELDS for field in atom.fields):
-            return _Asked(ASK_EXACT, _bare(atom))
-    return _Asked(ASK_ANY, _bare(atom))
+            return _Checked(CHECK_EXACT, _bare(atom))
+    return _Checked(CHECK_ANY, _bare(atom))
 
 
-def _title_meaning(atom: Atom) -> _Meaning | None:
-    """The same atom, looked for in the title only; None if it cannot hit there."""
+def _compile_title(atom: Atom) -> _Compiled | None:
+    """Compile *atom* for the title only. None if it cannot hit there."""
     match atom:
         case CategoryIs() | TypeIs() | SourceIs() | IdIs() | DoiIs() | AuthorIs():
             return None
         case Words() | Exact() | Regex():
-            return _meaning(replace(atom, fields=("title",))) if "title" in atom.fields else None
-    return _Asked(ASK_ANY | IN_TITLE, _bare(atom))
+            return _compile(replace(atom, fields=("title",))) if "title" in atom.fields else None
+    return _Checked(CHECK_ANY | IN_TITLE, _bare(atom))
 
 
 def _term(atom: Words, mask: int) -> _Term:
@@ -274,13 +275,13 @@ def _one_fact(kind: str, value: str) -> _Facts:
     return _Facts(frozenset((fact(kind, value),)))
 
 
-def _guards(meaning: _Meaning) -> tuple[Atom, ...]:
-    """Atoms that are found fast and must all hold if this one holds."""
-    match meaning:
-        case _Asked(atom=Near(terms=terms, fields=fields)):
+def _guards(compiled: _Compiled) -> tuple[Atom, ...]:
+    """Return quickly matched atoms that must all hold if *compiled* holds."""
+    match compiled:
+        case _Checked(atom=Near(terms=terms, fields=fields)):
             guards = tuple(replace(term, fields=fields) for term in terms)
-            # One that were asked about itself would be known too late.
-            return tuple(guard for guard in guards if isinstance(_meaning(guard), _Term))
+            # A guard that needs checking itself would be known too late.
+            return tuple(guard for guard in guards if isinstance(_compile(guard), _Term))
     return ()
 
 
@@ -288,51 +289,51 @@ def _bare(atom: Atom) -> Atom:
     return replace(atom, weight=1.0, label="", path=())
 
 
-def _digest_source(meaning: _Meaning) -> bytes:
-    match meaning:
+def _digest_source(compiled: _Compiled) -> bytes:
+    match compiled:
         case _Term():
-            # Words hold no blank and no star.
-            parts = [f"term{meaning.mask}", *meaning.words]
-            parts += [] if meaning.beginning is None else [f"{meaning.beginning}*"]
+            # Unambiguous: words contain neither spaces nor stars.
+            parts = [f"term{compiled.mask}", *compiled.words]
+            parts += [] if compiled.prefix is None else [f"{compiled.prefix}*"]
             text = " ".join(parts)
         case _Facts():
-            # Lengths first: a fact may hold any character.
-            text = "facts" + "".join(f" {len(one)} {one}" for one in sorted(meaning.any_of))
-        case _Asked():
-            return b"asked%d " % meaning.kind + encode(meaning.atom)
+            # Prefixed with lengths, because a fact may contain any character.
+            text = "facts" + "".join(f" {len(one)} {one}" for one in sorted(compiled.any_of))
+        case _Checked():
+            return b"checked%d " % compiled.kind + encode(compiled.atom)
     return text.encode("utf-8", "surrogatepass")
 
 
-def _term_arrays(meanings: Sequence[_Meaning]) -> dict[str, Array]:
-    terms = [(i, one) for i, one in enumerate(meanings) if isinstance(one, _Term)]
+def _term_arrays(compiled_atoms: Sequence[_Compiled]) -> dict[str, Array]:
+    terms = [(i, one) for i, one in enumerate(compiled_atoms) if isinstance(one, _Term)]
     words = list(dict.fromkeys(word for _, term in terms for word in term.words))
-    begun = list(dict.fromkeys(term.beginning for _, term in terms if term.beginning is not None))
+    prefixes = list(dict.fromkeys(term.prefix for _, term in terms if term.prefix is not None))
     word_numbers = {word: number for number, word in enumerate(words)}
-    begun_numbers: dict[str | None, int] = {text: number for number, text in enumerate(begun)}
-    begun_numbers[None] = -1
-    singles = [(i, one) for i, one in terms if len(one.words) == 1 and one.beginning is None]
-    only_begun = [(i, one) for i, one in terms if not one.words]
-    rows = [(i, one) for i, one in terms if len(one.words) + (one.beginning is not None) > 1]
+    prefix_numbers: dict[str | None, int] = {text: number for number, text in enumerate(prefixes)}
+    prefix_numbers[None] = -1
+    singles = [(i, one) for i, one in terms if len(one.words) == 1 and one.prefix is None]
+    only_prefix = [(i, one) for i, one in terms if not one.words]
+    rows = [(i, one) for i, one in terms if len(one.words) + (one.prefix is not None) > 1]
     return {
         **_vocabulary_arrays(words),
         **text_arrays(
-            "beginnings",
-            "beginning_text",
-            [text.encode("utf-8", "surrogatepass") for text in begun],
+            "prefixes",
+            "prefix_text",
+            [text.encode("utf-8", "surrogatepass") for text in prefixes],
         ),
         "single_words": _ints(word_numbers[one.words[0]] for _, one in singles),
         "single_atoms": _ints(i for i, _ in singles),
         "single_masks": _masks(singles),
-        "begun_texts": _ints(begun_numbers[one.beginning] for _, one in only_begun),
-        "begun_atoms": _ints(i for i, _ in only_begun),
-        "begun_masks": _masks(only_begun),
-        "row_sizes": np.zeros(HASHED + 2, dtype=np.int64),
-        "row_hashes": np.zeros(len(rows), dtype=np.uint64),
-        "row_atoms": _ints(i for i, _ in rows),
-        "row_masks": _masks(rows),
-        "row_bounds": offsets(_ints(len(one.words) for _, one in rows)),
-        "row_words": _ints(word_numbers[word] for _, one in rows for word in one.words),
-        "row_beginnings": _ints(begun_numbers[one.beginning] for _, one in rows),
+        "prefix_numbers": _ints(prefix_numbers[one.prefix] for _, one in only_prefix),
+        "prefix_atoms": _ints(i for i, _ in only_prefix),
+        "prefix_masks": _masks(only_prefix),
+        "phrase_sizes": np.zeros(HASHED + 2, dtype=np.int64),
+        "phrase_hashes": np.zeros(len(rows), dtype=np.uint64),
+        "phrase_atoms": _ints(i for i, _ in rows),
+        "phrase_masks": _masks(rows),
+        "phrase_bounds": offsets(_ints(len(one.words) for _, one in rows)),
+        "phrase_words": _ints(word_numbers[word] for _, one in rows for word in one.words),
+        "phrase_prefixes": _ints(prefix_numbers[one.prefix] for _, one in rows),
     }
 
 
@@ -349,11 +350,11 @@ def _vocabulary_arrays(words: Sequence[str]) -> dict[str, Array]:
 @lru_cache(maxsize=10_000)
 def _family(word: str) -> str:
     """
-    One word for all that are forms of each other, through however many steps.
+    Return one representative of all words connected with *word* by `forms`.
 
-    "Is a form of" is symmetric, but "basis" and "base" are no forms of each other and share
-    "bases". A family has less than a dozen words: a plural has a plural once at most, and singulars
-    get shorter.
+    "Is a form of" is symmetric but not transitive: "basis" and "base" share only the plural
+    "bases". A family has fewer than a dozen words, because a plural has at most one more plural and
+    singulars get shorter.
     """
     found = {word}
     new = [word]
@@ -372,10 +373,10 @@ def _masks(terms: Sequence[tuple[int, _Term]]) -> Array:
     return np.fromiter((term.mask for _, term in terms), dtype=np.uint8)
 
 
-def _fact_arrays(meanings: Sequence[_Meaning]) -> dict[str, Array]:
+def _fact_arrays(compiled_atoms: Sequence[_Compiled]) -> dict[str, Array]:
     pairs = [
         (text, i)
-        for i, one in enumerate(meanings)
+        for i, one in enumerate(compiled_atoms)
         if isinstance(one, _Facts)
         for text in one.any_of
     ]
@@ -385,34 +386,36 @@ def _fact_arrays(meanings: Sequence[_Meaning]) -> dict[str, Array]:
     }
 
 
-def _asked_arrays(
-    meanings: Sequence[_Meaning], all_guards: dict[int, tuple[int, ...]]
+def _checked_arrays(
+    compiled_atoms: Sequence[_Compiled], all_guards: dict[int, tuple[int, ...]]
 ) -> dict[str, Array]:
-    asked = [(i, one) for i, one in enumerate(meanings) if isinstance(one, _Asked)]
+    checked = [(i, one) for i, one in enumerate(compiled_atoms) if isinstance(one, _Checked)]
     families = [
         (text, place)
-        for place, (_, one) in enumerate(asked)
-        if one.kind == ASK_AUTHOR and isinstance(one.atom, AuthorIs)
+        for place, (_, one) in enumerate(checked)
+        if one.kind == CHECK_AUTHOR and isinstance(one.atom, AuthorIs)
         for text in family_keys(one.atom.name)
     ]
     return {
-        "asked_atoms": _ints(i for i, _ in asked),
-        "asked_kinds": np.fromiter((one.kind for _, one in asked), dtype=np.uint8),
-        **text_arrays("asked_bounds", "asked_text", [encode(one.atom) for _, one in asked]),
-        "guard_bounds": offsets(_ints(len(all_guards[i]) for i, _ in asked)),
-        "guard_atoms": _ints(guard for i, _ in asked for guard in all_guards[i]),
+        "checked_atoms": _ints(i for i, _ in checked),
+        "checked_kinds": np.fromiter((one.kind for _, one in checked), dtype=np.uint8),
+        **text_arrays("checked_bounds", "checked_text", [encode(one.atom) for _, one in checked]),
+        "guard_bounds": offsets(_ints(len(all_guards[i]) for i, _ in checked)),
+        "guard_atoms": _ints(guard for i, _ in checked for guard in all_guards[i]),
         "family_hashes": hashes(text for text, _ in families),
-        "family_asked": _ints(place for _, place in families),
+        "family_checked": _ints(place for _, place in families),
     }
 
 
 def family_keys(name: Name) -> set[str]:
     """
-    The family name in one word, with its particles and without, and the first given letter.
+    Return lookup keys: the joined family name and the first given letter.
 
-    Whoever `authors.may_be` takes for that person has one of these among his `name_keys`: families
-    are compared as tuples or joined, with their particles or without; given names that agree begin
-    with the same letter, be they initials or not.
+    There is one key with the particles of the family name and one without.
+
+    Every name that `authors.name_matches` accepts shares one of these with its `name_keys`:
+    families are compared joined, with or without particles, and compatible given names begin with
+    the same letter.
     """
     initial = name.given[0][0] if name.given else ""
     bare = name.family[_leading_particles(name.family[:-1]) :]
@@ -420,7 +423,7 @@ def family_keys(name: Name) -> set[str]:
 
 
 def name_keys(name: Name) -> set[str]:
-    """The keys of all that the name can be read as: the family last, or first, of any length."""
+    """Return the keys of every reading of the name: family last or first, of any length."""
     words = (*name.given, *name.family)
     found = set()
     for start in range(len(words)):
@@ -439,11 +442,13 @@ def _leading_particles(words: Sequence[str]) -> int:
 def _score_arrays(
     scores: dict[int, tuple[float, tuple[tuple[int, int, float], ...]]],
 ) -> dict[str, Array]:
-    counted = [one for _, these in scores.values() for one in these]
+    counted = [one for _, terms in scores.values() for one in terms]
     return {
         "scored_keys": _ints(scores.keys()),
-        "scored_least": np.fromiter((least for least, _ in scores.values()), dtype=np.float64),
-        "scored_bounds": offsets(_ints(len(these) for _, these in scores.values())),
+        "scored_minimums": np.fromiter(
+            (minimum for minimum, _ in scores.values()), dtype=np.float64
+        ),
+        "scored_bounds": offsets(_ints(len(terms) for _, terms in scores.values())),
         "scored_atoms": _ints(atom for atom, _, _ in counted),
         "scored_titles": _ints(title for _, title, _ in counted),
         "scored_weights": np.fromiter((weight for _, _, weight in counted), dtype=np.float64),

@@ -1,8 +1,8 @@
 """
-Conditions: what stands under one key of a filter → the atom that it means.
+Parse the value under one key of a filter into an atom.
 
-A reader raises `Mistake`, or an `InvalidValue` of the ground; it knows neither the YAML around it
-nor the place. Begin at `READERS`.
+A reader raises `ConditionError`, or an `InvalidValue` from another module; the caller adds the
+place. Begin at `READERS`.
 """
 
 import re
@@ -34,42 +34,46 @@ from digestbot.text import plain, words
 MAX_TERM = 500
 MAX_PATTERN = 1000
 MAX_QUERY = 2000
-MAX_SLIP = 60
-"""Characters of a word for which a similar one is looked for."""
+MAX_SIMILAR = 60
+"""Longest text, in characters, for which a "did you mean" is computed."""
 LARGEST = 1e9
-"""Of weights and scores: far from where sums of floats lose their small parts."""
+"""Largest weight or score; far below where sums of floats lose their small parts."""
 
 Reader = Callable[[str, str, float, Path], Atom]
-"""From the text, its key, its weight and its place."""
+"""Takes the text, its key, its weight and its path."""
 
 
-class Mistake(Exception):
-    """One mistake of one condition; whoever knows the place adds it."""
+class ConditionError(Exception):
+    """An error in one condition; the caller adds the place."""
 
 
 def text_of_value(key: str, value: object) -> str:
-    """The text of a value; what YAML made of unquoted words is told of, not guessed at."""
+    """Return the text of a value; refuse what YAML has changed, such as unquoted true."""
     if isinstance(value, bool):
-        raise Mistake(f"YAML reads this as {str(value).lower()}; quote it to have the word")
+        raise ConditionError(
+            f"YAML reads {str(value).lower()} as a boolean; put it in quotes to search for the word"
+        )
     if isinstance(value, float) and key in ("id", "doi"):
-        raise Mistake("YAML reads this as a number, which loses its last zeros; quote it")
+        raise ConditionError(
+            "YAML reads this as a number and drops its trailing zeros; put it in quotes"
+        )
     if isinstance(value, int) and abs(value) >= LARGEST:
-        raise Mistake("YAML reads this as a number; quote it")
+        raise ConditionError("YAML reads this as a number; put it in quotes")
     if isinstance(value, (int, float)):
         return str(value) if abs(value) < LARGEST else f"{value:.15g}"
     if not isinstance(value, str):
-        raise Mistake(f"{key or 'a condition'} needs words, not {_kind(value)}")
+        raise ConditionError(f"{key or 'a condition'} must be text, not {_kind(value)}")
     limit = {"regex": MAX_PATTERN, "query": MAX_QUERY}.get(key, MAX_TERM)
     if len(value) > limit:
-        raise Mistake(f"longer than {limit} characters")
+        raise ConditionError(f"longer than {limit} characters")
     return value.strip() if key != "regex" else value
 
 
 def _kind(value: object) -> str:
     if value is None:
-        return "nothing"
+        return "null"
     if isinstance(value, date):
-        return "a date; quote it"
+        return "a date; put it in quotes"
     return "a mapping" if isinstance(value, Mapping) else "a list"
 
 
@@ -78,9 +82,11 @@ def words_in(*fields: str) -> Reader:
         is_prefix = text.endswith("*")
         folded = tuple(word.text for word in words(plain(text.removesuffix("*"), one_line=True)))
         if not folded:
-            raise Mistake(f"{quoted(text)} has no word to look for")
+            raise ConditionError(f"{quoted(text)} has no letters or digits to search for")
         if "*" in text.removesuffix("*") or text.endswith(" *"):
-            raise Mistake('"*" stands only at the end of the last word; or use regex')
+            raise ConditionError(
+                '"*" is allowed only at the end of the last word; use regex for other patterns'
+            )
         return Words(
             term=text,
             label=key,
@@ -96,20 +102,22 @@ def words_in(*fields: str) -> Reader:
 
 def _exact(text: str, key: str, weight: float, path: Path) -> Atom:
     if not text:
-        raise Mistake("exact is empty")
+        raise ConditionError("exact is empty; write the text to find, or remove it")
     return Exact(term=text, label=key, weight=weight, path=path, fields=TEXT_FIELDS)
 
 
 def _regex(text: str, key: str, weight: float, path: Path) -> Atom:
     if problem := check_pattern(text):
-        raise Mistake(f"not an RE2 expression: {problem}")
+        raise ConditionError(f"invalid RE2 expression: {problem}")
     return Regex(term=text, label=key, weight=weight, path=path, fields=TEXT_FIELDS)
 
 
 def _author(text: str, key: str, weight: float, path: Path) -> Atom:
     name = parse_name(text)
     if not name.family:
-        raise Mistake(f"{quoted(text)} is no name")
+        raise ConditionError(
+            f'{quoted(text)} is not a name; write one like "Ion Stoica" or "Stoica, I."'
+        )
     return AuthorIs(term=text, label=key, weight=weight, path=path, name=name)
 
 
@@ -122,28 +130,29 @@ def _category(text: str, key: str, weight: float, path: Path) -> Atom:
 
 def _codes(text: str) -> frozenset[str]:
     """
-    What a category stands for.
+    Return the codes that a category stands for.
 
-    Outside arXiv's taxonomy anything may be one ("neuroscience" on bioRxiv), unless it has the look
-    of an arXiv code, or is close to one: then it is a slip. The English name of a category stands
-    for its codes and for itself ("genomics" is one of bioRxiv's, too).
+    The English name of a category stands for its codes and for itself, as other servers may use the
+    same name ("genomics" on bioRxiv). Any other text is accepted as another server's category
+    ("neuroscience"), unless it looks like an arXiv code or a typo of one.
     """
     if codes := expand(text):
         return codes
     if codes := named(text):
         return codes | {text.casefold()}
-    near = suggest(text) if len(text) <= MAX_SLIP else None
+    near = suggest(text) if len(text) <= MAX_SIMILAR else None
     looks_like_code = "*" in text or _LOOKS_LIKE_CODE.fullmatch(text)
     if not text or looks_like_code or (near and " " not in text and text.lower() not in _FOREIGN):
-        hint = meant(near) if near else ""
-        raise Mistake(f"unknown category {quoted(text)}{hint}")
+        hint = meant(near) if near else f"; arXiv's categories: {TAXONOMY_URL}"
+        raise ConditionError(f"unknown category {quoted(text)}{hint}")
     return frozenset({text.casefold()})
 
 
 _LOOKS_LIKE_CODE = re.compile(r"[a-z-]+\.[A-Za-z-]*")
-"""As ``cs.XX`` does; ACM's ``J.3`` and MSC's ``14J60`` do not."""
+"""Matches ``cs.XX``, but neither ACM's ``J.3`` nor MSC's ``14J60``."""
 _FOREIGN = frozenset({"biophysics"})
-"""Categories of other servers that look like slips of arXiv's."""
+"""Other servers' categories that look like typos of arXiv's."""
+TAXONOMY_URL = "https://arxiv.org/category_taxonomy"
 
 
 def _type(text: str, key: str, weight: float, path: Path) -> Atom:
@@ -151,13 +160,13 @@ def _type(text: str, key: str, weight: float, path: Path) -> Atom:
         type_ = AnnounceType(text.lower())
     except ValueError:
         hint = did_you_mean(text, tuple(AnnounceType))
-        raise Mistake(f"unknown announce type {quoted(text)}{hint}") from None
+        raise ConditionError(f"unknown announce type {quoted(text)}{hint}") from None
     return TypeIs(term=text, label=key, weight=weight, path=path, type=type_)
 
 
 def _source(text: str, key: str, weight: float, path: Path) -> Atom:
     if not text:
-        raise Mistake("source is empty")
+        raise ConditionError("source is empty; name a source from the config")
     return SourceIs(term=text, label=key, weight=weight, path=path)
 
 
@@ -189,7 +198,7 @@ READERS: Mapping[str, Reader] = {
 
 
 def quoted(text: object) -> str:
-    """A value on one short line, in quotes."""
+    """Return *text* in quotes on one line, shortened."""
     try:
         shown = " ".join(str(text).split())
     except ValueError:  # an integer of more than 4,300 digits
@@ -198,8 +207,8 @@ def quoted(text: object) -> str:
 
 
 def did_you_mean(text: str, known: tuple[str, ...]) -> str:
-    """What was probably meant, or all that could be; to stand behind a mistake."""
+    """Return a hint to append to an error: the closest known value, or all of them."""
     names = [name for name in known if name]
-    # Comparing takes time with the square of the length, and no slip is that long.
-    near = get_close_matches(text, names, n=1) if len(text) <= MAX_SLIP else []
-    return f'; did you mean "{near[0]}"?' if near else f"; known are {', '.join(names)}"
+    # Comparison time grows with the square of the length, and no typo is that long.
+    near = get_close_matches(text, names, n=1) if len(text) <= MAX_SIMILAR else []
+    return f'; did you mean "{near[0]}"?' if near else f"; choose one of {', '.join(names)}"

@@ -1,7 +1,7 @@
 """
-The obvious evaluator: one filter, one announcement, condition by condition.
+The reference evaluator: one filter, one announcement, condition by condition.
 
-Small and slow on purpose. Any faster engine has to give what this gives.
+Deliberately simple and slow; any faster engine must return the same results.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 
-from digestbot.filters.authors import may_be
+from digestbot.filters.authors import name_matches
 from digestbot.filters.parser import Filter
 from digestbot.filters.patterns import compiled
 from digestbot.filters.tree import (
@@ -35,14 +35,14 @@ from digestbot.model import Announcement, Match, Paper, Verdict
 from digestbot.text import Word, forms, plain, words
 
 TITLE_FACTOR = 2.0
-"""A hit in the title counts so many times its weight."""
+"""Factor on the weight of a hit in the title."""
 
 
 def evaluate(filter_: Filter, announcement: Announcement) -> Verdict:
     """
-    What *filter_* says of *announcement*.
+    Evaluate *filter_* on *announcement*.
 
-    The score is the sum of the weights of the atoms that hold and do not stand under a not; a hit
+    The score is the sum of the weights of the atoms that hold, except those below a "none"; a hit
     in the title counts double. Each atom reports its first hit in each field.
     """
     matches: list[Match] = []
@@ -56,7 +56,7 @@ def evaluate(filter_: Filter, announcement: Announcement) -> Verdict:
 
 
 def holds(node: Node, announcement: Announcement) -> bool:
-    """Whether the condition is true of the announcement."""
+    """Return True if the condition is true of the announcement."""
     match node:
         case AllOf(children=children):
             return all(holds(child, announcement) for child in children)
@@ -71,7 +71,7 @@ def holds(node: Node, announcement: Announcement) -> bool:
 def _positive_hits(
     node: Node, announcement: Announcement
 ) -> Iterator[tuple[Atom, tuple[Match, ...]]]:
-    """The atoms that hold, without those below a not, each with its hits."""
+    """Yield the atoms that hold outside of negations, with their hits."""
     if isinstance(node, NoneOf):
         return
     if isinstance(node, (AllOf, AnyOf)):
@@ -82,7 +82,7 @@ def _positive_hits(
 
 
 def hits(atom: Atom, announcement: Announcement) -> tuple[Match, ...]:
-    """Where *atom* holds: its first hit in each field; empty if it does not."""
+    """Return the first hit of *atom* in each field. Empty if it does not hold."""
     paper = announcement.paper
     match atom:
         case Words() | Exact() | Regex():
@@ -91,34 +91,38 @@ def hits(atom: Atom, announcement: Announcement) -> tuple[Match, ...]:
             return tuple(
                 match
                 for field in atom.fields
-                for match in _near_in_field(atom, field, text_of(paper, field))
+                for match in _near_in_field(atom, field, field_text(paper, field))
             )
         case AuthorIs():
             names = (author.name for author in paper.authors)
-            return _first(_whole("author", atom, name) for name in names if may_be(atom.name, name))
+            return _first(
+                _whole_match("author", atom, name)
+                for name in names
+                if name_matches(atom.name, name)
+            )
         case CategoryIs():
             return _first(
-                _whole("category", atom, code)
+                _whole_match("category", atom, code)
                 for code in _categories(paper, atom)
                 if code in atom.codes or code.casefold() in atom.codes
             )
         case TypeIs():
-            return _told("type", atom, str(announcement.type), announcement.type is atom.type)
+            return _match_if("type", atom, str(announcement.type), announcement.type is atom.type)
         case SourceIs():
             source = announcement.source
-            return _told("source", atom, source, source == atom.term)
+            return _match_if("source", atom, source, source == atom.term)
         case IdIs():
-            return _told("id", atom, paper.id, paper.id == atom.paper_id)
+            return _match_if("id", atom, paper.id, paper.id == atom.paper_id)
         case DoiIs():
             doi = (paper.doi or "").lower()
-            return _told("doi", atom, doi, doi == atom.doi or paper.id == f"doi:{atom.doi}")
+            return _match_if("doi", atom, doi, doi == atom.doi or paper.id == f"doi:{atom.doi}")
         case DateIn():
             moment = paper.published if atom.field == "published" else paper.updated
-            return () if moment is None else _dated(atom, moment)
+            return () if moment is None else _date_match(atom, moment)
 
 
-def text_of(paper: Paper, field: str) -> str:
-    """The displayed text of a field; empty if the paper has none."""
+def field_text(paper: Paper, field: str) -> str:
+    """Return the displayed text of a field. Empty if the paper lacks it."""
     match field:
         case "title":
             return paper.title
@@ -153,34 +157,36 @@ def _categories(paper: Paper, atom: CategoryIs) -> tuple[str, ...]:
 
 
 def _in_field(atom: Words | Exact | Regex, field: str, paper: Paper) -> tuple[Match, ...]:
-    """The first hit; among authors each name is a text of its own."""
-    texts = tuple(a.name for a in paper.authors) if field == "author" else (text_of(paper, field),)
-    return _first(_at(atom, field, text) for text in texts)
+    """Return the first hit in *field*; each author's name is searched separately."""
+    texts = (
+        tuple(a.name for a in paper.authors) if field == "author" else (field_text(paper, field),)
+    )
+    return _first(_find(atom, field, text) for text in texts)
 
 
-def _at(atom: Words | Exact | Regex, field: str, text: str) -> Match | None:
+def _find(atom: Words | Exact | Regex, field: str, text: str) -> Match | None:
     match atom:
         case Words():
-            span = _row_of_words(atom, text)
+            span = _phrase_span(atom, text)
         case Exact():
-            span = _as_written(atom.term, text)
+            span = _exact_span(atom.term, text)
         case Regex():
-            span = _pattern(atom.term, text)
+            span = _regex_span(atom.term, text)
     if span is None:
         return None
     start, end = span
-    return Match(field=field, term=atom.in_words(), text=text[start:end], start=start, end=end)
+    return Match(field=field, term=atom.describe(), text=text[start:end], start=start, end=end)
 
 
-def _row_of_words(atom: Words, text: str) -> tuple[int, int] | None:
+def _phrase_span(atom: Words, text: str) -> tuple[int, int] | None:
     found = _words(text)
-    place = next(_rows(atom, text), None)
+    place = next(_phrase_starts(atom, text), None)
     return None if place is None else _span(found, place, len(atom.words))
 
 
-def _rows(atom: Words, text: str) -> Iterator[int]:
-    """The places in the words of *text* where the words of *atom* begin."""
-    if not _may_stand_in(atom, _vocabulary(text)):
+def _phrase_starts(atom: Words, text: str) -> Iterator[int]:
+    """Yield the indexes in the words of *text* where the phrase of *atom* starts."""
+    if not _has_all_words(atom, _vocabulary(text)):
         return
     found = _words(text)
     size = len(atom.words)
@@ -194,25 +200,25 @@ def _span(found: Sequence[Word], place: int, size: int) -> tuple[int, int]:
 
 
 def _near_in_field(atom: Near, field: str, text: str) -> Iterator[Match]:
-    """A match for each term, in the first window that holds them all."""
-    rows = [tuple(_rows(term, text)) for term in atom.terms]
+    """Yield a match for each term in the first window that contains them all."""
+    rows = [tuple(_phrase_starts(term, text)) for term in atom.terms]
     sizes = [len(term.words) for term in atom.terms]
     places = _window(rows, sizes, atom.within)
     if places is None:
         return
     spans = {_span(_words(text), place, n) for place, n in zip(places, sizes, strict=True)}
     for start, end in sorted(spans):
-        yield Match(field=field, term=atom.in_words(), text=text[start:end], start=start, end=end)
+        yield Match(field=field, term=atom.describe(), text=text[start:end], start=start, end=end)
 
 
 def _window(
     rows: Sequence[Sequence[int]], sizes: Sequence[int], within: int
 ) -> tuple[int, ...] | None:
     """
-    Of each term the place that is in the first window of *within* words; None if there is none.
+    Return the position of each term in the first window of *within* words.
 
-    The window that begins with a hit holds, if any, the next hit of each term: a term's hits are
-    all of one length, so a later one never ends sooner.
+    None if no window contains them all. It is enough to try the next hit of each term after the
+    start of a window: all hits of a term have the same length, so a later one never ends sooner.
     """
     for first in sorted({place for places in rows for place in places}):
         nexts = [bisect_left(places, first) for places in rows]
@@ -224,8 +230,8 @@ def _window(
     return None
 
 
-def _may_stand_in(atom: Words, vocabulary: frozenset[str]) -> bool:
-    """Whether each of its words is somewhere; nearly every term ends here."""
+def _has_all_words(atom: Words, vocabulary: frozenset[str]) -> bool:
+    """Return True if the text has each word of *atom*; nearly every term fails here."""
     whole = atom.words[:-1] if atom.is_prefix else atom.words
     return not any(forms(word).isdisjoint(vocabulary) for word in whole)
 
@@ -237,39 +243,39 @@ def _is_word(atom: Words, place: int, word: str) -> bool:
     return word in forms(wanted)
 
 
-def _as_written(term: str, text: str) -> tuple[int, int] | None:
-    """The first place where *term* stands and neither neighbour goes on with its word."""
+def _exact_span(term: str, text: str) -> tuple[int, int] | None:
+    """Return the first span of *term* as a whole word."""
     start = text.find(term)
     while start >= 0:
         end = start + len(term)
-        if not _goes_on(text, start - 1, term[0]) and not _ends_later(text, end, term[-1]):
+        if not _continues(text, start - 1, term[0]) and not _continues_after(text, end, term[-1]):
             return start, end
         start = text.find(term, start + 1)
     return None
 
 
-def _goes_on(text: str, place: int, edge: str) -> bool:
-    """Whether the character at *place* and the term's own *edge* are of one word."""
+def _continues(text: str, place: int, edge: str) -> bool:
+    """Return True if the character at *place* and the term's *edge* form one word."""
     return 0 <= place < len(text) and text[place].isalnum() and edge.isalnum()
 
 
-def _ends_later(text: str, end: int, edge: str) -> bool:
-    """Whether the word goes on behind the term, or signs of a name follow: C++ is no C."""
+def _continues_after(text: str, end: int, edge: str) -> bool:
+    """Return True if the word continues after the term, also by signs: "C++" is not "C"."""
     signs = _SIGNS.match(text, end) if edge.isalnum() or edge in "+#＋＃⁺₊" else None
-    return _goes_on(text, end, edge) or signs is not None
+    return _continues(text, end, edge) or signs is not None
 
 
 _SIGNS = re.compile("[+#＋＃⁺₊]++(?![^\\W_])")
-"""As in `text.words`: at a word's end."""
+"""Signs at the end of a word, as in `text.words`."""
 
 
-def _pattern(pattern: str, text: str) -> tuple[int, int] | None:
+def _regex_span(pattern: str, text: str) -> tuple[int, int] | None:
     found = compiled(pattern).search(text)
     return None if found is None else found.span()
 
 
-def _whole(field: str, atom: Atom, text: str) -> Match:
-    return Match(field=field, term=atom.in_words(), text=text, start=0, end=len(text))
+def _whole_match(field: str, atom: Atom, text: str) -> Match:
+    return Match(field=field, term=atom.describe(), text=text, start=0, end=len(text))
 
 
 def _first(found: Iterator[Match | None]) -> tuple[Match, ...]:
@@ -277,11 +283,11 @@ def _first(found: Iterator[Match | None]) -> tuple[Match, ...]:
     return () if match is None else (match,)
 
 
-def _told(field: str, atom: Atom, value: str, is_so: bool) -> tuple[Match, ...]:
-    return (_whole(field, atom, value),) if is_so else ()
+def _match_if(field: str, atom: Atom, value: str, is_match: bool) -> tuple[Match, ...]:
+    return (_whole_match(field, atom, value),) if is_match else ()
 
 
-def _dated(atom: DateIn, moment: datetime) -> tuple[Match, ...]:
+def _date_match(atom: DateIn, moment: datetime) -> tuple[Match, ...]:
     is_late = atom.since is None or atom.since <= moment
     is_early = atom.before is None or moment < atom.before
-    return _told(atom.field, atom, f"{moment:%Y-%m-%d %H:%M} UTC", is_late and is_early)
+    return _match_if(atom.field, atom, f"{moment:%Y-%m-%d %H:%M} UTC", is_late and is_early)

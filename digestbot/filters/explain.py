@@ -1,4 +1,4 @@
-"""Why a filter lets a paper in or not, condition by condition, in words."""
+"""Explain condition by condition why a filter includes or excludes a paper."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from digestbot.model import Announcement, Match
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """One condition of a filter, and what it says of one paper."""
+    """One condition of a filter, evaluated on one paper."""
 
     condition: str
     """``any``, ``all``, ``none``, or the atom as written, such as ``title: survey``."""
     passed: bool
-    """Whether it lets the paper in, as far as it goes."""
+    """True if the condition holds."""
     hits: tuple[Match, ...] = ()
     children: "tuple[Explanation, ...]" = ()
     note: str = ""
-    """A remark in words."""
+    """A remark for the reader."""
 
 
 def explain(filter_: Filter, announcement: Announcement) -> Explanation:
-    """The filter's whole tree over *announcement*, nothing cut short."""
+    """Evaluate every condition of the filter on *announcement*."""
     root = _explain(filter_.root, announcement)
     if filter_.min_score is None:
         return root
@@ -32,7 +32,7 @@ def explain(filter_: Filter, announcement: Announcement) -> Explanation:
     enough = Explanation(
         condition=f"min_score: {filter_.min_score:g}",
         passed=score >= filter_.min_score,
-        note=f"its score is {score:g}",
+        note=f"score: {score:g}",
     )
     children = (root, enough)
     return Explanation(condition="all", passed=all(c.passed for c in children), children=children)
@@ -46,39 +46,53 @@ def _explain(node: Node, announcement: Announcement) -> Explanation:
             children=tuple(_explain(child, announcement) for child in node.children),
         )
     found = hits(node, announcement)
-    return Explanation(condition=node.in_words(), passed=bool(found), hits=found)
+    return Explanation(condition=node.describe(), passed=bool(found), hits=found)
 
 
+FIELDS = {
+    "title": "title",
+    "abstract": "abstract",
+    "comment": "comment",
+    "journal": "journal reference",
+    "author": "authors",
+    "category": "categories",
+}
+"""Names of the fields that a condition searches; the others are compared as a whole."""
 HEADS = {
-    "all": "every one of these",
+    "all": "all of these",
     "any": "at least one of these",
     "none": "none of these",
 }
 
 
-def in_words(explanation: Explanation) -> str:
-    """The tree as indented lines: ✓ holds, ✗ does not."""
+def format_explanation(explanation: Explanation) -> str:
+    """Format the tree as indented lines: ✓ for what lets the paper in, ✗ for what does not."""
     if not explanation.children and explanation.condition in HEADS:
-        return "✓ no condition: everything matches"
+        return "✓ no conditions: every paper matches"
     return "\n".join(_lines(explanation, 0, wanted=True))
 
 
 def _lines(node: Explanation, depth: int, *, wanted: bool) -> Iterator[str]:
-    """Below a "none" a hit is what keeps the paper out, so the sign is turned there."""
+    """Yield the lines of *node*. Signs invert below "none", where a hit excludes the paper."""
     sign = "✓" if node.passed is wanted else "✗"
-    words = HEADS.get(node.condition, node.condition)
-    yield f"{'  ' * depth}{sign} {words}{_because(node, wanted=wanted)}"
+    text = HEADS.get(node.condition, node.condition)
+    yield f"{'  ' * depth}{sign} {text}{_reason(node, wanted=wanted)}"
     inner = wanted != (node.condition == "none")
     for child in node.children:
         yield from _lines(child, depth + 1, wanted=inner)
 
 
-def _because(node: Explanation, *, wanted: bool) -> str:
+def _reason(node: Explanation, *, wanted: bool) -> str:
     if node.note:
         return f" ({node.note})"
     if node.condition in HEADS:
         return ""
-    places = ", ".join(f"“{hit.text}” in the {hit.field}" for hit in node.hits)
-    if not places:
+    hits = ", ".join(map(_hit, node.hits))
+    if not hits:
         return ": no hit"
-    return f": {places}" + ("" if wanted else ", which keeps it out")
+    return f": {hits}" + ("" if wanted else ", which excludes the paper")
+
+
+def _hit(hit: Match) -> str:
+    place = FIELDS.get(hit.field)
+    return f"“{hit.text}” in the {place}" if place else f"it is “{hit.text}”"

@@ -1,8 +1,8 @@
 """
-The filter engine: any number of filters, a batch of papers, and who gets what.
+The filter engine: match any number of filters against a batch of papers.
 
-It gives exactly what `evaluate` gives, filter by filter and paper by paper, some thousand times
-faster. Imports NumPy, so the small commands must not import it. Begin at `Index`.
+Returns exactly the result of `evaluate` for every pair of filter and paper, some thousand times
+faster. Imports NumPy, so quick commands must not import it. Begin at `Index`.
 """
 
 from collections.abc import Iterator
@@ -24,32 +24,32 @@ from digestbot.model import Announcement
 __all__ = ["Batch", "Hits", "Index"]
 
 FRESH_MAX = 4096
-"""Changes that are kept apart in any case; from there on, an eighth of the index."""
+"""Changes that may wait before a merge; in a large index, an eighth of its size."""
 
 
 @dataclass(frozen=True)
 class Hits:
-    """Which filters let which announcements in: pairs, sorted by key, then by place."""
+    """Matching pairs of filter and announcement, sorted by key, then by place."""
 
     batch: Batch
     keys: Array
     places: Array
-    """Of the announcement in the batch, for each key."""
+    """Index of the announcement in the batch, for each key."""
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def of(self, key: int) -> tuple[Announcement, ...]:
-        """What the filter of that key lets in, in the order of the batch."""
+        """Return the announcements that the filter *key* matches, in batch order."""
         return tuple(self.batch.announcements[place] for place in self.places_of(key))
 
     def places_of(self, key: int) -> Array:
-        """Where in the batch that stands."""
+        """Return the indexes of those announcements in the batch."""
         first, end = np.searchsorted(self.keys, [key, key + 1])
         return self.places[first:end]
 
     def by_key(self) -> Iterator[tuple[int, tuple[Announcement, ...]]]:
-        """Each filter that lets something in, and what."""
+        """Yield each filter that matches anything, with its announcements."""
         announcements = self.batch.announcements
         starts = np.nonzero(np.diff(self.keys, prepend=self.keys[:1] - 1))[0].tolist()
         places = self.places.tolist()
@@ -60,11 +60,10 @@ class Hits:
 
 class Index:
     """
-    Filters under whole numbers (of 64 bits with a sign), to be matched all at once.
+    Filters by key (a signed 64-bit integer), all matched at once.
 
-    What is put or removed takes effect at the next match, without anything being built anew: it is
-    kept beside the large, sorted part, and merged into it when it has grown. Not for several
-    threads at a time.
+    A change takes effect at the next match without a rebuild: changes are kept apart from the large
+    sorted part and merged into it once there are many. Not thread-safe.
     """
 
     def __init__(self) -> None:
@@ -76,10 +75,10 @@ class Index:
     @classmethod
     def open(cls, path: Path) -> "Index":
         """
-        The index that was saved there, mapped into memory: read where and when it is needed.
+        Open a saved index, mapped into memory and read on demand.
 
         Raises:
-            InvalidIndex: No index, or one of another version; build it anew.
+            InvalidIndex: The file is not an index or has another version; rebuild it.
             OSError: The file cannot be read.
         """
         index = cls()
@@ -88,7 +87,7 @@ class Index:
         return index
 
     def save(self, path: Path) -> None:
-        """Write it all to *path*, in place of what is there; whoever has that open keeps it."""
+        """Replace *path* with this index; processes that have the old file open keep it."""
         self.merge()
         save(self._base, path)
 
@@ -101,28 +100,28 @@ class Index:
 
     @property
     def size_bytes(self) -> int:
-        """Of the merged part, in memory or mapped."""
+        """Size of the merged part, in memory or mapped."""
         return self._base.size_bytes
 
     def put(self, key: int, filter_: Filter) -> None:
-        """Keep the filter under *key*, in place of the one that is there."""
+        """Add the filter under *key*, replacing any other."""
         self._fresh.put(key, filter_)
-        self._bury(key)
+        self._mark_gone(key)
 
     def remove(self, key: int) -> None:
         """
-        Forget the filter of that key.
+        Remove the filter *key*.
 
         Raises:
-            KeyError: There is none.
+            KeyError: *key* has no filter.
         """
         if key not in self:
             raise KeyError(key)
         self._fresh.remove(key)
-        self._bury(key)
+        self._mark_gone(key)
 
     def match(self, batch: Batch) -> Hits:
-        """Which filters match which announcements of the batch."""
+        """Match all filters against all announcements of *batch*."""
         if self._fresh.length > max(FRESH_MAX, len(self._gone) // 8):
             self.merge()
         rows, places = match(self._base, self._gone, batch)
@@ -136,7 +135,7 @@ class Index:
         return Hits(batch, keys, places)
 
     def merge(self) -> None:
-        """Bring all changes into the sorted part; takes about as long as it took to build it."""
+        """Merge all changes into the sorted part; takes about as long as building it."""
         if not self._fresh.length and not self._gone.any():
             return
         fresh = self._fresh_part()
@@ -155,8 +154,8 @@ class Index:
         row = int(np.searchsorted(self._base.keys, key))
         return row if row < len(self._gone) and self._base.keys[row] == key else None
 
-    def _bury(self, key: int) -> None:
-        """The merged part no longer has the filter; a new one may be among the fresh."""
+    def _mark_gone(self, key: int) -> None:
+        """Mark *key* as removed from the merged part; the fresh part may have a new filter."""
         self._fresh_segment = None
         row = self._row(key)
         if row is not None:

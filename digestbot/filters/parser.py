@@ -1,7 +1,7 @@
 """
-The filter language: YAML data in, a `Filter` out, or every mistake with its place.
+Parse the filter language: from YAML data to a `Filter`, or to all errors with their places.
 
-Begin at `check_filter`. The language itself is described in ``docs/filters.md``.
+Begin at `check_filter`. The language is described in ``docs/filters.md``.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from digestbot.errors import InvalidFilter, InvalidPaperId, InvalidValue
 from digestbot.filters.conditions import (
     LARGEST,
     READERS,
-    Mistake,
+    ConditionError,
     did_you_mean,
     quoted,
     text_of_value,
@@ -38,19 +38,19 @@ from digestbot.text import forms
 MAX_DEPTH = 32
 MAX_CONDITIONS = 2000
 MAX_PATTERNS = 100
-"""Regular expressions of one filter."""
-MAX_MISTAKES = 100
-"""Told of one filter; more help nobody."""
-MOST_NEAR = 8
-"""Terms of one ``near``."""
-WITHIN = 10
-"""Words, unless ``within`` says otherwise."""
+"""Regular expressions per filter."""
+MAX_ERRORS = 100
+"""Errors reported per filter."""
+MAX_NEAR_TERMS = 8
+"""Terms per ``near``."""
+DEFAULT_WITHIN = 10
+"""Words in the window of a ``near`` without ``within``."""
 MAX_WITHIN = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examples:
-    """Papers that a filter must match and must leave out; ``check`` tries them."""
+    """Papers that a filter must match or skip, as tested by ``check``."""
 
     match: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
@@ -58,18 +58,18 @@ class Examples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """A checked filter; with no condition it lets everything in."""
+    """A valid filter; without conditions it matches every paper."""
 
     root: Node
     min_score: float | None = None
     examples: Examples = field(default_factory=Examples)
 
-    def in_words(self) -> str:
-        """The whole filter on one line, for a person."""
-        return self.root.in_words()
+    def describe(self) -> str:
+        """Return the filter as one readable line."""
+        return self.root.describe()
 
     def atoms(self) -> tuple[Atom, ...]:
-        """Its conditions that look at a paper, those below a not left out."""
+        """Return its atoms outside of negations."""
         return tuple(atom for atom, negated in atoms(self.root) if not negated)
 
 
@@ -78,10 +78,10 @@ EVERYTHING = Filter(root=AllOf(children=()))
 
 def parse_filter(data: object) -> Filter:
     """
-    The filter that *data* (plain YAML data) means.
+    Parse a filter from plain YAML data.
 
     Raises:
-        InvalidFilter: The first mistake; `check_filter` gives them all.
+        InvalidFilter: The first error; `check_filter` returns all of them.
     """
     found, problems = check_filter(data)
     if found is None:
@@ -90,7 +90,7 @@ def parse_filter(data: object) -> Filter:
 
 
 def check_filter(data: object) -> tuple[Filter | None, tuple[InvalidFilter, ...]]:
-    """The filter, or None and all its mistakes in the order of the YAML."""
+    """Parse a filter and return it, or None, with all errors in YAML order."""
     reader = _Reader()
     found = reader.read_filter(data)
     if reader.problems:
@@ -99,15 +99,15 @@ def check_filter(data: object) -> tuple[Filter | None, tuple[InvalidFilter, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Beside:
-    """What stands beside the conditions of one mapping and belongs to each of them."""
+class _Modifiers:
+    """Options in a mapping that apply to each of its conditions."""
 
     weight: float
     within: int
 
 
 class _Reader:
-    """Reads one filter; collects mistakes instead of stopping at the first."""
+    """Parser of one filter that collects errors instead of stopping at the first."""
 
     def __init__(self) -> None:
         self.problems: list[InvalidFilter] = []
@@ -123,33 +123,34 @@ class _Reader:
             return Filter(root=self._condition(data, (), 1))
         rest = {key: value for key, value in data.items() if key not in ("min_score", "examples")}
         return Filter(
-            root=self._mapping(rest, (), 1, known_too=("min_score", "examples")),
+            root=self._mapping(rest, (), 1, extra_keys=("min_score", "examples")),
             min_score=self._min_score(data.get("min_score")),
             examples=self._examples(data.get("examples")),
         )
 
     def fail(self, message: str, path: Path) -> Node:
-        """Keep the mistake; give a node that stands in for what could not be read."""
-        if len(self.problems) < MAX_MISTAKES:
+        """Record an error and return a placeholder node."""
+        if len(self.problems) < MAX_ERRORS:
             self.problems.append(InvalidFilter(message, path))
-        elif len(self.problems) == MAX_MISTAKES:
-            more = f"more than {MAX_MISTAKES} mistakes; the rest of the filter is not read"
+        elif len(self.problems) == MAX_ERRORS:
+            more = f"more than {MAX_ERRORS} errors; the rest of the filter was not checked"
             self.problems.append(InvalidFilter(more, path))
             self._is_full = True
         return AnyOf(children=(), path=path)
 
-    def _has_room(self, more: int, path: Path) -> bool:
-        """Count *more* conditions; tell, once, that they are too many, and read no further then."""
+    def _count_conditions(self, more: int, path: Path) -> bool:
+        """Count *more* conditions. Return False, after one error, if there are too many."""
         self._conditions += more
         if not self._is_full and self._conditions > MAX_CONDITIONS:
-            self.fail(f"more than {MAX_CONDITIONS} conditions in one filter", path)
+            message = f"more than {MAX_CONDITIONS} conditions in one filter; split the digest"
+            self.fail(message, path)
             self._is_full = True
         return not self._is_full
 
     def _condition(self, data: object, path: Path, depth: int) -> Node:
         if depth > MAX_DEPTH:
             return self.fail(f"nested deeper than {MAX_DEPTH} levels", path)
-        if not self._has_room(1, path):
+        if not self._count_conditions(1, path):
             return AnyOf(children=(), path=path)
         if isinstance(data, Mapping):
             return self._mapping(data, path, depth)
@@ -158,34 +159,37 @@ class _Reader:
         return self._atom("", data, 1.0, path)
 
     def _mapping(
-        self, data: Mapping[Any, Any], path: Path, depth: int, known_too: tuple[str, ...] = ()
+        self, data: Mapping[Any, Any], path: Path, depth: int, extra_keys: tuple[str, ...] = ()
     ) -> Node:
-        """All the keys of one mapping must hold together."""
-        beside = _Beside(weight=self._weight(data, path), within=self._within(data, path))
+        """Parse a mapping, all keys of which must hold together."""
+        modifiers = _Modifiers(weight=self._weight(data, path), within=self._within(data, path))
         children = [
-            self._entry(key, value, beside, (*path, key), depth, known_too)
+            self._entry(key, value, modifiers, (*path, key), depth, extra_keys)
             for key, value in data.items()
-            if key not in BESIDE
+            if key not in MODIFIERS
         ]
         if len(children) == 1:
             return children[0]
         if not children and (path or data):
-            return self.fail("there is no condition here: name a field and its words", path)
+            return self.fail('no condition here; write one such as "title: survey"', path)
         return AllOf(children=tuple(children), path=path)
 
     def _weight(self, data: Mapping[Any, Any], path: Path) -> float:
         if "weight" not in data:
             return 1.0
         if GROUPS.keys() & data.keys():
-            self.fail("weight stands beside a condition, not beside a group", (*path, "weight"))
+            self.fail(
+                "weight applies to single conditions; move it from the group to its conditions",
+                (*path, "weight"),
+            )
         return self._number(data["weight"], "weight", (*path, "weight"))
 
     def _within(self, data: Mapping[Any, Any], path: Path) -> int:
         if "within" not in data:
-            return WITHIN
+            return DEFAULT_WITHIN
         found = data["within"]
         if "near" not in data:
-            self.fail("within stands beside near", (*path, "within"))
+            self.fail("within is valid only next to near", (*path, "within"))
         elif not isinstance(found, int) or isinstance(found, bool) or not 1 <= found <= MAX_WITHIN:
             self.fail(f"within must be a number of words from 1 to {MAX_WITHIN}", (*path, "within"))
         else:
@@ -196,20 +200,20 @@ class _Reader:
         self,
         key: object,
         value: object,
-        beside: _Beside,
+        modifiers: _Modifiers,
         path: Path,
         depth: int,
-        known_too: tuple[str, ...],
+        extra_keys: tuple[str, ...],
     ) -> Node:
         if self._is_full:
             return AnyOf(children=(), path=path)
         if key in GROUPS:
             return self._group(GROUPS[str(key)], str(key), value, path, depth)
         if key == "near":
-            return self._near(value, beside, path)
+            return self._near(value, modifiers, path)
         if key in ATOMS or key == "query":
-            return self._values(str(key), value, beside.weight, path)
-        known = (*KEYS, *known_too)
+            return self._values(str(key), value, modifiers.weight, path)
+        known = (*KEYS, *extra_keys)
         return self.fail(f"unknown key {quoted(key)}{_hint(key, known)}", path)
 
     def _group(
@@ -217,7 +221,7 @@ class _Reader:
     ) -> Node:
         items = value if isinstance(value, list) else [value]
         if value is None or (not items and kind is AnyOf):
-            return self.fail(f"{key} is empty: list its conditions, or remove it", path)
+            return self.fail(f"{key} is empty; list conditions under it, or remove it", path)
         is_list = isinstance(value, list)
         children = tuple(
             self._condition(item, (*path, i) if is_list else path, depth + 1)
@@ -225,37 +229,39 @@ class _Reader:
         )
         return kind(children=children, path=path)
 
-    def _near(self, value: object, beside: _Beside, path: Path) -> Node:
-        if not isinstance(value, list) or not 2 <= len(value) <= MOST_NEAR:
-            return self.fail(f"near needs a list of 2 to {MOST_NEAR} terms", path)
+    def _near(self, value: object, modifiers: _Modifiers, path: Path) -> Node:
+        if not isinstance(value, list) or not 2 <= len(value) <= MAX_NEAR_TERMS:
+            return self.fail(f"near must be a list of 2 to {MAX_NEAR_TERMS} terms", path)
         read = [self._atom("", item, 1.0, (*path, i)) for i, item in enumerate(value)]
         terms = tuple(term for term in read if isinstance(term, Words))
         if len(terms) < len(read):
             return AnyOf(children=(), path=path)
-        if (twin := _twin(terms)) is not None:
-            return self.fail(f"{quoted(twin.term)} stands there twice", twin.path)
+        if (repeated := _repeated(terms)) is not None:
+            return self.fail(
+                f"{quoted(repeated.term)} repeats an earlier term; remove it", repeated.path
+            )
         longest = max(terms, key=lambda term: len(term.words))
-        if len(longest.words) > beside.within:
-            short = f"within {beside.within} words there is no room for {quoted(longest.term)}"
-            return self.fail(short, longest.path)
+        if len(longest.words) > modifiers.within:
+            needed = f"{quoted(longest.term)} has {len(longest.words)} words"
+            return self.fail(f"within: {modifiers.within} is too small: {needed}", longest.path)
         listed = ", ".join(term.term for term in terms)
         return Near(
-            term=f"{listed} (within {beside.within} words)",
+            term=f"{listed} (within {modifiers.within} words)",
             label="near",
-            weight=beside.weight,
+            weight=modifiers.weight,
             path=path,
             fields=TEXT_FIELDS,
             terms=terms,
-            within=beside.within,
+            within=modifiers.within,
         )
 
     def _values(self, key: str, value: object, weight: float, path: Path) -> Node:
-        """One value, or a list of them that means any."""
+        """Parse one value, or a list of which any may match."""
         if not isinstance(value, list):
             return self._atom(key, value, weight, path)
         if not value:
-            return self.fail(f"{key} is empty: list its values, or remove it", path)
-        if not self._has_room(len(value), path):
+            return self.fail(f"{key} is empty; list values under it, or remove it", path)
+        if not self._count_conditions(len(value), path):
             return AnyOf(children=(), path=path)
         children = tuple(self._atom(key, item, weight, (*path, i)) for i, item in enumerate(value))
         return AnyOf(children=children, path=path)
@@ -273,22 +279,31 @@ class _Reader:
             if isinstance(atom, Regex):
                 self._count_steps(atom)
             return atom
-        except (Mistake, InvalidValue) as mistake:
-            return self.fail(str(mistake), path)
+        except (ConditionError, InvalidValue) as error:
+            return self.fail(str(error), path)
 
     def _count_pattern(self) -> None:
         self._patterns += 1
         if self._patterns > MAX_PATTERNS:
-            raise Mistake(f'more than {MAX_PATTERNS} expressions in one filter; join them with "|"')
+            raise ConditionError(
+                f'more than {MAX_PATTERNS} regular expressions in one filter; combine them with "|"'
+            )
 
     def _count_steps(self, atom: Regex) -> None:
         self._steps += steps(atom.term)
         if self._steps > MAX_PROGRAM:
-            raise Mistake("the expressions of this filter are too large together; repeat less")
+            raise ConditionError(
+                "all regular expressions of this filter together are too large; "
+                "use smaller repetitions"
+            )
 
     def _query(self, text: str, weight: float, path: Path) -> Node:
         node = parse_query(text, weight, path)
-        return node if self._has_room(len(atoms(node)), path) else AnyOf(children=(), path=path)
+        return (
+            node
+            if self._count_conditions(len(atoms(node)), path)
+            else AnyOf(children=(), path=path)
+        )
 
     def _number(self, value: object, key: str, path: Path) -> float:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -306,7 +321,10 @@ class _Reader:
         if value is None:
             return Examples()
         if not isinstance(value, Mapping):
-            self.fail("examples has the keys match and skip, each a list of ids", ("examples",))
+            self.fail(
+                "examples must be a mapping with the keys match and skip, each a list of paper ids",
+                ("examples",),
+            )
             return Examples()
         for key in (key for key in value if key not in ("match", "skip")):
             hint = _hint(key, ("match", "skip"))
@@ -320,8 +338,8 @@ class _Reader:
         for i, item in enumerate(items):
             try:
                 found.append(parse_paper_id(text_of_value("id", item)).id)
-            except (Mistake, InvalidPaperId) as mistake:
-                self.fail(str(mistake), ("examples", key, i))
+            except (ConditionError, InvalidPaperId) as error:
+                self.fail(str(error), ("examples", key, i))
         return tuple(found)
 
 
@@ -332,26 +350,26 @@ GROUPS: Mapping[str, type[AllOf | AnyOf | NoneOf]] = {
     "not": NoneOf,
 }
 ATOMS = READERS
-BESIDE = ("weight", "within")
-"""Keys that are no conditions and stand beside one."""
-KEYS = (*GROUPS, *filter(None, ATOMS), "near", "query", *BESIDE)
-"""All that a mapping may have, but for those of the whole filter."""
+MODIFIERS = ("weight", "within")
+"""Keys that modify the conditions of their mapping."""
+KEYS = (*GROUPS, *filter(None, ATOMS), "near", "query", *MODIFIERS)
+"""All keys of a mapping, except those of the whole filter."""
 
 
-def _twin(terms: tuple[Words, ...]) -> Words | None:
-    """The first term that is an earlier one again, perhaps in the plural."""
+def _repeated(terms: tuple[Words, ...]) -> Words | None:
+    """Return the first term that repeats an earlier one, possibly in the plural."""
     for i, term in enumerate(terms):
-        if any(_is_twin(term, other) for other in terms[:i]):
+        if any(_is_repeat(term, other) for other in terms[:i]):
             return term
     return None
 
 
-def _is_twin(one: Words, other: Words) -> bool:
+def _is_repeat(one: Words, other: Words) -> bool:
     if one.is_prefix or other.is_prefix or len(one.words) != len(other.words):
         return one.words == other.words and one.is_prefix == other.is_prefix
     return all(a in forms(b) for a, b in zip(one.words, other.words, strict=True))
 
 
 def _hint(key: object, known: tuple[str, ...]) -> str:
-    # This word of other search languages is no slip of ours.
+    # "like" comes from other search languages; it is not a typo of one of our keys.
     return did_you_mean(key if isinstance(key, str) and key != "like" else "", known)

@@ -1,7 +1,7 @@
 """
-Conditions as JSON and back, so that a saved index holds no pickle.
+Conditions as JSON and back; a safe alternative to pickle for saved indexes.
 
-Any frozen dataclass of the filter tree can be written, kinds that are added later too.
+Handles every frozen dataclass of the filter tree, including kinds added later.
 """
 
 import dataclasses
@@ -16,12 +16,12 @@ from digestbot.filters import authors, tree
 
 
 def encode(atom: tree.Atom) -> bytes:
-    """The condition as UTF-8 JSON; equal conditions give equal bytes. Its place is left out."""
+    """Encode the condition, except its path, as canonical UTF-8 JSON."""
     return json.dumps(_written(atom), ensure_ascii=True, separators=(",", ":")).encode()
 
 
 def decode(text: bytes) -> tree.Atom:
-    """The condition that `encode` wrote."""
+    """Decode a condition written by `encode`."""
     atom: tree.Atom = _read(json.loads(text))
     return atom
 

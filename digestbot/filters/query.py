@@ -1,8 +1,8 @@
 """
-arXiv's query syntax → the same tree as the YAML's: ``ti:"cold start" ANDNOT au:smith``.
+Parse arXiv's query syntax, such as ``ti:"cold start" ANDNOT au:smith``, into a filter tree.
 
-The syntax is that of arXiv's API ("User's Manual", 5.1, "Details of Query Construction"), as a
-grammar; what the manual leaves open is settled in ``docs/filters.md``. Begin at `parse_query`.
+The grammar follows arXiv's API ("User's Manual", 5.1, "Details of Query Construction");
+``docs/filters.md`` defines what the manual leaves open. Begin at `parse_query`.
 """
 
 import re
@@ -17,7 +17,7 @@ from urllib.parse import unquote_plus
 
 from digestbot.errors import InvalidPaperId, InvalidValue
 from digestbot.filters.authors import parse_name
-from digestbot.filters.conditions import MAX_TERM, READERS, Mistake, quoted, words_in
+from digestbot.filters.conditions import MAX_TERM, READERS, ConditionError, quoted, words_in
 from digestbot.filters.tree import AllOf, AnyOf, CategoryIs, DateIn, Node, NoneOf, Path
 from digestbot.taxonomy import aliases, is_category
 
@@ -44,22 +44,28 @@ WORD: /[^\s()"“”\[\]]+/
 
 _OURS = {"title": "ti", "author": "au", "abstract": "abs", "comment": "co", "journal": "jr"}
 _OURS |= {"category": "cat", "primary": "cat", "any": "all", "published": "submittedDate"}
-"""What the YAML calls arXiv's prefixes."""
+"""Keys of the YAML language, with arXiv's prefix for each."""
 _EVERYWHERE = ("title", "abstract", "comment", "journal")
 _NO_WORD = re.compile(r"[-+!]|.*[~^?{}&|\\]")
-"""Signs that Lucene knows and arXiv's manual does not."""
+"""Lucene operators that arXiv's manual does not mention."""
+_SIGN_HINTS = {
+    "-": "use ANDNOT to exclude a word, or ",
+    "!": "use ANDNOT to exclude a word, or ",
+    "+": "use AND to require a word, or ",
+}
 
 
 def parse_query(text: str, weight: float, path: Path) -> Node:
     """
-    The tree that *text* means; every condition in it has *weight* and stands at *path*.
+    Parse *text* into a tree in which every condition has *weight* and *path*.
 
-    Operators have one rank and are read from left to right, as arXiv's own parser does
-    (arXiv/arxiv-search, classic_api/query_parser.py): ``a OR b AND c`` is ``(a OR b) AND c``. A
-    text as it stands in a URL is decoded first, and taken out of the URL.
+    All operators have the same precedence and associate to the left, as in arXiv's own parser
+    (arXiv/arxiv-search, classic_api/query_parser.py): ``a OR b AND c`` is ``(a OR b) AND c``. The
+    query is extracted from a URL and decoded if necessary.
 
     Raises:
-        Mistake: With the character, from 1, of the decoded text.
+        ConditionError: The query is invalid; the message counts characters of the decoded text
+            from 1.
     """
     decoded = _decoded(text)
     try:
@@ -68,11 +74,11 @@ def parse_query(text: str, weight: float, path: Path) -> Node:
         where = f"at character {error.place + 1}"
         if decoded != text:
             where = f"in {quoted(decoded)}, {where}"
-        raise Mistake(f"{where}: {error}") from error
+        raise ConditionError(f"{where}: {error}") from error
 
 
 class _Misplaced(Exception):
-    """A mistake at a place of the query."""
+    """An error at a character of the query."""
 
     def __init__(self, place: int, message: str) -> None:
         self.place = place
@@ -84,7 +90,7 @@ _IN_URL = re.compile(r"search_query=([^&#]*)")
 
 
 def _decoded(text: str) -> str:
-    """*text*, taken out of a URL and decoded if the whole of it looks like one."""
+    """Extract *text* from a URL and decode it, if all of it looks encoded."""
     found = _IN_URL.search(text)
     bare = (found[1] if found else text).strip()
     if re.search(r"\s", bare) or not (found or _ENCODED.search(bare)):
@@ -96,12 +102,12 @@ def _translated(text: str, weight: float, path: Path) -> Node:
     reader = _Translator(weight=weight, path=path)
     found = reader.query(_parsed(text), "all", 1)
     if _depth(found) > MAX_DEPTH:
-        raise _Misplaced(0, f"AND and OR take turns more than {MAX_DEPTH} times")
+        raise _Misplaced(0, f"AND and OR alternate more than {MAX_DEPTH} times; split the query")
     return found
 
 
 def _depth(node: Node) -> int:
-    """Levels of groups; a chain of operators is built without recursion and can be long."""
+    """Count the levels of groups; iterative, because a chain of operators can be long."""
     level, depth = [node], 0
     while level:
         level = [c for n in level if isinstance(n, (AllOf, AnyOf, NoneOf)) for c in n.children]
@@ -109,12 +115,12 @@ def _depth(node: Node) -> int:
     return depth
 
 
-# The parser, and what is wrong where it stops
+# The parser and its error messages
 
 
 @lru_cache(maxsize=1)
 def _parser() -> "Lark":
-    from lark import Lark  # 60 ms that only those pay who have a query
+    from lark import Lark  # takes 60 ms, needed for queries only
 
     return Lark(GRAMMAR, parser="lalr", lexer="basic", maybe_placeholders=True)
 
@@ -123,7 +129,7 @@ def _parsed(text: str) -> "Tree[Token]":
     from lark import UnexpectedCharacters, UnexpectedToken
 
     if not text:
-        raise Mistake("the query is empty")
+        raise ConditionError("the query is empty")
     try:
         tokens = list(_parser().lex(text))
         tree: Any = _parser().parse(text)
@@ -144,42 +150,43 @@ def _place(token: "Token") -> int:
 def _stray(sign: str) -> str:
     if sign in '"“”':
         return "this quote is not closed"
-    return f"{quoted(sign)} has no counterpart; only a range of dates stands in such brackets"
+    return f"unmatched {quoted(sign)}; square brackets are only for date ranges"
 
 
 def _explain(before: "Sequence[Token]", token: "Token") -> NoReturn:
-    """Say what is wrong with *token*, which stands behind those *before*."""
+    """Raise the error for *token*, the first unexpected one after *before*."""
     last = before[-1] if before else None
     place = _place(token)
     if str(token) == "NOT":
         raise _Misplaced(place, _NO_NOT)
     if last is not None and last.type == "OPERATOR" and token.type == "OPERATOR":
-        raise _Misplaced(place, f"{quoted(token)} follows right after {quoted(last)}")
+        raise _Misplaced(place, f"missing condition between {quoted(last)} and {quoted(token)}")
     if last is not None and last.type in ("FIELD", "OPERATOR"):
-        raise _Misplaced(_place(last), f"nothing follows {quoted(last)}")
+        what = "term" if last.type == "FIELD" else "condition"
+        raise _Misplaced(_place(last), f"missing {what} after {quoted(last)}")
     if token.type == "$END":
         raise _Misplaced(_unclosed(before), "this bracket is not closed")
     if token.type == "OPERATOR":
-        raise _Misplaced(place, f"nothing stands before {quoted(token)}")
+        raise _Misplaced(place, f"missing condition before {quoted(token)}")
     if token.type == "RPAR":
-        what = "is empty" if last is not None and last.type == "LPAR" else "closes none"
-        raise _Misplaced(place, f"this bracket {what}")
+        is_empty = last is not None and last.type == "LPAR"
+        raise _Misplaced(place, "empty brackets" if is_empty else 'unmatched ")"')
     raise _Misplaced(place, _no_operator(token))
 
 
-_NO_NOT = "arXiv has no NOT; write ANDNOT between two conditions: ti:gpu ANDNOT ti:survey"
+_NO_NOT = "arXiv's syntax has no NOT; write ANDNOT between two conditions: ti:gpu ANDNOT ti:survey"
 _OTHER_OPERATORS = {"&&": "AND", "||": "OR", "&": "AND", "|": "OR", "+": "AND", "-": "ANDNOT"}
 _OTHER_OPERATORS |= {"and": "AND", "or": "OR", "andnot": "ANDNOT", "not": "ANDNOT", "!": "ANDNOT"}
 
 
 def _no_operator(token: str) -> str:
-    if meant := _OTHER_OPERATORS.get(token.lower()):
-        return f"{quoted(token)} is no operator; did you mean {quoted(meant)}?"
-    return f"AND, OR or ANDNOT is missing before {quoted(token)}; words in a row stand in quotes"
+    if operator := _OTHER_OPERATORS.get(token.lower()):
+        return f"{quoted(token)} is not an operator; did you mean {quoted(operator)}?"
+    return f"missing AND, OR or ANDNOT before {quoted(token)}; put a phrase in quotes"
 
 
 def _unclosed(tokens: "Sequence[Token]") -> int:
-    """The place of the last bracket that is open at the end."""
+    """Return the place of the last bracket still open at the end."""
     waiting = []
     for token in tokens:
         if token.type == "LPAR":
@@ -189,18 +196,18 @@ def _unclosed(tokens: "Sequence[Token]") -> int:
     return waiting[-1]
 
 
-# From arXiv's words to ours
+# From the parse tree to conditions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Translator:
-    """Parse tree → conditions."""
+    """Translates a parse tree into conditions."""
 
     weight: float
     path: Path
 
     def query(self, tree: "Tree[Token]", field: str, depth: int) -> Node:
-        """Clauses and the operators between them; *field* is what a bare word looks at."""
+        """Translate clauses and their operators; *field* is the prefix of a bare word."""
         parts: Any = tree.children
         node = self._clause(parts[0], field, depth)
         for operator, clause in zip(parts[1::2], parts[2::2], strict=True):
@@ -210,7 +217,7 @@ class _Translator:
         return node
 
     def _joined(self, left: Node, operator: str, right: Node) -> Node:
-        """Chains of one operator become one group."""
+        """Join two nodes; a chain of one operator becomes one group."""
         if operator == "OR":
             return AnyOf(children=(*_children(left, AnyOf), right), path=self.path)
         if operator == "ANDNOT":
@@ -225,7 +232,7 @@ class _Translator:
             return self._group(value, name, depth)
         try:
             return self._term(name, value)
-        except (Mistake, InvalidValue) as error:
+        except (ConditionError, InvalidValue) as error:
             raise _Misplaced(_place(value), str(error)) from error
 
     def _group(self, tree: Any, field: str, depth: int) -> Node:
@@ -243,12 +250,12 @@ class _Translator:
             _check_word(token, field)
         text = token.strip('"“”').strip() if token.type == "PHRASE" else str(token)
         if len(text) > MAX_TERM:
-            raise Mistake(f"longer than {MAX_TERM} characters")
+            raise ConditionError(f"longer than {MAX_TERM} characters")
         return _READERS[field](text, self.weight, self.path)
 
     def _dates(self, field: str, token: "Token") -> Node:
         if token.type != "RANGE" or field not in DATES:
-            raise Mistake(_NO_RANGE)
+            raise ConditionError(_NO_RANGE)
         since, before = _range(token)
         return DateIn(
             term=str(token),
@@ -266,27 +273,30 @@ def _children(node: Node, kind: type[AllOf | AnyOf]) -> tuple[Node, ...]:
 
 
 def _field(token: "Token") -> str:
-    """The prefix as the manual writes it."""
+    """Return the prefix as the manual spells it."""
     name = token.removesuffix(":")
     known = {prefix.lower(): prefix for prefix in PREFIXES}
     if name.lower() in known:
         return known[name.lower()]
     if name.lower() == "rn":
-        message = '"rn" cannot be asked for: no source tells the report numbers'
+        message = '"rn" is not supported: no source provides report numbers'
         raise _Misplaced(_place(token), message)
-    meant = known | _OURS
-    near = get_close_matches(name[:40].lower(), meant, n=1)
-    hint = f'; did you mean "{meant[near[0]]}"?' if near else f"; known are {', '.join(PREFIXES)}"
+    prefixes = known | _OURS
+    near = get_close_matches(name[:40].lower(), prefixes, n=1)
+    all_prefixes = ", ".join(PREFIXES)
+    hint = f'; did you mean "{prefixes[near[0]]}"?' if near else f"; choose one of {all_prefixes}"
     raise _Misplaced(_place(token), f"unknown prefix {quoted(name)}{hint}")
 
 
 def _check_word(word: str, field: str) -> None:
-    """What has a meaning in other search languages is not passed over."""
+    """Refuse the syntax of other search languages instead of ignoring it."""
     if word.endswith(":") or (":" in word and field not in ("id", "all")):
-        raise Mistake(f'":" stands behind a prefix only; quote {quoted(word)}')
+        raise ConditionError(f'":" is allowed only after a prefix; put {quoted(word)} in quotes')
     if found := _NO_WORD.match(word):
         sign = found[0][-1]
-        raise Mistake(f"{quoted(sign)} means nothing in arXiv's syntax; quote {quoted(word)}")
+        hint = _SIGN_HINTS.get(sign, "")
+        what = f"{quoted(sign)} has no meaning in arXiv's syntax"
+        raise ConditionError(f"{what}; {hint}put {quoted(word)} in quotes")
 
 
 def _words(key: str) -> Callable[[str, float, Path], Node]:
@@ -300,7 +310,7 @@ def _author(text: str, weight: float, path: Path) -> Node:
 
 
 def _name(text: str) -> str:
-    """``smith_j`` is "smith, j" by arXiv's custom; ``del_maestro`` is "del maestro"."""
+    """Read a name as arXiv does: ``smith_j`` as "smith, j", ``del_maestro`` as "del maestro"."""
     names = text.split("_")
     end = len(names)
     while end > 1 and len(names[end - 1].rstrip(".")) == 1:
@@ -310,7 +320,7 @@ def _name(text: str) -> str:
 
 
 def _anywhere(text: str, weight: float, path: Path) -> Node:
-    """``all:``, in every field that we have; a name is looked for by its family name."""
+    """Search every field, as for ``all:``; authors by family name."""
     if text.endswith("*"):
         return words_in(*_EVERYWHERE, "author")(text, "all", weight, path)
     children: list[Node] = [words_in(*_EVERYWHERE)(text, "all", weight, path)]
@@ -321,7 +331,7 @@ def _anywhere(text: str, weight: float, path: Path) -> Node:
         children.append(
             CategoryIs(term=text, label="category", weight=weight, path=path, codes=codes)
         )
-    with suppress(InvalidPaperId):  # most words are none
+    with suppress(InvalidPaperId):  # most words are not ids
         children.append(READERS["id"](text, "id", weight, path))
     return AnyOf(children=tuple(children), path=path)
 
@@ -337,38 +347,42 @@ _READERS: dict[str, Callable[[str, float, Path], Node]] = {
     "all": _anywhere,
 }
 DATES = {"submittedDate": "published", "lastUpdatedDate": "updated"}
-"""Prefixes of dates, and which date of a paper they look at."""
+"""Date prefixes, and the date of a paper that each one checks."""
 PREFIXES = (*_READERS, *DATES)
 
 
 # Dates
 
-_NO_RANGE = "dates are asked for as submittedDate:[202603010000 TO 202603312359]"
+_NO_RANGE = "write a date range as submittedDate:[202603010000 TO 202603312359]"
 _RANGE = re.compile(r"\[\s*(\S+)\s+TO\s+(\S+)\s*\]")
 _FORMATS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _STEPS = {8: timedelta(days=1), 12: timedelta(minutes=1), 14: timedelta(seconds=1)}
 
 
 def _range(text: str) -> tuple[datetime | None, datetime | None]:
-    """From when on, and before when: the last day, minute or second is all in it; ``*`` is open."""
+    """Return the inclusive start and exclusive end of a range. ``*`` is None, an open end."""
     found = _RANGE.fullmatch(text)
     if not found:
-        raise Mistake(_NO_RANGE)
+        raise ConditionError(_NO_RANGE)
     since = None if found[1] == "*" else _moment(found[1])
     last = None if found[2] == "*" else _moment(found[2])
     if since and last and last < since:
-        raise Mistake(f"{quoted(found[2])} is before {quoted(found[1])}")
+        raise ConditionError(
+            f"the range ends before it begins: {quoted(found[2])} is before {quoted(found[1])}"
+        )
     try:
         before = last and last + _STEPS[len(found[2])]
-    except OverflowError:  # 9999-12-31, which people write for "no end"
+    except OverflowError:  # 9999-12-31, a common way to write "no end"
         before = None
     return since, before
 
 
 def _moment(digits: str) -> datetime:
     if not (digits.isascii() and digits.isdigit() and len(digits) in _FORMATS):
-        raise Mistake(f"{quoted(digits)} is no date as YYYYMMDDHHMM, in GMT")
+        raise ConditionError(
+            f"{quoted(digits)} is not a date; write YYYYMMDD or YYYYMMDDHHMM, in GMT"
+        )
     try:
         return datetime.strptime(digits, _FORMATS[len(digits)]).replace(tzinfo=UTC)
     except ValueError:
-        raise Mistake(f"{quoted(digits)} is not in the calendar") from None
+        raise ConditionError(f"{quoted(digits)} is not a date in the calendar") from None

@@ -1,8 +1,8 @@
 """
-A segment as one file that can be mapped into memory.
+Save a segment as one file that can be mapped into memory.
 
-First a line that says what it is, the length of the head and its checksum; then the head, which is
-JSON and names every array with its place; then the arrays.
+The file has a magic line, the length and checksum of the head, the head itself (JSON with the
+type, length and offset of each array), then the arrays.
 """
 
 import json
@@ -18,15 +18,15 @@ from digestbot.errors import InvalidIndex
 from digestbot.filters.segment import Segment
 from digestbot.text.tokens import RULES
 
-VERSIONS = {"format": 1, "digestbot": digestbot.__version__, "words": RULES}
-"""What a file must have been written by: with other plurals, saved terms would mean less."""
+VERSIONS = {"format": 2, "digestbot": digestbot.__version__, "words": RULES}
+"""Versions a file must match; with other plural rules, saved terms would match differently."""
 _ALIGNED = 64
 _MAGIC = b"digestbot filter index\n"
 _LENGTHS = len(_MAGIC) + 16
 
 
 def save(segment: Segment, path: Path) -> None:
-    """Write the segment, or leave what is there if that fails; it is on the disk on return."""
+    """Write the segment to *path* atomically and flush it to disk."""
     arrays = {
         field.name: np.ascontiguousarray(getattr(segment, field.name)) for field in fields(segment)
     }
@@ -58,27 +58,27 @@ def save(segment: Segment, path: Path) -> None:
 
 def load(path: Path) -> Segment:
     """
-    The segment in the file, mapped into memory, read-only.
+    Map the segment in the file into memory, read-only.
 
     Raises:
-        InvalidIndex: Not such a file, damaged, or written by another version, whose plurals and
-            word boundaries may differ.
-        OSError: It cannot be read.
+        InvalidIndex: The file is not an index, is damaged, or was written by another version, whose
+            plurals and word boundaries may differ.
+        OSError: The file cannot be read.
     """
     with path.open("rb") as file:
         lengths = file.read(_LENGTHS)
         size = int.from_bytes(lengths[-16:-8], "little")
         if not lengths.startswith(_MAGIC) or size > path.stat().st_size:
-            raise InvalidIndex(f"{path}: no filter index; build it anew")
+            raise InvalidIndex(f"{path}: not a filter index; rebuild it")
         text = file.read(size)
     if zlib.crc32(text) != int.from_bytes(lengths[-8:], "little"):
-        raise InvalidIndex(f"{path}: a damaged filter index; build it anew")
+        raise InvalidIndex(f"{path}: damaged filter index; rebuild it")
     head = json.loads(text)
     if any(head.get(name) != value for name, value in VERSIONS.items()):
-        raise InvalidIndex(f"{path}: a filter index of another version; build it anew")
+        raise InvalidIndex(f"{path}: filter index of another version; rebuild it")
     start = _aligned(_LENGTHS + size)
     if path.stat().st_size != start + head["size"]:
-        raise InvalidIndex(f"{path}: a filter index that was cut off; build it anew")
+        raise InvalidIndex(f"{path}: filter index of the wrong length; rebuild it")
     whole = np.memmap(path, dtype=np.uint8, mode="r")
     return Segment(
         **{

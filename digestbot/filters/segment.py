@@ -1,9 +1,9 @@
 """
-Many filters as a few dozen arrays: what is matched, merged, saved and mapped into memory.
+Many filters as a few dozen arrays, which are matched, merged, saved and mapped into memory.
 
-A filter is a *formula*: clauses that must all hold, each of them "one of these" or "none of these".
-What stands in a clause is the number of an atom, or of a *node*: a formula inside a formula. Equal
-atoms of different filters are one atom. Begin at `Segment`; `assemble` makes one of several.
+A filter is a *formula*: clauses that must all hold, each of them "any of these" or "none of these".
+A clause lists numbers of atoms and of *nodes*, which are formulas inside a formula. Equal atoms of
+different filters are stored once. Begin at `Segment`; `assemble` merges several.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,112 +12,113 @@ from itertools import pairwise
 
 import numpy as np
 
-from digestbot.filters.arrays import Array, contains, offsets, rolled, taken
+from digestbot.filters.arrays import Array, combine_hashes, contains, offsets, take_rows
 
 HASHED = 4
-"""Words at the beginning of a term by which it is found; the rest is compared then."""
+"""Number of leading words by which a phrase is looked up; the others are compared afterwards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """
-    Filters and the atoms that they are made of. With A atoms and N nodes.
+    Filters and their atoms: A atoms, N nodes.
 
     Formulas are numbered with the nodes first, then the filters. Once assembled, keys, digests,
-    vocabulary and each table's first column are sorted, and nodes stand after those they hold.
+    vocabulary and each table's first column are sorted, and every node follows the nodes it uses.
     """
 
     keys: Array
-    """Of each filter."""
+    """Key of each filter."""
     levels: Array
-    """Of each node: one more than the highest node in it, or 0."""
+    """Level of each node: one above the highest node in it, or 0."""
     clauses: Array
     """Bounds of each formula's clauses."""
     literals: Array
     """Bounds of each clause's atoms and nodes."""
     negated: Array
-    """Of each clause: whether none may hold, instead of at least one."""
+    """For each clause: "none of these" if true, "any of these" otherwise."""
     refs: Array
-    """An atom below A, a node from there on."""
+    """Content of the clauses: an atom if below A, otherwise A plus the node."""
 
     digests: Array
-    """Of each atom: equal for equal atoms."""
+    """Hash of each atom; equal for equal atoms."""
 
     vocabulary: Array
-    """Hashes of the words that terms are made of."""
+    """Hashes of the words in terms."""
     families: Array
-    """For each word: a hash that all its forms, and the forms of those, have in common."""
+    """For each word: a hash shared by all its forms, and by their forms."""
     form_hashes: Array
-    """Every form of every word: its hash, and the word that it may stand for."""
+    """Hash of every form of every word, and the word it may stand for."""
     form_words: Array
 
     single_words: Array
-    """Terms of one word: the word, the atom, the bits of the fields."""
+    """Terms of one word: word, atom, bits of the fields."""
     single_atoms: Array
     single_masks: Array
 
-    beginnings: Array
-    """Bounds of the texts of ``foo*``, in UTF-8."""
-    beginning_text: Array
-    begun_texts: Array
-    """Terms that are only a beginning: its number, the atom, the bits of the fields."""
-    begun_atoms: Array
-    begun_masks: Array
+    prefixes: Array
+    """Bounds of the texts of prefixes such as ``foo*``, in UTF-8."""
+    prefix_text: Array
+    prefix_numbers: Array
+    """Terms that are a single prefix: its number, atom, bits of the fields."""
+    prefix_atoms: Array
+    prefix_masks: Array
 
-    row_sizes: Array
-    """Terms of several words: by how many words it is found, their families' hash …"""
-    row_hashes: Array
-    row_atoms: Array
-    row_masks: Array
-    row_bounds: Array
+    phrase_sizes: Array
+    """Terms of several words: the number of words for the lookup, the hash of their families …"""
+    phrase_hashes: Array
+    phrase_atoms: Array
+    phrase_masks: Array
+    phrase_bounds: Array
     """Bounds of the words of each …"""
-    row_words: Array
-    row_beginnings: Array
-    """… and the beginning that follows them, or -1."""
+    phrase_words: Array
+    phrase_prefixes: Array
+    """… and the prefix after them, or -1."""
 
     fact_hashes: Array
-    """Facts, each with an atom that it makes true."""
+    """Hash of each fact, and an atom that it makes true."""
     fact_atoms: Array
 
-    asked_atoms: Array
-    """Atoms that `evaluate.hits` is asked about; the kind says for which papers."""
-    asked_kinds: Array
-    asked_bounds: Array
-    asked_text: Array
-    """What `payload.encode` made of each."""
+    checked_atoms: Array
+    """Atoms checked with `evaluate.hits`, paper by paper; the kind says for which papers."""
+    checked_kinds: Array
+    checked_bounds: Array
+    checked_text: Array
+    """Each atom as encoded by `payload.encode`."""
     guard_bounds: Array
-    """Bounds of the atoms that must all hold for it to hold; it is asked about no other paper."""
+    """Bounds of the atoms that must all hold for it; only papers that pass them are checked."""
     guard_atoms: Array
     family_hashes: Array
-    """Family names of the authors asked about, and who is asked about."""
-    family_asked: Array
+    """Family-name keys of the authors to check, and the index of the checked atom."""
+    family_checked: Array
 
     scored_keys: Array
-    """Filters with a min_score."""
-    scored_least: Array
+    """Keys of the filters with a min_score."""
+    scored_minimums: Array
     scored_bounds: Array
-    """Bounds of the atoms that count …"""
+    """Bounds of the atoms that count for the score …"""
     scored_atoms: Array
     scored_titles: Array
-    """… each with the atom that says whether it hits in the title, or -1, and its weight."""
+    """… each with the atom that holds if it hits in the title (or -1), and its weight."""
     scored_weights: Array
 
     @property
     def node_count(self) -> int:
-        """How many formulas are nodes."""
+        """Number of nodes."""
         return len(self.levels)
 
     @property
     def size_bytes(self) -> int:
-        """Of all arrays together."""
+        """Size of all arrays."""
         return sum(getattr(self, field.name).nbytes for field in fields(self))
 
 
 def assemble(parts: Sequence[Segment], kept: Sequence[Array]) -> Segment:
     """
-    One sorted segment of the filters that are *kept* (a truth value for each) in the parts.
+    Merge the *kept* filters of *parts* into one sorted segment.
 
-    Keys must be distinct among them. Atoms and nodes that nothing refers to any more are left out.
+    *kept* has a truth value for each filter of each part. Their keys must be distinct. Atoms and
+    unused nodes are dropped.
     """
     formulas = _joined_formulas(parts)
     alive = _alive(formulas, np.concatenate(kept))
@@ -128,14 +129,14 @@ def assemble(parts: Sequence[Segment], kept: Sequence[Array]) -> Segment:
         **_score_arrays(scored, atoms.numbers),
         **_word_arrays(parts, atoms),
         **_fact_arrays(parts, atoms),
-        **_asked_arrays(parts, atoms),
+        **_checked_arrays(parts, atoms),
         digests=atoms.digests,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Formulas:
-    """All formulas of all parts: first all the nodes, then all the filters; a node n as -1-n."""
+    """All formulas of all parts: nodes first, then filters; node n is written as -1-n."""
 
     atom_starts: Array
     keys: Array
@@ -154,8 +155,8 @@ def _joined_formulas(parts: Sequence[Segment]) -> _Formulas:
         for part, atom_start, node_start in zip(parts, atom_starts, node_starts, strict=False):
             count = part.node_count
             rows = np.arange(count) if take_nodes else np.arange(count, len(part.clauses) - 1)
-            clauses, places = taken(part.clauses, rows)
-            literals, ref_places = taken(part.literals, places)
+            clauses, places = take_rows(part.clauses, rows)
+            literals, ref_places = take_rows(part.literals, places)
             refs = part.refs[ref_places].astype(np.int64)
             atom_count = len(part.digests)
             refs = np.where(
@@ -175,13 +176,13 @@ def _joined_formulas(parts: Sequence[Segment]) -> _Formulas:
 
 
 def _refs_of(formulas: _Formulas, rows: Array) -> Array:
-    _, clauses = taken(formulas.clauses, rows)
-    _, places = taken(formulas.literals, clauses)
+    _, clauses = take_rows(formulas.clauses, rows)
+    _, places = take_rows(formulas.literals, clauses)
     return formulas.refs[places]
 
 
 def _alive(formulas: _Formulas, kept: Array) -> Array:
-    """Which formulas are kept filters, or nodes below one."""
+    """Return a truth value per formula: kept filter, or node used by one."""
     count = len(formulas.levels)
     alive = np.concatenate([np.zeros(count, dtype=bool), kept])
     todo = np.arange(count, len(alive))
@@ -206,12 +207,12 @@ def _joined_scores(parts: Sequence[Segment], kept: Sequence[Array], starts: Arra
     pieces = []
     for part, its_kept, start in zip(parts, kept, starts, strict=False):
         rows = np.nonzero(contains(np.sort(part.keys[its_kept]), part.scored_keys))[0]
-        bounds, places = taken(part.scored_bounds, rows)
+        bounds, places = take_rows(part.scored_bounds, rows)
         titles = part.scored_titles[places].astype(np.int64)
         pieces.append(
             (
                 part.scored_keys[rows],
-                part.scored_least[rows],
+                part.scored_minimums[rows],
                 np.diff(bounds),
                 part.scored_atoms[places] + start,
                 np.where(titles < 0, titles, titles + start),
@@ -220,7 +221,7 @@ def _joined_scores(parts: Sequence[Segment], kept: Sequence[Array], starts: Arra
         )
     keys, least, counts, atoms, titles, weights = map(np.concatenate, zip(*pieces, strict=True))
     order = np.argsort(keys, kind="stable")
-    bounds, places = taken(offsets(counts), order)
+    bounds, places = take_rows(offsets(counts), order)
     return _Scores(
         keys=keys[order],
         least=least[order],
@@ -233,15 +234,15 @@ def _joined_scores(parts: Sequence[Segment], kept: Sequence[Array], starts: Arra
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Atoms:
-    """What becomes of the atoms of all parts."""
+    """Old and new numbers of the atoms of all parts."""
 
     digests: Array
     numbers: Array
-    """The new number of each old one; -1 if nothing refers to it."""
+    """New number of each old atom; -1 if it is unused."""
     starts: Array
-    """The first of the old numbers of each part."""
+    """First old number of each part."""
     tables: tuple[Array, ...]
-    """For each part: the same, but -1 too where an earlier part has the same atom."""
+    """New numbers per part; also -1 where an earlier part has the same atom."""
 
     @classmethod
     def of(
@@ -253,8 +254,8 @@ class _Atoms:
         for these in (refs, scored.atoms, scored.titles):
             used[these[these >= 0]] = True
         for part, start in zip(parts, formulas.atom_starts, strict=False):
-            asked = np.nonzero(used[part.asked_atoms + start])[0]
-            used[part.guard_atoms[taken(part.guard_bounds, asked)[1]] + start] = True
+            checked = np.nonzero(used[part.checked_atoms + start])[0]
+            used[part.guard_atoms[take_rows(part.guard_bounds, checked)[1]] + start] = True
         places = np.nonzero(used)[0]
         distinct, first, new = np.unique(digests[places], return_index=True, return_inverse=True)
         numbers = np.full(len(digests), -1, dtype=np.int64)
@@ -275,8 +276,8 @@ def _formula_arrays(formulas: _Formulas, alive: Array, atom_numbers: Array) -> d
     filters = filters[np.argsort(formulas.keys[filters], kind="stable")]
     node_numbers = np.zeros(count, dtype=np.int64)
     node_numbers[nodes] = np.arange(len(nodes))
-    clauses, clause_places = taken(formulas.clauses, np.concatenate([nodes, filters + count]))
-    literals, places = taken(formulas.literals, clause_places)
+    clauses, clause_places = take_rows(formulas.clauses, np.concatenate([nodes, filters + count]))
+    literals, places = take_rows(formulas.literals, clause_places)
     refs = formulas.refs[places]
     is_node = refs < 0
     out = np.empty(len(refs), dtype=np.int32)
@@ -293,10 +294,10 @@ def _formula_arrays(formulas: _Formulas, alive: Array, atom_numbers: Array) -> d
 
 
 def _score_arrays(scored: _Scores, atom_numbers: Array) -> dict[str, Array]:
-    numbers = np.append(atom_numbers, -1)  # the last one is what -1 points at
+    numbers = np.append(atom_numbers, -1)  # index -1 maps to -1
     return {
         "scored_keys": scored.keys.astype(np.int64),
-        "scored_least": scored.least,
+        "scored_minimums": scored.least,
         "scored_bounds": scored.bounds.astype(np.int32),
         "scored_atoms": numbers[scored.atoms].astype(np.int32),
         "scored_titles": numbers[scored.titles].astype(np.int32),
@@ -309,7 +310,7 @@ def _stacked(
     atoms: _Atoms,
     column: Callable[[Segment], Array],
 ) -> tuple[Array, list[Array]]:
-    """The new atoms of one table's rows that stay, and which rows those are in each part."""
+    """Return the new atoms of a table's remaining rows, and those rows in each part."""
     numbers = [table[column(part)] for part, table in zip(parts, atoms.tables, strict=True)]
     rows = [np.nonzero(these >= 0)[0] for these in numbers]
     kept = [these[its_rows] for these, its_rows in zip(numbers, rows, strict=True)]
@@ -327,24 +328,24 @@ def _word_arrays(parts: Sequence[Segment], atoms: _Atoms) -> dict[str, Array]:
     return {
         **words.arrays(),
         **_single_arrays(parts, atoms, words),
-        **_begun_arrays(parts, atoms, words),
-        **_row_arrays(parts, atoms, words),
+        **_prefix_arrays(parts, atoms, words),
+        **_phrase_arrays(parts, atoms, words),
     }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Words:
-    """The words and beginnings of all parts, and their new numbers."""
+    """Words and prefixes of all parts, with their new numbers."""
 
     vocabulary: Array
     families: Array
     form_hashes: Array
     form_words: Array
     numbers: tuple[Array, ...]
-    """For each part: the new number of each old word."""
-    beginnings: tuple[bytes, ...]
-    begun: tuple[Array, ...]
-    """For each part: the new number of each old beginning."""
+    """New number of each old word, per part."""
+    prefixes: tuple[bytes, ...]
+    prefix_numbers: tuple[Array, ...]
+    """New number of each old prefix, per part."""
 
     @classmethod
     def of(cls, parts: Sequence[Segment], atoms: _Atoms) -> "_Words":
@@ -363,17 +364,17 @@ class _Words:
         ]
         hashes, words = (np.concatenate(column) for column in zip(*forms, strict=True))
         pairs = np.unique(np.stack([hashes, words.astype(np.uint64)], axis=1), axis=0)
-        texts = [beginning_texts(part) for part in parts]
-        beginnings = tuple(sorted(_used_beginnings(parts, atoms, texts)))
-        place = {text: i for i, text in enumerate(beginnings)}
+        texts = [prefix_texts(part) for part in parts]
+        prefixes = tuple(sorted(_used_prefixes(parts, atoms, texts)))
+        place = {text: i for i, text in enumerate(prefixes)}
         return cls(
             vocabulary=vocabulary,
             families=families[first],
             form_hashes=pairs[:, 0].copy(),
             form_words=pairs[:, 1].astype(np.int32),
             numbers=numbers,
-            beginnings=beginnings,
-            begun=tuple(
+            prefixes=prefixes,
+            prefix_numbers=tuple(
                 np.array([place.get(text, -1) for text in these], dtype=np.int64) for these in texts
             ),
         )
@@ -384,43 +385,43 @@ class _Words:
             "families": self.families,
             "form_hashes": self.form_hashes,
             "form_words": self.form_words,
-            **text_arrays("beginnings", "beginning_text", self.beginnings),
+            **text_arrays("prefixes", "prefix_text", self.prefixes),
         }
 
 
 def _used_words(part: Segment, table: Array) -> Array:
-    """Which words stay, with one more at the end."""
+    """Return a truth value per word: is it still used? One extra element at the end."""
     used = np.zeros(len(part.vocabulary) + 1, dtype=bool)
     used[part.single_words[table[part.single_atoms] >= 0]] = True
-    _, places = taken(part.row_bounds, np.nonzero(table[part.row_atoms] >= 0)[0])
-    used[part.row_words[places]] = True
+    _, places = take_rows(part.phrase_bounds, np.nonzero(table[part.phrase_atoms] >= 0)[0])
+    used[part.phrase_words[places]] = True
     return used
 
 
-def _used_beginnings(
+def _used_prefixes(
     parts: Sequence[Segment], atoms: _Atoms, texts: Sequence[Sequence[bytes]]
 ) -> set[bytes]:
     used = set()
     for part, table, its_texts in zip(parts, atoms.tables, texts, strict=True):
-        alone = part.begun_texts[table[part.begun_atoms] >= 0]
-        last = part.row_beginnings[table[part.row_atoms] >= 0]
+        alone = part.prefix_numbers[table[part.prefix_atoms] >= 0]
+        last = part.phrase_prefixes[table[part.phrase_atoms] >= 0]
         numbers = np.unique(np.concatenate([alone, last[last >= 0]]))
         used |= {its_texts[number] for number in numbers.tolist()}
     return used
 
 
 def text_arrays(bounds: str, text: str, texts: Sequence[bytes]) -> dict[str, Array]:
-    """The two arrays of these names for a list of texts."""
+    """Return the arrays named *bounds* and *text* that store *texts*."""
     return {
         bounds: offsets(np.array([len(one) for one in texts], dtype=np.int64)),
         text: np.frombuffer(b"".join(texts), dtype=np.uint8),
     }
 
 
-def beginning_texts(segment: Segment) -> list[bytes]:
-    """The texts of ``foo*`` in UTF-8, by their number."""
-    text = segment.beginning_text.tobytes()
-    ends = segment.beginnings.tolist()
+def prefix_texts(segment: Segment) -> list[bytes]:
+    """Return the texts of all prefixes in UTF-8, in order of their numbers."""
+    text = segment.prefix_text.tobytes()
+    ends = segment.prefixes.tolist()
     return [text[start:end] for start, end in pairwise(ends)]
 
 
@@ -436,48 +437,48 @@ def _single_arrays(parts: Sequence[Segment], atoms: _Atoms, words: _Words) -> di
     }
 
 
-def _begun_arrays(parts: Sequence[Segment], atoms: _Atoms, words: _Words) -> dict[str, Array]:
-    numbers, rows = _stacked(parts, atoms, lambda part: part.begun_atoms)
-    old = [part.begun_texts[its] for part, its in zip(parts, rows, strict=True)]
-    text = np.concatenate([new[its] for new, its in zip(words.begun, old, strict=True)])
+def _prefix_arrays(parts: Sequence[Segment], atoms: _Atoms, words: _Words) -> dict[str, Array]:
+    numbers, rows = _stacked(parts, atoms, lambda part: part.prefix_atoms)
+    old = [part.prefix_numbers[its] for part, its in zip(parts, rows, strict=True)]
+    text = np.concatenate([new[its] for new, its in zip(words.prefix_numbers, old, strict=True)])
     order = np.argsort(text, kind="stable")
     return {
-        "begun_texts": text[order].astype(np.int32),
-        "begun_atoms": numbers[order],
-        "begun_masks": _columns(parts, rows, "begun_masks")[order],
+        "prefix_numbers": text[order].astype(np.int32),
+        "prefix_atoms": numbers[order],
+        "prefix_masks": _columns(parts, rows, "prefix_masks")[order],
     }
 
 
-def _row_arrays(parts: Sequence[Segment], atoms: _Atoms, words: _Words) -> dict[str, Array]:
-    numbers, rows = _stacked(parts, atoms, lambda part: part.row_atoms)
-    lengths, flat, begun = [], [], []
-    for part, its, new, texts in zip(parts, rows, words.numbers, words.begun, strict=True):
-        bounds, places = taken(part.row_bounds, its)
+def _phrase_arrays(parts: Sequence[Segment], atoms: _Atoms, words: _Words) -> dict[str, Array]:
+    numbers, rows = _stacked(parts, atoms, lambda part: part.phrase_atoms)
+    lengths, flat, prefix_numbers = [], [], []
+    for part, its, new, texts in zip(parts, rows, words.numbers, words.prefix_numbers, strict=True):
+        bounds, places = take_rows(part.phrase_bounds, its)
         lengths.append(np.diff(bounds))
-        flat.append(new[part.row_words[places]])
-        old = part.row_beginnings[its]
-        begun.append(np.append(texts, -1)[old])
+        flat.append(new[part.phrase_words[places]])
+        old = part.phrase_prefixes[its]
+        prefix_numbers.append(np.append(texts, -1)[old])
     bounds, word = offsets(np.concatenate(lengths)), np.concatenate(flat)
     size = np.minimum(np.diff(bounds), HASHED)
-    hash_ = _row_hash(words.families, bounds, word, size)
+    hash_ = _phrase_hash(words.families, bounds, word, size)
     order = np.lexsort((hash_, size))
-    new_bounds, places = taken(bounds, order)
+    new_bounds, places = take_rows(bounds, order)
     return {
-        "row_sizes": offsets(np.bincount(size, minlength=HASHED + 1)),
-        "row_hashes": hash_[order],
-        "row_atoms": numbers[order],
-        "row_masks": _columns(parts, rows, "row_masks")[order],
-        "row_bounds": new_bounds.astype(np.int32),
-        "row_words": word[places].astype(np.int32),
-        "row_beginnings": np.concatenate(begun)[order].astype(np.int32),
+        "phrase_sizes": offsets(np.bincount(size, minlength=HASHED + 1)),
+        "phrase_hashes": hash_[order],
+        "phrase_atoms": numbers[order],
+        "phrase_masks": _columns(parts, rows, "phrase_masks")[order],
+        "phrase_bounds": new_bounds.astype(np.int32),
+        "phrase_words": word[places].astype(np.int32),
+        "phrase_prefixes": np.concatenate(prefix_numbers)[order].astype(np.int32),
     }
 
 
-def _row_hash(families: Array, bounds: Array, words: Array, sizes: Array) -> Array:
+def _phrase_hash(families: Array, bounds: Array, words: Array, sizes: Array) -> Array:
     out = np.zeros(len(sizes), dtype=np.uint64)
     for size in range(1, HASHED + 1):
         rows = np.nonzero(sizes == size)[0]
-        out[rows] = rolled(families[words[bounds[rows] + k]] for k in range(size))
+        out[rows] = combine_hashes(families[words[bounds[rows] + k]] for k in range(size))
     return out
 
 
@@ -488,33 +489,33 @@ def _fact_arrays(parts: Sequence[Segment], atoms: _Atoms) -> dict[str, Array]:
     return {"fact_hashes": hashes[order], "fact_atoms": numbers[order]}
 
 
-def _asked_arrays(parts: Sequence[Segment], atoms: _Atoms) -> dict[str, Array]:
-    numbers, rows = _stacked(parts, atoms, lambda part: part.asked_atoms)
-    lengths, texts, families, asked = [], [], [], []
+def _checked_arrays(parts: Sequence[Segment], atoms: _Atoms) -> dict[str, Array]:
+    numbers, rows = _stacked(parts, atoms, lambda part: part.checked_atoms)
+    lengths, texts, families, checked = [], [], [], []
     guard_counts, guards = [], []
     start = 0
     for part, its, atom_start in zip(parts, rows, atoms.starts, strict=False):
-        guard_bounds, guard_places = taken(part.guard_bounds, its)
+        guard_bounds, guard_places = take_rows(part.guard_bounds, its)
         guard_counts.append(np.diff(guard_bounds))
         guards.append(atoms.numbers[part.guard_atoms[guard_places] + atom_start])
-        bounds, places = taken(part.asked_bounds, its)
+        bounds, places = take_rows(part.checked_bounds, its)
         lengths.append(np.diff(bounds))
-        texts.append(part.asked_text[places])
-        new = np.full(len(part.asked_atoms), -1, dtype=np.int64)
+        texts.append(part.checked_text[places])
+        new = np.full(len(part.checked_atoms), -1, dtype=np.int64)
         new[its] = np.arange(start, start + len(its))
         start += len(its)
-        who = new[part.family_asked]
+        who = new[part.family_checked]
         families.append(part.family_hashes[who >= 0])
-        asked.append(who[who >= 0])
+        checked.append(who[who >= 0])
     family = np.concatenate(families)
     order = np.argsort(family, kind="stable")
     return {
-        "asked_atoms": numbers,
-        "asked_kinds": _columns(parts, rows, "asked_kinds"),
-        "asked_bounds": offsets(np.concatenate(lengths)),
-        "asked_text": np.concatenate(texts),
+        "checked_atoms": numbers,
+        "checked_kinds": _columns(parts, rows, "checked_kinds"),
+        "checked_bounds": offsets(np.concatenate(lengths)),
+        "checked_text": np.concatenate(texts),
         "guard_bounds": offsets(np.concatenate(guard_counts)),
         "guard_atoms": np.concatenate(guards).astype(np.int32),
         "family_hashes": family[order],
-        "family_asked": np.concatenate(asked)[order].astype(np.int32),
+        "family_checked": np.concatenate(checked)[order].astype(np.int32),
     }

@@ -1,7 +1,7 @@
 """
-The tree that a filter is: groups of conditions, and atoms that look at one paper.
+The tree of a filter: groups, and atoms, which are conditions on one paper.
 
-Every node knows its place in the owner's YAML (*path*) and can say itself in words.
+Every node has its *path* in the operator's YAML and can describe itself in one line.
 """
 
 from dataclasses import dataclass, field
@@ -13,32 +13,32 @@ from digestbot.model import AnnounceType
 Path = tuple[str | int, ...]
 
 TEXT_FIELDS = ("title", "abstract")
-"""Where a bare word is looked for."""
+"""Fields that a bare word searches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Atom:
     term: str
-    """The condition as the owner wrote it, without its field."""
+    """The condition as written, after its field."""
     label: str = ""
-    """The key it stood under, such as ``title``; empty for a bare string."""
+    """Its key, such as ``title``; empty for a bare string."""
     weight: float = 1.0
     path: Path = field(default=(), compare=False)
 
-    def in_words(self) -> str:
-        """``title: survey``."""
+    def describe(self) -> str:
+        """Return the condition as text, such as ``title: survey``."""
         return f"{self.label}: {self.term}" if self.label else self.term
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words(_Atom):
-    """Words in a row within one of *fields*, each in the singular or plural."""
+    """A phrase within one of *fields*; each word matches in singular and plural."""
 
     fields: tuple[str, ...]
     words: tuple[str, ...]
-    """Folded."""
+    """The words of the phrase, folded."""
     is_prefix: bool = False
-    """Whether the last word is only a word's beginning."""
+    """True if the last word is a prefix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +46,8 @@ class Near(_Atom):
     """
     All of *terms* in one of *fields*, in any order, near each other.
 
-    From the first word of the first hit to the last word of the last one there are at most *within*
-    words; two terms may share words.
+    The window from the first word of the first hit to the last word of the last hit has at most
+    *within* words; two terms may share words.
     """
 
     fields: tuple[str, ...]
@@ -57,28 +57,28 @@ class Near(_Atom):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exact(_Atom):
-    """These characters as they stand, not inside a longer word."""
+    """Literal characters that form whole words."""
 
     fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regex(_Atom):
-    """An RE2 expression, somewhere in one of *fields*."""
+    """An RE2 expression that is searched in *fields*."""
 
     fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorIs(_Atom):
-    """One of the authors may be this person."""
+    """A person who may be one of the authors."""
 
     name: Name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CategoryIs(_Atom):
-    """One of the paper's categories, or its primary one, is among *codes*."""
+    """Category codes, of which the paper has one, possibly as its primary category."""
 
     codes: frozenset[str]
     is_primary: bool = False
@@ -86,39 +86,40 @@ class CategoryIs(_Atom):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeIs(_Atom):
-    """Announced as this."""
+    """The announce type."""
 
     type: AnnounceType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceIs(_Atom):
-    """Told of by this source."""
+    """The source that announced the paper."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdIs(_Atom):
-    """This very paper."""
+    """A single paper, by id."""
 
     paper_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoiIs(_Atom):
-    """The paper with this DOI."""
+    """A single paper, by DOI."""
 
     doi: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DateIn(_Atom):
-    """Submitted, at first or in this version, from *since* on and before *before*."""
+    """First or latest submission between *since* and *before*."""
 
     field: str
-    """``published`` or ``updated``, as of `Paper`."""
+    """``published`` or ``updated``, as in `Paper`."""
     since: datetime | None
+    """Inclusive lower bound; None if open."""
     before: datetime | None
-    """Not in it any more; None, like that of *since*, is no bound."""
+    """Exclusive upper bound; None if open."""
 
 
 Atom = (
@@ -134,28 +135,28 @@ class _Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllOf(_Group):
-    """Every child holds; with no child, true."""
+    """True if every child holds, also without children."""
 
-    def in_words(self) -> str:
-        """The children, joined by "and"."""
+    def describe(self) -> str:
+        """Return the children joined by "and"."""
         return " and ".join(_bracketed(child, AnyOf) for child in self.children) or "everything"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnyOf(_Group):
-    """At least one child holds; with no child, false."""
+    """True if at least one child holds."""
 
-    def in_words(self) -> str:
-        """The children, joined by "or"."""
+    def describe(self) -> str:
+        """Return the children joined by "or"."""
         return " or ".join(_bracketed(child, AllOf) for child in self.children) or "nothing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoneOf(_Group):
-    """No child holds."""
+    """True if none of the children holds."""
 
-    def in_words(self) -> str:
-        """The children after "not"."""
+    def describe(self) -> str:
+        """Return the children after "not"."""
         if len(self.children) == 1:
             return f"not {_bracketed(self.children[0], AllOf, AnyOf)}"
         return f"not ({' or '.join(_bracketed(child, AllOf) for child in self.children)})"
@@ -166,17 +167,17 @@ Node = Group | Atom
 
 
 def _bracketed(node: Node, *others: type[Group]) -> str:
-    """The node's words, in brackets where "and", "or" and "not" would run together."""
-    words = node.in_words()
+    """Describe the node, in brackets where it would be ambiguous."""
+    text = node.describe()
     core = node
     while isinstance(core, (AllOf, AnyOf)) and len(core.children) == 1:
         core = core.children[0]
     is_mixed = isinstance(core, others) and len(core.children) > 1
-    return f"({words})" if is_mixed else words
+    return f"({text})" if is_mixed else text
 
 
 def atoms(node: Node, *, negated: bool = False) -> "list[tuple[Atom, bool]]":
-    """Every atom below *node* in the owner's order, and whether an odd number of nots is above."""
+    """List the atoms below *node* in order, each with True if it is negated."""
     if isinstance(node, (AllOf, AnyOf, NoneOf)):
         inner = negated != isinstance(node, NoneOf)
         return [found for child in node.children for found in atoms(child, negated=inner)]

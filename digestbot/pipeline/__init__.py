@@ -1,19 +1,19 @@
 """
-The three stages, the one way through the house::
+The three stages, in order::
 
     fetch()          sources ── pages ──► store.papers
-                     papers and their place in the log, one transaction a page
+                     papers and their announcements, one transaction per page
     make_editions()  store.papers ── filters, editions, render ──► store.editions
                      the edition, its bodies, its deliveries and the cursor in one transaction
     deliver()        store.outbox ── deliver ──► mailboxes, channels, folders
                      claim, commit, send, commit
 
-Beside them `read_bounces` takes what comes back: bounces ── mailbox ──► store.bounces.
+`read_bounces` takes the way back: mailbox ── bounces ──► store.bounces.
 
-Each can be killed at any moment and started again. Each fences its parts: one broken source, digest
-or destination is written down, and the others go on. Nothing here decides what a fault means (that
-is each source's own rules, `editions` and `deliver.retry`), and nothing prints: results are values.
-Begin at `pipeline.fetching`.
+Any stage can be killed at any moment and restarted. Each isolates its parts: a broken source,
+digest or destination is recorded and the others go ahead. What a fault means is decided elsewhere
+(by each source, `editions` and `deliver.retry`). Results are values; nothing here prints. Begin at
+`pipeline.fetching`.
 """
 
 from digestbot.pipeline.delivering import Delivered, DeliverProgress, deliver

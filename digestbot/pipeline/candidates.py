@@ -1,8 +1,9 @@
 """
-What digests look at in the log, and what their filters say of it: read once, asked all at once.
+Candidates for each digest's next edition: the rows of the log that its filter lets through.
 
-A digest alone is asked paper by paper; with many, the engine says which papers each of them lets
-in, and the evaluator is asked about those only. Changes nothing. Begin at `read_log`.
+The log is read once for all digests. A few digests are evaluated row by row; for many, the filter
+engine first finds the rows that each may match, and only these are evaluated. Writes nothing. Begin
+at `read_log`.
 """
 
 import logging
@@ -17,29 +18,29 @@ from digestbot.store import Store
 log = logging.getLogger(__name__)
 
 FEW = 3000
-"""Pairs of digest and row up to which the engine, with NumPy to be loaded, would be the slower."""
+"""Pairs of digest and row up to which the engine is slower, since it has to load NumPy."""
 BLOCK = 1024
-"""Rows that are matched together; as many stay taken apart in the evaluator's cache."""
+"""Rows matched together; the evaluator's cache keeps as many tokenized."""
 
 Candidate = tuple[Announcement, Verdict]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """What one digest looks at in the log, and what its filter lets in of that."""
+    """Part of the log that one digest reads, and what its filter lets through."""
 
     from_seq: int
-    """The last seq that is not looked at."""
+    """The last seq before it."""
     to_seq: int
-    """The last that is."""
+    """The last seq in it."""
     rows: tuple[Announcement, ...]
-    """Of the digest's sources and types, in the order of seq."""
+    """All rows of the digest's sources and types, by seq."""
     candidates: tuple[Candidate, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """Which rows a digest reads; most digests of a config have the same."""
+    """Selection of rows that a digest reads; most digests of a config share one."""
 
     after: int
     sources: frozenset[str]
@@ -49,25 +50,25 @@ class _Window:
         return row.seq > self.after and row.source in self.sources and row.type in self.types
 
 
-_Asked = tuple[DigestConfig, _Window]
+_Reader = tuple[DigestConfig, _Window]
 
 
 def read_log(store: Store, wanted: Iterable[tuple[DigestConfig, int]]) -> Mapping[str, Candidates]:
     """
-    The reading of each digest, from the seq beside it to the head of the log, by its name.
+    Read the log from the given seq to its head for each digest; return the candidates by name.
 
-    As if each had read for itself and its filter had been asked about each row. A paper that breaks
-    a filter is let in, not lost.
+    The result is that of evaluating each filter on each row. A paper on which a filter fails is
+    let through, so that it is not lost.
     """
-    asked = [
+    readers = [
         (digest, _Window(after, frozenset(digest.sources), frozenset(digest.types)))
         for digest, after in wanted
     ]
-    if not asked:
+    if not readers:
         return {}
-    windows = {window for _, window in asked}
+    windows = {window for _, window in readers}
     to_seq = store.papers.head()
-    every = tuple(
+    all_rows = tuple(
         store.papers.announcements(
             min(window.after for window in windows),
             to_seq,
@@ -75,55 +76,57 @@ def read_log(store: Store, wanted: Iterable[tuple[DigestConfig, int]]) -> Mappin
             types={kind for window in windows for kind in window.types},
         )
     )
-    rows = {window: tuple(filter(window.has, every)) for window in windows}
-    is_little = sum(len(rows[window]) for _, window in asked) <= FEW
-    candidates = _one_by_one(asked, every) if is_little else _together(asked, every)
+    rows = {window: tuple(filter(window.has, all_rows)) for window in windows}
+    is_small = sum(len(rows[window]) for _, window in readers) <= FEW
+    candidates = _by_evaluator(readers, all_rows) if is_small else _by_engine(readers, all_rows)
     return {
         digest.name: Candidates(
             from_seq=window.after, to_seq=to_seq, rows=rows[window], candidates=tuple(found)
         )
-        for (digest, window), found in zip(asked, candidates, strict=True)
+        for (digest, window), found in zip(readers, candidates, strict=True)
     }
 
 
-def _one_by_one(asked: Sequence[_Asked], rows: Sequence[Announcement]) -> list[list[Candidate]]:
-    return [list(_let_in(one, rows)) for one in asked]
+def _by_evaluator(
+    readers: Sequence[_Reader], rows: Sequence[Announcement]
+) -> list[list[Candidate]]:
+    return [list(_matching(reader, rows)) for reader in readers]
 
 
-def _together(asked: Sequence[_Asked], rows: Sequence[Announcement]) -> list[list[Candidate]]:
+def _by_engine(readers: Sequence[_Reader], rows: Sequence[Announcement]) -> list[list[Candidate]]:
     """
-    The same, by the engine.
+    Do the same with the filter engine.
 
-    For 1,000 digests and 1,000 papers it takes 1.9 s instead of 52, nearly all of it to find the
-    places of what hit.
+    For 1,000 digests and 1,000 papers it takes 1.9 s instead of 52, nearly all of it to locate the
+    hits in the text.
     """
     from digestbot.filters.index import Batch, Index
 
     index = Index()
-    for key, (digest, _) in enumerate(asked):
+    for key, (digest, _) in enumerate(readers):
         index.put(key, digest.filter)
-    found: list[list[Candidate]] = [[] for _ in asked]
+    found: list[list[Candidate]] = [[] for _ in readers]
     for start in range(0, len(rows), BLOCK):
         block = rows[start : start + BLOCK]
         try:
             likely = dict(index.match(Batch.of(block)).by_key())
         except Exception:
-            log.exception("the filter engine failed; every filter is asked by itself")
-            likely = dict.fromkeys(range(len(asked)), tuple(block))
+            log.exception("filter engine failed, evaluating row by row")
+            likely = dict.fromkeys(range(len(readers)), tuple(block))
         for key, its_rows in likely.items():
-            found[key] += _let_in(asked[key], its_rows)
+            found[key] += _matching(readers[key], its_rows)
     return found
 
 
-def _let_in(asked: _Asked, rows: Iterable[Announcement]) -> Iterator[Candidate]:
-    """Of *rows* those in the digest's window that its filter lets in, with its verdict."""
-    digest, window = asked
+def _matching(reader: _Reader, rows: Iterable[Announcement]) -> Iterator[Candidate]:
+    """Yield the rows in the reader's window that its filter lets through, with the verdict."""
+    digest, window = reader
     for row in filter(window.has, rows):
         try:
             verdict = evaluate(digest.filter, row)
         except Exception:
             facts = {"digest": digest.name, "paper": row.paper.id}
-            log.exception("a filter failed on one paper, which is let in", extra=facts)
+            log.exception("filter failed on a paper, letting it through", extra=facts)
             verdict = Verdict(matched=True, score=0.0, matches=())
         if verdict.matched:
             yield row, verdict

@@ -1,8 +1,8 @@
 """
-The third stage: what the outbox holds goes out, each delivery in four steps.
+Third stage: send what the outbox holds, each delivery in four steps.
 
-Claim (committed), mark that the server may accept from now on (committed), send, mark what came of
-it (committed). A crash between two of them leaves a state that tells the next run what is certain.
+Claim it (commit), mark that the server may accept it from now on (commit), send it, record the
+outcome (commit). A crash between two steps leaves a state that tells the next run what is certain.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from digestbot.errors import (
 from digestbot.model import Delivery, DeliveryState, Form, OutgoingMessage
 from digestbot.pipeline.group_commit import GroupCommit, Sleep, retry_while_unavailable
 from digestbot.pipeline.messages import MessageBuilder
-from digestbot.pipeline.processing_bounces import note_refusal
+from digestbot.pipeline.processing_bounces import record_refusal
 from digestbot.sending_limits import day_of
 from digestbot.store import Cap, Store, Transition
 
@@ -39,46 +39,46 @@ log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 LEASE_S = 120.0
-"""A claim ends by itself so long after its holder died: it is renewed while the holder lives, since
-a server may take ten minutes to answer the final dot (RFC 5321 4.5.3.2.6)."""
+"""Lifetime of a claim after its worker died. A living worker renews it, since a server may take ten
+minutes to answer the final dot (RFC 5321 4.5.3.2.6)."""
 RENEW_S = 30.0
-SILENCE_S = 60
-"""What is in doubt is sent once more if its holder, whose lease has ended by our clock, has not
-renewed it for so long: perhaps he lives, and our clock is ahead, or was just set forward."""
-LOTS = (200, 10, 1)
-"""Deliveries claimed at once, by how many of their holders have died: first so many that reading
-them together pays, then ever fewer, so that one that kills whoever sends it is soon alone with
-its deed, and the others of its lot are quit of it."""
-AT_ONCE = 128
-"""Deliveries of one kind under way at once, so that no connection ever waits for us; each sender
-bounds its own connections below that."""
+GRACE_PERIOD_S = 60
+"""Wait before a delivery in doubt is sent once more. By our clock its lease has expired, but its
+worker may be alive and our clock ahead, or just set forward; a living worker renews meanwhile."""
+BATCH_SIZES = (200, 10, 1)
+"""Deliveries per claim, by how many workers died sending them: 200 make reading their messages
+together pay; after a crash ever fewer, so that a poison delivery is soon retried alone and the
+rest of its batch goes out."""
+MAX_CONCURRENT = 128
+"""Deliveries of one kind under way at once, enough to keep every connection busy; each sender
+limits its own connections below that."""
 
 
 class DeliverProgress(Protocol):
-    """Told after each delivery."""
+    """Callback after each delivery."""
 
     def __call__(self, *, done: int, waiting: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """What became of the deliveries that were due."""
+    """Outcome of the deliveries that were due."""
 
     sent: int = 0
     retrying: int = 0
     dead: int = 0
     unknown: int = 0
     errors: tuple[str, ...] = ()
-    """One line for each kind of failure, with the number of deliveries that it hit."""
+    """One line per kind of failure, with the number of deliveries affected."""
 
     @property
-    def is_well(self) -> bool:
-        """Everything that was due has gone out."""
+    def all_sent(self) -> bool:
+        """True if everything that was due has gone out."""
         return not (self.retrying or self.dead or self.unknown)
 
 
 def _no_progress(*, done: int, waiting: int) -> None:
-    """For callers that do not look."""
+    """Ignore progress."""
 
 
 async def deliver(
@@ -92,22 +92,22 @@ async def deliver(
     sleep: Sleep = asyncio.sleep,
 ) -> Delivered:
     """
-    Send every delivery that is due, until none is left or *stop* says so (asked between claims).
+    Send every delivery that is due.
 
-    One destination that fails stops no other, nor does a slow kind; a server that refuses us as
-    such (a wrong password) stops its own kind for this call. What was claimed and not begun is
-    given back at the end, whatever ends it.
+    *stop*, asked between claims, ends the call early. A failing destination affects no other, and
+    neither does a slow kind. A server that refuses us altogether (wrong password) stops its kind
+    for this call. However the call ends, it releases what it has claimed and not begun.
 
     Raises:
-        StoreError: The database was away for too long; what had been sent by then and could not be
-            written down is in doubt.
+        StoreError: The database was unavailable for too long; what was sent meanwhile and could not
+            be recorded is in doubt.
     """
     run = _Run(store, config, clock, random, progress, sleep)
     try:
         in_doubt = await retry_while_unavailable(lambda: store.outbox.in_doubt(clock()), sleep)
         await retry_while_unavailable(lambda: store.outbox.recover(clock(), silent={}), sleep)
         await run.send_all(stop)
-        if in_doubt and await _silence(stop, sleep):
+        if in_doubt and await _grace_period(stop, sleep):
             await retry_while_unavailable(
                 lambda: store.outbox.recover(clock(), silent=in_doubt), sleep
             )
@@ -117,10 +117,11 @@ async def deliver(
     return run.result()
 
 
-async def _silence(stop: Callable[[], bool], sleep: Sleep) -> bool:
-    """Wait for `SILENCE_S`; False if *stop* says so before."""
-    log.warning("a process may have died while its server answered: waiting whether it lives")
-    for _ in range(SILENCE_S):
+async def _grace_period(stop: Callable[[], bool], sleep: Sleep) -> bool:
+    """Wait for `GRACE_PERIOD_S`; return False if *stop* ends the wait."""
+    facts = {"wait_s": GRACE_PERIOD_S}
+    log.warning("a worker may have died before the server answered", extra=facts)
+    for _ in range(GRACE_PERIOD_S):
         if stop():
             return False
         await sleep(1)
@@ -129,7 +130,7 @@ async def _silence(stop: Callable[[], bool], sleep: Sleep) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _StoreCheckpoint(Checkpoint):
-    """Where a sender says what is certain now; each word is committed before it goes on."""
+    """Checkpoint that commits each step before the sender continues."""
 
     commits: GroupCommit
     delivery: Delivery
@@ -146,13 +147,13 @@ class _StoreCheckpoint(Checkpoint):
         self, to: DeliveryState, at: datetime, *, acknowledged: str | None = None
     ) -> None:
         delivery = self.delivery
-        mark = Transition(delivery.id, to, at, delivery.attempts, acknowledged=acknowledged)
-        if not await self.commits.write(mark):
-            raise LeaseLost(f"delivery {delivery.id} was held for too long")
+        step = Transition(delivery.id, to, at, delivery.attempts, acknowledged=acknowledged)
+        if not await self.commits.write(step):
+            raise LeaseLost(f"the lease on delivery {delivery.id} expired")
 
 
 def _cap(config: Config, now: datetime) -> Cap | None:
-    """How many deliveries one destination gets today."""
+    """Return today's limit per destination, if there is one."""
     if not config.sending_limits.per_day:
         return None
     day = day_of(now, config.timezone)
@@ -160,12 +161,12 @@ def _cap(config: Config, now: datetime) -> Cap | None:
 
 
 def _cap_day(config: Config) -> Callable[[datetime], str] | None:
-    """The day for which a claim counts."""
+    """Return the function that names a claim's day."""
     return (lambda at: day_of(at, config.timezone).name) if config.sending_limits.per_day else None
 
 
 class _Run:
-    """One call of `deliver`: its senders, its counts, the kinds that it has given up."""
+    """One call of `deliver`: its senders, its leases and its counts."""
 
     def __init__(
         self,
@@ -185,15 +186,16 @@ class _Run:
         self._commits = GroupCommit(store, sleep=sleep)
         self._messages = MessageBuilder(store, config.smtp)
         self._senders: dict[str, Sender] = {}
-        self._given_up: set[str] = set()
-        self._held: dict[int, int] = {}
-        """What is claimed and has not ended: delivery → attempt."""
-        self._broken: StoreError | None = None
+        self._stopped_kinds: set[str] = set()
+        """Kinds whose server refuses us, for the rest of this run."""
+        self._leases: dict[int, int] = {}
+        """Deliveries under way, each with its attempt."""
+        self._store_error: StoreError | None = None
         self._counts: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
 
     async def send_all(self, stop: Callable[[], bool]) -> None:
-        """Each kind by itself, so that a slow one holds up no other."""
+        """Send all kinds concurrently, each at its own pace."""
         renewing = asyncio.create_task(self._renew())
         try:
             async with asyncio.TaskGroup() as kinds:
@@ -201,41 +203,42 @@ class _Run:
                     kinds.create_task(self._send_kind(kind, stop))
         finally:
             renewing.cancel()
-        if self._broken is not None:
-            raise self._broken
+        if self._store_error is not None:
+            raise self._store_error
 
     async def _send_kind(self, kind: str, stop: Callable[[], bool]) -> None:
         """
-        What is due of one kind, lot by lot, the next one claimed while the last is under way.
+        Send what is due of one kind, batch by batch.
 
-        What others have died of comes last, in small lots that wait for one another.
+        The next batch is claimed while the last one is under way. Deliveries that crashed a worker
+        come last, in small batches that wait for one another.
         """
-        gate = asyncio.Semaphore(AT_ONCE)
+        slots = asyncio.Semaphore(MAX_CONCURRENT)
 
         def is_over() -> bool:
-            return stop() or kind in self._given_up or self._broken is not None
+            return stop() or kind in self._stopped_kinds or self._store_error is not None
 
         async def send(delivery: Delivery) -> None:
             try:
                 if not is_over():
                     await self._deliver(delivery)
             finally:
-                gate.release()
+                slots.release()
 
         async with asyncio.TaskGroup() as sending:
-            while not is_over() and (claimed := await self._claim(kind)):
-                for delivery in claimed:
-                    await gate.acquire()
+            while not is_over() and (batch := await self._claim(kind)):
+                for delivery in batch:
+                    await slots.acquire()
                     sending.create_task(send(delivery))
-        for lost in range(1, len(LOTS)):
-            while not is_over() and (claimed := await self._claim(kind, lost=lost)):
+        for crashes in range(1, len(BATCH_SIZES)):
+            while not is_over() and (batch := await self._claim(kind, crashes=crashes)):
                 async with asyncio.TaskGroup() as sending:
-                    for delivery in claimed:
-                        await gate.acquire()
+                    for delivery in batch:
+                        await slots.acquire()
                         sending.create_task(send(delivery))
 
-    async def _claim(self, kind: str, *, lost: int = 0) -> tuple[Delivery, ...]:
-        """The next lot, what its letters need read ahead; none if the store is not there."""
+    async def _claim(self, kind: str, *, crashes: int = 0) -> tuple[Delivery, ...]:
+        """Claim the next batch and read its messages ahead; empty if the store is away."""
         now = self._clock()
         claim = partial(
             self._store.outbox.claim,
@@ -246,50 +249,50 @@ class _Run:
             is_archive=REGISTRY[kind].is_archive,
         )
         try:
-            claimed = await retry_while_unavailable(
-                partial(claim, limit=LOTS[lost], lost=lost), self._sleep
+            batch = await retry_while_unavailable(
+                partial(claim, limit=BATCH_SIZES[crashes], lost=crashes), self._sleep
             )
-            self._held |= {delivery.id: delivery.attempts for delivery in claimed}
+            self._leases |= {delivery.id: delivery.attempts for delivery in batch}
             forms = REGISTRY[kind].forms
             await retry_while_unavailable(
-                partial(self._messages.read_ahead, claimed, forms), self._sleep
+                partial(self._messages.read_ahead, batch, forms), self._sleep
             )
         except StoreError as error:
-            self._broken = self._broken or error
+            self._store_error = self._store_error or error
             return ()
-        return claimed
+        return batch
 
     async def _renew(self) -> None:
-        """Keep the claims that are still worked on, and take back those of others that died."""
+        """Renew our leases, and recover deliveries whose leases have expired."""
         while True:
             await asyncio.sleep(RENEW_S)
             now = self._clock()
             lease_until = now + timedelta(seconds=LEASE_S)
             try:
-                # In this order: after a clock was set forward, ours look as if they had ended.
-                await asyncio.to_thread(self._store.outbox.renew, dict(self._held), lease_until)
+                # Renew first: after a clock was set forward, our own leases look expired.
+                await asyncio.to_thread(self._store.outbox.renew, dict(self._leases), lease_until)
                 await asyncio.to_thread(self._store.outbox.recover, now, silent={})
             except StoreError as error:
-                log.warning("claims could not be renewed: %s", error)
+                log.warning("leases not renewed", extra={"error": error})
 
     async def _deliver(self, delivery: Delivery) -> None:
-        """One delivery and its fence."""
+        """Send one delivery and record its outcome, whatever goes wrong."""
         try:
             await self._send(delivery)
         except DeliveryError as error:
             await self._settle(delivery, error)
         except LeaseLost:
-            log.warning("a delivery took too long and is another's", extra={"id": delivery.id})
+            log.warning("lease expired, another worker has it", extra={"delivery": delivery.id})
         except StoreError as error:
-            self._broken = self._broken or error
+            self._store_error = self._store_error or error
             return
         except DigestbotError as error:
             await self._settle(delivery, PermanentFailure(str(error)))
         except Exception as error:
-            log.exception("a delivery failed in a way nobody foresaw", extra={"id": delivery.id})
+            log.exception("delivery failed unexpectedly", extra={"delivery": delivery.id})
             text = f"{type(error).__name__}: a bug, see the log"
             await self._settle(delivery, TransientFailure(text))
-        del self._held[delivery.id]
+        del self._leases[delivery.id]
         self._progress(done=sum(self._counts.values()), waiting=0)
 
     async def _send(self, delivery: Delivery) -> None:
@@ -307,26 +310,26 @@ class _Run:
         self._counts["sent"] += 1
 
     async def _message(self, delivery: Delivery, forms: Collection[Form]) -> OutgoingMessage:
-        """Build the message, mostly from what was read ahead, so that no thread is needed."""
-        make = partial(self._messages.build, delivery, forms)
+        """Build the message, mostly from what was read ahead."""
+        build = partial(self._messages.build, delivery, forms)
         try:
-            return make()
+            return build()
         except StoreUnavailable:
-            return await self._commits.retry_while_unavailable(make)
+            return await self._commits.retry_while_unavailable(build)
 
     def _sender(self, kind: str) -> Sender:
         """
-        The sender for *kind*, opened when first needed.
+        Return the sender for *kind*, opened on first use.
 
         Raises:
-            Misconfigured: The config has no longer what this kind needs.
+            Misconfigured: The config no longer has what this kind needs.
         """
         if kind not in self._senders:
             self._senders[kind] = open_sender(kind, self._config)
         return self._senders[kind]
 
     async def _settle(self, delivery: Delivery, error: DeliveryError) -> None:
-        """Write down what `decide` makes of the failure."""
+        """Record what `decide` makes of the failure."""
         decision = decide(
             error,
             attempts=delivery.attempts,
@@ -336,47 +339,47 @@ class _Run:
             doubts=delivery.doubts,
         )
         self._errors[f"{delivery.destination.kind}: {error}"] += 1
-        mark = partial(Transition, delivery.id, attempt=delivery.attempts, error=str(error))
+        step = partial(Transition, delivery.id, attempt=delivery.attempts, error=str(error))
         try:
             match decision:
                 case Retry(at=at) | StopAll(at=at):
                     if isinstance(decision, StopAll):
-                        self._given_up.add(delivery.destination.kind)
+                        self._stopped_kinds.add(delivery.destination.kind)
                     in_doubt = isinstance(error, OutcomeUnknown)
                     retrying = DeliveryState.RETRYING
                     await self._commits.write(
-                        mark(retrying, at, code=error.code, in_doubt=in_doubt)
+                        step(retrying, at, code=error.code, in_doubt=in_doubt)
                     )
                     self._counts["retrying"] += 1
                 case Dead():
-                    note = partial(note_refusal, self._store, delivery, error, self._clock())
-                    await self._commits.retry_while_unavailable(note)
-                    await self._commits.write(mark(DeliveryState.DEAD, None, code=error.code))
+                    record = partial(record_refusal, self._store, delivery, error, self._clock())
+                    await self._commits.retry_while_unavailable(record)
+                    await self._commits.write(step(DeliveryState.DEAD, None, code=error.code))
                     self._counts["dead"] += 1
                 case Unknown():
-                    await self._commits.write(mark(DeliveryState.UNKNOWN, None))
+                    await self._commits.write(step(DeliveryState.UNKNOWN, None))
                     self._counts["unknown"] += 1
-        except StoreError as broken:
-            self._broken = self._broken or broken
+        except StoreError as store_error:
+            self._store_error = self._store_error or store_error
 
     async def close(self) -> None:
         """
-        End all senders, then give back what is still claimed.
+        Close all senders, then release the remaining claims.
 
-        In this order: once no link is open and nothing waits to be written down, what is still
-        ``sending`` has surely not been accepted.
+        In this order: once no connection is open and nothing waits to be committed, a delivery
+        still in ``sending`` cannot have been accepted.
         """
         for sender in self._senders.values():
             await sender.close()
         await self._commits.close()
-        if self._held:
-            release_claims = partial(self._store.outbox.release_claims, self._held, self._clock())
+        if self._leases:
+            release = partial(self._store.outbox.release_claims, self._leases, self._clock())
             try:
                 await self._commits.retry_while_unavailable(
-                    partial(release_claims, cap_day=_cap_day(self._config))
+                    partial(release, cap_day=_cap_day(self._config))
                 )
             except StoreError as error:
-                log.warning("claims could not be given back, they end by themselves: %s", error)
+                log.warning("claims not released, their leases expire", extra={"error": error})
 
     def result(self) -> Delivered:
         return Delivered(

@@ -1,9 +1,9 @@
 """
-Which sources are to be asked at a moment, and which are better left alone. Reads and decides only.
+Choice of the sources to fetch now; only reads the store.
 
-A source is waited for if a digest that reads it is due. arXiv changes once a day and wants to be
-asked no more often (API manual 3.3.1.1); a server that refused us rests for hours, whoever calls,
-unless its part of the config has changed meanwhile or a person insists.
+A digest that is due waits for its sources. arXiv changes once a day and asks to be queried no more
+often (API manual 3.3.1.1). A server that refused us rests for hours, whichever command comes,
+unless its options in the config have changed since or the operator insists.
 """
 
 from collections.abc import Collection
@@ -11,24 +11,23 @@ from datetime import datetime, timedelta
 
 from digestbot.config import Config, DigestConfig
 from digestbot.pipeline.fetching import fingerprint
-from digestbot.pipeline.making_editions import is_due, registered
 from digestbot.store import PassStatus, SourceState, Store
+from digestbot.syncing import is_due
 
-POLL = timedelta(hours=6)
-"""Between two passes over a source that nobody is waiting for: arXiv changes once a day, and a
-journal's feed must be read before its entries fall out of it."""
+POLL_INTERVAL = timedelta(hours=6)
+"""Interval between passes over an idle source, whose digests are not due: arXiv changes once a day,
+and a journal's feed must be read before its entries drop out of it."""
 FRESH = timedelta(hours=1)
-"""A digest that is due gets its sources asked first by the service if they were not within this
-time."""
+"""Age up to which the service takes a source as fresh enough for a digest that is due."""
 
 
 def sources_of_tick(store: Store, config: Config, now: datetime) -> tuple[str, ...]:
-    """What the service, which looks every half minute, is to ask at *now*."""
-    waiting = _waited_for(store, config.digests.values(), now)
+    """List the sources to fetch at a tick of the service."""
+    waited_for = _waited_for(store, config.digests.values(), now)
     return tuple(
         name
         for name in config.sources
-        if _is_due(store, config, name, now, every=FRESH if name in waiting else POLL)
+        if _is_due(store, config, name, now, every=FRESH if name in waited_for else POLL_INTERVAL)
     )
 
 
@@ -36,61 +35,67 @@ def sources_of_run(
     store: Store, config: Config, digests: Collection[DigestConfig], now: datetime, *, force: bool
 ) -> tuple[str, ...]:
     """
-    What one call of ``run`` for *digests* is to ask at *now*.
+    List the sources that ``run`` fetches for *digests*.
 
-    All that one of them waits for, even if it failed to answer a minute ago, but not the servers
-    that refused us; of the others those that are due by themselves. With *force* simply all.
+    Every source that a due digest waits for, even if it failed a minute ago, except servers that
+    refused us; of the other sources those whose poll interval is over. With *force*, all of them.
     """
     names = dict.fromkeys(source for digest in digests for source in digest.sources)
     if force:
         return tuple(names)
-    waiting = _waited_for(store, digests, now)
-    closed = refusals(store, config, digests, now)
+    waited_for = _waited_for(store, digests, now)
+    refused = refusals(store, config, digests, now)
     return tuple(
         name
         for name in names
-        if name not in closed and (name in waiting or _is_due(store, config, name, now, every=POLL))
+        if name not in refused
+        and (name in waited_for or _is_due(store, config, name, now, every=POLL_INTERVAL))
     )
 
 
 def refusals(
     store: Store, config: Config, digests: Collection[DigestConfig], now: datetime
 ) -> dict[str, SourceState]:
-    """The sources that a due digest waits for and that refused us not long enough ago."""
+    """Return the refusing sources that a due digest waits for."""
     states = {name: store.sources.state(name) for name in _waited_for(store, digests, now)}
     return {
         name: state
         for name, state in states.items()
-        if state.status is PassStatus.REFUSED and _rests(state, config, now)
+        if state.status is PassStatus.REFUSED and _is_resting(state, config, now)
     }
 
 
 def _waited_for(store: Store, digests: Collection[DigestConfig], now: datetime) -> dict[str, None]:
-    """The sources of the digests that are due, in their order."""
-    states = registered(store, digests, now)
-    due = [digest for digest in digests if is_due(states[digest.name], now)]
+    """Return the sources of the digests that are due, in order."""
+    states = {state.name: state for state in store.digests.states()}
+    due = [digest for digest in digests if is_due(digest, states.get(digest.name), now)]
     return dict.fromkeys(source for digest in due for source in digest.sources)
 
 
 def _is_due(store: Store, config: Config, name: str, now: datetime, *, every: timedelta) -> bool:
     state = store.sources.state(name)
-    if _is_another(state, config, now):
+    if _is_outdated(state, config, now):
         return True
     if state.next_try_at is not None:
         return state.next_try_at <= now
     return (
-        _was_cut_off(store, name) or state.last_try_at is None or now - state.last_try_at >= every
+        _was_interrupted(store, name)
+        or state.last_try_at is None
+        or now - state.last_try_at >= every
     )
 
 
-def _rests(state: SourceState, config: Config, now: datetime) -> bool:
+def _is_resting(state: SourceState, config: Config, now: datetime) -> bool:
     wants_rest = state.next_try_at is not None and state.next_try_at > now
-    return wants_rest and not _is_another(state, config, now)
+    return wants_rest and not _is_outdated(state, config, now)
 
 
-def _is_another(state: SourceState, config: Config, now: datetime) -> bool:
-    """Whether the last pass says nothing of the next: there is none, its options were others, or
-    the clock was set back since."""
+def _is_outdated(state: SourceState, config: Config, now: datetime) -> bool:
+    """
+    Return True if the last pass is irrelevant to the next one.
+
+    That is: there was none, the source's options have changed, or the clock was set back since.
+    """
     return (
         state.last_try_at is None
         or state.last_try_at > now
@@ -98,6 +103,6 @@ def _is_another(state: SourceState, config: Config, now: datetime) -> bool:
     )
 
 
-def _was_cut_off(store: Store, name: str) -> bool:
-    """Whether the last pass has no end: the process was stopped, and what it missed is news."""
+def _was_interrupted(store: Store, name: str) -> bool:
+    """Return True if the process stopped during the last pass, which then missed papers."""
     return any(last.status is PassStatus.RUNNING for last in store.sources.passes(name, limit=1))

@@ -1,4 +1,4 @@
-"""The first stage: ask the sources, write papers and announcements into the store."""
+"""First stage: fetch the sources; store their papers and announcements."""
 
 import asyncio
 import hashlib
@@ -18,55 +18,54 @@ from digestbot.store import Store
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
-WORTH_A_WORD_S = 15.0
-"""A wait that a person at a terminal should know of: the server asked for rest, or other processes
-and sources ask it."""
-LOOK_S = 1.0
-"""Between two looks whether a server is free, at least."""
+LONG_WAIT_S = 15.0
+"""Wait worth a warning at a terminal: the server asked for rest, or other processes use it."""
+MIN_PAUSE_S = 1.0
+"""Shortest pause between two checks whether a server is free."""
 RETRY_BUG = timedelta(hours=1)
-"""When a source is asked again after an error that nobody foresaw."""
+"""Delay before a source is fetched again after an unexpected error."""
 
 
 class FetchProgress(Protocol):
-    """Told after each page; *total* is what the source says there is, None if it does not say."""
+    """Callback after each page; *total* is the source's own figure, if it has one."""
 
     def __call__(self, source: str, *, done: int, total: int | None, new: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """How one pass over one source went."""
+    """Outcome of one pass over one source."""
 
     source: str
     status: str
     """``ok``, ``empty``, ``partial``, ``late``, ``refused`` or ``broken``."""
     pages: int = 0
     entries: int = 0
-    """Papers in the answers, known ones included."""
+    """Papers in the answers, including known ones."""
     new: int = 0
-    """Announcements that were added to the log."""
+    """Announcements added to the log."""
     note: str | None = None
     error: str | None = None
     retry_at: datetime | None = None
 
     @property
-    def is_well(self) -> bool:
-        """All that the source should have given was stored."""
+    def is_complete(self) -> bool:
+        """True if all the source should have sent was stored."""
         return self.status in ("ok", "empty")
 
     @property
-    def trouble(self) -> str | None:
-        """What a person should hear of it, in one line with the source; None if all is well."""
-        return None if self.is_well else self.error or f"{self.source}: {self.note}"
+    def problem(self) -> str | None:
+        """Problem in one line, with the source's name."""
+        return None if self.is_complete else self.error or f"{self.source}: {self.note}"
 
 
 def fingerprint(options: Options) -> str:
-    """What a source is asked with, for the store: if it changes, the last answer says nothing."""
+    """Return a hash of the options; a new one outdates the last answer."""
     return hashlib.sha256(repr(options).encode()).hexdigest()[:16]
 
 
 def _no_progress(source: str, *, done: int, total: int | None, new: int) -> None:
-    """For callers that do not look."""
+    """Ignore progress."""
 
 
 async def fetch(
@@ -78,16 +77,18 @@ async def fetch(
     progress: FetchProgress = _no_progress,
 ) -> tuple[Fetched, ...]:
     """
-    One pass over the named sources, or all, side by side; one that fails stops no other.
+    Make one pass over each named source, or over all, concurrently.
+
+    A failure of one source stays in its own result.
 
     Raises:
-        UsageError: A name that is no source of the config.
+        UsageError: One of *names* is not a source of the config.
     """
     chosen = tuple(config.sources) if names is None else tuple(dict.fromkeys(names))
     unknown = [name for name in chosen if name not in config.sources]
     if unknown:
         known = ", ".join(config.sources) or "none"
-        raise UsageError(f"no source {unknown[0]!r} in the config; there are: {known}")
+        raise UsageError(f'no source "{unknown[0]}" in the config; it has: {known}')
     agent = user_agent(config.contact)
     client = Client(user_agent=agent, pacer=StorePacer(store, clock), clock=clock)
     async with client, ParserPool() as pool:
@@ -99,7 +100,7 @@ async def fetch(
 
 
 class StorePacer:
-    """Pacing over all processes that share a store: the clock of each group is a row in it."""
+    """Pacer for all processes that share a store: each group of servers has a row in it."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -113,11 +114,12 @@ class StorePacer:
             )
             if wait_s <= 0:
                 return
-            # Who holds it says that for as long as a request can last, and lets go much earlier.
-            pause_s = min(wait_s, max(interval_s, LOOK_S))
-            is_long = waited_s < WORTH_A_WORD_S <= waited_s + pause_s
+            # A request reserves the server for as long as it may last, and mostly ends sooner.
+            pause_s = min(wait_s, max(interval_s, MIN_PAUSE_S))
+            is_long = waited_s < LONG_WAIT_S <= waited_s + pause_s
             facts = {"server": group, "at_most_s": round(wait_s)}
-            log.log(logging.WARNING if is_long else logging.DEBUG, "waiting our turn", extra=facts)
+            level = logging.WARNING if is_long else logging.DEBUG
+            log.log(level, "waiting for a free server", extra=facts)
             await asyncio.sleep(pause_s)
             waited_s += pause_s
 
@@ -126,7 +128,7 @@ class StorePacer:
 
 
 class _Pass:
-    """One pass over one source, and its fence."""
+    """One pass over one source, isolated from the others."""
 
     def __init__(
         self,
@@ -152,7 +154,7 @@ class _Pass:
             self._clock(),
             asked=fingerprint(self._options),
         )
-        fetched = await self._fenced(client)
+        fetched = await self._fetch(client)
         await asyncio.to_thread(
             self._store.sources.end_pass,
             pass_id,
@@ -166,13 +168,13 @@ class _Pass:
             now=self._clock(),
         )
         facts = {"source": self._name, "status": fetched.status, "new": fetched.new}
-        log.info("fetched", extra=facts)
+        log.info("source fetched", extra=facts)
         return fetched
 
-    async def _fenced(self, client: Client) -> Fetched:
-        """What came, or how it failed; pages that came before a failure are stored and stay so."""
+    async def _fetch(self, client: Client) -> Fetched:
+        """Fetch all pages; those that came before a failure stay stored."""
         try:
-            last = await self._take_pages(client)
+            last = await self._ingest_pages(client)
         except SourceError as error:
             status = "refused" if isinstance(error, SourceRefused) else "late"
             return self._result(status, error=str(error), retry_at=error.retry_at)
@@ -181,16 +183,17 @@ class _Pass:
         except DigestbotError as error:
             return self._result("broken", error=str(error), retry_at=self._clock() + RETRY_BUG)
         except Exception as error:
-            log.exception("a source failed in a way nobody foresaw", extra={"source": self._name})
-            text = f"{self._name}: {type(error).__name__}: a bug, see the log; others go on"
+            log.exception("source failed unexpectedly", extra={"source": self._name})
+            text = f"{self._name}: {type(error).__name__}: a bug, see the log"
             return self._result("broken", error=text, retry_at=self._clock() + RETRY_BUG)
         if last is None or not last.complete:
-            note = last.note if last else "the source gave no page"
+            note = last.note if last else "the source sent no page"
             return self._result("partial", note=note)
-        # A feed that has not changed gives no paper either, and has nothing to say of it.
+        # An unchanged feed has no papers either, but it comes without a note.
         return self._result("empty" if last.note and not self._entries else "ok", note=last.note)
 
-    async def _take_pages(self, client: Client) -> Page | None:
+    async def _ingest_pages(self, client: Client) -> Page | None:
+        """Store page after page; return the last one."""
         memory = (await asyncio.to_thread(self._store.sources.state, self._name)).memory
         last = None
         now = self._clock()

@@ -1,15 +1,21 @@
 """
-What is frozen with an edition, and the letter that one delivery makes of it.
+Messages, from an edition to the bytes of one delivery.
 
-Frozen is all that a message is made of but what the delivery itself brings: its address, Message-ID
-and date. So each attempt has the same bytes, whatever became of the config, the templates or this
-program since, and a million readers do not cost a million copies. Begin at `frozen_bodies`.
+An edition is frozen when it is made: `freeze` renders its bodies and builds one message that lacks
+only what differs per delivery (recipient, Message-ID, Date, token). `MessageBuilder` fills in the
+rest when a delivery goes out. So every attempt has the same bytes, whatever has changed in the
+config, the templates or this program since, and a million readers do not cost a million copies.
 """
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
+from email.utils import parseaddr
+from functools import lru_cache
 from threading import Lock
+from urllib.parse import quote
 
-from digestbot.config import Config
+from digestbot.addresses import make_message_id
+from digestbot.config import Config, DigestConfig
 from digestbot.deliver import REGISTRY, SmtpSettings
 from digestbot.errors import PermanentFailure
 from digestbot.model import (
@@ -21,89 +27,201 @@ from digestbot.model import (
     Fragments,
     OutgoingMessage,
 )
-from digestbot.pipeline.addressing import frozen_message
 from digestbot.render import (
+    Attachment,
     RenderContext,
+    Templates,
     bodies,
     decode,
+    edition_template,
     fill_fields,
     merge_fragments,
     personalize,
     render,
+    sender_headers,
     sender_of,
 )
+from digestbot.render.view import title_of
 from digestbot.store import Store
 
-TEXTS = (Form.SLACK, Form.JSON)
-EDITIONS = 64
-"""Editions whose forms one run holds: as many are on their way at once, or fewer."""
+NO_SENDER = "Digests <digestbot@localhost>"
+"""From of .eml files in a folder while the config lacks an SMTP server and so a sender."""
+TEXT_FORMS = (Form.SLACK, Form.JSON)
+"""Forms frozen with every edition, in addition to the mail."""
+MAX_EDITIONS = 64
+"""Editions whose forms one run keeps in memory; rarely more are on their way at once."""
 
 
-def frozen_bodies(
+def sender(config: Config) -> str:
+    """Return the From of all mails, with its display name."""
+    return config.smtp.sender if config.smtp else NO_SENDER
+
+
+def message_domain(config: Config) -> str:
+    """Return the right side of Message-IDs and List-Ids: the sender's domain."""
+    return parseaddr(sender(config))[1].rpartition("@")[2] or "localhost"
+
+
+def render_context(
+    config: Config,
+    templates: Templates,
+    digest: DigestConfig,
+    *,
+    next_edition_at: datetime | None,
+) -> RenderContext:
+    """Collect what rendering needs in addition to the edition."""
+    has_readers = any(REGISTRY[d.kind].is_personal for d in digest.destinations)
+    has_mail = bool(has_readers or config.smtp)
+    return RenderContext(
+        templates=templates,
+        timezone=config.timezone,
+        public_url=config.public_url,
+        next_edition_at=next_edition_at,
+        unsubscribe=_unsubscribe_mailto(config, digest.name) if has_mail else None,
+        filter_in_words=digest.filter.describe(),
+        theme=digest.theme,
+        language=digest.language,
+        attach=digest.attach,
+    )
+
+
+def freeze(
     config: Config, edition: Edition, context: RenderContext, exports: Collection[Form] = ()
 ) -> dict[Form, Body]:
-    """All forms of *edition* that a delivery may want, *exports* beside those that always are."""
+    """Render every form that a delivery may need, with *exports*."""
     mail = bodies(edition, context)
     return {
         Form.SUBJECT: mail.subject,
         Form.TEXT: mail.text,
         Form.HTML: mail.html,
         Form.EML: frozen_message(config, edition, mail.subject, context),
-        **{form: render(edition, form, context) for form in (*TEXTS, *exports)},
+        **{form: render(edition, form, context) for form in (*TEXT_FORMS, *exports)},
     }
 
 
-def text_of(body: Body) -> str:
-    """*body* as a text to be read; what each delivery fills in is left out."""
-    return body if isinstance(body, str) else decode(body)
+def frozen_message(
+    config: Config, edition: Edition, subject: str, context: RenderContext
+) -> Fragments:
+    """Build the message; bodies and what differs per delivery stay open."""
+    link = context.unsubscribe or ""
+    one_click = link.startswith("https:")  # RFC 8058 asks for an https link
+    headers = _headers(
+        sender(config),
+        (*([link] if one_click else ()), _list_unsubscribe(config, edition.digest)),
+        one_click,
+    )
+    return edition_template(
+        headers,
+        subject=subject,
+        list_id=f"{title_of(edition)} <{edition.digest}.{message_domain(config)}>",
+        attachments=[_attachment(edition, form, context) for form in context.attach],
+    )
+
+
+@lru_cache(maxsize=256)
+def _headers(sender: str, list_unsubscribe: tuple[str, ...], one_click: bool) -> Fragments:
+    """Cache the headers, which all editions of a digest share."""
+    return sender_headers(sender=sender, list_unsubscribe=list_unsubscribe, one_click=one_click)
+
+
+def _list_unsubscribe(config: Config, digest: str) -> str:
+    """
+    Return the mailto of List-Unsubscribe, with ``{token}`` if used.
+
+    `pipeline.processing_bounces` reads it back, so that a complaint whose reader the provider has
+    redacted still names its delivery.
+    """
+    smtp = config.smtp
+    if smtp is None or not smtp.has_tokens or smtp.envelope_from is None:
+        return _unsubscribe_mailto(config, digest)
+    return _mailto(smtp.envelope_from, digest)
+
+
+def _unsubscribe_mailto(config: Config, digest: str) -> str:
+    """Return the mailto form of List-Unsubscribe (RFC 2369 section 3.2)."""
+    return _mailto(parseaddr(sender(config))[1], digest)
+
+
+def _mailto(address: str, digest: str) -> str:
+    return f"mailto:{quote(address, safe='@{}')}?subject={quote(f'unsubscribe {digest}')}"
+
+
+_ATTACHMENTS = {
+    Form.BIBTEX: (".bib", "application/x-bibtex"),
+    Form.RIS: (".ris", "application/x-research-info-systems"),
+}
+
+
+def _attachment(edition: Edition, form: Form, context: RenderContext) -> Attachment:
+    """Render all papers of *edition*, including those too many for the mail."""
+    ending, media_type = _ATTACHMENTS[form]
+    return Attachment(
+        name=f"{edition.digest}-{edition.number}{ending}",
+        media_type=media_type,
+        content=render(edition, form, context).encode("utf-8", "replace"),
+    )
+
+
+def preview_message(config: Config, edition: Edition, context: RenderContext) -> str:
+    """Return the whole message that *edition* would be, addressed to its sender."""
+    mail = bodies(edition, context)
+    return personalize(
+        frozen_message(config, edition, mail.subject, context),
+        recipient=parseaddr(sender(config))[1],
+        message_id=make_message_id("preview", edition.name, domain=message_domain(config)),
+        date=edition.created_at,
+        text=mail.text,
+        html=mail.html,
+        token="preview",  # noqa: S106 - marks a mail that is never sent; not a secret
+    ).decode("ascii")
 
 
 class MessageBuilder:
-    """Makes letters of what is frozen; for one run, from any thread."""
+    """Builds outgoing messages from frozen editions; one per run, used from any thread."""
 
     def __init__(self, store: Store, smtp: SmtpSettings | None = None) -> None:
-        """*smtp* signs the tokens of the readers' links."""
+        """*smtp* signs the tokens in the unsubscribe links."""
         self._store = store
         self._smtp = smtp or SmtpSettings()
-        self._read: dict[tuple[int, Form], Body] = {}
+        self._forms: dict[tuple[int, Form], Body] = {}
         self._ahead: dict[tuple[int, Form], Body] = {}
         self._lock = Lock()
 
     def read_ahead(self, deliveries: Collection[Delivery], forms: Collection[Form]) -> None:
-        """Read at once what the letters of *deliveries* will need, and is not known yet."""
+        """Read what the messages of *deliveries* need, in one query."""
         wanted = set(forms)
         if Form.EML in wanted:
             wanted |= {Form.TEXT, Form.HTML}
         with self._lock:
-            known = {edition_id for edition_id, form in self._read if form in forms}
+            known = {edition_id for edition_id, form in self._forms if form in forms}
         editions = {delivery.edition_id for delivery in deliveries} - known
         found = self._store.editions.renditions(editions, wanted)
         with self._lock:
-            # Beside what other kinds have read ahead; it goes as it is used.
+            # Added to what other destination kinds have read ahead; each entry is used once.
             self._ahead |= found
 
     def build(self, delivery: Delivery, forms: Collection[Form]) -> OutgoingMessage:
         """
-        The letter of *delivery*, the same for each of its attempts.
+        Build the message of *delivery*, the same at every attempt.
 
         Raises:
-            PermanentFailure: The store has not what it needs.
+            PermanentFailure: The store lacks one of *forms*.
         """
-        texts = {form: text_of(self._body(delivery, form)) for form in set(forms) - {Form.EML}}
+        texts = {form: text_of(self._form(delivery, form)) for form in set(forms) - {Form.EML}}
         if REGISTRY[delivery.destination.kind].is_archive:
             texts |= self._exports(delivery)
-        mime = self._message(delivery) if Form.EML in forms else b""
+        mime = self._mime(delivery) if Form.EML in forms else b""
         return OutgoingMessage(delivery=delivery, bodies=texts, mime=mime)
 
     def _exports(self, delivery: Delivery) -> dict[Form, str]:
-        """Those that its digest had asked for when the edition was made."""
+        """Read the exports frozen with the edition."""
         found = {
             form: self._store.editions.rendition(delivery.edition_id, form) for form in EXPORTS
         }
         return {form: text_of(body) for form, body in found.items() if body is not None}
 
-    def _message(self, delivery: Delivery) -> bytes:
-        frozen = self._body(delivery, Form.EML)
+    def _mime(self, delivery: Delivery) -> bytes:
+        frozen = self._form(delivery, Form.EML)
         if isinstance(frozen, str):
             raise PermanentFailure(f"{delivery.edition_name} has no message in the store")
         is_personal = REGISTRY[delivery.destination.kind].is_personal
@@ -115,19 +233,19 @@ class MessageBuilder:
             token=self._smtp.token(delivery.id),
         )
 
-    def _body(self, delivery: Delivery, form: Form) -> Body:
+    def _form(self, delivery: Delivery, form: Form) -> Body:
         key = (delivery.edition_id, form)
         with self._lock:
-            found = self._read.get(key)
+            found = self._forms.get(key)
         if found is None:
-            found = self._from_store(delivery, form)
+            found = self._read(delivery, form)
             with self._lock:
-                if len(self._read) >= EDITIONS * len(Form):
-                    self._read.clear()
-                self._read[key] = found
+                if len(self._forms) >= MAX_EDITIONS * len(Form):
+                    self._forms.clear()
+                self._forms[key] = found
         return found
 
-    def _from_store(self, delivery: Delivery, form: Form) -> Body:
+    def _read(self, delivery: Delivery, form: Form) -> Body:
         with self._lock:
             body = self._ahead.pop((delivery.edition_id, form), None)
         if body is None:
@@ -136,10 +254,15 @@ class MessageBuilder:
             raise PermanentFailure(f"{delivery.edition_name} has no {form} form in the store")
         if form is not Form.EML or isinstance(body, str):
             return body
-        inside: Mapping[str, Fragments] = {
-            part: pieces
+        parts: Mapping[str, Fragments] = {
+            part: fragments
             for part in (Form.TEXT, Form.HTML)
-            if isinstance(pieces := self._from_store(delivery, part), tuple)
+            if isinstance(fragments := self._read(delivery, part), tuple)
         }
-        # Joined once for all its readers: only what is each one's own stays apart.
-        return merge_fragments(fill_fields(body, inside))
+        # Joined once for all readers; only the fields that differ stay separate.
+        return merge_fragments(fill_fields(body, parts))
+
+
+def text_of(body: Body) -> str:
+    """Return *body* as readable text, its open fields left out."""
+    return body if isinstance(body, str) else decode(body)

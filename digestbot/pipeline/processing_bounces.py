@@ -1,8 +1,8 @@
 """
-What comes back: each returned mail is written down with its delivery, and what follows is done.
+Record returned mail with its delivery, and draw the consequences.
 
-It stands beside the three stages: nothing waits for it, and it can be killed anywhere. A mail that
-is not ours changes nothing; one that breaks the reader is left and stops no other.
+Separate from the three stages: none of them waits for it, and it can be killed anywhere. Mail that
+is not a bounce of ours changes nothing; mail that breaks the parser is skipped and left in place.
 """
 
 import hashlib
@@ -25,15 +25,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounced:
-    """What a look at returned mails found."""
+    """Outcome of reading returned mail."""
 
     kinds: tuple[BounceKind, ...] = ()
-    """Of each mail that names one of our deliveries."""
+    """One for each mail that names a delivery of ours."""
     suppressed: int = 0
     unknown: int = 0
-    """Mails that are no bounces, or not ours; they are left as they are."""
+    """Other mails, and bounces of other programs; they stay in place."""
     error: str | None = None
-    """Why the mailbox could not be read, or not to its end."""
+    """Why reading the mailbox failed or stopped early."""
 
     @property
     def facts(self) -> dict[str, object]:
@@ -48,8 +48,8 @@ class Bounced:
         }
 
     @property
-    def in_words(self) -> str:
-        """``1 soft, 2 complaint, 2 addresses suppressed, 1 not ours``, for a person."""
+    def summary(self) -> str:
+        """The counts as text: ``1 soft, 2 complaint, 2 suppressed, 1 not ours``."""
         counts = Counter(self.kinds)
         parts = [f"{counts[kind]} {kind}" for kind in BounceKind if counts[kind]]
         parts += [f"{self.suppressed} suppressed"] if self.suppressed else []
@@ -57,26 +57,26 @@ class Bounced:
         return ", ".join(parts) or "nothing"
 
 
-class Reader:
-    """Takes returned mails one by one; counts what they were."""
+class BounceReader:
+    """Reads returned mails one by one, records those about our deliveries, and counts them."""
 
     def __init__(self, store: Store, config: Config, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._config = config
         self._clock = clock
-        self._delivery_of = _token_reader(config)
+        self._delivery_of = _token_verifier(config)
         self._kinds: list[BounceKind] = []
         self._suppressed = 0
         self._unknown = 0
 
-    def take(self, raw: bytes) -> bool:
-        """Whether the mail was about one of our deliveries; then it is written down."""
+    def read(self, raw: bytes) -> bool:
+        """Record the mail and return True if it is about one of our deliveries."""
         try:
             bounce = self._bounce(raw)
         except StoreError:
             raise
-        except Exception:  # the fence: one mail must not keep the others from being read
-            log.exception("a returned mail could not be read, it is left as it is")
+        except Exception:  # one malformed mail must not block the others
+            log.exception("returned mail not readable, left in place")
             bounce = None
         if bounce is None:
             self._unknown += 1
@@ -89,20 +89,20 @@ class Reader:
         self._suppressed += reason is not None
         return True
 
-    def take_all(self, box: Box) -> None:
+    def read_all(self, box: Box) -> None:
         """
-        Every new mail of the box; how far it is read is remembered after each.
+        Read every new mail in *box*, and save the position after each.
 
         Raises:
-            MailboxError: The box broke; what was read before is kept.
+            MailboxError: The box failed; what was read before is kept.
         """
         for item in box.items(self._store.bounces.mailbox(box.name).mark):
-            box.settle(item, is_ours=self.take(item.raw))
+            box.settle(item, is_ours=self.read(item.raw))
             if item.mark:
                 self._store.bounces.set_mark(box.name, item.mark)
 
     def result(self, error: str | None = None) -> Bounced:
-        """What was found so far."""
+        """Return the counts so far."""
         return Bounced(
             kinds=tuple(self._kinds),
             suppressed=self._suppressed,
@@ -123,11 +123,11 @@ class Reader:
         )
 
 
-def note_refusal(store: Store, delivery: Delivery, error: DeliveryError, now: datetime) -> None:
+def record_refusal(store: Store, delivery: Delivery, error: DeliveryError, now: datetime) -> None:
     """
-    What the end of *delivery* says of the address: a server may refuse it to our face.
+    Count a refusal of the recipient during delivery like a bounce.
 
-    It is written down and counts like a bounce; refusals of the message do not.
+    Refusals of the message itself say nothing about the address and do not count.
     """
     is_dead = isinstance(error, PermanentFailure) and error.suppress
     if not (is_dead or error.about_recipient):
@@ -146,17 +146,17 @@ def note_refusal(store: Store, delivery: Delivery, error: DeliveryError, now: da
 
 def read_bounces(store: Store, config: Config, *, clock: Callable[[], datetime]) -> Bounced:
     """
-    A look into the mailbox that the config names for bounces; blocks, at most for its time-outs.
+    Read the mailbox that the config names for bounces; block for at most its time-outs.
 
-    Why it could not be read is in the result, and in the store for `status`.
+    A failure of the mailbox is in the result, and in the store for `status`.
     """
     settings = config.bounces
     if settings is None:
         return Bounced()
-    reader = Reader(store, config, clock)
+    reader = BounceReader(store, config, clock)
     try:
         with open_box(settings) as box:
-            reader.take_all(box)
+            reader.read_all(box)
     except MailboxError as error:
         store.bounces.set_checked(settings.place, str(error), clock())
         return reader.result(str(error))
@@ -164,14 +164,15 @@ def read_bounces(store: Store, config: Config, *, clock: Callable[[], datetime])
     return reader.result()
 
 
-def believes_bounces(config: Config) -> bool:
-    """Whether the mails have bounce addresses that name their delivery, signed."""
+def can_verify_bounces(config: Config) -> bool:
+    """Return True if mails carry a signed token that names their delivery."""
     return bool(config.smtp and config.smtp.has_tokens)
 
 
-def _token_reader(config: Config) -> Callable[[str], int | None]:
+def _token_verifier(config: Config) -> Callable[[str], int | None]:
+    """Return the function that finds the delivery named by a bounce address, if it is ours."""
     smtp = config.smtp
-    if not believes_bounces(config) or not (smtp and smtp.envelope_from and smtp.secret):
+    if not can_verify_bounces(config) or not (smtp and smtp.envelope_from and smtp.secret):
         return lambda _: None
     template, key = smtp.envelope_from, smtp.secret.reveal()
     return lambda address: delivery_of(address, template, key)

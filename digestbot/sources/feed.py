@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from digestbot.errors import BadAnswer
 from digestbot.model import FetchedPaper
@@ -23,12 +23,13 @@ from digestbot.net import (
     is_web_url,
     shown_url,
 )
-from digestbot.sources.arxiv_rss import error_in, is_announcement, parse_announcements
-from digestbot.sources.feed_items import ParsedFeed, parse_feed
 from digestbot.sources.memory import RecentPapers, fingerprint
 from digestbot.sources.parser_pool import Parse, ParserStopped
 from digestbot.sources.protocols import Page, check_interval, check_span
 from digestbot.sources.retry import from_net_error, from_status, unreadable
+
+if TYPE_CHECKING:
+    from digestbot.sources.feed_items import ParsedFeed
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,8 @@ class FeedOptions:
             yield Page(papers=(), memory=memory, complete=True)
             return
         if response.status != 200:
+            from digestbot.sources.arxiv_rss import error_in
+
             message = error_in(response.body) if response.status == 400 else None
             raise from_status(name, url, response, client.clock(), message=message)
         if response.moved:
@@ -163,7 +166,7 @@ def _is_unchanged(memory: Mapping[str, str], validators: Mapping[str, str]) -> b
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Parsed:
-    feed: ParsedFeed
+    feed: "ParsedFeed"
     is_batch: bool
     """True for arXiv's daily feeds: everything was just announced, there is no backlog."""
 
@@ -171,6 +174,10 @@ class _Parsed:
 def _parse(
     options: FeedOptions, body: bytes, headers: Mapping[str, str], url: str, now: datetime
 ) -> _Parsed:
+    # Here, not above: every command needs the options of a feed, few need the parsers.
+    from digestbot.sources.arxiv_rss import is_announcement, parse_announcements
+    from digestbot.sources.feed_items import ParsedFeed, parse_feed
+
     if is_announcement(body):
         papers = parse_announcements(body)[: options.max_items]
         labelled = tuple(_with_categories(paper, options.categories) for paper in papers)
@@ -220,7 +227,7 @@ def _page(
     )
 
 
-def _skipped(feed: ParsedFeed) -> str | None:
+def _skipped(feed: "ParsedFeed") -> str | None:
     """Return how many items were skipped, and the name of the first."""
     if not feed.skipped:
         return None

@@ -14,8 +14,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import feedparser
-
 from digestbot.errors import BadAnswer
 from digestbot.ids import PaperId, arxiv_pdf_url, arxiv_url
 from digestbot.model import AnnounceType, Author, FetchedPaper
@@ -232,6 +230,8 @@ def _parse_one_by_one(text: str, headers: Mapping[str, str]) -> tuple[Any, int]:
 
 
 def _feedparser(document: bytes, headers: Mapping[str, str]) -> Any:
+    import feedparser  # here: most commands parse nothing
+
     return feedparser.parse(
         io.BytesIO(document),  # bytes or a string would be tried as a URL or a file name first
         response_headers={**headers, **_UTF8},

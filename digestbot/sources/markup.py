@@ -2,13 +2,14 @@
 
 import html
 import re
-from typing import Any
-
-from lxml import etree
+from typing import TYPE_CHECKING, Any
 
 from digestbot.errors import BadAnswer
 from digestbot.text.mathml import replace_mathml
 from digestbot.text.mathtext import script
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 _PARSER = {
     "resolve_entities": False,
@@ -33,6 +34,8 @@ def parse_xml(body: bytes) -> Any:
     Raises:
         BadAnswer: The XML is not well-formed, or has a document type.
     """
+    from lxml import etree  # here: most commands parse nothing
+
     try:
         root = _parse(body)
     except etree.XMLSyntaxError as error:
@@ -43,10 +46,14 @@ def parse_xml(body: bytes) -> Any:
 
 
 def _parse(body: bytes) -> Any:
+    from lxml import etree
+
     return etree.fromstring(body, etree.XMLParser(**_PARSER))
 
 
-def _parse_cleaned(body: bytes, first: etree.XMLSyntaxError) -> Any:
+def _parse_cleaned(body: bytes, first: "etree.XMLSyntaxError") -> Any:
+    from lxml import etree
+
     text = body.decode("utf-8", "replace")
     cleaned = _FORBIDDEN.sub("", _DECLARATION.sub("", text)).encode()
     try:

@@ -7,14 +7,15 @@ the memory. In a child it costs that child only: a call that exceeds its time or
 """
 
 import asyncio
-import multiprocessing
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from multiprocessing.connection import Connection
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from digestbot.errors import DigestbotError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -102,6 +103,8 @@ class _Worker:
     """One child process and the pipe to it."""
 
     def __init__(self, memory_bytes: int) -> None:
+        import multiprocessing  # here: most commands parse nothing
+
         # Not forked: a copy of a process with threads may deadlock.
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
@@ -138,7 +141,7 @@ class _Worker:
         self._pipe.close()
 
 
-def _serve(pipe: Connection, memory_bytes: int) -> None:
+def _serve(pipe: "Connection", memory_bytes: int) -> None:
     """Answer calls until the parent closes the pipe or ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _limit_memory(memory_bytes)

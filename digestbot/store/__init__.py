@@ -97,14 +97,17 @@ class Store:
         self.close()
 
 
-def open_store(url: str, *, create: bool = True, busy_s: float = BUSY_S) -> Store:
+def open_store(
+    url: str, *, create: bool = True, busy_s: float = BUSY_S, read_only: bool = False
+) -> Store:
     """
-    Open the store at *url*; create or upgrade its tables as needed.
+    Open the store at *url*, with its tables created or upgraded.
 
     Args:
         url: ``sqlite:///path``, ``sqlite://`` for memory, or ``postgresql://user@host/name``.
         create: Create the tables in a missing or empty database.
         busy_s: Seconds that a statement waits for another process's lock.
+        read_only: Refuse every write once the tables are up to date.
 
     Raises:
         StoreUnavailable: The database cannot be reached, or is empty and *create* is False.
@@ -115,6 +118,8 @@ def open_store(url: str, *, create: bool = True, busy_s: float = BUSY_S) -> Stor
     database = Database(read_url(url), busy_s=busy_s)
     try:
         upgrade(database, create=create)
+        if read_only:
+            database.make_read_only()
     except BaseException:
         database.close()
         raise

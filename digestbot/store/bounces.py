@@ -15,7 +15,7 @@ from digestbot.store.tables import bounces, deliveries, digests, editions, mailb
 from digestbot.store.values import MailboxState
 
 Verdict = Callable[[Sequence[datetime]], str | None]
-"""Maps the times of an address's soft bounces to a reason to suppress it, or None."""
+"""Returns a reason to suppress an address, given the times of its soft bounces."""
 
 
 class Bounces:
@@ -26,11 +26,11 @@ class Bounces:
 
     def record(self, bounce: Bounce, fingerprint: str, verdict: Verdict) -> str | None:
         """
-        Record a bounce in one transaction, and suppress the address if *verdict* says so.
+        Record a bounce, and suppress the address if *verdict* says so.
 
-        A complaint also ends all subscriptions of the address, an unsubscribe request the one to
-        the digest. Returned emails that were read before, and those of unknown deliveries, change
-        nothing.
+        This is one transaction. A complaint also ends all subscriptions of the address, an
+        unsubscribe request the one to the digest. Returned emails that were read before, and those
+        of unknown deliveries, change nothing.
 
         Args:
             bounce: The bounce, with its delivery.
@@ -66,7 +66,7 @@ class Bounces:
             return tuple(Bounce(**row._mapping) for row in connection.execute(query))
 
     def mailbox(self, name: str) -> MailboxState:
-        """Return the state of a mailbox; an empty mark if it was never read."""
+        """Return the state of a mailbox. Its mark is empty at first."""
         query = select(mailboxes).where(mailboxes.c.name == name)
         with self._database.read() as connection:
             row = connection.execute(query).first()
@@ -75,11 +75,11 @@ class Bounces:
         return MailboxState(**row._mapping)
 
     def set_mark(self, name: str, mark: str) -> None:
-        """Store *mark*, the position up to which the mailbox is read."""
+        """Store the position up to which the mailbox is read."""
         self._set_mailbox(name, mark=mark)
 
     def set_checked(self, name: str, error: str | None, now: datetime) -> None:
-        """Record a check of the mailbox, successful if *error* is None."""
+        """Record a check of the mailbox. It succeeded if *error* is None."""
         success = {"last_ok_at": now} if error is None else {}
         self._set_mailbox(name, last_error=error, **success)
 
@@ -119,6 +119,6 @@ def _digest(connection: Connection, delivery_id: int) -> str:
 
 
 def _soft_bounces(connection: Connection, address: str) -> Sequence[datetime]:
-    """Return the times of the bounces that add to the address's score."""
+    """Return the times of the bounces that count for the address."""
     query = select(bounces.c.at).where(bounces.c.address == address.lower(), bounces.c.counts)
     return connection.execute(query.order_by(bounces.c.at)).scalars().all()

@@ -26,7 +26,7 @@ class BulkValues:
         """Columns to use in the statement, as if the rows were a table."""
 
     def parameters(self, rows: Sequence[Sequence[Any]]) -> Mapping[str, Any]:
-        """Encode *rows*, whose values are in the order of the columns, as parameters."""
+        """Encode *rows* as parameters. Their values are in the order of the columns."""
         by_column = zip(*rows, strict=True)
         if not self._is_sqlite:
             return dict(zip(self._types, map(list, by_column), strict=True))

@@ -1,5 +1,5 @@
 """
-Claims: which worker sends a delivery, and until when it holds the lease.
+Claims: which worker sends a delivery, and until when its lease lasts.
 
 A claim is known by the delivery and the attempt it began (`Delivery.attempts`). A worker whose
 lease expired therefore cannot change what another worker has claimed since.
@@ -16,12 +16,19 @@ from digestbot.store.daily_cap import apply_cap, uncount
 from digestbot.store.database import CHUNK, Database
 from digestbot.store.delivery_queries import loaded, to_delivery
 from digestbot.store.tables import deliveries, suppressions
-from digestbot.store.transitions import LEASED, LOCK_BY_ID, lock, move, move_each, set_each
+from digestbot.store.transitions import (
+    LEASED,
+    LOCK_BY_ID,
+    NO_LEASE,
+    lock,
+    move,
+    move_each,
+    set_each,
+)
 from digestbot.store.values import Cap
 
 _S = DeliveryState
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-_NO_LEASE: Final = {"begun_at": None, "lease_until": None}
 _LOCK_FREE_BY_ID: Final = LOCK_BY_ID.with_for_update(skip_locked=True)
 
 
@@ -38,7 +45,7 @@ def claim(
     cap: Cap | None,
     is_archive: bool,
 ) -> list[Row[Any]]:
-    """Lease due deliveries as `Outbox.claim` describes; return their rows as they were before."""
+    """Lease due deliveries and return their former rows; see `Outbox.claim`."""
     claimed: list[Row[Any]] = []
     for kind in waiting_kinds(connection) if kinds is None else sorted(kinds):
         while room := min(limit - len(claimed), CHUNK):
@@ -57,7 +64,7 @@ def claim(
 
 
 def to_claimed(row: Row[Any], lease_until: datetime) -> Delivery:
-    """Make the delivery as `_lease` left it from its row before."""
+    """Make the leased delivery from its former row."""
     now = {"state": _S.SENDING, "attempts": row.attempts + 1}
     return to_delivery(row, **now, next_at=None, lease_until=lease_until)
 
@@ -75,7 +82,7 @@ def release(
             (
                 row,
                 _S.RETRYING if row.attempts > 1 else _S.QUEUED,
-                {"attempts": row.attempts - 1, "next_at": now, **_NO_LEASE},
+                {"attempts": row.attempts - 1, "next_at": now, **NO_LEASE},
             )
             for row in rows
         ),
@@ -93,7 +100,7 @@ def renew(connection: Connection, leased: Mapping[int, int], lease_until: dateti
 
 def waiting_kinds(connection: Connection) -> Sequence[str]:
     """
-    Return the kinds of destination that waiting deliveries have, in order.
+    Return the kinds of destination of waiting deliveries, in order.
 
     Reads one index entry per kind ("loose index scan"): a plain DISTINCT would read the whole
     queue.
@@ -139,7 +146,7 @@ def _due(connection: Connection, due: Select[Any]) -> Sequence[Row[Any]]:
 
 
 def _cancel_unwanted(connection: Connection, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
-    """Cancel deliveries whose reader must not get them any more; return the others."""
+    """Cancel deliveries to suppressed or unsubscribed readers. Return the others."""
     suppressed = _suppression_reasons(connection, [row.address for row in rows])
     reasons: dict[int, str] = {}
     for row in rows:
@@ -170,7 +177,7 @@ def _suppression_reasons(connection: Connection, addresses: Sequence[str]) -> di
 def _hold_expired(
     connection: Connection, rows: Sequence[Row[Any]], now: datetime
 ) -> list[Row[Any]]:
-    """Hold deliveries of editions that are too old; return the others."""
+    """Hold deliveries of editions that are too old. Return the others."""
     old = {row.id for row in rows if _is_expired(row, now)}
     move_each(
         connection,
@@ -203,7 +210,7 @@ def _lease(
 def _leased(
     connection: Connection, leased: Mapping[int, int], query: Select[Any] = LOCK_BY_ID
 ) -> list[Row[Any]]:
-    """Lock and return those of *leased* that still have a lease under that attempt."""
+    """Lock the deliveries that are still leased under these attempts."""
     return [
         row
         for row in lock(connection, sorted(leased), query).values()

@@ -21,7 +21,7 @@ def apply_cap(
     database: Database, connection: Connection, rows: Sequence[Row[Any]], cap: Cap
 ) -> list[Row[Any]]:
     """
-    Return the rows within *cap*, counted; postpone the others to the next day.
+    Count and return the deliveries within *cap*, and postpone the others.
 
     The first statement of each count locks its row, so that two claims at once cannot both take
     the last place.
@@ -53,7 +53,7 @@ def apply_cap(
 def uncount(
     connection: Connection, rows: Sequence[Row[Any]], cap_day: Callable[[datetime], str]
 ) -> None:
-    """Take first attempts that were released off the count of the day they began."""
+    """Subtract released first attempts from the counts of their days."""
     begun = {row.id: row.begun_at for row in rows}
     places: Counter[tuple[str, str, str]] = Counter()
     for some in chunks(sorted(begun)):
@@ -66,7 +66,7 @@ def uncount(
 
 
 def _change_count(connection: Connection, kind: str, address: str, day: str, *, by: int) -> None:
-    """Change the count of *day*, if that is still the destination's latest day."""
+    """Change the count of *day*, if it is the destination's latest."""
     if by:
         counted = (days.c.kind == kind, days.c.address == address, days.c.day == day)
         change = update(days).where(*counted).values(deliveries=days.c.deliveries + by)

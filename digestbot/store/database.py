@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import (
     Connection,
@@ -25,7 +25,7 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -39,6 +39,9 @@ from sqlalchemy.types import TypeEngine
 
 from digestbot.errors import ForeignStore, MissingExtra, StoreUnavailable
 from digestbot.store.bulk_values import BulkValues
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 BUSY_S: Final = 30
 """Default seconds that a statement waits for another process's lock."""
@@ -67,6 +70,11 @@ _ADVICE: Final = {
     "attempt to write a readonly database": "make it writable for the user of digestbot",
 }
 """Advice for some of SQLite's messages."""
+
+_READ_ONLY: Final = {
+    "sqlite": "PRAGMA query_only = ON",
+    "postgresql": "SET default_transaction_read_only = on",
+}
 
 T = TypeVar("T")
 
@@ -106,7 +114,7 @@ def _require_psycopg() -> None:
 
 
 def shown(url: URL) -> str:
-    """Format *url* for messages, without the password and the query, which may contain one."""
+    """Format *url* for messages. Omits the password, and the query, which may contain one."""
     bare = url.set(query={}).set(drivername=url.get_backend_name())
     return bare.render_as_string(hide_password=True)
 
@@ -136,7 +144,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Open a transaction; it is committed at the end and undone if the block raises."""
+        """Open a transaction. It is committed at the end, and undone if the block raises."""
         if not self.is_sqlite:
             with self._writer.begin() as connection:
                 yield connection
@@ -144,16 +152,34 @@ class Database:
         with self._turn, self._writer.begin() as connection:
             yield connection
 
+    def make_read_only(self) -> None:
+        """Let the database refuse every write, on the connections of now and of later."""
+        sql = _READ_ONLY[self.url.get_backend_name()]
+
+        def refuse_writes(connection: Any, record: object) -> None:
+            connection.execute(sql)
+            if not self.is_sqlite:
+                connection.commit()
+
+        event.listen(self._engine, "connect", refuse_writes)
+        # The one that `bring_to_head` has used waits in the pool.
+        with self._engine.connect() as used:
+            refuse_writes(used.connection.driver_connection, None)
+
     def close(self) -> None:
         """Close all idle connections."""
         self._engine.dispose()
 
-    def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
+    def insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
         """Build an INSERT with ON CONFLICT: the same SQL, but two classes in SQLAlchemy."""
-        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+        if self.is_sqlite:
+            return sqlite.insert(table)
+        from sqlalchemy.dialects import postgresql  # here: costs users of SQLite 15 ms
+
+        return postgresql.insert(table)
 
     def bulk_values(self, **types: TypeEngine[Any]) -> BulkValues:
-        """Prepare rows with these columns as the parameters of one statement."""
+        """Prepare the rows of one statement, with these columns."""
         return BulkValues(self._engine.dialect, **types)
 
     def take_lock(self, connection: Connection, lock: int) -> None:
@@ -168,7 +194,7 @@ class Database:
             connection.execute(select(func.pg_advisory_xact_lock(lock, schema)))
 
     def _with_advice(self, cause: str) -> str:
-        """Add to SQLite's message the reason that it omits, or what to do."""
+        """Add a reason or advice to SQLite's message."""
         file = Path(self.url.database or ".")
         if cause == "unable to open database file":
             if not file.parent.is_dir():
@@ -179,7 +205,7 @@ class Database:
         return f"{cause}; {advice}" if (advice := _ADVICE.get(cause)) else cause
 
     def _explain(self, context: ExceptionContext) -> Exception | None:
-        """Translate a failure of the database to a `StoreError`; return None for a bug."""
+        """Translate a failure of the database to a `StoreError`, and leave bugs alone."""
         error = context.sqlalchemy_exception or context.original_exception
         cause = next(iter(str(context.original_exception).strip().splitlines()), "no reason given")
         if isinstance(error, OperationalError | InterfaceError):
@@ -204,7 +230,7 @@ def _sqlite_engine(url: URL, busy_s: float) -> Engine:
 
 
 def _prepare_sqlite(busy_s: float, connection: Any, record: object) -> None:
-    """Set WAL, which lets readers read during a write, and FULL, which survives a power cut."""
+    """Set WAL and FULL. Readers can read during a write, and commits survive a power cut."""
     # Python's driver would begin transactions late, and only before some statements.
     connection.isolation_level = None
     _switch_to_wal(connection, busy_s)
@@ -213,7 +239,7 @@ def _prepare_sqlite(busy_s: float, connection: Any, record: object) -> None:
 
 
 def _switch_to_wal(connection: Any, busy_s: float) -> None:
-    """Switch to WAL; SQLite's busy timeout does not cover two processes that do so at once."""
+    """Switch to WAL, with retries. SQLite's busy timeout does not cover this switch."""
     for _ in range(int(busy_s / SWITCH_S) + 1):
         if connection.execute("PRAGMA journal_mode").fetchone() != ("delete",):
             return
@@ -244,10 +270,10 @@ def _begin_sqlite(busy_s: float, connection: Connection) -> None:
 
 def _take_write_lock(driver: Any, busy_s: float) -> None:
     """
-    Begin as soon as no other process writes; try for *busy_s* seconds.
+    Begin when the other processes have stopped writing.
 
-    SQLite's own wait tries again only after up to 100 ms: two sending processes would mostly sleep
-    (make bench: together as slow as one).
+    Tries for *busy_s* seconds. SQLite's own wait sleeps for up to 100 ms: two sending processes
+    would mostly sleep (make bench: together no faster than one).
     """
     until = time.monotonic() + busy_s
     while time.monotonic() < until:
@@ -262,6 +288,9 @@ def _take_write_lock(driver: Any, busy_s: float) -> None:
 
 
 def _postgresql_engine(url: URL, busy_s: float) -> Engine:
+    from digestbot.store.tables import set_postgresql_options
+
+    set_postgresql_options()
     settings = {"connect_timeout": 10, "fallback_application_name": "digestbot"}
     arguments = {key: value for key, value in settings.items() if key not in url.query}
     engine = create_engine(url, connect_args=arguments)
@@ -277,7 +306,7 @@ def _note_idle(connection: Any, record: ConnectionPoolEntry) -> None:
 
 def _test_idle(connection: Any, record: ConnectionPoolEntry, proxy: object) -> None:
     """
-    Test a connection that was idle for `IDLE_S`; the pool replaces a dead one.
+    Test a connection that was idle for `IDLE_S`, and let the pool replace a dead one.
 
     The pool's own test runs at each use, which adds a tenth to the cost of a message (make bench).
     """

@@ -1,5 +1,5 @@
 """
-Questions about deliveries; nothing here writes.
+Queries for deliveries.
 
 `loaded` is the one SELECT that makes a `Delivery`, `to_delivery` the way from its row.
 """
@@ -32,11 +32,12 @@ def message_id(
     edition_name: str, created_at: datetime, destination: Destination, domain: str
 ) -> str:
     """
-    Return the Message-ID of one edition to one destination, the same for every attempt.
+    Return the Message-ID of an edition to a destination.
 
-    It is computed from values that never change, so that a million deliveries need not store it.
-    The time is one of them: after a lost database number 1 is made again with other papers, and a
-    mailbox that knows the old Message-ID would drop it as a duplicate.
+    It is the same for every attempt, and computed from values that never change, so that a million
+    deliveries need not store it. The time is one of them: after the loss of a database, number 1 is
+    made again with other papers, and a mailbox that knows its old Message-ID would drop it as a
+    duplicate.
     """
     moment = created_at.isoformat()
     return make_message_id(edition_name, moment, str(destination), domain=domain)
@@ -44,7 +45,7 @@ def message_id(
 
 @cache
 def loaded() -> Select[Any]:
-    """Select deliveries with their edition, their digest and the state of their subscription."""
+    """Select deliveries joined with edition, digest and subscription."""
     return (
         select(
             *(column for column in deliveries.c if column.name not in _NOT_LOADED),
@@ -62,7 +63,7 @@ def loaded() -> Select[Any]:
 
 
 def to_delivery(row: Row[Any], **changed: Any) -> Delivery:
-    """Make a delivery of a row of `loaded`; *changed* replaces what was written since."""
+    """Make a delivery of a row of `loaded`. *changed* has fields written since."""
     name = f"{row.digest}/{row.number}"
     destination = Destination(kind=row.kind, address=row.address)
     fields = {
@@ -152,7 +153,7 @@ def attempts(connection: Connection, delivery_id: int) -> tuple[Attempt, ...]:
 
 
 def counts(connection: Connection) -> Mapping[DeliveryState, int]:
-    """Count deliveries by state; those sent are the rest, so that no index holds them."""
+    """Count deliveries by state. Sent ones are the remainder, since the index omits them."""
     by_state = select(deliveries.c.state, func.count()).where(text(f"deliveries.{NOT_SENT}"))
     every = select(func.count()).select_from(deliveries)
     rows = connection.execute(by_state.group_by(deliveries.c.state)).all()

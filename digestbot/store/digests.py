@@ -31,7 +31,7 @@ class Digests:
         now: datetime,
     ) -> DigestState:
         """
-        Add the digest; if it is known, update only a changed schedule.
+        Add the digest, or update the schedule of a known one.
 
         Args:
             name: Unique.
@@ -74,7 +74,7 @@ class Digests:
         return state
 
     def find(self, name: str) -> DigestState | None:
-        """Return the state of the digest, or None before its registration."""
+        """Return the state of the digest, if it is registered."""
         with self._database.read() as connection:
             row = connection.execute(select(digests).where(digests.c.name == name)).first()
         return _to_state(row) if row else None
@@ -94,11 +94,21 @@ class Digests:
         return tuple(map(_to_state, rows))
 
     def set_next_due(self, name: str, when: datetime | None) -> None:
-        """Set when the digest is due; None for never, until its schedule changes."""
+        """Set when the digest is due. None stops it until its schedule changes."""
         self._set(name, next_due_at=when)
 
+    def skip_to(self, name: str, cursor: int) -> None:
+        """Move the cursor forward to *cursor*; leave one that is further on."""
+        here = (digests.c.name == name, digests.c.cursor < cursor)
+        with self._database.write() as connection:
+            connection.execute(update(digests).where(*here).values(cursor=cursor))
+
+    def remove(self, name: str) -> None:
+        """Mark the digest as removed from the config: never due, its editions kept."""
+        self._set(name, fingerprint="", next_due_at=None)
+
     def set_error(self, name: str, error: str | None) -> None:
-        """Set the digest's last error, one line; None to clear it."""
+        """Set or clear the digest's last error, one line."""
         self._set(name, last_error=error)
 
     def _set(self, name: str, **values: Any) -> None:
@@ -110,6 +120,7 @@ def _to_state(row: Row[Any]) -> DigestState:
     return DigestState(
         id=row.id,
         name=row.name,
+        origin=row.origin,
         fingerprint=row.fingerprint,
         cursor=row.cursor,
         next_due_at=row.next_due_at,

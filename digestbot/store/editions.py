@@ -38,7 +38,7 @@ from digestbot.store.values import (
 )
 
 FloodCheck = Callable[[int, Sequence[int]], str | None]
-"""Maps deliveries made today and on each day before to a reason to hold the edition, or None."""
+"""Returns a reason to hold an edition, given the deliveries of today and of each day before."""
 HISTORY = timedelta(days=30)
 """Period of the days that a `FloodCheck` compares with."""
 Envelope = tuple[Destination, int | None]
@@ -67,7 +67,9 @@ class Editions:
         flood_check: FloodCheck = lambda today, days: None,
     ) -> int | None:
         """
-        Record an edition, queue its deliveries and advance the digest, in one transaction.
+        Record an edition, queue its deliveries and advance the digest.
+
+        This is one transaction.
 
         Args:
             digest: Name of the digest.
@@ -101,7 +103,7 @@ class Editions:
     def _hold_reason(
         self, connection: Connection, added: int, now: datetime, flood_check: FloodCheck
     ) -> str | None:
-        """Count *added* deliveries for today; return the reason to hold them, if any."""
+        """Count *added* deliveries. Return the reason to hold them, if any."""
         if not added:
             return None
         today, first = (day.date().isoformat() for day in (now, now - HISTORY))
@@ -116,14 +118,14 @@ class Editions:
     def advance(
         self, digest: str, from_seq: int, to_seq: int, next_due_at: datetime | None
     ) -> bool:
-        """Move the cursor without an edition; return False unless it was at *from_seq*."""
+        """Move the cursor without an edition. Return False unless it was at *from_seq*."""
         here = (digests.c.name == digest, digests.c.cursor == from_seq)
         move = update(digests).where(*here).values(cursor=to_seq, next_due_at=next_due_at)
         with self._database.write() as connection:
             return connection.execute(move).rowcount == 1
 
     def offered(self, digest: str, papers: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
-        """Return those of *papers* (id, version) that matched in an earlier edition."""
+        """Return the *papers* (id, version) that earlier editions matched."""
         wanted = set(papers)
         rows = edition_papers.c
         query = select(rows.paper_id, rows.version)
@@ -138,7 +140,7 @@ class Editions:
 
     def of_paper(self, digest: str, paper_id: str) -> dict[str, bool]:
         """
-        Return the digest's editions that any version of the paper matched, oldest first.
+        Return the editions that any version of the paper matched, oldest first.
 
         Maps the name of each to True if it shows the paper, False if the limit cut it.
         """
@@ -178,13 +180,13 @@ class Editions:
             return _to_edition(row, _papers_of(connection, row.id)) if row else None
 
     def rendition(self, edition_id: int, form: Form) -> Body | None:
-        """Return one form of an edition, or None if it was not rendered."""
+        """Return one form of an edition, if it was rendered."""
         return self.renditions({edition_id}, {form}).get((edition_id, form))
 
     def renditions(
         self, edition_ids: Collection[int], forms: Collection[Form]
     ) -> dict[tuple[int, Form], Body]:
-        """Read forms of several editions together; missing ones are left out."""
+        """Read forms of several editions together. Missing ones are left out."""
         with self._database.read() as connection:
             return renditions.read_forms(connection, edition_ids, forms, self._fragments)
 
@@ -197,7 +199,7 @@ class Editions:
         now: datetime,
     ) -> int | None:
         """
-        Advance the digest if its cursor is where the edition begins; return its key.
+        Advance the digest if its cursor is at the edition's start, and return its key.
 
         The row stays locked until the transaction ends, so that a second process finds it moved.
         The number of editions is compared too: an empty edition leaves the cursor unchanged.

@@ -107,7 +107,7 @@ class Ledger:
         self._database = database
 
     def export_rows(self) -> Iterator[tuple[str, Row]]:
-        """Yield a header, then each row with the name of its table, from one snapshot."""
+        """Yield a header, then each row with its table's name. All are from one snapshot."""
         with self._database.read() as connection:
             if not self._database.is_sqlite:  # a read transaction of SQLite is a snapshot
                 connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
@@ -186,7 +186,7 @@ def _head(connection: Connection) -> int:
 
 
 def _exported(connection: Connection, table: Table) -> Select[Any]:
-    """Select the rows of *table* to export, in order of their keys."""
+    """Select the rows of *table* to export, by key."""
     query = select(table).order_by(*table.primary_key)
     read_by_all = connection.execute(select(func.min(digests.c.cursor))).scalar()
     beyond = announcements.c.seq > (read_by_all if read_by_all is not None else _head(connection))
@@ -238,7 +238,7 @@ def _to_json(value: Any) -> Any:
 
 def _from_json(column: Column[Any], value: Any) -> Any:
     """
-    Return the value for a column, after a check of its type: SQLite would store any.
+    Check the type of a column's value: SQLite would store any.
 
     Raises:
         ValueError: The value has another type.
@@ -255,7 +255,7 @@ def _from_json(column: Column[Any], value: Any) -> Any:
 
 def _check_head(name: str, row: Row) -> int:
     """
-    Return the head of the log to which the ledger's cursors belong.
+    Return the head of the log that the cursors refer to.
 
     Raises:
         LedgerError: The file is not a ledger, or belongs to another version of digestbot.
@@ -272,7 +272,7 @@ def _check_head(name: str, row: Row) -> int:
 
 def _check_new(connection: Connection) -> None:
     """
-    Check that the store has no log yet: imported cursors would skip it.
+    Check that the log is empty, since imported cursors would skip it.
 
     Raises:
         LedgerError: It has a log but no digests. With digests, `_check_same` compares them.
@@ -284,7 +284,7 @@ def _check_new(connection: Connection) -> None:
 
 def _check_same(connection: Connection, table: Table, values: Row) -> None:
     """
-    Raise unless the existing row is the same row as *values*.
+    Check that the existing row is the same.
 
     Raises:
         LedgerError: It is another row.

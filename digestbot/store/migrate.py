@@ -24,7 +24,7 @@ _OURS = {"announcements", "deliveries"}
 
 def upgrade(database: Database, *, create: bool) -> None:
     """
-    Upgrade *database* to `HEAD`; one that is at `HEAD` is only read.
+    Upgrade *database* to `HEAD`.
 
     Args:
         database: The database to upgrade.
@@ -47,7 +47,7 @@ def upgrade(database: Database, *, create: bool) -> None:
 
 
 def read_revision(connection: Connection, database: Database) -> str | None:
-    """Return the revision of the tables; None for an empty database."""
+    """Return the revision of the tables, or None if there are none."""
     names = set(inspect(connection).get_table_names())
     if not names:
         return None
@@ -63,14 +63,14 @@ def read_revision(connection: Connection, database: Database) -> str | None:
 
 
 def _require_file(database: Database) -> None:
-    """Raise if the file is missing, since connecting would create it."""
+    """Raise if the file is missing. Connecting would create it."""
     path = database.url.database
     if database.is_sqlite and path and path != ":memory:" and not Path(path).exists():
         raise StoreUnavailable(f"{shown(database.url)}: does not exist yet; run 'digestbot fetch'")
 
 
 def _migrate(database: Database) -> None:
-    """Apply all missing revisions in one transaction; both databases can undo schema changes."""
+    """Apply missing revisions in one transaction. Both databases can undo schema changes."""
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory

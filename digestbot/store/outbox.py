@@ -82,7 +82,7 @@ class Outbox:
         cap_day: Callable[[datetime], str] | None = None,
     ) -> int:
         """
-        Release claims that were not begun; return their number.
+        Release unused claims. Return their number.
 
         They are due at *now*, and the attempt does not count.
 
@@ -96,7 +96,7 @@ class Outbox:
 
     def renew(self, leased: Mapping[int, int], lease_until: datetime) -> int:
         """
-        Extend the leases of claims that are still under way; return the number renewed.
+        Extend the leases of claims under way. Return the number renewed.
 
         Rows that another transaction has locked are left for the next call: transitions lock theirs
         in another order, and PostgreSQL would end one of the two as a deadlock.
@@ -110,7 +110,7 @@ class Outbox:
 
     def apply(self, steps: Sequence[Transition]) -> list[bool]:
         """
-        Write transitions in one transaction; return for each whether it was made.
+        Write transitions in one transaction. Return for each whether it was made.
 
         One is refused if its delivery is in a state that does not allow it, was claimed under
         another attempt, or, for ``data_done``, has no lease any more.
@@ -118,7 +118,7 @@ class Outbox:
         return self._writer.write(steps)
 
     def cancel(self, delivery_id: int, reason: str) -> bool:
-        """Cancel a delivery; return False if it is under way or was sent."""
+        """Cancel a delivery. Return False if it is under way or was sent."""
         (made,) = self.apply([Transition(delivery_id, DeliveryState.CANCELLED, None, error=reason)])
         return made
 
@@ -130,7 +130,7 @@ class Outbox:
         states: Collection[DeliveryState] = transitions.REQUEUEABLE - {DeliveryState.HELD},
     ) -> int:
         """
-        Queue deliveries again for the operator; return their number.
+        Queue deliveries again for the operator. Return their number.
 
         They are not held again for their age.
 
@@ -144,7 +144,7 @@ class Outbox:
 
     def in_doubt(self, now: datetime) -> Mapping[int, datetime]:
         """
-        Return the deliveries that an apparently dead worker may have delivered, with their leases.
+        Return deliveries that a dead worker may have sent, with their leases.
 
         Pass them to `recover` a while later: to a clock that is ahead, live workers look dead too.
         """
@@ -153,9 +153,10 @@ class Outbox:
 
     def recover(self, now: datetime, *, silent: Mapping[int, datetime] | None = None) -> Recovered:
         """
-        Recover deliveries whose leases have expired; see `recovery` for their next state.
+        Recover deliveries whose leases have expired.
 
-        Deliveries that a clock running ahead has postponed beyond any back-off are due at once.
+        `recovery` describes their next states. Deliveries that a fast clock has postponed beyond
+        any back-off are due at once.
 
         Args:
             now: Time by which leases have expired.
@@ -175,14 +176,14 @@ class Outbox:
         limit: int = 50,
         offset: int = 0,
     ) -> tuple[Delivery, ...]:
-        """List deliveries, newest first, of the given states, digest and kind."""
+        """List deliveries by state, digest and kind, newest first."""
         with self._database.read() as connection:
             return delivery_queries.list_deliveries(connection, states, digest, kind, limit, offset)
 
     def to(
         self, kind: str, addresses: Collection[str], edition_names: Collection[str]
     ) -> tuple[Delivery, ...]:
-        """List the deliveries of editions such as ``systems/12`` to any of *addresses*."""
+        """List deliveries of editions such as ``systems/12`` to some addresses."""
         with self._database.read() as connection:
             return delivery_queries.of_editions(connection, kind, addresses, edition_names)
 
@@ -192,7 +193,7 @@ class Outbox:
             return delivery_queries.get(connection, delivery_id)
 
     def receipt(self, delivery_id: int) -> str | None:
-        """Return the reply with which the server accepted the delivery, if it has."""
+        """Return the server's reply to an accepted delivery."""
         with self._database.read() as connection:
             return delivery_queries.receipt(connection, delivery_id)
 
@@ -202,6 +203,6 @@ class Outbox:
             return delivery_queries.attempts(connection, delivery_id)
 
     def counts(self) -> Mapping[DeliveryState, int]:
-        """Count the deliveries in each state; every state has an entry."""
+        """Count the deliveries in each state. Every state has an entry."""
         with self._database.read() as connection:
             return delivery_queries.counts(connection)

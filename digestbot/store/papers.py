@@ -35,7 +35,7 @@ class Papers:
         self, source: str, fetched: Sequence[FetchedPaper], memory: Mapping[str, str], now: datetime
     ) -> Ingested:
         """
-        Store a page of papers, log the new ones, and keep the source's memory.
+        Store a page of papers and the source's memory.
 
         This is one transaction, so a killed source remembers exactly the pages that are stored.
         Empty fields leave the values of other sources for the same version unchanged.
@@ -56,7 +56,7 @@ class Papers:
         return Ingested(new=new, known=len(merged) - new, updated=updated)
 
     def get(self, paper_id: str, version: int | None = None) -> Paper | None:
-        """Return a version of the paper, by default the newest one stored."""
+        """Return a version of the paper, by default the newest."""
         query = select(papers).where(papers.c.paper_id == paper_id)
         if version is not None:
             query = query.where(papers.c.version == version)
@@ -66,10 +66,10 @@ class Papers:
 
     def versions_before(self, versions: Mapping[str, int]) -> dict[str, Paper]:
         """
-        Return the newest stored version of each paper before the given one.
+        Return the newest older version of each paper.
 
         Args:
-            versions: Paper id → version.
+            versions: Paper id → version; the result has the one before it, if stored.
         """
         with self._database.read() as connection:
             return versions_before(connection, versions)
@@ -86,7 +86,7 @@ class Papers:
         chunk: int = 500,
     ) -> Iterator[Announcement]:
         """
-        Yield the log's rows in ``(after, upto]``, in order of seq.
+        Yield the rows of the log in ``(after, upto]``.
 
         Reads *chunk* rows per transaction: a window of any size needs little memory and blocks no
         writer.
@@ -112,7 +112,7 @@ class Papers:
             after = rows[-1].seq
 
     def count_announcements(self, after: int, *, sources: Collection[str] | None = None) -> int:
-        """Count the rows that *sources* (None for all) logged after a seq, backlog excluded."""
+        """Count the rows of sources (default: all) after a seq, except backlog."""
         log = announcements.c
         query = select(func.count()).where(log.seq > after, ~log.backlog)
         if sources is not None:
@@ -121,14 +121,14 @@ class Papers:
             return connection.execute(query).scalar_one()
 
     def of_paper(self, paper_id: str) -> tuple[Announcement, ...]:
-        """List the announcements of a paper, all versions, in order of seq."""
+        """List the announcements of all versions of a paper."""
         query = _joined().where(announcements.c.paper_id == paper_id)
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(announcements.c.seq)).all()
         return tuple(map(to_announcement, rows))
 
     def with_doi(self, doi: str) -> str | None:
-        """Find a paper by the DOI of its published version (lower case); scans the table."""
+        """Find a paper by its DOI in lower case. Slow: scans the table."""
         query = select(papers.c.paper_id).where(func.lower(papers.c.doi) == doi).limit(1)
         with self._database.read() as connection:
             return connection.execute(query).scalar()
@@ -139,7 +139,7 @@ class Papers:
             return connection.execute(select(func.max(announcements.c.seq))).scalar() or 0
 
     def first_seq_since(self, moment: datetime) -> int:
-        """Return the largest seq before all rows fetched at *moment* or later."""
+        """Return the seq before the first row fetched at *moment* or later."""
         # Without "+ 0" both databases read the log from its beginning until a row is late enough;
         # for an expression they use the index on seen_at.
         least = func.min(announcements.c.seq + 0)
@@ -154,7 +154,7 @@ class Papers:
             return connection.execute(select(func.count()).select_from(papers)).scalar_one()
 
     def _plain_texts(self, fetched: Sequence[FetchedPaper]) -> "_PlainTexts":
-        """Do the slow part of `ingest` before the transaction that blocks other writers."""
+        """Do the slow part of `ingest` before its transaction."""
         texts = _PlainTexts()
         with self._database.read() as connection:
             stored = _stored(connection, [paper.id for paper in fetched])
@@ -230,7 +230,7 @@ def _window(
     since: datetime | None,
     backlog: bool,
 ) -> Select[Any]:
-    """Select part of the log in order of seq, its primary key."""
+    """Select part of the log by seq, its primary key."""
     query = _joined().order_by(announcements.c.seq)
     if sources is not None:
         query = query.where(announcements.c.source.in_(sorted(sources)))
@@ -243,7 +243,7 @@ def _window(
 
 def _merge(fetched: Iterable[FetchedPaper]) -> list[FetchedPaper]:
     """
-    Merge repeats of a version, at the place of the first one.
+    Merge repeats of a version at their first place.
 
     The last text wins, with the best announce type: arXiv's daily feeds can list one paper as new
     in one category and as a cross-list in another.
@@ -263,7 +263,7 @@ def _append(
     connection: Connection, source: str, fetched: Sequence[FetchedPaper], now: datetime
 ) -> int:
     """
-    Log the papers that *source* has not announced yet; return their number.
+    Log the papers that are new from *source*. Return their number.
 
     The query before the INSERT is safe under `INGEST_LOCK`. ON CONFLICT would use up a seq on
     PostgreSQL for every known row.
@@ -307,7 +307,7 @@ def _stored(connection: Connection, ids: Sequence[str]) -> dict[_Key, Row[Any]]:
 def _store_papers(
     connection: Connection, fetched: Sequence[FetchedPaper], texts: "_PlainTexts"
 ) -> int:
-    """Insert new versions and update changed ones; return the number changed."""
+    """Insert new versions and update others. Return the number changed."""
     stored = _stored(connection, [paper.id for paper in fetched])
     fresh = []
     changed = 0
@@ -326,7 +326,7 @@ def _store_papers(
 
 
 def _changes(old: Row[Any] | None, paper: FetchedPaper) -> dict[str, Any]:
-    """Return the columns of *paper* that have a value and differ from *old*."""
+    """Return the columns of *paper* with new values."""
     row = _row(paper)
     if old is None:
         return row
@@ -335,7 +335,7 @@ def _changes(old: Row[Any] | None, paper: FetchedPaper) -> dict[str, Any]:
 
 
 def _row(paper: FetchedPaper) -> dict[str, Any]:
-    """Return the columns of *paper*, before the plain forms of title and abstract."""
+    """Return the columns of *paper* but the plain forms, which are slow to compute."""
     return {
         "paper_id": paper.id,
         "version": paper.version,
@@ -359,7 +359,7 @@ def _line(raw: str | None) -> str | None:
 
 
 def _plain_author(author: Author) -> Author:
-    """Convert TeX accents in names; only arXiv's oldest papers have them."""
+    """Convert TeX accents in names, which arXiv's oldest papers have."""
     texts = (author.name, *author.affiliations)
     if not any("\\" in part or "$" in part for part in texts):
         return author
@@ -374,7 +374,7 @@ class _PlainTexts:
         self._known: dict[tuple[str, str], dict[str, str]] = {}
 
     def add_to(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Add title and title_words for title_raw to *row*, and likewise for the abstract."""
+        """Add the plain forms and words of the raw texts in *row*."""
         for name in ("title", "abstract"):
             if f"{name}_raw" in row:
                 row = row | self._forms(name, row[f"{name}_raw"])

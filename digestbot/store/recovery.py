@@ -17,6 +17,7 @@ from digestbot.store.claims import waiting_kinds
 from digestbot.store.tables import deliveries
 from digestbot.store.transitions import (
     LOCKED_COLUMNS,
+    NO_LEASE,
     bring_forward,
     failed_attempt,
     log_attempts,
@@ -83,7 +84,7 @@ def _expired(now: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 def _locked(condition: Any) -> Any:
-    """Select and lock deliveries; rows that another transaction has locked are left to it."""
+    """Select and lock deliveries. Rows locked elsewhere are skipped."""
     return select(*LOCKED_COLUMNS).where(condition).with_for_update(skip_locked=True)
 
 
@@ -106,8 +107,7 @@ def _end_leases(
             "last_code": None,
             "lost": row.lost + (not is_in_doubt),
             "doubts": row.doubts + is_in_doubt,
-            "begun_at": None,
-            "lease_until": None,
+            **NO_LEASE,
         }
         moves.append((row, to, values))
     move_each(connection, moves)

@@ -78,7 +78,7 @@ def read_forms(
     forms: Collection[Form],
     cache: FragmentCache | None = None,
 ) -> dict[tuple[int, Form], Body]:
-    """Read forms of editions in few queries; missing ones are left out."""
+    """Read forms of editions in few queries. Missing ones are left out."""
     rows: list[Row[Any]] = []
     for some in chunks(sorted(edition_ids)):
         query = select(renditions).where(renditions.c.edition_id.in_(some))
@@ -113,7 +113,7 @@ def _key(fragment: bytes) -> bytes:
 
 
 def _encode(body: Iterable[bytes]) -> bytes:
-    """Encode each fragment as its length and content, or as zero and its key."""
+    """Encode short fragments with their length, others as zero and their key."""
     return b"".join(
         bytes((len(part),)) + part if len(part) <= INLINE_MAX else b"\x00" + _key(part)
         for part in body
@@ -121,7 +121,7 @@ def _encode(body: Iterable[bytes]) -> bytes:
 
 
 def _decode(encoded: bytes) -> tuple[list[bytes], list[int]]:
-    """Return the fragments, or keys in their place, and the positions of the keys."""
+    """Return the fragments, some as keys, and the positions of the keys."""
     parts: list[bytes] = []
     keys: list[int] = []
     at, end = 0, len(encoded)

@@ -24,7 +24,7 @@ class Sources:
         self._database = database
 
     def state(self, name: str) -> SourceState:
-        """Return the state of the source; ``never`` if it has not been fetched yet."""
+        """Return the state of the source. It is ``never`` before the first fetch."""
         with self._database.read() as connection:
             row = connection.execute(select(sources).where(sources.c.name == name)).first()
         return _to_state(row) if row else _never(name)
@@ -68,7 +68,7 @@ class Sources:
         now: datetime,
     ) -> None:
         """
-        Record the outcome of a pass, in its own row and in the source's.
+        Record the outcome of a pass.
 
         Args:
             pass_id: From `begin_pass`.
@@ -110,7 +110,7 @@ class Sources:
 
     def pace(self, group: str, interval_s: float, lease_s: float, now: datetime) -> float:
         """
-        Lease the right to send a request to *group*, or return the seconds to wait.
+        Lease *group* for a request, or return the seconds to wait.
 
         If this returns 0, send the request and then call `release_pace`. If the process dies
         instead, the next request can start *lease_s* seconds from now. All processes on this store
@@ -145,7 +145,7 @@ class Sources:
         connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
 
     def _locked_pace(self, connection: Connection, group: str, now: datetime) -> Row[Any]:
-        """Lock and return the group's row; create it on first use."""
+        """Lock and return the group's row, created on first use."""
         row = self._database.insert(pacing).values(group_name=group, next_at=now, span_s=0.0)
         connection.execute(row.on_conflict_do_nothing())
         query = select(pacing).where(pacing.c.group_name == group).with_for_update()

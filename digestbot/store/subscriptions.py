@@ -7,6 +7,7 @@ stays unsubscribed, until the reader, or the operator by command, subscribes aga
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -44,7 +45,9 @@ class Subscriptions:
         now: datetime,
     ) -> Subscription:
         """
-        Subscribe, or return the existing subscription; see `after_add` for its state.
+        Subscribe, or return the existing subscription.
+
+        `after_add` decides on the state of an existing one.
 
         Args:
             digest: Name of the digest, registered or not.
@@ -111,11 +114,40 @@ class Subscriptions:
             for key, after in changed.items():
                 _set_state(connection, key, after, now)
 
+    def end_digest(self, digest: str, now: datetime) -> int:
+        """
+        End the confirmed subscriptions of a removed digest; return how many.
+
+        Pending ones stay: they get nothing, and `restore_digest` must not confirm them.
+        """
+        here = subscriptions.c
+        confirmed = (here.digest == digest, here.state == _State.CONFIRMED)
+        ended = {"state": _State.ENDED, "changed_at": now}
+        with self._database.write() as connection:
+            return connection.execute(
+                update(subscriptions).where(*confirmed).values(ended)
+            ).rowcount
+
+    def restore_digest(self, digest: str, now: datetime) -> int:
+        """
+        Confirm again what `end_digest` ended; return how many.
+
+        Those of origin ``config`` are left to `sync_config`, which knows what the config names now.
+        """
+        here = subscriptions.c
+        ended = (here.digest == digest, here.state == _State.ENDED, here.origin != Origin.CONFIG)
+        confirmed = {"state": _State.CONFIRMED, "changed_at": now}
+        with self._database.write() as connection:
+            return connection.execute(
+                update(subscriptions).where(*ended).values(confirmed)
+            ).rowcount
+
     def out_of_step(self, named: Mapping[str, Sequence[Destination]]) -> frozenset[str]:
         """
-        Return the digests that `sync_config` may have to change, in few queries for all.
+        Return the digests that need `sync_config`.
 
-        The answer is exact unless a destination of the config was subscribed another way.
+        Takes few queries for all digests. The answer may include a digest that needs no sync, if a
+        destination of the config was subscribed in another way.
 
         Args:
             named: Digest → the destinations that the config names.
@@ -136,7 +168,7 @@ class Subscriptions:
         )
 
     def remove(self, digest: str | None, destination: Destination, now: datetime) -> int:
-        """Unsubscribe from one digest, or from all if None; return the number ended."""
+        """Unsubscribe from one digest, or all by default. Return the number ended."""
         with self._database.write() as connection:
             return end_subscriptions(connection, digest, destination, now)
 
@@ -146,7 +178,7 @@ class Subscriptions:
         states: Collection[SubscriptionState] | None = None,
         kind: str | None = None,
     ) -> tuple[Subscription, ...]:
-        """List subscriptions, oldest first, of the given digest, states and kind."""
+        """List subscriptions by digest, state and kind, oldest first."""
         query = select(subscriptions).order_by(subscriptions.c.id)
         if digest is not None:
             query = query.where(subscriptions.c.digest == digest)
@@ -179,12 +211,12 @@ class Subscriptions:
             ).scalar_one()
 
     def suppress(self, address: str, reason: str, now: datetime) -> None:
-        """Suppress the address; if it is suppressed already, change the reason."""
+        """Suppress the address, or change the reason."""
         with self._database.write() as connection:
             insert_suppression(self._database, connection, address, reason, now)
 
     def suppress_all(self, wanted: Collection[Suppression]) -> int:
-        """Suppress the addresses that are not suppressed yet; return their number."""
+        """Suppress further addresses. Return the number of new ones."""
         rows: list[dict[str, Any]] = [
             {"address": s.address.lower(), "reason": s.reason, "created_at": s.created_at}
             for s in wanted
@@ -198,7 +230,7 @@ class Subscriptions:
         return added
 
     def unsuppress(self, address: str) -> bool:
-        """Allow the address again and forgive its bounces; return False if it was allowed."""
+        """Allow the address again and forgive its bounces. Return False if it was allowed."""
         key = address.lower()
         gone = delete(suppressions).where(suppressions.c.address == key)
         forgiven = update(bounces).where(bounces.c.address == key, bounces.c.counts)
@@ -213,11 +245,11 @@ class Subscriptions:
             return tuple(Suppression(**row._mapping) for row in connection.execute(query))
 
     def is_suppressed(self, address: str) -> bool:
-        """Return True if the address is suppressed; case is ignored."""
+        """Return True if the address is suppressed. Case is ignored."""
         return self.why_suppressed(address) is not None
 
     def why_suppressed(self, address: str) -> str | None:
-        """Return why the address is suppressed, or None; case is ignored."""
+        """Return why the address is suppressed, if it is. Case is ignored."""
         query = select(suppressions.c.reason).where(suppressions.c.address == address.lower())
         with self._database.read() as connection:
             reason: str | None = connection.execute(query).scalar()
@@ -232,11 +264,66 @@ class Subscriptions:
         )
 
 
+def is_same(one: Destination, other: Destination) -> bool:
+    """Return True if both are one destination; email addresses compare without case."""
+    return _key(one) == _key(other)
+
+
+def after_sync_of_all(
+    rows: Iterable[Subscription],
+    named: Mapping[str, Sequence[Destination]],
+    *,
+    removed: Collection[str],
+    restored: Collection[str],
+    now: datetime,
+) -> tuple[Subscription, ...]:
+    """
+    Return *rows* as a sync of the config leaves them, followed by those it adds.
+
+    Args:
+        rows: Subscriptions of whole digests, or of one destination.
+        named: Digest → the destinations that the config names, as far as *rows* may have them.
+        removed: Digests that the sync ends.
+        restored: Digests that the sync puts back.
+        now: The moment of the sync.
+    """
+    missing: dict[str, dict[tuple[str, str], Destination]] = {}
+    for digest, destinations in named.items():
+        missing[digest] = {}
+        for destination in destinations:
+            missing[digest].setdefault(_key(destination), destination)
+    found: list[Subscription] = []
+    for row in rows:
+        state, key = row.state, _key(row.destination)
+        if row.digest in named:
+            is_named = missing[row.digest].pop(key, None) is not None
+            state = after_sync(state, row.origin, is_named=is_named)
+            is_restored = row.digest in restored and row.origin is not Origin.CONFIG
+            if is_restored and state is _State.ENDED:
+                state = _State.CONFIRMED
+        elif row.digest in removed and state is _State.CONFIRMED:
+            state = _State.ENDED
+        found.append(replace(row, state=state))
+    found += (
+        Subscription(
+            id=0,
+            digest=digest,
+            destination=destination,
+            state=_State.CONFIRMED,
+            origin=Origin.CONFIG,
+            created_at=now,
+        )
+        for digest, destinations_by_key in missing.items()
+        for destination in destinations_by_key.values()
+    )
+    return tuple(found)
+
+
 def _is_synced(
     named: Set[tuple[str, str]],
     stored: Mapping[tuple[str, str], SubscriptionState],
 ) -> bool:
-    """Return True if the subscriptions *stored* by the config are those *named* in it."""
+    """Return True if *stored* needs no change to match *named*."""
     return named <= stored.keys() and all(
         after_sync(state, Origin.CONFIG, is_named=key in named) is state
         for key, state in stored.items()
@@ -251,7 +338,7 @@ def _config_changes(
     lock: bool = False,
 ) -> tuple[list[Destination], dict[int, SubscriptionState]]:
     """
-    Return the *wanted* destinations to add, and the new states of subscriptions to change.
+    Return destinations to add, and subscriptions to change with their new states.
 
     Reads only subscriptions that the config has made or names: the digest may have a hundred
     thousand others. With *lock*, the rows are locked until the transaction ends.
@@ -275,7 +362,7 @@ def _config_changes(
 def end_subscriptions(
     connection: Connection, digest: str | None, destination: Destination, now: datetime
 ) -> int:
-    """Unsubscribe from one digest, or from all if None; return the number ended."""
+    """Unsubscribe from one digest, or all by default. Return the number ended."""
     kind, key = _key(destination)
     change = update(subscriptions).where(
         subscriptions.c.kind == kind,
@@ -304,7 +391,7 @@ def after_add(
     before: SubscriptionState, requested: SubscriptionState, origin: Origin
 ) -> SubscriptionState:
     """
-    Return the state of an existing subscription after it is added again.
+    Return the state of a subscription that is added again.
 
     A confirmed one stays confirmed. One that has ended starts again as *requested*, except that the
     config cannot bring back a reader who unsubscribed.
@@ -317,7 +404,7 @@ def after_add(
 
 
 def after_sync(before: SubscriptionState, origin: Origin, *, is_named: bool) -> SubscriptionState:
-    """Return the state of a subscription after a sync with a config that may name it."""
+    """Return the state of a subscription after a config sync."""
     if is_named:
         return _State.CONFIRMED if before in {_State.PENDING, _State.ENDED} else before
     if origin is Origin.CONFIG and before in _ACTIVE:
@@ -326,7 +413,7 @@ def after_sync(before: SubscriptionState, origin: Origin, *, is_named: bool) -> 
 
 
 def _key(destination: Destination) -> tuple[str, str]:
-    """Return the key that identifies a destination; email addresses ignore case."""
+    """Return the key of a destination. Email addresses ignore case."""
     if destination.kind == DestinationKind.EMAIL:
         return destination.kind, destination.address.lower()
     return destination.kind, destination.address

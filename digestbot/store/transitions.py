@@ -3,14 +3,14 @@ Every change of a delivery's state, and the table that allows it.
 
 ::
 
-    created ──► queued ───claim──► sending ──data done──► data_done ──► sent
-                retrying ─claim──►    │   ◄─acknowledge─      │
-                                      ├────► retrying ◄───────┤   try again later
+    created ──► queued ───claim──► sending ──data done──► data_done
+                retrying ─claim──►    │   ◄─acknowledged─     │
+                                      ├────► sent ◄───────────┤   accepted by the server
+                                      ├────► retrying ◄───────┤   failed for now, or its worker died
                                       ├────► dead ◄───────────┤   refused for good
                                       ├────► unknown ◄────────┘   perhaps delivered
-                                      ├────► quarantined          killed its worker three times
-                                      ├────► queued, retrying     claim released unused
-                                      └────► sent                 no data_done needed (files)
+                                      ├────► quarantined          three workers died while sending
+                                      └────► queued, retrying     claim released unused
     created, queued, retrying ──► held                            too many, or too old
     retrying, dead, unknown, quarantined, held, cancelled ──requeue──► queued
     queued, retrying, dead, unknown, quarantined, held ──cancel──► cancelled
@@ -83,7 +83,8 @@ ENTERED_FROM: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
 
 _COMMON: Final = frozenset({_S.DATA_DONE, _S.SENT})
 """The two steps of a delivery that succeeds at once."""
-_NO_LEASE: Final = {"begun_at": None, "lease_until": None}
+NO_LEASE: Final = {"begun_at": None, "lease_until": None}
+"""Columns of a delivery without a lease."""
 
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 LOCKED_COLUMNS: Final = (
@@ -107,7 +108,7 @@ LOCK_BY_ID: Final = (
 
 
 class ForbiddenTransition(Exception):
-    """A change of state that `ENTERED_FROM` does not allow; always a bug in the caller."""
+    """A change of state outside `ENTERED_FROM`: a bug in the caller."""
 
 
 def check_allowed(before: DeliveryState, to: DeliveryState) -> None:
@@ -117,7 +118,7 @@ def check_allowed(before: DeliveryState, to: DeliveryState) -> None:
 
 
 def create(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert new deliveries; each row has all required columns but the counters."""
+    """Insert new deliveries; their counters start at zero."""
     for row in rows:
         if row["state"] not in CREATED_AS:
             raise ForbiddenTransition(f"a delivery cannot be created as {row['state']}")
@@ -129,7 +130,7 @@ def create(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
 def lock(
     connection: Connection, ids: Sequence[int], query: Select[Any] = LOCK_BY_ID
 ) -> dict[int, Row[Any]]:
-    """Return the deliveries *ids* by id, locked until the transaction ends."""
+    """Lock deliveries until the transaction ends. Return them by id."""
     found: dict[int, Row[Any]] = {}
     for some in chunks(ids):
         found |= {row.id: row for row in connection.execute(query, {"ids": some})}
@@ -140,13 +141,13 @@ def move(
     connection: Connection, rows: Sequence[Row[Any]], to: DeliveryState, **values: Any
 ) -> None:
     """
-    Move locked deliveries to one state with the same *values*, in one statement.
+    Move locked deliveries to one state, in one statement.
 
     Args:
         connection: In a transaction that has locked *rows*.
         rows: With at least ``id`` and ``state``.
         to: The new state.
-        values: Further columns, such as the lease.
+        values: Further columns, the same for all, such as the lease.
 
     Raises:
         ForbiddenTransition: One of the rows is in a state that does not allow it.
@@ -163,7 +164,7 @@ def move_each(
     moves: Iterable[tuple[Row[Any], DeliveryState, Mapping[str, Any]]],
 ) -> None:
     """
-    Move locked deliveries, each to its own state with its own values.
+    Move each locked delivery to a state, with values for its other columns.
 
     Raises:
         ForbiddenTransition: One of the rows is in a state that does not allow it.
@@ -176,7 +177,7 @@ def move_each(
 
 
 def set_each(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Set columns other than the state in the delivery ``key`` of each of *rows*."""
+    """Set columns other than the state. Each row has its delivery in ``key``."""
     changes = [dict(row) for row in rows]
     if any("state" in row for row in changes):
         raise ForbiddenTransition("set_each cannot change a state; use move_each")
@@ -184,7 +185,7 @@ def set_each(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def bring_forward(connection: Connection, kind: str, after: datetime, now: datetime) -> None:
-    """Make deliveries of *kind* that wait until later than *after* due at *now*."""
+    """Make deliveries due at *now* that would wait until after *after*."""
     waiting = (deliveries.c.kind == kind, deliveries.c.next_at > after)
     connection.execute(update(deliveries).where(*waiting).values(next_at=now))
 
@@ -193,7 +194,7 @@ def requeue(
     connection: Connection, ids: Collection[int], states: Collection[DeliveryState], now: datetime
 ) -> int:
     """
-    Queue those of *ids* that are in one of *states*, due at *now*; return their number.
+    Queue deliveries in the given states again. Return their number.
 
     Their crash and doubt counters start again, and their age no longer holds them.
     """
@@ -215,7 +216,7 @@ def log_attempts(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> N
 def failed_attempt(
     row: Row[Any], outcome: DeliveryState, code: str | None, error: str | None
 ) -> dict[str, Any]:
-    """Return the log row of the attempt that is under way in *row* and ends with *outcome*."""
+    """Return the log row of the current attempt, which ends with *outcome*."""
     return {
         "delivery_id": row.id,
         "attempt": row.attempts,
@@ -232,7 +233,7 @@ def to_exported(row: dict[str, Any]) -> dict[str, Any]:
     if state not in WAITING | LEASED:
         return row
     error = f"was {state} when it was exported; release it to send it from here"
-    return row | {"state": _S.HELD, "next_at": None, "last_error": error} | _NO_LEASE
+    return row | {"state": _S.HELD, "next_at": None, "last_error": error} | NO_LEASE
 
 
 class TransitionWriter:
@@ -248,7 +249,7 @@ class TransitionWriter:
 
     @cached_property
     def _bulk(self) -> BulkValues:
-        """Parameters of `_common`; built on first use, since most commands write none."""
+        """Parameters of `_common`, built on first use."""
         return self._database.bulk_values(
             key=deliveries.c.id.type,
             to=deliveries.c.state.type,
@@ -273,7 +274,7 @@ class TransitionWriter:
         write: Callable[[Connection, Sequence[Transition]], list[bool]],
         transitions: Sequence[Transition],
     ) -> list[bool]:
-        """Write *transitions* in one transaction by one of the two ways."""
+        """Write *transitions* by one of the two ways."""
         written: list[bool] = []
         with self._database.write() as connection:
             for some in _without_repeats(transitions):
@@ -284,7 +285,7 @@ class TransitionWriter:
         self, connection: Connection, transitions: Sequence[Transition]
     ) -> list[bool]:
         """
-        Write the common steps without reading, the others with `write_checked`.
+        Write the common steps in one statement, the others with `write_checked`.
 
         Raises:
             _Missed: A common step was refused; the transaction must be undone.
@@ -302,11 +303,11 @@ class TransitionWriter:
 
 
 class _Missed(Exception):
-    """A common step that matched no row, so that each transition must be checked alone."""
+    """A common step missed its row: check each transition alone."""
 
 
 def write_checked(connection: Connection, transitions: Sequence[Transition]) -> list[bool]:
-    """Lock and check each delivery, then write what is allowed; return which were."""
+    """Lock and check each delivery. Return which transitions were allowed."""
     rows = lock(connection, sorted(t.delivery_id for t in transitions))
     allowed = [_is_allowed(t, rows.get(t.delivery_id)) for t in transitions]
     steps = [(t, rows[t.delivery_id]) for t, yes in zip(transitions, allowed, strict=True) if yes]
@@ -330,7 +331,7 @@ def _is_allowed(transition: Transition, row: Row[Any] | None) -> bool:
 
 
 def _changes(transition: Transition, row: Row[Any]) -> dict[str, Any]:
-    """Return the columns that *transition* changes in *row*, the state excepted."""
+    """Return the columns other than the state that *transition* changes."""
     values: dict[str, Any] = {}
     match transition.to:
         case _S.DATA_DONE:
@@ -347,7 +348,7 @@ def _changes(transition: Transition, row: Row[Any]) -> dict[str, Any]:
             values |= {"doubts": row.doubts + transition.in_doubt}
     due_at = transition.at if transition.to is _S.RETRYING else None
     error = {"last_error": transition.error, "last_code": transition.code}
-    return values | error | {"next_at": due_at} | _NO_LEASE
+    return values | error | {"next_at": due_at} | NO_LEASE
 
 
 def _is_common(transition: Transition) -> bool:
@@ -356,7 +357,7 @@ def _is_common(transition: Transition) -> bool:
 
 def _common_update(bulk: Mapping[str, ColumnElement[Any]]) -> Update:
     """
-    Build the UPDATE of the common steps; it matches only rows that allow them.
+    Build the UPDATE of the common steps, which skips rows that forbid them.
 
     Both are entered from `LEASED`, and by a CHECK of the table a row has a lease exactly in those
     states: so the lease stands for the state.
@@ -368,7 +369,7 @@ def _common_update(bulk: Mapping[str, ColumnElement[Any]]) -> Update:
         columns.attempts == bulk["attempt"],
         case((is_sent, columns.lease_until.is_not(None)), else_=columns.lease_until > bulk["at"]),
     )
-    ended = dict.fromkeys(("last_error", "last_code", "next_at", *_NO_LEASE), null())
+    ended = dict.fromkeys(("last_error", "last_code", "next_at", *NO_LEASE), null())
     sent = {"sent_at": bulk["at"], "receipt": bulk["receipt"], **ended}
     return leased.values(
         state=bulk["to"],
@@ -384,7 +385,7 @@ def _update_of(names: tuple[str, ...]) -> Update:
 
 
 def _update_each(connection: Connection, rows: Iterable[dict[str, Any]]) -> None:
-    """Update the delivery ``key`` of each row, with one executemany per set of columns."""
+    """Update the delivery ``key`` of each row, in one executemany per column set."""
     by_names: defaultdict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         by_names[tuple(row)].append(row)
@@ -393,7 +394,7 @@ def _update_each(connection: Connection, rows: Iterable[dict[str, Any]]) -> None
 
 
 def _without_repeats(transitions: Sequence[Transition]) -> Iterator[list[Transition]]:
-    """Yield *transitions* in order, split so that each part has a delivery once."""
+    """Split *transitions* so that no part repeats a delivery."""
     part: dict[int, Transition] = {}
     for transition in transitions:
         if transition.delivery_id in part:

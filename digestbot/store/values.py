@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from digestbot.model import Author, CategoryCoverage, DeliveryState, Match, SourceCoverage
+from digestbot.model import Author, CategoryCoverage, DeliveryState, Match, Origin, SourceCoverage
 from digestbot.store.tables import PassStatus
 
 
@@ -41,7 +41,7 @@ class SourceState:
     last_new_at: datetime | None
     """End of the last pass that found something new."""
     next_try_at: datetime | None
-    """Earliest time of the next try; None for any time."""
+    """Earliest time of the next try, if limited."""
     failures: int
     """Failed passes in a row."""
     last_error: str | None
@@ -56,7 +56,7 @@ class Pass:
     source: str
     started_at: datetime
     ended_at: datetime | None
-    """End of the pass; None while it runs, and if its process was killed."""
+    """End of the pass, unless it runs or its process was killed."""
     status: PassStatus
     pages: int
     entries: int
@@ -71,16 +71,22 @@ class DigestState:
 
     id: int
     name: str
+    origin: Origin
     fingerprint: str
-    """Fingerprint of its schedule."""
+    """Fingerprint of its schedule; empty for a digest removed from the config."""
     cursor: int
     """Last seq that an edition, or a decision to skip one, has covered."""
     next_due_at: datetime | None
-    """When the next edition is due; None for never."""
+    """When the next edition is due, if ever."""
     last_error: str | None
     editions: int
     """Editions so far; the next one has the next number."""
     last_edition_at: datetime | None
+
+    @property
+    def is_removed(self) -> bool:
+        """True once a sync has ended the digest because the config no longer has it."""
+        return not self.fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +179,7 @@ class Recovered:
 
 
 def authors_to_json(authors: Sequence[Author]) -> list[Any]:
-    """Encode authors; most have no affiliation and become a plain name, to keep reads fast."""
+    """Encode authors. Most have only a name, which keeps reads fast."""
     return [[a.name, *a.affiliations] if a.affiliations else a.name for a in authors]
 
 

@@ -1,12 +1,12 @@
 """
-Text, with one meaning for matching and for display.
+Text functions shared by matching and display.
 
-`plain` makes of LaTeX what a person can read, `emphases` tells what of it is set apart; `words` and
-`fold` make of that what is compared; `forms` knows the English plurals. Knows nothing of papers or
+`plain` turns LaTeX into readable text and `emphases` locates its italics and bold; `words` and
+`fold` prepare text for comparison; `forms` returns English plurals. Independent of papers and
 filters.
 """
 
-from digestbot.text.cleaning import Emphasis, emphases, plain
+from digestbot.text.plain_text import Emphasis, emphases, plain
 from digestbot.text.plurals import forms
 from digestbot.text.tokens import Word, fold, folded_words, pack_words, unpack_words, words
 

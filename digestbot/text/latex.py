@@ -1,9 +1,9 @@
 r"""
-Prose with LaTeX in it → prose: ``Schr\"odinger's $\psi$`` → Schrödinger's ψ.
+Convert prose with LaTeX to plain text: ``Schr\"odinger's $\psi$`` → Schrödinger's ψ.
 
-One paragraph, on one line. A macro that is not known stays as its author wrote it, with what stands
-in its braces made plain; an environment, or a formula that has no one line, stays whole. Braces are
-matched once, so that the time grows with the length of the text only. Begin at `to_text`.
+Handles one paragraph on one line. Unknown macros are kept, with plain text inside their braces;
+environments, and formulas without a one-line form, are kept whole. Braces are matched in one pass,
+so the time is linear in the length of the text. Begin at `to_text`.
 """
 
 import re
@@ -14,14 +14,14 @@ from digestbot.text.mathtext import NotPlain, accented, formula, knows, script
 from digestbot.text.symbols import ACCENTS, OPERATORS, TEXT_LETTERS, is_between, names, symbol
 
 DEPTH_MAX = 20
-"""Levels of macros within macros; deeper ones stay as source."""
+"""Maximum nesting of macros; deeper ones are kept as source."""
 REACH = 4000
-"""Characters within which a formula or an environment must end."""
+"""Maximum length of a formula or an environment, in characters."""
 
-# Private use: no input holds them, `plain` took them out; mathtext has two others.
+# Private-use characters, which `plain` removes from its input; mathtext uses two others.
 ITALIC, BOLD, UPRIGHT = "\ue002", "\ue003", "\ue004"
 ITALICS_MAX = 60
-"""Characters of prose between two dollars that are taken for italics."""
+"""Maximum length of prose between two dollars that counts as italics."""
 
 _SPECIAL = re.compile(r"\\|\$|``|''|[`~{]|-{2,}")
 _WORTH_READING = re.compile(r"[\\$`~{]|''|--")
@@ -39,13 +39,13 @@ _ONLY_WORDS = re.compile(r"\s*\\(textit|textsl|textbf|emph)\s*\{[^{}]*\}\s*")
 _SWITCH = re.compile(r"\\(em|it|itshape|sl|bf|bfseries)(?![A-Za-z])")
 _UNICODE = re.compile(r"\s*\{\s*[xX]([0-9A-Fa-f]{2,6})\s*\}")
 
-# One argument, shown as it is.
+# Macros that show their argument.
 _SHOWN = names(
     "textbf emph textit textsc texttt textrm textsf textsl textup textmd textnormal text underline "
     "uline ul mbox hbox fbox textls num bm boldsymbol mathbf mathrm mathit mathsf mathtt code sout "
     "so hl"
 )
-# No argument, nothing to see; TeX eats the blank behind.
+# Macros without argument or output; TeX drops the space after them.
 _SILENT = names(
     "em bf it rm sc tt sf sl small tiny large Large footnotesize scriptsize normalsize itshape "
     "bfseries scshape ttfamily rmfamily sffamily upshape mdseries noindent indent xspace boldmath "
@@ -53,11 +53,11 @@ _SILENT = names(
     "bigskip newline linebreak par displaystyle textstyle allowbreak"
 )
 _BREAKS = names("newline linebreak par smallskip medskip bigskip quad qquad enspace")
-# One argument, nothing to see.
+# Macros that hide their argument.
 _HIDDEN = names("label hspace vspace vskip color thanks index phantom pagestyle")
-# "\\citet{x} show …" is a part of the sentence; a key in brackets is none, so that one stays.
+# Only citations in brackets: "\\citet{x} show …" is part of its sentence, so \\citet is kept.
 _CITED = names("cite citep citealp Cite Citep")
-# Emphasis: macros with an argument, and switches that open a group.
+# Emphasis: macros with an argument, and switches at the start of a group.
 _SET_ITALIC = names("emph textit textsl em it itshape sl")
 _SET_BOLD = names("textbf bf bfseries")
 _DEFINING = names("newcommand renewcommand providecommand def DeclareMathOperator includegraphics")
@@ -68,23 +68,22 @@ _CONTROL_SELF = "%&#_${}"
 
 
 def is_plain(text: str) -> bool:
-    """Whether *text* holds nothing that LaTeX could mean."""
+    """Return True if *text* is free of LaTeX."""
     return _WORTH_READING.search(text) is None
 
 
 def to_text(source: str, *, marked: bool = False) -> str:
     """
-    *source*, one paragraph on one line, with its LaTeX made plain where that is possible.
+    Convert the LaTeX in *source*, one paragraph on one line, to plain text where possible.
 
-    With *marked*, what its author set in italics or bold stands between `ITALIC` or `BOLD` and
-    `UPRIGHT`.
+    With *marked*, italics and bold are enclosed by `ITALIC` or `BOLD` and `UPRIGHT`.
     """
     reader = _Reader(source=source, closing=_matching_braces(source), marked=marked)
     return reader.prose(0, len(source), 0)
 
 
 def _matching_braces(source: str) -> dict[int, int]:
-    """Place of each ``{`` → place of its ``}``; unmatched ones are missing."""
+    """Map the position of each matched ``{`` to that of its ``}``."""
     pairs, waiting = {}, []
     for found in re.finditer(r"\\.|[{}]", source):
         if found[0] == "{":
@@ -96,7 +95,7 @@ def _matching_braces(source: str) -> dict[int, int]:
 
 @dataclass
 class _Reader:
-    """One paragraph; positions are places in *source*."""
+    """Reader of one paragraph; positions are indexes in *source*."""
 
     source: str
     closing: dict[int, int]
@@ -105,7 +104,7 @@ class _Reader:
     open_quotes: int = field(default=0)
 
     def prose(self, start: int, end: int, depth: int) -> str:
-        """The text of ``source[start:end]``."""
+        """Convert ``source[start:end]``."""
         out: list[str] = []
         self.position = start
         while found := _SPECIAL.search(self.source, self.position, end):
@@ -146,7 +145,7 @@ class _Reader:
         return self._set(words[1], text) if words else text
 
     def _end_of_formula(self, sign: str, start: int, end: int) -> int:
-        r"""The place of the closing *sign*, or -1: none inside braces, ``$\mbox{if $x$}$``."""
+        r"""Find the closing *sign* outside braces, as in ``$\mbox{if $x$}$``; -1 if missing."""
         stop = _unescaped_find(self.source, sign, start, end)
         at = start
         while 0 <= at < stop:
@@ -161,7 +160,7 @@ class _Reader:
         return stop
 
     def _bracketed(self, place: int, end: int, closer: str) -> str:
-        r"""``\(…\)`` and ``\[…\]``."""
+        r"""Convert ``\(…\)`` and ``\[…\]``."""
         start = place + 2
         stop = self.source.find(closer, start, min(end, start + REACH))
         self.position = start if stop < 0 else stop + 2
@@ -187,7 +186,7 @@ class _Reader:
         return self._unless_torn(self._set(switch[1], inside) if switch else inside, place)
 
     def _loose_script(self, place: int, close: int, content: str, out: list[str]) -> str:
-        """``10^{-3}`` and ``H_{2}O`` outside of dollars, where Unicode has the characters."""
+        """Convert ``10^{-3}`` and ``H_{2}O`` outside dollars, if Unicode has the characters."""
         up = out[-1][-1] == "^"
         self.position = close + 1
         try:
@@ -200,7 +199,7 @@ class _Reader:
         return raised
 
     def _unless_torn(self, text: str, place: int) -> str:
-        r"""*text*, or the source from *place*, if without it ``{\ours}net`` were ``\oursnet``."""
+        r"""Keep the braces of ``{\ours}net``, which would otherwise read ``\oursnet``."""
         following = self.source[self.position : self.position + 1]
         if following.isalpha() and _ENDS_IN_MACRO.search(text):
             return self.source[place : self.position]
@@ -232,7 +231,7 @@ class _Reader:
         return f"‘{found[0][:-1]}’"
 
     def _tie(self, place: int) -> str:
-        """A blank, unless the ~ means "about" (~10, 10~20) or stands in a URL (/~name)."""
+        """Return a space, or "~" where it means "about" (~10, 10~20) or is in a URL (/~name)."""
         before, after = self.source[place - 1 : place], self.source[place + 1 : place + 2]
         between_numbers = before.isdigit() and after.isdigit()
         if not place or before in " /(=" or after in (" ", "") or between_numbers:
@@ -279,7 +278,7 @@ class _Reader:
         return self._torn_symbol(name, end) or self.source[place : self.position]
 
     def _torn_symbol(self, name: str, end: int) -> str | None:
-        r"""``\b{eta}``: what a converter on the way to arXiv made of ``\beta``."""
+        r"""Repair ``\b{eta}``, which a converter on the way to arXiv made from ``\beta``."""
         group = self._group_at(self.position, end)
         text = symbol(name + self.source[slice(*group)]) if group and name.isalpha() else None
         if group and text:
@@ -306,7 +305,7 @@ class _Reader:
         return self._symbol(name, text, end, out)
 
     def _unknown(self, name: str, place: int, end: int, depth: int) -> str:
-        r"""``\ours{some \emph{text}}``: the macro as it was written, its arguments made plain."""
+        r"""Keep an unknown macro, with plain arguments: ``\ours{some \emph{text}}``."""
         if knows(name):  # a formula without dollars: \\mathbb{R}, \\sqrt{n}
             source = self._source_with_arguments(place, end)
             if single := _SINGLE_LETTER.match(self.source, self.position, end):
@@ -348,7 +347,7 @@ class _Reader:
         return self._unless_torn(text, place)
 
     def _set(self, name: str, text: str) -> str:
-        """*text* between the marks of what *name* does to its letters, if they are asked for."""
+        """Enclose *text* in the marks of the emphasis *name*, if marks are wanted."""
         is_source = text.startswith(f"\\{name}")
         if not self.marked or not text or is_source or name not in _SET_ITALIC | _SET_BOLD:
             return text
@@ -381,7 +380,7 @@ class _Reader:
     # arguments
 
     def _group_at(self, place: int, end: int) -> tuple[int, int] | None:
-        """Where the inside of the group at *place* begins and ends."""
+        """Return the start and end of the content of the group at *place*."""
         close = self.closing.get(place)
         return (place + 1, close) if close is not None and close < end else None
 
@@ -417,7 +416,7 @@ class _Reader:
 
 
 _Read = Callable[[_Reader, int, int], str]
-"""Reads a macro's arguments from where the reader stands; gets the end and the depth."""
+"""Reads a macro's arguments at the reader's position; takes the end and the depth."""
 
 _LETTER = r"(\\[ij](?![A-Za-z])|[^\W\d_])"
 _ACCENTED = re.compile(rf"\s*{_LETTER}|\s*\{{\s*{_LETTER}\s*\}}")
@@ -429,7 +428,7 @@ def _footnote(reader: _Reader, end: int, depth: int) -> str:
 
 
 def _shown(reader: _Reader, end: int, depth: int) -> str:
-    r"""The group that follows; nothing where ``\emph x`` has none: then the words go on."""
+    r"""Return the next group; empty for ``\emph x``, whose text follows unbraced."""
     try:
         return reader.argument(end, depth)
     except NotPlain:
@@ -453,7 +452,7 @@ def _nothing(reader: _Reader, end: int, depth: int) -> str:
 
 
 def _citation(reader: _Reader, end: int, depth: int) -> str:
-    r"""``\cite[Theorem 9]{Ding15}`` → [Ding15, Theorem 9]."""
+    r"""Convert ``\cite[Theorem 9]{Ding15}`` to [Ding15, Theorem 9]."""
     start = reader.position
     keys = reader.raw_argument(end, depth)
     notes = _OPTION.findall(reader.source, start, reader.position - len(keys) - 2)
@@ -496,7 +495,7 @@ def _lowered(reader: _Reader, end: int, depth: int) -> str:
 
 
 def _character(reader: _Reader, end: int, depth: int) -> str:
-    r"""MathJax's ``\unicode{x2014}``."""
+    r"""Convert MathJax's ``\unicode{x2014}``."""
     found = _UNICODE.match(reader.source, reader.position, end)
     if not found or not chr(int(found[1], 16) % 0x110000).isprintable():
         raise NotPlain("unicode")
@@ -533,7 +532,7 @@ def _formula_or(content: str, source: str) -> str:
 
 
 def _between_dollars(content: str, source: str) -> str:
-    """The formula *content*, or the prose that somebody put between dollars, or *source*."""
+    """Convert *content* as a formula or else as prose between dollars; or return *source*."""
     text = _formula_or(content, source)
     if text != source or not _PROSE_MACRO.match(content):
         return text
@@ -550,11 +549,11 @@ def _unescaped_find(source: str, sign: str, start: int, end: int) -> int:
 
 def _is_formula(content: str, after: str) -> bool:
     """
-    Whether dollars around *content* mean a formula, and not two prices.
+    Return True if dollars around *content* enclose a formula rather than mark two prices.
 
     Args:
-        content: What stands between them.
-        after: The character behind the second, or nothing.
+        content: The text between the dollars.
+        after: The character after the second dollar, or empty.
     """
     if not content.strip():
         return False
@@ -565,7 +564,7 @@ def _is_formula(content: str, after: str) -> bool:
         return not (two_prices and blanks[1])
     if two_prices or (first.isdigit() and blanks == (False, True)):
         return False
-    # Some write $True/False$ for italics; a stray dollar has a bracket or a blank beside it.
+    # Some authors write $True/False$ for italics; a stray dollar is next to a bracket or space.
     if first.isalpha() and last.isalpha() and not any(blanks) and len(content) <= ITALICS_MAX:
         return True
     return not _LONG_WORD.search(content)

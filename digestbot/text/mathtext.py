@@ -1,10 +1,9 @@
 r"""
-Formulas of LaTeX, without their dollars → one line of Unicode: ``10^{-3}`` → 10⁻³.
+Convert LaTeX formulas to one line of Unicode: ``10^{-3}`` → 10⁻³.
 
-Knows nothing of the text around them. A macro that is not known stays as its author wrote it, with
-its braces, and the rest of the formula is made plain around it. What has no one line at all (a
-definition, a table, braces that do not match) raises `NotPlain`, and its source is shown instead.
-Begin at `formula`.
+An unknown macro is kept with its braces, and the formula around it converted. A formula without a
+one-line form (a definition, a table, unbalanced braces) raises `NotPlain`, and its source is shown
+instead. Begin at `formula`.
 """
 
 import re
@@ -30,10 +29,10 @@ from digestbot.text.symbols import (
 )
 
 DEPTH_MAX = 30
-"""Levels of braces; formulas of papers have five."""
+"""Maximum nesting of braces; formulas in papers have up to five levels."""
 
-# Stand around a relation and around a name like "log" until it is known whether a blank is due
-# there. Private use: no input holds them, `plain` took them out.
+# Placeholders around relations and around names like "log", until it is known whether a space
+# belongs there. Private-use characters, which `plain` removes from its input.
 _SIDE = "\ue000"
 _EDGE = "\ue001"
 _MARKED_GAP = re.compile(f"([ {_SIDE}{_EDGE}]*[{_SIDE}{_EDGE}][ {_SIDE}{_EDGE}]*)")
@@ -42,7 +41,7 @@ _KERN = re.compile(r"\\[hm]?(?:kern|skip)\s*[-+]?[\d.]+\s*(?:pt|em|ex|mu|mm|cm|i
 _ACCENTED = re.compile(r"\\([`'^\"~=.])\s*(?:\{\s*([A-Za-z])\s*\}|([A-Za-z]))")
 _OPENERS = "([{⟨⌊⌈"
 _BEFORE_SIGNED = _OPENERS + ",;:=<>+-/^_|‖"
-"""After one of these a relation has no left side: ``[\\pm 1]``, ``x=\\pm 1``."""
+"""After one of these a sign is unary: ``[\\pm 1]``, ``x=\\pm 1``."""
 _CLOSERS = ")]}⟩⌋⌉,;"
 
 _SCRIPT_STARTS = RAISED.union("_^", LOWERED, SUPERSCRIPTS.values(), SUBSCRIPTS.values())
@@ -61,7 +60,7 @@ _NO_LINE = names(
     "newcommand renewcommand providecommand def let DeclareMathOperator begin end href url unicode "
     "cite citep citet footnote emph item verb cr hline matrix pmatrix cases"
 )
-"""Macros of which a formula can make nothing, or the text around it something better."""
+"""Macros without a form in formulas, or better handled by the surrounding text."""
 _PASSED_ON = names(
     "mathrm mathbf mathit mathsf mathtt boldsymbol bm pmb mathnormal bold ensuremath mathop "
     "mathbin mathrel mathord mathopen mathclose smash boxed"
@@ -72,19 +71,19 @@ _TEXTUAL = names(
 
 
 class NotPlain(Exception):
-    """This piece has no plain form; its source stays."""
+    """Signal that source has no plain form and is kept."""
 
 
 def formula(source: str, depth: int = 0) -> str:
     """
-    The formula *source* on one line.
+    Convert the formula *source* to one line.
 
     Args:
-        source: What stands between the dollars.
+        source: The text between the dollars.
         depth: Levels of braces around it.
 
     Raises:
-        NotPlain: It has no form on one line, or its braces do not match.
+        NotPlain: It has no one-line form, or its braces are unbalanced.
     """
     reader = _Reader(tokens=_TOKEN.findall(_KERN.sub("", source)))
     text = reader.row(depth)
@@ -94,11 +93,11 @@ def formula(source: str, depth: int = 0) -> str:
 
 
 def script(text: str, *, up: bool) -> str:
-    """*text*, already plain, as an exponent or an index: ``⁻³``, ``_BH``, ``^(a+b)``."""
+    """Write plain *text* as an exponent or an index: ``⁻³``, ``_BH``, ``^(a+b)``."""
     if text in (RAISED if up else LOWERED):
         return text.replace("∘", "°")
     table = SUPERSCRIPTS if up else SUBSCRIPTS
-    # With parentheses inside it would be hard to read: n^(O(1)), but x⁽ᵏ⁾.
+    # Raised parentheses inside are hard to read: n^(O(1)), but x⁽ᵏ⁾.
     nested = "(" in text[1:]
     if text and not nested and all(char in table or char == "′" for char in text):
         return "".join(table.get(char, char) for char in text)
@@ -109,20 +108,20 @@ def script(text: str, *, up: bool) -> str:
 
 
 def accented(base: str, mark: str) -> str:
-    """*base* under *mark*, as one character if Unicode has it."""
+    """Return *base* with the accent *mark*, as one character if Unicode has it."""
     dotless = {"ı": "i", "ȷ": "j"}.get(base, base)
     return unicodedata.normalize("NFC", dotless + mark)
 
 
 @dataclass
 class _Reader:
-    """Where reading stands in one formula."""
+    """Reader of one formula, given as tokens."""
 
     tokens: list[str]
     position: int = 0
 
     def row(self, depth: int) -> str:
-        """Everything up to the closing brace or the end."""
+        """Convert up to the closing brace or the end."""
         if depth > DEPTH_MAX:
             raise NotPlain("too deep")
         out: list[str] = []
@@ -150,7 +149,7 @@ class _Reader:
 
     def _append_script(self, out: list[str], text: str, *, up: bool) -> None:
         before = "".join(out[-1:])
-        # The blank that may follow "log" belongs after its index: log₂ n.
+        # The space that may follow "log" belongs after its index: log₂ n.
         if before.endswith(_EDGE):
             out[-1] = before[: -len(_EDGE)]
             out.append(script(_compact(text), up=up) + _EDGE)
@@ -173,7 +172,7 @@ class _Reader:
         return inside
 
     def _argument(self, depth: int) -> str:
-        """The next group or single atom; blanks before it do not count."""
+        """Convert the next group or single atom, after optional spaces."""
         sign = self.take()
         while sign.isspace():
             sign = self.take()
@@ -182,7 +181,7 @@ class _Reader:
         return self._atom(sign, depth + 1)
 
     def _raw_argument(self) -> str:
-        """The next group as it was written, without its braces."""
+        """Return the source inside the next group."""
         if self.take().strip() != "{":
             raise NotPlain("no group")
         out: list[str] = []
@@ -210,7 +209,7 @@ class _Reader:
         return self._named(name.removesuffix("*"), depth)
 
     def _size(self) -> str:
-        """Nothing; of ``\\left.`` not even the dot."""
+        """Drop a size macro, including the dot of ``\\left.``."""
         if self.tokens[self.position : self.position + 1] == ["."]:
             self.position += 1
         return ""
@@ -234,25 +233,25 @@ class _Reader:
         return f"{_SIDE}{text}{_SIDE}" if is_between(text) else text
 
     def _unknown(self, name: str, depth: int) -> str:
-        """The macro as it was written, what stands in its braces made plain."""
+        """Keep an unknown macro, with plain text inside its braces."""
         if name in _NO_LINE or not name.isalpha():
             raise NotPlain(name)
         out = f"\\{name}"
         while self.tokens[self.position : self.position + 1] == ["{"]:
             out += "{" + _compact(self._argument(depth)) + "}"
-        # What a converter on the way to arXiv made of \\beta: \\b{eta}.
+        # A converter on the way to arXiv turned \\beta into \\b{eta}.
         torn = symbol(name + out[len(name) + 2 : -1]) if out.endswith("}") else None
         return torn or f"{out}{_EDGE}"
 
     def _letters(self, depth: int) -> str:
-        """An argument of which each letter is changed: that must be no macro's name."""
+        """Return an argument whose letters will be restyled; macros are refused."""
         text = _compact(self._argument(depth))
         if "\\" in text:
             raise NotPlain(text)
         return text
 
     def _words(self, depth: int) -> str:
-        r"""The argument of ``\text``: a group, or a single sign."""
+        r"""Convert the argument of ``\text``: a group or a single sign."""
         if self.tokens[self.position : self.position + 1] == ["{"]:
             return _text(self._raw_argument(), depth + 1)
         return self._argument(depth)
@@ -301,7 +300,7 @@ class _Reader:
         return " mod "
 
     def above(self, depth: int) -> str:
-        r"""``\overset{def}{=}`` → =ᵈᵉᶠ."""
+        r"""Convert ``\overset{def}{=}`` to =ᵈᵉᶠ."""
         mark = _compact(self._argument(depth))
         return self._argument(depth).rstrip(_SIDE) + script(mark, up=True) + _EDGE
 
@@ -310,12 +309,12 @@ class _Reader:
         return self._argument(depth).rstrip(_EDGE) + script(mark, up=False) + _EDGE
 
     def arrow(self, depth: int) -> str:
-        r"""``\xrightarrow{f}`` → →ᶠ."""
+        r"""Convert ``\xrightarrow{f}`` to →ᶠ."""
         mark = _compact(self._argument(depth))
         return f"{_SIDE}→{script(mark, up=True) if mark else ''}{_SIDE}"
 
     def stacked(self, depth: int) -> str:
-        """Rows, one above the other, side by side."""
+        """Convert stacked rows to a list on one line."""
         rows = self._raw_argument().split(r"\\")
         return ", ".join(formula(row, depth + 1) for row in rows)
 
@@ -351,7 +350,7 @@ _SHAPES: dict[str, Callable[[_Reader, int], str]] = {
 
 
 def _text(source: str, depth: int) -> str:
-    """Words inside a formula; the plainest only, with formulas of their own in dollars."""
+    """Convert simple words inside a formula, with nested formulas in dollars."""
     pieces = source.split("$")
     if len(pieces) % 2 == 0:
         raise NotPlain(source)
@@ -373,7 +372,7 @@ def _unescaped(source: str, depth: int) -> str:
 
 
 def _name(sign: str) -> str:
-    """What follows the backslash; of ``\\ `` the blank."""
+    """Return the name after the backslash; a space for ``\\ ``."""
     return sign[1:].strip() or sign[1:]
 
 
@@ -386,25 +385,25 @@ def _in_alphabet(name: str, text: str) -> str:
 
 
 def _under(name: str, base: str) -> str:
-    r"""*base* under an accent, which is meant for its first letter: Ȳ_b; else as it was written."""
+    r"""Put an accent on the first letter of *base*: Ȳ_b; keep the source if it spans more."""
     if not base or base[0] == "\\" or (len(base) > 1 and base[1] not in _SCRIPT_STARTS):
         return f"\\{name}{{{base}}}"
     return accented(base[0], MATH_ACCENTS[name]) + base[1:]
 
 
 def _enclosed(text: str) -> str:
-    """*text*, in parentheses if it is more than one number, name or root."""
+    """Put *text* in parentheses unless it is one number, name or root."""
     simple = re.fullmatch(r"[^\W_]+[′²³ⁿ]?|.|[^\W_]*\([^()]*\)", text)
     return text if simple else f"({text})"
 
 
 def _compact(text: str) -> str:
-    """*text* as it stands in an index or a fraction: no blanks around its relations."""
+    """Format *text* for an index or a fraction: no spaces around relations."""
     return _spaced(text.replace(_SIDE, "")) if text else text
 
 
 def _spaced(text: str) -> str:
-    """*text* with a blank, or none, for each mark of a possible one; outer blanks gone."""
+    """Replace each placeholder in *text* by an optional space, and strip the ends."""
     pieces = _MARKED_GAP.split(text)
     out, unary = pieces[0], False
     for gap, following in zip(pieces[1::2], pieces[2::2], strict=True):
@@ -419,7 +418,7 @@ def _spaced(text: str) -> str:
             blank = typed if out[-1] not in _OPENERS else ""
         else:
             blank = " "
-        # A sign without a left side clings to what follows it.
+        # A unary sign is attached to what follows it.
         unary = _SIDE in gap and is_between(following) and (not out or out[-1] in _BEFORE_SIGNED)
         out += blank + following
     return re.sub(r" +(?=[ ⌋⌉⟩])|(?<=[⌊⌈⟨]) +", "", out).strip()
@@ -434,7 +433,7 @@ def _begins_word(text: str) -> bool:
 
 
 def knows(name: str) -> bool:
-    """Whether a formula has a form of its own for the macro *name*, arguments and all."""
+    """Return True if formulas convert the macro *name*, including its arguments."""
     bare = name.removesuffix("*")
     own = (_SHAPES, ALPHABETS, MATH_ACCENTS, LINES, _PASSED_ON, _TEXTUAL)
     return any(bare in table for table in own)

@@ -1,9 +1,9 @@
 """
-English plurals and singulars of folded words: the regular ones, and the scholarly.
+English plurals and singulars of folded words, both regular and scholarly.
 
-A plural is paired with its singular, never with another word: ``physics`` is no plural of
-``physic``, ``news`` none of ``new``, and ``poses`` none of ``POS``. Verbs are not cut: stemming
-doubles the hits, and half of the new ones are noise. Begin at `forms`.
+Only true pairs count: ``physics`` is not the plural of ``physic``, nor ``news`` of ``new``, nor
+``poses`` of ``POS``. Verbs are not stemmed: that would double the hits, and half of the additional
+ones would be noise. Begin at `forms`.
 """
 
 from functools import lru_cache
@@ -14,7 +14,7 @@ _VOWELS = frozenset("aeiou")
 
 
 def _pairs(*groups: tuple[str, str, str]) -> dict[str, tuple[str, ...]]:
-    """Singular → plurals, from (stems, ending, ending of the plural)."""
+    """Map singulars to plurals, given (stems, ending, ending of the plural)."""
     found: dict[str, tuple[str, ...]] = {}
     for stems, ending, plural in groups:
         for stem in stems.split():
@@ -58,7 +58,7 @@ _SCHOLARLY = _pairs(
     ("ax test", "is", "es"),
 )
 
-# Words that end like a plural and are none, and little words that have no other number.
+# Words that only look like plurals, and function words without a plural.
 _ALONE = names(
     """
     a an and are as at be been but by can did do does doing done each else even every few for
@@ -73,8 +73,8 @@ _ALONE = names(
     """
 )
 
-# Of the nouns in -ic those that have a plural; the others (dynamic, robotic) are adjectives, and
-# with an s the names of fields.
+# Nouns in -ic that have a plural; the others (dynamic, robotic) are adjectives, and with an s the
+# names of fields.
 _COUNTED_IN_IC = names(
     """
     metric topic statistic heuristic characteristic logic tactic critic clinic fabric comic relic
@@ -84,14 +84,14 @@ _COUNTED_IN_IC = names(
     probiotic prebiotic narcotic medic
     """
 )
-# Nouns in -i and -u that take an s; other words in -is and -us are singulars (basis, virus).
+# Nouns in -i and -u with a plural in -s; words in -is and -us are singular (basis).
 _COUNTED_IN_I_U = names(
     """
     api kpi gui ski roi bci rabbi taxi alibi bikini wifi mri dpi hmi sdi hdi uti
     gpu cpu tpu npu dpu ipu xpu lpu mcu imu pmu gru ecu menu emu gnu guru
     """
 )
-# Other words in -ie would only add what nobody writes: "queries" of "querie".
+# Nouns in -ie; other singulars in -ie do not exist, such as "querie" for "queries".
 _COUNTED_IN_IE = names(
     """
     movie cookie zombie calorie genie prairie selfie rookie brownie magpie smoothie goalie hippie
@@ -99,21 +99,21 @@ _COUNTED_IN_IE = names(
     """
 )
 _NOT_IN_A = names("ga bia alia atla canva pancrea ha wa texa kansa pa va")
-# Two letters with a vowel that are things; "it" and "do" must not take an s.
+# Two-letter nouns with a vowel; "it" and "do" must not get a plural.
 _COUNTED_PAIRS = names("ev av ap ue ui ip")
 
 
 @lru_cache(maxsize=100_000)
 def forms(word: str) -> frozenset[str]:
     """
-    *word* and its plurals, or its singulars: ``matrix``, ``matrices``, ``matrixes``.
+    Return *word* with its plurals and singulars: ``matrix``, ``matrices``, ``matrixes``.
 
-    Symmetric: if *a* is among the forms of *b*, then *b* is among those of *a*. Some forms nobody
-    writes (``losse``); they find nothing. Words of other alphabets, numbers and words with signs
-    (``c++``) have only themselves.
+    Symmetric: if *a* is a form of *b*, then *b* is a form of *a*. Some forms do not exist
+    (``losse``); they match nothing. Numbers, words of other alphabets and words with signs
+    (``c++``) have no other form.
 
     Args:
-        word: One folded word, as `words` gives them.
+        word: One folded word, as returned by `words`.
     """
     if not (word.isascii() and word.isalnum()) or word.isdigit() or word in _ALONE:
         return frozenset((word,))
@@ -144,7 +144,7 @@ def _regular(word: str) -> tuple[str, ...]:
 
 
 def _takes_es(word: str) -> bool:
-    """Of words in -s: loss, virus, alias take it; DoS, POS, CAS do not (doses, poses, cases)."""
+    """Return True for words in -s such as loss, virus, alias; False for DoS, POS, CAS."""
     is_plural = word[:-1] in _COUNTED_IN_I_U
     return len(word) > 3 and word.endswith(("ss", "ias", "us")) and not is_plural
 
@@ -162,7 +162,7 @@ def _takes_s(word: str) -> bool:
 
 
 def _candidates(word: str) -> tuple[str, ...]:
-    """Every word that *word* could be the plural of; the caller asks `_plurals` which are."""
+    """Return possible singulars of *word*, to be verified with `_plurals`."""
     found = list(_SINGULARS.get(word, ()))
     if word.endswith("s"):
         found.append(word[:-1])

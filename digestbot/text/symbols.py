@@ -1,7 +1,7 @@
 r"""
-What macros of LaTeX stand for in Unicode: pylatexenc's tables, amended.
+Unicode text of LaTeX macros: pylatexenc's table with additions and corrections.
 
-pylatexenc is imported at the first macro that is looked up. Begin at `symbol`.
+pylatexenc is imported at the first lookup. Begin at `symbol`.
 """
 
 import unicodedata
@@ -9,7 +9,7 @@ from functools import cache
 
 
 def names(text: str) -> frozenset[str]:
-    """The words of *text*: a table that can be read like prose."""
+    """Split *text* into a set of words; keeps tables readable."""
     return frozenset(text.split())
 
 
@@ -30,7 +30,7 @@ ACCENTS = {
     "k": "\u0328",
     "b": "\u0331",
 }
-"""Text accent → the mark that follows its letter."""
+"""Combining mark of each text accent."""
 
 MATH_ACCENTS = {
     "grave": "\u0300",
@@ -56,10 +56,10 @@ NUMBER_SETS = {
     for name, letter in {"C": "ℂ", "F": "𝔽", "N": "ℕ", "Q": "ℚ", "R": "ℝ", "Z": "ℤ"}.items()
     for times in (1, 2)
 }
-"""Macros that nearly every author defines like this; in formulas only."""
+"""Macros that nearly every author defines this way; in formulas only."""
 
 LINES = {"overline": "\u0305", "underline": "\u0332"}
-"""Math accents that may stand over more than one letter: the mark follows each."""
+"""Math accents that may span several letters; the mark follows each one."""
 
 ALPHABETS = {
     "mathcal": "SCRIPT",
@@ -72,7 +72,7 @@ ALPHABETS = {
     "mathfrak": "FRAKTUR",
     "frak": "FRAKTUR",
 }
-"""Alphabets that mean something; bold and italic mean nothing without their page."""
+"""Alphabets that distinguish symbols in mathematics, unlike bold and italics."""
 
 OPERATORS = names(
     "arccos arcsin arctan arg argmax argmin cos cosh cot coth csc deg det dim erf exp gcd hom inf "
@@ -81,7 +81,7 @@ OPERATORS = names(
 )
 
 TEXT_LETTERS = names("aa AA ae AE dh DH dj DJ i j l L ng NG o O oe OE ss th TH")
-"""Letters: TeX eats the blank that ends their name, and the word goes on."""
+"""Macros for letters; TeX drops the space after their name, so the word continues."""
 
 SUPERSCRIPTS = dict(
     zip(
@@ -98,15 +98,15 @@ SUBSCRIPTS = dict(
     )
 )
 RAISED = frozenset("∘*∗⋆†‡′⊤⊥")
-"""Signs that stand high by themselves; the ring is a degree."""
+"""Signs that are raised already; a raised ring is a degree sign."""
 LOWERED = frozenset("⊙⊕☉∗*")
-"""Signs that need no lowering to be understood: M⊙."""
+"""Signs that read well as subscripts on the line: M⊙."""
 
 UNSPACED = frozenset("∞∂∇∑∏∐∫∬∭∮⋃⋂⨁⨂⋁⋀∀∃∄∅√∛∜¬⊤⊥∠∆℘")
-"""Mathematical signs that are no relation and no operation between two sides."""
+"""Mathematical signs that are neither relations nor binary operators."""
 
-# Missing in pylatexenc, or another sign than a reader expects.
-_OWN = {
+# Missing in pylatexenc, or with an unexpected sign there; None hides its text.
+_OVERRIDES = {
     "Box": "□",
     "Cref": None,
     "Im": "ℑ",
@@ -210,19 +210,19 @@ _OWN = {
 
 
 def symbol(name: str) -> str | None:
-    """The text that the control word *name* stands for, without arguments; None if not known."""
+    """Return the text of the control word *name*. None if it is unknown or takes arguments."""
     return _symbols().get(name)
 
 
 @cache
 def styled(alphabet: str, char: str) -> str:
-    """*char* in one of the mathematical `ALPHABETS`, if Unicode has it there."""
+    """Return *char* in one of the mathematical `ALPHABETS`, if Unicode has it."""
     if not (char.isascii() and char.isalnum()):
         return char
     kind = "DIGIT" if char.isdigit() else "CAPITAL" if char.isupper() else "SMALL"
     name = unicodedata.name(char).removeprefix("LATIN CAPITAL LETTER ")
     name = name.removeprefix("LATIN SMALL LETTER ").removeprefix("DIGIT ")
-    # The oldest letters (ℝ, ℒ, ℭ) have names of their own, outside the block.
+    # The oldest letters (ℝ, ℒ, ℭ) are outside the block and have other names.
     for full in (
         f"MATHEMATICAL {alphabet} {kind} {name}",
         f"{alphabet} {kind} {name}",
@@ -236,7 +236,7 @@ def styled(alphabet: str, char: str) -> str:
 
 
 def is_between(text: str) -> bool:
-    """Whether *text* is a sign that stands between two sides, such as ≤, × or →."""
+    """Return True if *text* is a binary sign, such as ≤, × or →."""
     return (
         len(text) == 1
         and text not in UNSPACED
@@ -246,16 +246,16 @@ def is_between(text: str) -> bool:
 
 @cache
 def _symbols() -> dict[str, str]:
-    # Imported here: forty milliseconds that most commands and most titles never need.
+    # Imported here: it takes 40 ms, and most commands and titles never need it.
     from pylatexenc.latex2text import get_default_latex_context_db
 
     known = get_default_latex_context_db()
     found: dict[str, str | None] = {}
-    # The first categories are the ones to be believed.
+    # Earlier categories take precedence.
     for category in reversed(known.category_list):
         for spec in known.iter_macro_specs([category]):
             text = spec.simplify_repl
             if isinstance(text, str) and text.strip() and "%" not in text and "<" not in text:
                 found[spec.macroname] = unicodedata.normalize("NFC", text.strip())
-    merged = found | _OWN
+    merged = found | _OVERRIDES
     return {name: text for name, text in merged.items() if text and name.isalpha()}

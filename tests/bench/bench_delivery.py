@@ -197,7 +197,7 @@ def child(url: str, port: int, connections: int) -> None:
             deliver(store, config, clock=lambda: datetime.now(UTC), random=Random(SEED))
         )
     say(str(done.sent))
-    if not done.is_well or done.errors:
+    if not done.all_sent or done.errors:
         sys.exit(f"not well: {done}")
 
 

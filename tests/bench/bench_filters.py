@@ -1,10 +1,10 @@
 """
-How fast the filter engine is, beside tantivy and SQLite FTS5: ``make bench``.
+Benchmark the filter engine against tantivy and SQLite FTS5: ``make bench``.
 
-Real papers, filters made from real phrases by a fixed seed. Each engine has its index built before
-the clock starts: ours of the filters, theirs of the papers. The papers come to all three as words,
-to ours as the store keeps them; what it takes to split the text is told beside it. All three have
-to agree on every pair of filter and paper.
+Uses real papers, and filters made from real phrases with a fixed seed. Each engine builds its index
+before the clock starts: ours of the filters, theirs of the papers. All three get the papers as
+words, ours as the store keeps them; the time to split the text is reported separately. All three
+must agree on every pair of filter and paper.
 """
 
 import argparse
@@ -44,7 +44,7 @@ from tests.factories import make_announcement, make_paper
 
 SEED = 3
 DAY = 1000
-"""Papers that arXiv announces on one day, or a little more."""
+"""About the number of papers that arXiv announces per day."""
 MONTH = 20_000
 PHRASES = 60_000
 TRIES = 5
@@ -55,7 +55,7 @@ Pairs = set[tuple[int, int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """Filters as numbers of terms and categories: any of the first, in one of the second, …"""
+    """Filters as numbers of terms and categories."""
 
     terms: tuple[Words, ...]
     codes: tuple[CategoryIs, ...]
@@ -64,7 +64,7 @@ class Workload:
     none_of: tuple[Array, Array]
 
     def parts(self, number: int) -> tuple[list[int], list[int], list[int]]:
-        """The terms, the categories and the excluded terms of one filter."""
+        """Return the terms, categories and excluded terms of one filter."""
         any_of, within, none_of = (
             numbers[bounds[number] : bounds[number + 1]].tolist()
             for bounds, numbers in (self.any_of, self.within, self.none_of)
@@ -72,7 +72,7 @@ class Workload:
         return any_of, within, none_of
 
     def filter(self, number: int) -> Filter:
-        """That filter, as if it had been read from YAML."""
+        """Return one filter as if parsed from YAML."""
         any_of, within, none_of = self.parts(number)
         children: list[AnyOf | NoneOf] = [AnyOf(children=tuple(self.terms[i] for i in any_of))]
         if within:
@@ -83,7 +83,7 @@ class Workload:
 
 
 def read_papers(corpus: Path, count: int) -> tuple[Announcement, ...]:
-    """The first papers of the corpus, as the store would hold them."""
+    """Read the first papers of the corpus, in the form of the store."""
     return tuple(map(_announcement, _rows(corpus, count)))
 
 
@@ -108,16 +108,20 @@ def _announcement(row: dict[str, Any]) -> Announcement:
 
 
 def without_words(day: Sequence[Announcement]) -> tuple[Announcement, ...]:
-    """The same, as if the rules of splitting had changed since they were stored."""
-    papers = (replace(told.paper, title_words=None, abstract_words=None) for told in day)
-    return tuple(replace(told, paper=paper) for told, paper in zip(day, papers, strict=True))
+    """Remove the stored words, as if the splitting rules had changed."""
+    papers = (
+        replace(announcement.paper, title_words=None, abstract_words=None) for announcement in day
+    )
+    return tuple(
+        replace(announcement, paper=paper) for announcement, paper in zip(day, papers, strict=True)
+    )
 
 
 def make_workload(corpus: Path, papers: Sequence[Announcement], count: int) -> Workload:
-    """*count* filters of phrases that people look for and phrases of titles."""
+    """Make *count* filters from real search phrases and from phrases of titles."""
     lines = (corpus / "keywords.txt").read_text(encoding="utf-8").splitlines()
     real = _terms(line.split("\t")[0] for line in lines)
-    titles = (words(told.paper.title) for told in papers[DAY:])
+    titles = (words(announcement.paper.title) for announcement in papers[DAY:])
     grams = {
         " ".join(word.text for word in title[i : i + size])
         for title in titles
@@ -127,7 +131,7 @@ def make_workload(corpus: Path, papers: Sequence[Announcement], count: int) -> W
     chosen = sorted(grams)
     random.Random(SEED).shuffle(chosen)
     terms = (*real, *_terms(islice(chosen, PHRASES)))
-    codes = sorted({code for told in papers for code in told.paper.categories})
+    codes = sorted({code for announcement in papers for code in announcement.paper.categories})
     rng = np.random.default_rng(SEED)
 
     def pick(sizes: Array) -> tuple[Array, Array]:
@@ -156,18 +160,18 @@ def _terms(texts: Iterator[str]) -> tuple[Words, ...]:
 
 
 def _is_simple(word: str) -> bool:
-    """Whether all its forms have the same forms, so that one token can stand for them all."""
+    """Return True if all forms of *word* have the same forms, so that one token represents them."""
     return all(forms(form) == forms(word) for form in forms(word))
 
 
 def token(word: str) -> str:
-    """The word as every tokenizer leaves it, the same for all its forms."""
+    """Return a token for *word* and all its forms that no tokenizer changes."""
     return "w" + min(forms(word)).encode().hex()
 
 
-def as_tokens(told: Announcement) -> str:
-    """Title and abstract as tokens, with one between them that is in no term."""
-    texts = (told.paper.title, told.paper.abstract)
+def as_tokens(announcement: Announcement) -> str:
+    """Return title and abstract as tokens, separated by a token that occurs in no term."""
+    texts = (announcement.paper.title, announcement.paper.abstract)
     return " end ".join(" ".join(token(word.text) for word in words(text)) for text in texts)
 
 
@@ -175,7 +179,7 @@ def as_tokens(told: Announcement) -> str:
 
 
 def tantivy_engine(day: Sequence[Announcement]) -> Callable[[Workload, Sequence[int]], Pairs]:
-    """An index of the papers in memory; a query for each filter, made before the clock starts."""
+    """Index the papers in memory; build the queries before the clock starts."""
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("text", tokenizer_name="whitespace")
     builder.add_text_field("category", tokenizer_name="raw")
@@ -183,9 +187,9 @@ def tantivy_engine(day: Sequence[Announcement]) -> Callable[[Workload, Sequence[
     schema = builder.build()
     index = tantivy.Index(schema)
     writer = index.writer(heap_size=200_000_000, num_threads=1)
-    for number, told in enumerate(day):
-        document = tantivy.Document(text=as_tokens(told), number=number)
-        for code in told.paper.categories:
+    for number, announcement in enumerate(day):
+        document = tantivy.Document(text=as_tokens(announcement), number=number)
+        for code in announcement.paper.categories:
             document.add_text("category", code)
         writer.add_document(document)
     writer.commit()
@@ -228,14 +232,14 @@ def tantivy_engine(day: Sequence[Announcement]) -> Callable[[Workload, Sequence[
 
 
 def fts5_engine(day: Sequence[Announcement]) -> Callable[[Workload, Sequence[int]], Pairs]:
-    """A table of the papers in memory; a MATCH for each filter."""
+    """Index the papers in an in-memory table; run one MATCH per filter."""
     database = sqlite3.connect(":memory:")
     database.execute("CREATE VIRTUAL TABLE papers USING fts5(text, category, detail=full)")
-    for number, told in enumerate(day):
-        codes = " ".join(f"c{code.encode().hex()}" for code in told.paper.categories)
+    for number, announcement in enumerate(day):
+        codes = " ".join(f"c{code.encode().hex()}" for code in announcement.paper.categories)
         database.execute(
             "INSERT INTO papers(rowid, text, category) VALUES (?, ?, ?)",
-            (number, as_tokens(told), codes),
+            (number, as_tokens(announcement), codes),
         )
     database.execute("INSERT INTO papers(papers) VALUES ('optimize')")
 
@@ -267,13 +271,13 @@ def fts5_engine(day: Sequence[Announcement]) -> Callable[[Workload, Sequence[int
 
 
 timings: dict[str, float] = {}
-"""What each rival took the last time, in seconds."""
+"""Seconds of the latest run of each rival."""
 
 # the measurements
 
 
 def median_of(tries: int, measured: Callable[[], object]) -> float:
-    """The middle one of several runs, in seconds of the processor."""
+    """Return the median CPU time of several runs, in seconds."""
     taken = []
     for _ in range(tries):
         started = time.process_time()
@@ -283,7 +287,7 @@ def median_of(tries: int, measured: Callable[[], object]) -> float:
 
 
 def resident_mb(path: Path, corpus: Path) -> float:
-    """What the opened index keeps in memory once a day was matched: mapped pages, and objects."""
+    """Measure the memory of an opened index after a match: mapped pages and objects."""
     command = [sys.executable, "-m", "tests.bench.bench_filters", "--resident", str(path)]
     environment = {**os.environ, "DIGESTBOT_CORPUS": str(corpus)}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
@@ -292,7 +296,7 @@ def resident_mb(path: Path, corpus: Path) -> float:
 
 def print_resident(path: Path, corpus: Path) -> None:
     day = read_papers(corpus, DAY)
-    Index.open(path).match(Batch.of(day))  # what is cached for good is no part of the index
+    Index.open(path).match(Batch.of(day))  # warm up caches that do not belong to the index
     tracemalloc.start()
     index = Index.open(path)
     index.match(Batch.of(day))
@@ -301,7 +305,7 @@ def print_resident(path: Path, corpus: Path) -> None:
 
 
 def _mapped_kb(path: Path) -> int:
-    """The pages of the file that are in memory; all of them where the system does not tell."""
+    """Return the size of the pages in memory; of the whole file on systems other than Linux."""
     if sys.platform != "linux":
         return path.stat().st_size // 1024
     _, _, mapping = Path("/proc/self/smaps").read_text(encoding="utf-8").partition(f"{path}\n")
@@ -314,7 +318,7 @@ def say(line: str = "") -> None:
 
 
 class Figures:
-    """The figures beside what was asked for; remembers whether one was missed."""
+    """Prints measurements with their targets, and counts missed targets."""
 
     def __init__(self) -> None:
         self.missed = 0
@@ -331,7 +335,7 @@ class Figures:
 
 
 WANTED = {100_000: (15, 30), 1_000_000: (30, 60)}
-"""Filters → how many times faster than tantivy and FTS5."""
+"""Required speed-up over tantivy and FTS5, by number of filters."""
 
 
 def main() -> int:
@@ -380,7 +384,7 @@ def measure(corpus: Path, folder: Path, most: int, rivals: int, figures: Figures
     one.put(1, workload.filter(1))
     unstored = without_words(day)
     alone = median_of(TRIES, lambda: one.match(Batch.of(unstored)))
-    figures.most("one filter, one day, its text split anew", alone, 0.25, " s")
+    figures.most("one filter, one day, with its text split again", alone, 0.25, " s")
 
 
 def measure_size(
@@ -407,18 +411,18 @@ def measure_size(
     whole = median_of(TRIES, lambda: index.match(Batch.of(day)))
     found = index.match(Batch.of(day))
     say(f"{count} filters: built in {built:.1f} s, {len(found)} pairs match")
-    say(f"  matched in {whole:.3f} s, of which the words {stored:.3f} s; split anew {apart:.3f} s")
+    say(f"  matched in {whole:.3f} s, of which the words {stored:.3f} s; split again {apart:.3f} s")
     compare(workload, found.keys, found.places, count, rivals, whole, engines, figures)
     per_hundred_thousand = 100_000 / count
     if count >= 100_000:
         size = index.size_bytes / 1e6 * per_hundred_thousand
         figures.most("index, in memory, for each 100,000 filters", size, 10, " MB")
         resident = resident_mb(path, corpus) * per_hundred_thousand
-        figures.most("resident once opened and matched", resident, 10, " MB")
+        figures.most("resident after opening and matching", resident, 10, " MB")
     figures.most("open the saved index", median_of(TRIES, lambda: Index.open(path)), 0.5, " s")
     changing = Index.open(path)
     change = median_of(TRIES, lambda: change_one(changing, workload))
-    figures.most("change one filter, and have it ready", change * 1000, 1, " ms")
+    figures.most("change one filter and rebuild its segment", change * 1000, 1, " ms")
     changed = changing.match(Batch.of(day))
     assert changed.of(5) == changed.of(6), "the changed filter is not visible"
     return whole
@@ -439,7 +443,7 @@ digests:
 
 
 def measure_month(corpus: Path, folder: Path, figures: Figures) -> None:
-    """A backtest over a month of arXiv, out of SQLite."""
+    """Measure a backtest over a month of arXiv from SQLite."""
     now = datetime(2026, 11, 23, tzinfo=UTC)
     path = folder / "config.yaml"
     path.write_text(CONFIG, encoding="utf-8")
@@ -474,7 +478,7 @@ def batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[FetchedPaper]]:
 
 
 def change_one(index: Index, workload: Workload) -> None:
-    """Put a filter, and make what the next match would make of it."""
+    """Replace a filter and build the segment that the next match needs."""
     index.put(5, workload.filter(6))
     index._fresh_part()
 
@@ -489,7 +493,7 @@ def compare(
     engines: dict[str, Callable[[Workload, Sequence[int]], Pairs]],
     figures: Figures,
 ) -> None:
-    """Beside the rivals; if they get fewer filters, their time is taken for proportional."""
+    """Compare with the rivals; extrapolate their time linearly if they get fewer filters."""
     numbers = range(rivals)
     ours = set(zip(keys[keys < rivals].tolist(), places[keys < rivals].tolist(), strict=True))
     wanted = WANTED.get(count, (0, 0))

@@ -38,7 +38,7 @@ from digestbot.config import Config, load_config
 from digestbot.deliver.dkim import DkimSettings, Signer, open_signer
 from digestbot.filters import evaluate, parse_filter
 from digestbot.model import Announcement, Author, Edition, EditionPaper
-from digestbot.pipeline.addressing import frozen_message
+from digestbot.pipeline.messages import frozen_message
 from digestbot.render import RenderContext, bodies, load_templates, personalize
 from digestbot.render.mail import subject
 from digestbot.render.sanitize import clip
@@ -130,7 +130,7 @@ def make_readers(corpus: Path, templates: Templates, count: int) -> list[Reader]
             for at in dice.sample(range(DAY), PAPERS)
         )
         title = f"Papers for reader {number}"
-        words = f"{filters[own].in_words()}; and author {dice.random():.9f}"
+        words = f"{filters[own].describe()}; and author {dice.random():.9f}"
         readers.append(
             Reader(
                 edition=make_edition(

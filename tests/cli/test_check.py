@@ -55,7 +55,7 @@ def test_mistakes_as_json(bot: Bot) -> None:
 def test_no_config_leads_to_init(bot: Bot) -> None:
     called = bot("check")
     assert called.code == 2
-    assert "config.yaml: no such file; 'digestbot init' writes one" in called.err
+    assert "config.yaml: no such file; create one with 'digestbot init'" in called.err
 
 
 @pytest.mark.parametrize(
@@ -220,6 +220,8 @@ def test_doubts_of_every_digest_stand_at_their_places(bot: Bot) -> None:
     findings = json.loads(bot("check", "--json").out)["findings"]
     words = [finding["words"] for finding in findings if finding["state"] == "warning"]
     assert words == [
-        'config.yaml:9:23: "GPUs" hits only where "gpu" does; one of them is enough',
-        'config.yaml:12:21: "energy" hits only where "energ*" does; one of them is enough',
+        'config.yaml:9:23: "GPUs" is redundant: it hits only papers that "gpu" hits;'
+        " remove one of them",
+        'config.yaml:12:21: "energy" is redundant: it hits only papers that "energ*" hits;'
+        " remove one of them",
     ]

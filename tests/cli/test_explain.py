@@ -90,9 +90,9 @@ def test_a_filter_that_was_edited_since_says_what_lets_the_paper_fall(
     out = bot("explain", "systems", "2611.00004").out
     assert "not in systems" in out
     assert "✗ none of these" in out
-    assert "✗ inference: “Inference” in the title, which keeps it out\n" in out
+    assert "✗ inference: “Inference” in the title, which excludes the paper\n" in out
     assert "✓ title: quantum: no hit\n" in out
-    assert "✗ min_score: 3 (its score is 2)" in out
+    assert "✗ min_score: 3 (score: 2)" in out
 
 
 def test_a_hit_names_the_characters_of_the_field_as_shown(bot: Bot, fetched: ArxivServer) -> None:
@@ -122,7 +122,7 @@ def test_an_unknown_paper_says_who_was_asked(bot: Bot, fetched: ArxivServer) -> 
     ("digest", "paper", "words"),
     [
         ("systems", "no paper at all", "no paper at all"),
-        ("systms", "2611.00004", "no digest 'systms' in the config; there are: systems"),
+        ("systms", "2611.00004", 'no digest "systms" in the config; it has: systems'),
     ],
 )
 def test_bad_usage(bot: Bot, fetched: ArxivServer, digest: str, paper: str, words: str) -> None:
@@ -196,7 +196,7 @@ def test_what_was_not_sent_is_told_with_the_reason(bot: Bot) -> None:
     assert gone == ("no", "cancelled: the address is suppressed: left")
     assert told(bot, "--sent-to", "a@example.org", cut) == {
         "other": ("no", "not subscribed"),
-        "systems": ("no", "it fell to the limit in systems/1"),
+        "systems": ("no", "the limit cut it from systems/1"),
     }
     assert told(bot, "--sent-to", "a@example.org", "systems", other)["systems"] == (
         "no",
@@ -204,7 +204,7 @@ def test_what_was_not_sent_is_told_with_the_reason(bot: Bot) -> None:
     )
     assert told(bot, "--sent-to", "d@example.org", "systems", shown)["systems"] == (
         "no",
-        "systems/1 had it and did not go there: not subscribed",
+        "systems/1 had it but did not go to this destination: not subscribed",
     )
     folder = told(bot, "--sent-to", str(Path("out").absolute()), other)
     assert folder["other"] == ("yes", "sent")

@@ -45,7 +45,7 @@ def test_an_unknown_source_is_bad_usage_and_the_known_ones_are_named(
     _configure_two(arxiv.url, "http://127.0.0.1:9/")
     called = bot("fetch", "arxvi")
     assert (called.code, called.out) == (2, "")
-    assert called.err == "no source 'arxvi' in the config; there are: bad, arxiv\n"
+    assert called.err == 'no source "arxvi" in the config; it has: bad, arxiv\n'
     assert not arxiv.requests
 
 

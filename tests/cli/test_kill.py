@@ -26,7 +26,7 @@ from digestbot.cli.app import App
 from digestbot.cli.error_reporting import run_reporting_errors
 from digestbot.cli.group import digestbot
 from digestbot.pipeline import delivering
-delivering.SILENCE_S = 0
+delivering.GRACE_PERIOD_S = 0
 ahead = timedelta(hours=int(sys.argv[1]))
 app = App(clock=lambda: datetime.now(UTC) + ahead)
 sys.exit(run_reporting_errors(digestbot, sys.argv[2:], app))

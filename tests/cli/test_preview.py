@@ -129,7 +129,7 @@ def test_a_source_that_fails_is_said_and_the_rest_is_shown(bot: Bot) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("no-such",), "no digest 'no-such' in the config; there are: systems"),
+        (("no-such",), 'no digest "no-such" in the config; it has: systems'),
         (("systems", "--since", "soon"), "--since 'soon' is no span of time; write 7d, 36h or 2w"),
         (("systems", "--format", "pdf"), "'pdf' is not one of"),
         (("systems", "--out", "no-such/folder/x"), "cannot write no-such/folder/x"),

@@ -174,7 +174,7 @@ def test_an_unknown_digest_is_bad_usage(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url, more=OTHER)
     called = bot("run", "systems", "no-such")
     assert (called.code, called.out) == (2, "")
-    assert called.err == "no digest 'no-such' in the config; there are: systems, other\n"
+    assert called.err == 'no digest "no-such" in the config; it has: systems, other\n'
     assert not arxiv.requests
 
 

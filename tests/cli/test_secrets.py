@@ -140,7 +140,7 @@ def test_no_mistake_in_the_config_shows_one(bot: Bot, old: str, new: str, option
     path.write_text(text.replace(old, new))
     called = bot("check", option)
     assert called.code == 2
-    assert "not YAML" not in called.err
+    assert "invalid YAML" not in called.err
     assert not shows_a_secret(called.out + called.err)
 
 

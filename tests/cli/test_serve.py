@@ -89,16 +89,16 @@ def test_it_delivers_reloads_and_ends(bot: Bot, arxiv: ArxivServer, smtp: SmtpSe
 
         path.write_text(good.replace("schedule:", "shedule:"))
         serving.signal(signal.SIGHUP)
-        serving.wait_for("the config was not reloaded: config.yaml:6:5: ")
+        serving.wait_for("config not reloaded error=config.yaml:6:5: ")
 
         path.write_text(good.replace("systems:", "renamed:"))
         serving.signal(signal.SIGHUP)
-        serving.wait_for("the config was reloaded")
+        serving.wait_for("config reloaded digests=1")
         serving.wait_for("edition made edition=renamed/1 papers=2")
         code, seconds = serving.end()
     assert (code, seconds < 10) == (0, True)
     log = "".join(serving.lines)
-    assert "digestbot.scheduler: stopped\n" in log, "nothing had to be cut"
+    assert "INFO digestbot.scheduler: stopped\n" in log, "nothing had to be cancelled"
     assert "r@example.org" not in log
     assert "Traceback" not in log
 
@@ -186,7 +186,7 @@ def test_a_source_that_fails_is_logged_with_its_reason(bot: Bot) -> None:
         configure(bad.url)
         with Serving() as serving:
             serving.wait_for(
-                f"not all was fetched: arxiv: {bad.url} answered 404: not found; check the URL"
+                f"fetch incomplete reason=arxiv: {bad.url} answered 404: not found; check the URL"
             )
             assert serving.end()[0] == 0
 
@@ -202,5 +202,5 @@ def test_a_digest_that_fails_is_logged_once_and_stops_no_other(
     )
     with Serving() as serving:
         serving.wait_for("edition made edition=other/1")
-        serving.wait_for("no edition of systems: template mail/masthead.txt.j2:1: ")
+        serving.wait_for("edition failed digest=systems error=template mail/masthead.txt.j2:1: ")
         assert serving.end()[0] == 0

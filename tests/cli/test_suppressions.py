@@ -41,7 +41,7 @@ def test_who_is_added_gets_nothing(bot: Bot, smtp: SmtpServer) -> None:
 
 def test_one_bad_address_and_nobody_is_added(bot: Bot) -> None:
     called = bot("suppressions", "add", "a@example.org", "bad")
-    assert (called.code, called.err) == (2, '"bad" is no mail address: write name@domain\n')
+    assert (called.code, called.err) == (2, '"bad" is not an email address; write name@domain\n')
     assert listed(bot) == {}
 
 
@@ -75,8 +75,8 @@ def test_another_tools_list_is_taken_in_row_by_row(bot: Bot) -> None:
     called = bot("suppressions", "import", "-", stdin=rows)
     assert (called.code, called.out) == (1, "1 added, 1 known before\n")
     assert called.err.splitlines() == [
-        '-: line 3: "no mail" is no mail address: write name@domain',
-        '-: line 4: "yesterday" is no date; write 2026-11-23T08:00:00Z',
+        '-: line 3: "no mail" is not an email address; write name@domain',
+        '-: line 4: "yesterday" is not a date; write 2026-11-23T08:00:00Z',
     ]
     assert listed(bot) == {"a@example.org": "mine", "d@example.org": "imported"}
     assert bot("suppressions", "import", "-", stdin="name\nAda\n").code == 2

@@ -1,4 +1,4 @@
-"""config.example.yaml, which has every key, and what `digestbot init` writes: both load."""
+"""config.example.yaml has every key and loads, as does the config of `digestbot init`."""
 
 import dataclasses
 import re
@@ -33,7 +33,7 @@ def test_the_example_loads() -> None:
     assert config.digests["everything"].sources == tuple(config.sources)
 
 
-def test_the_example_begins_with_the_least_that_works(tmp_path: Path) -> None:
+def test_the_minimal_example_loads(tmp_path: Path) -> None:
     comment = EXAMPLE.read_text(encoding="utf-8").partition("\n# `digestbot init`")[0]
     lines = [line.removeprefix("#   ") for line in comment.splitlines()[2:] if line != "#"]
     assert len(lines) == 10
@@ -64,8 +64,8 @@ def test_every_key_is_in_the_example(kind: type) -> None:
     assert keys <= written
 
 
-def test_every_commented_key_holds_its_default_unless_it_says_example(tmp_path: Path) -> None:
-    """Taking the marks away changes nothing."""
+def test_commented_keys_show_their_defaults(tmp_path: Path) -> None:
+    """Uncommenting a key changes nothing, except for keys marked as examples."""
     text = EXAMPLE.read_text(encoding="utf-8")
     lines = [
         re.sub(r"^( +)# (?=\w+: \S)", r"\1", line) if "example" not in line else line
@@ -83,7 +83,7 @@ def test_every_commented_key_holds_its_default_unless_it_says_example(tmp_path: 
     assert dataclasses.replace(opened.smtp, port=None) == given.smtp
 
 
-def test_the_first_config_loads_without_any_answer(tmp_path: Path) -> None:
+def test_the_initial_config_loads_with_defaults(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(initial_config(Answers()), encoding="utf-8")
     digest = load_config(path, {}).digests["my-field"]
@@ -93,7 +93,7 @@ def test_the_first_config_loads_without_any_answer(tmp_path: Path) -> None:
     assert len(initial_config(Answers()).splitlines()) < 30
 
 
-def test_the_first_config_has_the_answers(tmp_path: Path) -> None:
+def test_the_initial_config_contains_the_answers(tmp_path: Path) -> None:
     answers = Answers(
         title="Lab: #1",
         timezone="Europe/Berlin",
@@ -123,7 +123,7 @@ def test_the_first_config_has_the_answers(tmp_path: Path) -> None:
     title=st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
     | st.sampled_from(["null", "yes", "~", "1", "1e3", "- a", "a #b", "${X}", "$${", "a: b", " a "])
 )
-def test_whatever_is_typed_comes_back(tmp_path: Path, title: str) -> None:
+def test_any_answer_survives_the_round_trip(tmp_path: Path, title: str) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(initial_config(Answers(title=title)), encoding="utf-8")
     assert load_config(path, {}).digests["my-field"].title == title

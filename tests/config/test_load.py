@@ -1,4 +1,4 @@
-"""What a good config becomes."""
+"""Valid configs are loaded into `Config`."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -30,7 +30,7 @@ def digest(folder: Path, keys: str, top: str = "", **environ: str) -> Any:
     return load(folder, text, **environ).digests["d"]
 
 
-def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
+def test_missing_keys_have_defaults(tmp_path: Path) -> None:
     config = load(tmp_path, SOURCES + DIGESTS)
     assert config.path == tmp_path / "config.yaml"
     assert config.timezone.key == "UTC"
@@ -115,7 +115,7 @@ digests:
     assert config.secret_addresses == {hook: Secret("https://hooks.slack.com/services/T/B/X")}
 
 
-def test_a_digest_speaks_its_own_language_or_that_of_the_config(tmp_path: Path) -> None:
+def test_a_digest_inherits_the_language_of_the_config(tmp_path: Path) -> None:
     config = load(
         tmp_path,
         """
@@ -127,7 +127,7 @@ digests: {x: {}, y: {language: zh}}
     assert {name: each.language for name, each in config.digests.items()} == {"x": "de", "y": "zh"}
 
 
-def test_no_secret_is_in_the_repr(tmp_path: Path) -> None:
+def test_the_repr_contains_no_secret(tmp_path: Path) -> None:
     config = load(
         tmp_path,
         "store: postgresql://me:pl4nted@host/db\nsmtp: {username: me, password: pl4nted}\n"
@@ -147,14 +147,12 @@ def test_no_secret_is_in_the_repr(tmp_path: Path) -> None:
         ("'${DB}'", "postgresql://me:pw@host/db"),
     ],
 )
-def test_where_a_store_is(tmp_path: Path, store: str, expected: str) -> None:
+def test_store_urls(tmp_path: Path, store: str, expected: str) -> None:
     config = load(tmp_path, f"store: {store}\n{SOURCES}{DIGESTS}", DB="postgresql://me:pw@host/db")
     assert config.store == expected.format(tmp_path)
 
 
-def test_paths_begin_at_the_folder_of_the_config(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_paths_are_relative_to_the_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
     (home / "mine").mkdir(parents=True)
     (home / "ca.pem").touch()
@@ -171,13 +169,13 @@ def test_paths_begin_at_the_folder_of_the_config(
     assert folders == [str(home / "out"), "/srv/x"]
 
 
-def test_texts_are_filled_from_the_environment_and_from_files(tmp_path: Path) -> None:
+def test_values_are_filled_from_environment_and_files(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"first\nlast \r\n")
     found = digest(tmp_path, 'title: "a${X}b $${X} ${file:secret} $X ${X}"', X="\N{SNOWMAN} ${Y}")
     assert found.title == "a\N{SNOWMAN} ${Y}b ${X} first\nlast  $X \N{SNOWMAN} ${Y}"
 
 
-def test_a_number_may_come_from_the_environment(tmp_path: Path) -> None:
+def test_a_number_can_come_from_the_environment(tmp_path: Path) -> None:
     config = load(tmp_path, f"smtp: {{port: '${{PORT}}'}}\n{SOURCES}{DIGESTS}", PORT="2525")
     assert config.smtp
     assert config.smtp.port == 2525
@@ -192,8 +190,8 @@ def test_an_alias_repeats_a_whole_value(tmp_path: Path) -> None:
     assert config.digests["d"].filter == config.digests["e"].filter
 
 
-def test_yaml_means_what_version_1_2_says(tmp_path: Path) -> None:
-    """``on`` and ``yes`` are texts, 010 is ten, and a name may be a number."""
+def test_yaml_1_2_applies(tmp_path: Path) -> None:
+    """``on`` and ``yes`` are text, 010 is ten, and a name may be a number."""
     config = load(
         tmp_path, SOURCES + "digests:\n  2024: {schedule: daily 09:00, title: on, limit: 010}\n"
     )
@@ -204,7 +202,7 @@ def test_yaml_means_what_version_1_2_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "address", ["http://localhost:8080/hook", "http://127.0.0.1:1/x", "https://example.org/x"]
 )
-def test_a_webhook_may_be_near_without_tls(tmp_path: Path, address: str) -> None:
+def test_a_local_webhook_needs_no_tls(tmp_path: Path, address: str) -> None:
     found = digest(tmp_path, f"deliver: [{{webhook: '{address}'}}]")
     assert [d.address for d in found.destinations] == [fingerprint(address)]
 
@@ -215,7 +213,7 @@ def test_channels(tmp_path: Path, channel: str) -> None:
     assert [d.address for d in found.destinations] == [channel]
 
 
-def test_the_config_that_is_named_wins(tmp_path: Path) -> None:
+def test_an_explicit_path_wins(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").touch()
     assert find_config("x/other.yaml", {}, tmp_path) == tmp_path / "x" / "other.yaml"
     assert find_config("/etc/x.yaml", {}, tmp_path) == Path("/etc/x.yaml")
@@ -230,7 +228,7 @@ def test_the_config_that_is_named_wins(tmp_path: Path) -> None:
         ("win32", "APPDATA", "digestbot"),
     ],
 )
-def test_the_platforms_own_place_comes_after_the_current_folder(
+def test_the_user_folder_follows_the_current_folder(
     tmp_path: Path, platform: str, variable: str, below: str
 ) -> None:
     here, home = tmp_path / "here", tmp_path / "home"
@@ -245,7 +243,7 @@ def test_the_platforms_own_place_comes_after_the_current_folder(
 
 
 @pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
-def test_without_a_home_there_is_only_the_current_folder(tmp_path: Path, platform: str) -> None:
+def test_without_home_only_the_current_folder_is_searched(tmp_path: Path, platform: str) -> None:
     assert find_config(None, {}, tmp_path, platform) == tmp_path / "config.yaml"
 
 
@@ -314,7 +312,7 @@ def test_no_text_raises_anything_but_config_errors(tmp_path: Path, text: str) ->
     sources=TREES, digests=TREES, smtp=TREES, slack=TREES, source=TREES, keys=TREES, places=TREES
 )
 def test_no_data_raises_anything_but_config_errors(tmp_path: Path, **trees: Any) -> None:
-    """Well-formed YAML whose every part may be anything, in the places where something is due."""
+    """Generate well-formed YAML with the top-level keys and arbitrary values."""
     arxiv = (
         trees["source"] if isinstance(trees["source"], dict) else {"categories": trees["source"]}
     )
@@ -332,7 +330,7 @@ def test_no_data_raises_anything_but_config_errors(tmp_path: Path, **trees: Any)
 
 
 def flow(data: object) -> str:
-    """*data* as YAML in flow style; texts in double quotes."""
+    """Return *data* as YAML in flow style, with text in double quotes."""
     match data:
         case dict():
             return "{" + ", ".join(f"? {flow(str(k))} : {flow(v)}" for k, v in data.items()) + "}"
@@ -348,7 +346,7 @@ def flow(data: object) -> str:
     return str(data).replace("inf", ".inf").replace("nan", ".nan")
 
 
-def test_the_mailbox_for_bounces_is_found_from_the_config(tmp_path: Path) -> None:
+def test_bounces_paths_are_relative_to_the_config(tmp_path: Path) -> None:
     top = 'smtp: {envelope_from: "b+{token}@example.org", secret: sixteen-letters-x}\n'
     config = load(tmp_path, f"{top}bounces: {{maildir: box, interval: 1m}}\n{SOURCES}{DIGESTS}")
     assert config.bounces is not None

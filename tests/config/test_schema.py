@@ -1,4 +1,4 @@
-"""The JSON Schema agrees with what is loaded; durations; every key has its description."""
+"""The JSON Schema agrees with the loader and describes every key; durations."""
 
 import dataclasses
 import json
@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digestbot.config import json_schema, load_config
+from digestbot.config import load_config
+from digestbot.config.editor_schema import json_schema
 from digestbot.config.interpolation import interpolate
 from digestbot.config.schema import DigestKeys, FileKeys, deliver_to, parse_duration
 from digestbot.config.yaml_reader import read_yaml
@@ -23,7 +24,7 @@ from digestbot.sources import REGISTRY
 BAD = Path(__file__).parent / "bad"
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 KINDS = (FileKeys, DigestKeys, deliver_to(), SmtpSettings, SlackSettings, *REGISTRY.values())
-# Slips that an editor can point at: keys, types and choices.
+# Mistakes that an editor can mark: keys, types and choices.
 SEEN_BY_EDITORS = (
     "top-unknown-key",
     "top-no-sources",
@@ -50,7 +51,7 @@ SEEN_BY_EDITORS = (
 
 
 def raw(path: Path) -> Any:
-    """The data of a config as an editor sees them, with nothing filled in."""
+    """Return the data of a config as an editor sees it, without interpolation."""
     root, _ = read_yaml(path.read_text(encoding="utf-8").replace("${", "$${"), path.name)
     return interpolate(root, {}, path.parent).data
 
@@ -66,7 +67,7 @@ def test_it_is_a_json_schema() -> None:
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_resolves() -> None:
     schema = json_schema()
     named = set(json.dumps(schema).split('"#/$defs/')[1:])
     assert {each.partition('"')[0] for each in named} == set(schema["$defs"])
@@ -77,7 +78,7 @@ def test_the_example_is_valid() -> None:
 
 
 @pytest.mark.parametrize("name", SEEN_BY_EDITORS)
-def test_an_editor_sees_slips(name: str) -> None:
+def test_an_editor_sees_mistakes(name: str) -> None:
     assert not is_valid(raw(BAD / f"{name}.yaml"))
 
 
@@ -92,7 +93,7 @@ def test_every_key_has_a_description(kind: type) -> None:
     assert all(described.get("description") for described in found["properties"].values())
 
 
-def test_it_knows_the_whole_filter_language() -> None:
+def test_it_covers_the_filter_language() -> None:
     conditions = json_schema()["$defs"]["Condition"]["anyOf"][-1]["properties"]
     assert set(conditions) == set(KEYS)
     assert all(described.get("description") for described in conditions.values())
@@ -158,7 +159,7 @@ def test_no_value_breaks_durations(value: object) -> None:
     assert found is None or found >= timedelta(0)
 
 
-def test_the_slips_are_slips_to_us_too() -> None:
+def test_mistakes_in_editors_are_also_load_errors() -> None:
     for name in SEEN_BY_EDITORS:
         with pytest.raises(ConfigError):
             load_config(BAD / f"{name}.yaml", {})

@@ -53,7 +53,7 @@ def test_valid_templates_are_accepted(template: str) -> None:
 @pytest.mark.parametrize(
     ("template", "wrong"),
     [
-        ("bounces", "is no mail address"),
+        ("bounces", "is not an email address"),
         ("bounces+{token}", "before the @"),
         ("bounces@{token}.example.org", "before the @"),
         ("{token}{token}@example.org", "once"),

@@ -1,8 +1,8 @@
 """
-Filters and announcements for properties: few words, so that much hits.
+Filters and announcements for properties, from few words so that many match.
 
-The words have plurals that are shared, joined, accented, cut by signs, or without blanks between
-them; names have particles, initials and commas.
+Words share plurals, have accents and signs, or lack spaces between them; names have particles,
+initials and commas.
 """
 
 from dataclasses import replace
@@ -63,7 +63,7 @@ _queries = st.sampled_from((
 
 
 def _atoms() -> st.SearchStrategy[Any]:
-    """Every kind of condition that the language has, with a weight now and then."""
+    """Generate every kind of condition, sometimes with a weight."""
     one = st.sampled_from(sorted(ATOMS.keys() - {""})).flatmap(
         lambda key: st.tuples(st.just(key), _values.get(key, _terms))
     )
@@ -102,7 +102,7 @@ _written = st.one_of(_trees, _scored, st.none()).map(parse_filter)
 
 
 def _in_fields(filter_: Filter, fields: tuple[str, ...]) -> Filter:
-    """Its words, characters and patterns looked for elsewhere, as queries can say it."""
+    """Move words, exact texts and patterns to other fields, as queries can."""
     return replace(filter_, root=_moved(filter_.root, fields))
 
 
@@ -133,7 +133,7 @@ _texts = st.lists(
 
 @st.composite
 def announcements(draw: st.DrawFn) -> Announcement:
-    """An announcement whose words, names and codes are those of `filters`."""
+    """Generate an announcement from the words, names and codes of `filters`."""
     categories = tuple(draw(st.lists(st.sampled_from(CATEGORIES), max_size=3, unique=True)))
     title, abstract = draw(_texts), draw(_texts)
     paper = make_paper(

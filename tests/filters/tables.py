@@ -1,4 +1,4 @@
-"""The tables of cases in tests/data: a line is a case, and its last column says why."""
+"""Tables of cases in tests/data: one case per line, with the reason in the last column."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ DATA = Path(__file__).parents[1] / "data"
 
 
 def table(name: str) -> list[list[str]]:
-    """The rows of a table, without its head; every row has as many columns as the head."""
+    """Return the rows of a table without its header, after checking their columns."""
     lines = (DATA / name).read_text(encoding="utf-8").splitlines()
     head, *rows = [line.split("\t") for line in lines if line]
-    assert head[0].startswith("# "), f"{name} has no head"
+    assert head[0].startswith("# "), f"{name} has no header"
     for row in rows:
-        assert len(row) == len(head), f"{name}: {row} has not {len(head)} columns"
-        assert row[-1], f"{name}: {row} does not say why"
+        assert len(row) == len(head), f"{name}: {row} needs {len(head)} columns"
+        assert row[-1], f"{name}: {row} gives no reason"
     return rows

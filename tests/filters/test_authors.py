@@ -1,10 +1,10 @@
-"""Whose name is whose; the table says why."""
+"""Author names that match or differ; reasons are in the table."""
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from digestbot.filters.authors import SUFFIXES, may_be, parse_name
+from digestbot.filters.authors import SUFFIXES, name_matches, parse_name
 from tests.filters.tables import table
 
 
@@ -12,16 +12,16 @@ from tests.filters.tables import table
     ("wanted", "author", "found"),
     [pytest.param(*row[:3], id=f"{row[0]} = {row[1]}: {row[3]}") for row in table("authors.tsv")],
 )
-def test_names_that_may_be_one_person(wanted: str, author: str, found: str) -> None:
-    assert may_be(parse_name(wanted), author) is (found == "yes")
+def test_compatible_names_match(wanted: str, author: str, found: str) -> None:
+    assert name_matches(parse_name(wanted), author) is (found == "yes")
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
-def test_any_name_can_be_asked_for(wanted: str, author: str) -> None:
+def test_any_text_can_be_a_name(wanted: str, author: str) -> None:
     name = parse_name(wanted)
     if name.family:
-        assert may_be(name, wanted)
-        assert may_be(name, author) in (True, False)
+        assert name_matches(name, wanted)
+        assert name_matches(name, author) in (True, False)
 
 
 @given(
@@ -33,4 +33,4 @@ def test_a_name_is_found_in_each_of_its_forms(given_names: str, family: str) -> 
     wanted = parse_name(f"{given_names} {family}")
     initials = " ".join(f"{name[0]}." for name in given_names.split())
     for author in (f"{given_names} {family}", f"{family}, {given_names}", f"{initials} {family}"):
-        assert may_be(wanted, author)
+        assert name_matches(wanted, author)

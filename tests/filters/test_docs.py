@@ -1,4 +1,4 @@
-"""docs/filters.md: every block is a filter, and finds what it says it finds."""
+"""docs/filters.md: every block is a valid filter that matches as documented."""
 
 import re
 from pathlib import Path
@@ -17,12 +17,12 @@ BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
 def papers(block: str, verb: str) -> list[Announcement]:
-    """What the comments of the block describe: a title alone, or in braces what the paper has."""
+    """Return the papers in the block's comments: a title, or fields in braces."""
     lines = re.findall(rf"^# {verb}: (.*)$", block, flags=re.MULTILINE)
     return [announced(yaml(line) if line.startswith("{") else {"title": line}) for line in lines]
 
 
-def announced(told: dict[str, Any]) -> Announcement:
+def announced(fields: dict[str, Any]) -> Announcement:
     facts: dict[str, Any] = {
         "title": "",
         "abstract": "",
@@ -30,12 +30,12 @@ def announced(told: dict[str, Any]) -> Announcement:
         "authors": (),
         "categories": (),
     }
-    facts |= {key: tuple(v) if isinstance(v, list) else v for key, v in told.items()}
+    facts |= {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
     facts["authors"] = tuple(Author(name=name) for name in facts["authors"])
-    beside = {key: facts.pop(key) for key in ("type", "source") if key in facts}
-    if "type" in beside:
-        beside["type"] = AnnounceType(beside["type"])
-    return make_announcement(paper=make_paper(**facts), **beside)
+    announced_as = {key: facts.pop(key) for key in ("type", "source") if key in facts}
+    if "type" in announced_as:
+        announced_as["type"] = AnnounceType(announced_as["type"])
+    return make_announcement(paper=make_paper(**facts), **announced_as)
 
 
 def yaml(text: str) -> Any:
@@ -43,15 +43,17 @@ def yaml(text: str) -> Any:
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_every_example_of_the_page_does_what_it_says(block: str) -> None:
+def test_examples_match_and_miss_as_documented(block: str) -> None:
     filter_ = parse_filter(yaml(block))
     assert all(evaluate(filter_, paper).matched for paper in papers(block, "matches"))
     assert not any(evaluate(filter_, paper).matched for paper in papers(block, "misses"))
 
 
-def test_every_block_says_what_it_finds_and_what_not() -> None:
-    silent = [block for block in BLOCKS if "# matches: " not in block or "# misses: " not in block]
-    assert [yaml(block) for block in silent] == [
+def test_every_block_has_a_match_and_a_miss() -> None:
+    incomplete = [
+        block for block in BLOCKS if "# matches: " not in block or "# misses: " not in block
+    ]
+    assert [yaml(block) for block in incomplete] == [
         {"any": ["serverless", "cold start"], "examples": {"match": [EXAMPLE], "skip": [OTHER]}}
     ]
 

@@ -1,4 +1,4 @@
-"""What a filter says of a paper: whether, how much, and where it hit."""
+"""Verdicts of the evaluator: match, score and spans."""
 
 import gzip
 import json
@@ -18,13 +18,13 @@ from tests.factories import make_announcement, make_paper
 
 
 def verdict(data: object, **paper: Any) -> Verdict:
-    """What the filter *data* says of a paper that is empty but for *paper*."""
+    """Evaluate the filter *data* on a paper with only the fields *paper*."""
     fields = {"title": "", "abstract": "", "comment": None, "authors": ()} | paper
     return evaluate(parse_filter(data), make_announcement(paper=make_paper(**fields)))
 
 
 @pytest.mark.parametrize("type_", AnnounceType)
-def test_the_announce_type_is_the_announcements(type_: AnnounceType) -> None:
+def test_a_type_matches_the_announcement(type_: AnnounceType) -> None:
     announcement = make_announcement(type=type_)
     assert evaluate(parse_filter({"type": str(type_)}), announcement).matched
     assert [m.text for m in evaluate(parse_filter({"type": str(type_)}), announcement).matches] == [
@@ -47,17 +47,17 @@ def test_the_announce_type_is_the_announcements(type_: AnnounceType) -> None:
         (None, 0.0),
     ],
 )
-def test_the_score_sums_what_hit_and_doubles_titles(data: Any, score: float) -> None:
+def test_the_score_sums_weights_and_doubles_titles(data: Any, score: float) -> None:
     title, abstract = "Serverless of All", "Latency of serverless."
     assert verdict(data, title=title, abstract=abstract).score == score
 
 
 @pytest.mark.parametrize(("least", "matched"), [(2, True), (2.1, False), (0, True), (-5, True)])
-def test_papers_below_the_least_score_are_out(least: float, matched: bool) -> None:
+def test_papers_below_min_score_are_excluded(least: float, matched: bool) -> None:
     assert verdict({"any": ["x"], "min_score": least}, title="x").matched is matched
 
 
-def test_a_least_score_of_zero_leaves_out_what_is_below() -> None:
+def test_min_score_zero_excludes_negative_scores() -> None:
     data = {"any": ["x", {"title": "y", "weight": -3}], "min_score": 0}
     assert not verdict(data, title="x y").matched
 
@@ -71,12 +71,12 @@ def test_matches_show_the_first_hit_in_each_field() -> None:
     ]
 
 
-def test_matches_of_a_none_are_not_shown() -> None:
+def test_negated_conditions_report_no_matches() -> None:
     assert verdict({"none": ["x"], "any": ["y"]}, title="x y").matches[0].term == "y"
     assert len(verdict({"none": ["x"], "any": ["y"]}, title="x y").matches) == 1
 
 
-def test_spans_count_the_characters_that_are_shown() -> None:
+def test_spans_count_displayed_characters() -> None:
     match = verdict({"regex": "gpu"}, title="Über 𝒪(n) gpu").matches[0]
     assert (match.text, match.start, match.end) == ("gpu", 10, 13)
 
@@ -98,7 +98,7 @@ TREE = st.recursive(
 
 
 def shuffled(data: Any, seed: int) -> Any:
-    """The same filter, its lists and keys in another order."""
+    """Return the same filter with its lists and keys in another order."""
     if isinstance(data, list):
         items = [shuffled(item, seed + i) for i, item in enumerate(data)]
         return random.Random(seed).sample(items, len(items))
@@ -123,14 +123,14 @@ def test_none_is_the_opposite_of_any(data: Any, title: str) -> None:
 
 
 @given(TREE, TITLES, TITLES)
-def test_every_match_points_at_its_words(data: Any, title: str, abstract: str) -> None:
+def test_every_span_contains_its_text(data: Any, title: str, abstract: str) -> None:
     for match in verdict(data, title=title, abstract=abstract).matches:
         shown = {"title": title, "abstract": abstract}.get(match.field, match.text)
         assert shown[match.start : match.end] == match.text
 
 
 @pytest.mark.corpus
-def test_real_papers_are_found_by_their_own_words(corpus: Path) -> None:
+def test_real_papers_match_their_own_words(corpus: Path) -> None:
     path = corpus / "papers" / "arxiv-papers-A.jsonl.gz"
     with gzip.open(path, "rt", encoding="utf-8") as file:
         papers = [json.loads(line) for line in islice(file, 0, 3000, 10)]
@@ -138,7 +138,7 @@ def test_real_papers_are_found_by_their_own_words(corpus: Path) -> None:
         title, abstract = plain(paper["title"], one_line=True), plain(paper["abstract"])
         authors = tuple(Author(name=name) for name in paper["authors"])
         fields = {"title": title, "abstract": abstract, "authors": authors}
-        # A star or a backslash of LaTeX left in the title would mean something in a term.
+        # Stars, backslashes and dollars left in a title have a meaning in a term.
         if not set(title) & set("*\\$"):
             assert verdict({"title": title[:500]}, **fields).matched or len(title) > 500
         for author in paper["authors"]:
@@ -148,7 +148,7 @@ def test_real_papers_are_found_by_their_own_words(corpus: Path) -> None:
 
 
 @pytest.mark.corpus
-def test_what_people_look_for_is_a_filter(corpus: Path) -> None:
+def test_real_keywords_are_valid_filters(corpus: Path) -> None:
     lines = (corpus / "keywords.txt").read_text(encoding="utf-8").splitlines()
     terms = [line.split("\t")[0] for line in lines if line and not line.startswith("#")]
     refused = []

@@ -1,10 +1,10 @@
-"""Explanations: the whole tree of a filter, in words that a person reads."""
+"""Explanations: the whole tree of a filter as readable lines."""
 
 from typing import Any
 
 from hypothesis import given
 
-from digestbot.filters import evaluate, explain, in_words, parse_filter
+from digestbot.filters import evaluate, explain, format_explanation, parse_filter
 from tests.factories import make_announcement, make_paper
 from tests.filters.test_evaluate import TITLES, TREE
 
@@ -18,32 +18,32 @@ FILTER = {
 
 def explained(data: Any, title: str, abstract: str = "") -> str:
     paper = make_paper(title=title, abstract=abstract)
-    return in_words(explain(parse_filter(data), make_announcement(paper=paper)))
+    return format_explanation(explain(parse_filter(data), make_announcement(paper=paper)))
 
 
-def test_every_condition_says_what_it_found() -> None:
+def test_every_condition_lists_its_hits() -> None:
     assert explained(FILTER, "A Survey of Serverless", "Energy.") == "\n".join(
         [
-            "✗ every one of these",
-            "  ✗ every one of these",
+            "✗ all of these",
+            "  ✗ all of these",
             "    ✓ at least one of these",
             "      ✓ serverless: “Serverless” in the title",
-            "      ✗ every one of these",
+            "      ✗ all of these",
             "        ✗ title: gpu: no hit",
             "        ✓ abstract: energ*: “Energy” in the abstract",
             "    ✓ at least one of these",
-            "      ✓ category: cs.DC: “cs.DC” in the category",
+            "      ✓ category: cs.DC: “cs.DC” in the categories",
             "      ✗ category: cs.OS: no hit",
             "    ✗ none of these",
-            "      ✗ title: survey: “Survey” in the title, which keeps it out",
+            "      ✗ title: survey: “Survey” in the title, which excludes the paper",
             "      ✓ title: cloud: no hit",
-            "  ✓ min_score: 3 (its score is 4)",
+            "  ✓ min_score: 3 (score: 4)",
         ]
     )
 
 
 def test_a_filter_without_conditions_says_so() -> None:
-    assert explained(None, "x") == "✓ no condition: everything matches"
+    assert explained(None, "x") == "✓ no conditions: every paper matches"
 
 
 def test_one_condition_is_one_line() -> None:
@@ -56,4 +56,4 @@ def test_an_explanation_agrees_with_the_verdict(data: Any, title: str, abstract:
     announcement = make_announcement(paper=make_paper(title=title, abstract=abstract))
     explanation = explain(filter_, announcement)
     assert explanation.passed is evaluate(filter_, announcement).matched
-    assert in_words(explanation).startswith("✓" if explanation.passed else "✗")
+    assert format_explanation(explanation).startswith("✓" if explanation.passed else "✗")

@@ -1,8 +1,8 @@
 """
-Mutated filters and queries: whatever is written, a filter or mistakes come out, nothing else.
+Mutated filters and queries are always valid filters or reported errors.
 
-A few thousand in every run, always the same; under the mark ``soak`` a quarter of an hour from new
-seeds, which a failure tells.
+Every run tries the same few thousand; with the mark ``soak``, a quarter of an hour of new seeds,
+which a failure reports.
 """
 
 import random
@@ -20,7 +20,7 @@ from ruamel.yaml.error import YAMLError, YAMLWarning
 
 from digestbot.config import load_config
 from digestbot.errors import ConfigError
-from digestbot.filters import check_filter, evaluate, explain, in_words
+from digestbot.filters import check_filter, evaluate, explain, format_explanation
 from digestbot.filters.parser import KEYS
 from tests.factories import make_announcement
 from tests.filters.tables import table
@@ -48,11 +48,11 @@ ANNOUNCEMENT = make_announcement()
 
 
 SEED = 3
-"""Of what every run tries; `make soak` takes new ones."""
+"""Fixed seed of every run; `make soak` uses new ones."""
 
 
 def mutated(seeds: list[str], rng: random.Random) -> str:
-    """One of *seeds*, cut, doubled, joined with others and sprinkled with scraps."""
+    """Return one of *seeds*, cut, doubled, joined with others and mixed with scraps."""
     text = rng.choice(seeds)
     for _ in range(rng.choice((1, 1, 2, 3, 5, 8))):
         start = rng.randint(0, len(text))
@@ -65,8 +65,8 @@ def mutated(seeds: list[str], rng: random.Random) -> str:
 
 
 def yaml_data(seeds: list[str], rng: random.Random) -> Iterator[object]:
-    """What YAML makes of a mutated text; nothing if it is no YAML."""
-    # What is no YAML is the loader's business; the config's own tests are about it.
+    """Yield the YAML data of a mutated text, or nothing if it is invalid."""
+    # Invalid YAML is covered by the tests of the config.
     with suppress(YAMLError, YAMLWarning, ValueError, TypeError, AttributeError):
         yield YAML(typ="safe").load(mutated(seeds, rng))
 
@@ -76,14 +76,14 @@ def query_data(seeds: list[str], rng: random.Random) -> Iterator[object]:
 
 
 def check(data: object) -> None:
-    found, mistakes = check_filter(data)
-    assert (found is None) == bool(mistakes)
-    assert all(str(mistake) and "\n" not in str(mistake) for mistake in mistakes)
+    found, errors = check_filter(data)
+    assert (found is None) == bool(errors)
+    assert all(str(error) and "\n" not in str(error) for error in errors)
     if found is not None:
-        assert found.in_words()
+        assert found.describe()
         explanation = explain(found, ANNOUNCEMENT)
         assert explanation.passed is evaluate(found, ANNOUNCEMENT).matched
-        assert in_words(explanation)
+        assert format_explanation(explanation)
 
 
 SOURCES = pytest.mark.parametrize(
@@ -92,7 +92,7 @@ SOURCES = pytest.mark.parametrize(
 Make = Callable[[list[str], random.Random], Iterator[object]]
 
 
-def filters_or_mistakes(make: Make, seeds: list[str], seed: int) -> None:
+def filters_or_errors(make: Make, seeds: list[str], seed: int) -> None:
     rng = random.Random(seed)
     for i in range(700):
         for data in make(seeds, rng):
@@ -102,28 +102,28 @@ def filters_or_mistakes(make: Make, seeds: list[str], seed: int) -> None:
                 raise AssertionError(f"seed {seed}, number {i}: {data!r}") from error
 
 
-def configs_or_mistakes(path: Path, seed: int) -> None:
-    """The whole way from a file: what is no YAML, too, is a mistake on one line."""
+def configs_or_errors(path: Path, seed: int) -> None:
+    """Load mutated config files: invalid YAML, too, is an error on one line."""
     rng = random.Random(seed)
     for i in range(250):
         path.write_text(text := mutated(CONFIGS, rng), encoding="utf-8", errors="surrogatepass")
-        mistakes: tuple[object, ...] = ()
+        errors: tuple[object, ...] = ()
         try:
             load_config(path, {})
         except ConfigError as error:
-            mistakes = error.problems
+            errors = error.problems
         except Exception as error:
             raise AssertionError(f"seed {seed}, number {i}: {text!r}") from error
-        assert all(str(one) and "\n" not in str(one) for one in mistakes), text
+        assert all(str(one) and "\n" not in str(one) for one in errors), text
 
 
 @SOURCES
-def test_mutations_are_filters_or_mistakes(make: Make, seeds: list[str]) -> None:
-    filters_or_mistakes(make, seeds, SEED)
+def test_mutations_are_filters_or_errors(make: Make, seeds: list[str]) -> None:
+    filters_or_errors(make, seeds, SEED)
 
 
-def test_mutated_configs_load_or_have_mistakes(tmp_path: Path) -> None:
-    configs_or_mistakes(tmp_path / "config.yaml", SEED)
+def test_mutated_configs_load_or_have_errors(tmp_path: Path) -> None:
+    configs_or_errors(tmp_path / "config.yaml", SEED)
 
 
 def for_five_minutes(fuzz: Callable[[int], None]) -> None:
@@ -134,10 +134,10 @@ def for_five_minutes(fuzz: Callable[[int], None]) -> None:
 
 @pytest.mark.soak
 def test_five_minutes_of_mutated_configs(tmp_path: Path) -> None:
-    for_five_minutes(partial(configs_or_mistakes, tmp_path / "config.yaml"))
+    for_five_minutes(partial(configs_or_errors, tmp_path / "config.yaml"))
 
 
 @pytest.mark.soak
 @SOURCES
 def test_five_minutes_of_mutations_each(make: Make, seeds: list[str]) -> None:
-    for_five_minutes(partial(filters_or_mistakes, make, seeds))
+    for_five_minutes(partial(filters_or_errors, make, seeds))

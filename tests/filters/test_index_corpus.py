@@ -1,9 +1,8 @@
 """
-The engine and the evaluator on real papers: filters that people wrote, and trees made of theirs.
+Compare the engine with the evaluator on real papers, real filters and random trees.
 
-`evaluate.hits` is asked about each atom and each paper once; what the trees make of it is told
-again here, in the plainest way, over all papers at a time. Tens of millions of pairs of filter and
-paper are decided like that.
+`evaluate.hits` is called once for each atom and paper; the trees are then evaluated here in the
+simplest way, over all papers at a time. This decides tens of millions of pairs of filter and paper.
 """
 
 import gzip
@@ -32,7 +31,7 @@ from tests.factories import make_announcement, make_paper
 
 
 def real_papers(corpus: Path, count: int) -> tuple[Announcement, ...]:
-    """The first papers, announced as anything and by one of two sources."""
+    """Return the first papers, with all announce types and two sources."""
     with gzip.open(corpus / "papers" / "arxiv-papers-A.jsonl.gz", "rt", encoding="utf-8") as file:
         return tuple(
             _announcement(json.loads(line), number)
@@ -64,20 +63,20 @@ def _moment(text: str | None) -> datetime | None:
 
 
 class Oracle:
-    """What the filters say of the papers, by way of `evaluate.hits`."""
+    """Verdicts of filters on papers, based on `evaluate.hits`."""
 
-    def __init__(self, told: Sequence[Announcement]) -> None:
-        self._told = told
+    def __init__(self, announced: Sequence[Announcement]) -> None:
+        self._announced = announced
         self._hits: dict[Atom, Array] = {}
         self._titles: dict[Atom, Array] = {}
 
     def ask(self, filters: Sequence[Filter]) -> None:
-        """Every atom about every paper; paper by paper, so that its words are split once."""
+        """Evaluate every atom on every paper; paper by paper, to split its words once."""
         new = {atom for one in filters for atom in _all_atoms(one.root)} - self._hits.keys()
         atoms = sorted(new, key=repr)
-        found = np.zeros((len(atoms), len(self._told)), dtype=bool)
+        found = np.zeros((len(atoms), len(self._announced)), dtype=bool)
         in_title = np.zeros_like(found)
-        for place, announcement in enumerate(self._told):
+        for place, announcement in enumerate(self._announced):
             for number, atom in enumerate(atoms):
                 if matches := hits(atom, announcement):
                     found[number, place] = True
@@ -86,11 +85,11 @@ class Oracle:
         self._titles |= zip(atoms, in_title, strict=True)
 
     def matched(self, filter_: Filter) -> Array:
-        """For each paper, whether the filter lets it in."""
+        """Return a truth value per paper: does the filter match it?"""
         found = self._holds(filter_.root)
         if filter_.min_score is None:
             return found
-        score = np.zeros(len(self._told))
+        score = np.zeros(len(self._announced))
         for atom in _counted(filter_.root):
             factor = np.where(self._titles[_plain(atom)], TITLE_FACTOR, 1.0)
             score += np.where(self._hits[_plain(atom)], atom.weight * factor, 0.0)
@@ -99,7 +98,7 @@ class Oracle:
     def _holds(self, node: Node) -> Array:
         if not isinstance(node, (AllOf, AnyOf, NoneOf)):
             return self._hits[_plain(node)]
-        found = np.full(len(self._told), isinstance(node, AllOf))
+        found = np.full(len(self._announced), isinstance(node, AllOf))
         for child in node.children:
             if isinstance(node, AllOf):
                 found &= self._holds(child)
@@ -128,24 +127,24 @@ def _counted(node: Node) -> Iterator[Atom]:
         yield node
 
 
-def decisions_that_agree(told: Sequence[Announcement], filters: Sequence[Filter]) -> int:
-    """How many pairs of filter and paper were decided; fails at the first filter that differs."""
-    oracle = Oracle(told)
+def decisions_that_agree(announced: Sequence[Announcement], filters: Sequence[Filter]) -> int:
+    """Compare engine and oracle; return the number of pairs, or fail at a difference."""
+    oracle = Oracle(announced)
     oracle.ask(filters)
     index = Index()
     for key, filter_ in enumerate(filters):
         index.put(key, filter_)
-    found = index.match(Batch.of(told))
+    found = index.match(Batch.of(announced))
     bounds = np.searchsorted(found.keys, np.arange(len(filters) + 1))
     for key, filter_ in enumerate(filters):
         wanted = np.flatnonzero(oracle.matched(filter_))
         places = found.places[bounds[key] : bounds[key + 1]]
-        assert np.array_equal(places, wanted), filter_.in_words()
-    assert len(found) > len(told), "these filters let next to nothing in"
-    return len(told) * len(filters)
+        assert np.array_equal(places, wanted), filter_.describe()
+    assert len(found) > len(announced), "these filters match almost nothing"
+    return len(announced) * len(filters)
 
 
-# filters that people wrote for other programs
+# real filters from other programs
 
 
 def real_filters(corpus: Path) -> tuple[Filter, ...]:
@@ -161,7 +160,7 @@ def real_filters(corpus: Path) -> tuple[Filter, ...]:
 
 
 def _read(data: object) -> Filter | None:
-    """None if it means nothing here: an empty list, signs only, an unknown category."""
+    """Parse a filter. None if invalid: an empty list, only signs, an unknown category."""
     try:
         return parse_filter(data)
     except InvalidFilter:
@@ -211,15 +210,17 @@ def _yaml(path: Path) -> dict[str, Any]:
     return found
 
 
-# trees of every shape, of conditions that real papers answer
+# random trees of conditions that hit real papers
 
 
-def pool(corpus: Path, told: Sequence[Announcement], rng: random.Random, size: int) -> list[Node]:
-    """Conditions of every kind; of the words twice as many as *size*."""
+def pool(
+    corpus: Path, announced: Sequence[Announcement], rng: random.Random, size: int
+) -> list[Node]:
+    """Return conditions of every kind, about twice *size* of them on words."""
     lines = (corpus / "keywords.txt").read_text(encoding="utf-8").splitlines()
     words = [line.split("\t")[0] for line in lines]
-    names = [author.name for one in told for author in one.paper.authors]
-    papers = [one.paper for one in told]
+    names = [author.name for one in announced for author in one.paper.authors]
+    papers = [one.paper for one in announced]
     few = max(size // 6, 1)
     written: list[object] = [
         *rng.sample(words, size),
@@ -269,25 +270,25 @@ def random_filters(conditions: Sequence[Node], rng: random.Random, count: int) -
 
 
 @pytest.mark.corpus
-def test_filters_that_people_wrote_get_the_same_papers(corpus: Path) -> None:
+def test_real_filters_get_the_same_papers(corpus: Path) -> None:
     filters = real_filters(corpus)
     assert len(filters) > 1500
     assert decisions_that_agree(real_papers(corpus, 500), filters) > 750_000
 
 
 @pytest.mark.corpus
-def test_any_trees_get_the_same_papers_twenty_million_times(corpus: Path) -> None:
+def test_random_trees_agree_on_twenty_million_pairs(corpus: Path) -> None:
     rng = random.Random(20)
-    told = real_papers(corpus, 1500)
-    filters = random_filters(pool(corpus, told, rng, 100), rng, 13_500)
-    assert decisions_that_agree(told, filters) > 20_000_000
+    announced = real_papers(corpus, 1500)
+    filters = random_filters(pool(corpus, announced, rng, 100), rng, 13_500)
+    assert decisions_that_agree(announced, filters) > 20_000_000
 
 
 @pytest.mark.corpus
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(5))
-def test_any_trees_get_the_same_papers_a_billion_times(corpus: Path, seed: int) -> None:
+def test_random_trees_agree_on_a_billion_pairs(corpus: Path, seed: int) -> None:
     rng = random.Random(seed)
-    told = real_papers(corpus, 8000)
-    filters = random_filters(pool(corpus, told, rng, 500), rng, 25_000)
-    assert decisions_that_agree(told, filters) == 200_000_000
+    announced = real_papers(corpus, 8000)
+    filters = random_filters(pool(corpus, announced, rng, 500), rng, 25_000)
+    assert decisions_that_agree(announced, filters) == 200_000_000

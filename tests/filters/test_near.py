@@ -1,4 +1,4 @@
-"""Terms near each other: the window, what is marked, and what is no ``near``."""
+"""Terms near each other: the window, the marked text, and errors."""
 
 from typing import Any
 
@@ -29,63 +29,69 @@ def test_terms_in_one_window(terms: str, within: str, text: str, marked: str) ->
     assert found.matched is bool(marked)
 
 
-def test_all_the_terms_stand_in_one_field() -> None:
+def test_all_terms_must_be_in_one_field() -> None:
     assert not verdict({"near": ["gpu", "energy"]}, title="GPU", abstract="energy").matched
 
 
-def test_the_window_is_ten_words_unless_told() -> None:
+def test_the_default_window_is_ten_words() -> None:
     data = {"near": ["a", "b"]}
     assert verdict(data, title="a 2 3 4 5 6 7 8 9 b").matched
     assert not verdict(data, title="a 2 3 4 5 6 7 8 9 10 b").matched
 
 
-def test_it_counts_once_and_twice_in_the_title() -> None:
+def test_near_counts_once_and_twice_in_the_title() -> None:
     data = {"near": ["a", "b"], "weight": 3}
     assert verdict(data, abstract="a b").score == 3
     assert verdict(data, title="a b", abstract="a b").score == 6
     assert len(verdict(data, title="a b", abstract="a b").matches) == 4
 
 
-def test_it_says_itself_in_words() -> None:
+def test_near_has_a_description() -> None:
     filter_ = parse_filter([{"near": ["gpu", "cold start"], "within": 12}, "x"])
-    assert filter_.in_words() == "near: gpu, cold start (within 12 words) or x"
+    assert filter_.describe() == "near: gpu, cold start (within 12 words) or x"
     assert verdict({"near": ["a", "b"]}, "b a").matches[0].term == "near: a, b (within 10 words)"
 
 
 @pytest.mark.parametrize(
-    ("data", "path", "says"),
+    ("data", "path", "message"),
     [
-        ({"near": "a b"}, ("near",), "near needs a list of 2 to 8 terms"),
-        ({"near": ["a"]}, ("near",), "near needs a list of 2 to 8 terms"),
-        ({"near": list("abcdefghi")}, ("near",), "near needs a list of 2 to 8 terms"),
-        ({"near": ["a", "--"]}, ("near", 1), '"--" has no word to look for'),
-        ({"near": ["a", ["b"]]}, ("near", 1), "needs words, not a list"),
-        ({"near": ["a", None]}, ("near", 1), "needs words, not nothing"),
-        ({"near": ["a", {"title": "b"}]}, ("near", 1), "needs words, not a mapping"),
-        ({"near": ["a", "b", "A"]}, ("near", 2), '"A" stands there twice'),
-        ({"near": ["cold starts", "cold start"]}, ("near", 1), '"cold start" stands there twice'),
-        ({"near": ["a*", "b", "a*"]}, ("near", 2), '"a*" stands there twice'),
+        ({"near": "a b"}, ("near",), "near must be a list of 2 to 8 terms"),
+        ({"near": ["a"]}, ("near",), "near must be a list of 2 to 8 terms"),
+        ({"near": list("abcdefghi")}, ("near",), "near must be a list of 2 to 8 terms"),
+        ({"near": ["a", "--"]}, ("near", 1), '"--" has no letters or digits to search for'),
+        ({"near": ["a", ["b"]]}, ("near", 1), "a condition must be text, not a list"),
+        ({"near": ["a", None]}, ("near", 1), "a condition must be text, not null"),
+        ({"near": ["a", {"title": "b"}]}, ("near", 1), "a condition must be text, not a mapping"),
+        ({"near": ["a", "b", "A"]}, ("near", 2), '"A" repeats an earlier term; remove it'),
+        (
+            {"near": ["cold starts", "cold start"]},
+            ("near", 1),
+            '"cold start" repeats an earlier term',
+        ),
+        ({"near": ["a*", "b", "a*"]}, ("near", 2), '"a*" repeats an earlier term'),
         (
             {"near": ["a b c", "d"], "within": 2},
             ("near", 0),
-            'within 2 words there is no room for "a b c"',
+            'within: 2 is too small: "a b c" has 3 words',
         ),
         ({"near": ["a", "b"], "within": 0}, ("within",), "within must be a number of words from 1"),
         ({"near": ["a", "b"], "within": 101}, ("within",), "a number of words from 1 to 100"),
         ({"near": ["a", "b"], "within": 2.5}, ("within",), "a number of words from 1 to 100"),
         ({"near": ["a", "b"], "within": True}, ("within",), "a number of words from 1 to 100"),
         ({"near": ["a", "b"], "within": "5"}, ("within",), "a number of words from 1 to 100"),
-        ({"title": "a", "within": 5}, ("within",), "within stands beside near"),
-        ({"within": 5}, ("within",), "within stands beside near"),
-        ({"any": ["a"], "within": 5}, ("within",), "within stands beside near"),
+        ({"title": "a", "within": 5}, ("within",), "within is valid only next to near"),
+        ({"within": 5}, ("within",), "within is valid only next to near"),
+        ({"any": ["a"], "within": 5}, ("within",), "within is valid only next to near"),
         ({"naer": ["a", "b"]}, ("naer",), 'did you mean "near"?'),
     ],
 )
-def test_a_mistake_has_a_place_and_a_reason(data: object, path: tuple[Any, ...], says: str) -> None:
-    found, mistakes = check_filter(data)
+def test_an_error_has_a_place_and_a_reason(
+    data: object, path: tuple[Any, ...], message: str
+) -> None:
+    found, errors = check_filter(data)
     assert found is None
-    assert says in str(mistakes[0])
-    assert mistakes[0].path == path
+    assert message in str(errors[0])
+    assert errors[0].path == path
 
 
 TEXT = st.lists(st.sampled_from(["a", "b", "c", "x"]), max_size=14).map(" ".join)
@@ -95,9 +101,7 @@ TERMS = st.lists(
 
 
 @given(TERMS, st.integers(2, 9), TEXT)
-def test_it_finds_what_looking_at_every_window_finds(
-    terms: list[str], within: int, text: str
-) -> None:
+def test_near_equals_searching_every_window(terms: list[str], within: int, text: str) -> None:
     tokens = [word.text for word in words(text)]
     windows = (" ".join(tokens[i : i + within]) for i in range(len(tokens)))
     seen = any(all(verdict(term, window).matched for term in terms) for window in windows)

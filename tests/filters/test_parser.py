@@ -1,4 +1,4 @@
-"""The language: what it accepts, and what it says of every mistake."""
+"""The filter language: valid filters, and the errors of invalid ones."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -19,9 +19,9 @@ for _ in range(40):
 
 
 @pytest.mark.parametrize("nothing", [None, {}, []])
-def test_no_condition_lets_everything_in(nothing: object) -> None:
+def test_an_empty_filter_matches_everything(nothing: object) -> None:
     assert parse_filter(nothing).atoms() == ()
-    assert parse_filter(nothing).in_words() == "everything"
+    assert parse_filter(nothing).describe() == "everything"
 
 
 @pytest.mark.parametrize(
@@ -36,44 +36,60 @@ def test_no_condition_lets_everything_in(nothing: object) -> None:
         (["a", {"title": "b", "not": "c"}], "a or (title: b and not c)"),
     ],
 )
-def test_a_filter_says_itself_in_words(data: object, words: str) -> None:
-    assert parse_filter(data).in_words() == words
+def test_a_filter_has_a_description(data: object, words: str) -> None:
+    assert parse_filter(data).describe() == words
 
 
 @pytest.mark.parametrize(
-    ("data", "path", "says"),
+    ("data", "path", "message"),
     [
         ({"catgory": "cs.DC"}, ("catgory",), 'unknown key "catgory"; did you mean "category"?'),
         ({"any": [{"titel": "x"}]}, ("any", 0, "titel"), 'did you mean "title"?'),
-        ({"like": "x.bib"}, ("like",), 'unknown key "like"; known are any, all, none'),
+        ({"like": "x.bib"}, ("like",), 'unknown key "like"; choose one of any, all, none'),
         ({"query": "tit:x"}, ("query",), 'at character 1: unknown prefix "tit"'),
-        ({"query": ["ti:x", "ti:"]}, ("query", 1), 'at character 1: nothing follows "ti:"'),
+        ({"query": ["ti:x", "ti:"]}, ("query", 1), 'at character 1: missing term after "ti:"'),
         ({True: "x"}, (True,), 'unknown key "True"'),
-        (True, (), "YAML reads this as true; quote it"),
-        ({"title": False}, ("title",), "YAML reads this as false; quote it"),
-        (["x", None], (1,), "needs words, not nothing"),
-        ({"title": {"x": "y"}}, ("title",), "title needs words, not a mapping"),
-        ({"title": [["x"]]}, ("title", 0), "title needs words, not a list"),
-        ({"title": date(2026, 1, 2)}, ("title",), "not a date; quote it"),
-        ("", (), "has no word to look for"),
-        ({"title": "-- !"}, ("title",), '"-- !" has no word to look for'),
-        ({"title": "*"}, ("title",), "has no word to look for"),
-        ({"title": "g*pu"}, ("title",), '"*" stands only at the end'),
-        ({"title": "gpu *"}, ("title",), '"*" stands only at the end'),
+        (True, (), "YAML reads true as a boolean; put it in quotes to search for the word"),
+        ({"title": False}, ("title",), "YAML reads false as a boolean; put it in quotes"),
+        (["x", None], (1,), "a condition must be text, not null"),
+        ({"title": {"x": "y"}}, ("title",), "title must be text, not a mapping"),
+        ({"title": [["x"]]}, ("title", 0), "title must be text, not a list"),
+        (
+            {"title": date(2026, 1, 2)},
+            ("title",),
+            "title must be text, not a date; put it in quotes",
+        ),
+        ("", (), '"" has no letters or digits to search for'),
+        ({"title": "-- !"}, ("title",), '"-- !" has no letters or digits to search for'),
+        ({"title": "*"}, ("title",), "has no letters or digits to search for"),
+        ({"title": "g*pu"}, ("title",), '"*" is allowed only at the end of the last word'),
+        ({"title": "gpu *"}, ("title",), '"*" is allowed only at the end of the last word'),
         ({"title": "x" * 501}, ("title",), "longer than 500 characters"),
         ({"regex": "x" * 1001}, ("regex",), "longer than 1000 characters"),
-        ({"regex": "(?=x)"}, ("regex",), "not an RE2 expression: invalid perl operator"),
-        ({"regex": "("}, ("regex",), "not an RE2 expression: missing"),
-        ({"regex": "a*"}, ("regex",), "matches the empty text"),
-        ({"regex": "\ud800"}, ("regex",), "half of a character"),
-        ({"exact": " "}, ("exact",), "exact is empty"),
-        ({"author": "--"}, ("author",), '"--" is no name'),
+        ({"regex": "(?=x)"}, ("regex",), "invalid RE2 expression: invalid perl operator"),
+        ({"regex": "("}, ("regex",), "invalid RE2 expression: missing"),
+        (
+            {"regex": "a*"},
+            ("regex",),
+            "invalid RE2 expression: it matches the empty text and so every paper",
+        ),
+        ({"regex": "\ud800"}, ("regex",), "it contains half of a surrogate pair"),
+        ({"exact": " "}, ("exact",), "exact is empty; write the text to find, or remove it"),
+        (
+            {"author": "--"},
+            ("author",),
+            '"--" is not a name; write one like "Ion Stoica" or "Stoica, I."',
+        ),
         (
             {"category": "cs.DX"},
             ("category",),
             'did you mean "cs.DS" (Data Structures',
         ),
-        ({"category": ["cs.DC", "xx.*"]}, ("category", 1), 'unknown category "xx.*"'),
+        (
+            {"category": ["cs.DC", "xx.*"]},
+            ("category", 1),
+            'unknown category "xx.*"; arXiv\'s categories: https://arxiv.org/category_taxonomy',
+        ),
         ({"primary": "sc.DC"}, ("primary",), 'unknown category "sc.DC"'),
         ({"category": ""}, ("category",), "unknown category"),
         (
@@ -81,43 +97,53 @@ def test_a_filter_says_itself_in_words(data: object, words: str) -> None:
             ("type",),
             'unknown announce type "replaced"; did you mean "replace"?',
         ),
-        ({"source": ""}, ("source",), "source is empty"),
-        ({"id": 2603.2094}, ("id",), "loses its last zeros; quote it"),
+        ({"source": ""}, ("source",), "source is empty; name a source from the config"),
+        ({"id": 2603.2094}, ("id",), "drops its trailing zeros; put it in quotes"),
         ({"id": "serverless"}, ("id",), "is not a paper id"),
         ({"doi": "x"}, ("doi",), "is not a DOI"),
-        ({"any": []}, ("any",), "any is empty"),
+        ({"any": []}, ("any",), "any is empty; list conditions under it, or remove it"),
         ({"any": None}, ("any",), "any is empty"),
-        ({"title": []}, ("title",), "title is empty"),
-        ({"weight": 2}, (), "there is no condition here"),
-        ({"any": [{}]}, ("any", 0), "there is no condition here"),
+        ({"title": []}, ("title",), "title is empty; list values under it, or remove it"),
+        ({"weight": 2}, (), 'no condition here; write one such as "title: survey"'),
+        ({"any": [{}]}, ("any", 0), "no condition here"),
         ({"title": "x", "weight": "heavy"}, ("weight",), "weight must be a number"),
         ({"title": "x", "weight": True}, ("weight",), "weight must be a number"),
         ({"title": "x", "weight": float("inf")}, ("weight",), "weight must be between"),
         ({"title": "x", "weight": float("nan")}, ("weight",), "weight must be between"),
-        ({"any": ["x"], "weight": 2}, ("weight",), "not beside a group"),
+        (
+            {"any": ["x"], "weight": 2},
+            ("weight",),
+            "weight applies to single conditions; move it from",
+        ),
         ({"any": ["x"], "min_score": "2"}, ("min_score",), "min_score must be a number"),
         ({"all": [{"min_score": 2}]}, ("all", 0, "min_score"), 'unknown key "min_score"'),
-        ({"examples": ["x"]}, ("examples",), "examples has the keys match and skip"),
+        (
+            {"examples": ["x"]},
+            ("examples",),
+            "examples must be a mapping with the keys match and skip",
+        ),
         ({"examples": {"mtch": []}}, ("examples", "mtch"), 'did you mean "match"?'),
-        ({"examples": {"skip": [2603.2]}}, ("examples", "skip", 0), "quote it"),
+        ({"examples": {"skip": [2603.2]}}, ("examples", "skip", 0), "put it in quotes"),
         (DEEP, ("any", 0) * 32, "nested deeper than 32 levels"),
         (["x"] * 2000, (1999,), "more than 2000 conditions"),
         ({"title": ["x"] * 2001}, ("title",), "more than 2000 conditions"),
     ],
 )
-def test_a_mistake_has_a_place_and_a_reason(data: object, path: tuple[Any, ...], says: str) -> None:
-    found, mistakes = check_filter(data)
+def test_an_error_has_a_place_and_a_reason(
+    data: object, path: tuple[Any, ...], message: str
+) -> None:
+    found, errors = check_filter(data)
     assert found is None
-    assert says in str(mistakes[0])
-    assert "\n" not in str(mistakes[0])
-    assert mistakes[0].path == path
+    assert message in str(errors[0])
+    assert "\n" not in str(errors[0])
+    assert errors[0].path == path
 
 
 @pytest.mark.parametrize(
-    ("data", "says"),
+    ("data", "message"),
     [
-        ({"title": 10**400}, "YAML reads this as a number; quote it"),
-        ({"title": 10**5000}, "YAML reads this as a number; quote it"),
+        ({"title": 10**400}, "YAML reads this as a number; put it in quotes"),
+        ({"title": 10**5000}, "YAML reads this as a number; put it in quotes"),
         ({10**5000: "x"}, 'unknown key "a number"'),
         ({"a\nb": "x"}, 'unknown key "a b"'),
         ({"x" * 100_000: "x"}, "unknown key"),
@@ -125,35 +151,38 @@ def test_a_mistake_has_a_place_and_a_reason(data: object, path: tuple[Any, ...],
         ({"type": "x" * 490}, "unknown announce type"),
         ({"any": ["x"], "min_score": 10**400}, "min_score must be between"),
         ({"near": ["a", "b"], "within": 10**5000}, "within must be a number of words"),
-        ({"regex": r"\pL{200}"}, "not an RE2 expression: pattern too large"),
-        ({"regex": ".{900}"}, "not an RE2 expression: it is too large; repeat less"),
+        ({"regex": r"\pL{200}"}, "invalid RE2 expression: pattern too large"),
+        ({"regex": ".{900}"}, "invalid RE2 expression: it is too large; use smaller repetitions"),
         ({"regex": "(?:" * 240 + "x" + ")" * 240}, ""),
-        ({"regex": "(" * 500 + "x"}, "not an RE2 expression"),
+        ({"regex": "(" * 500 + "x"}, "invalid RE2 expression"),
     ],
     ids=lambda value: str(value)[:40] if isinstance(value, str) else "",
 )
-def test_huge_values_are_refused_like_others(data: Any, says: str) -> None:
-    found, mistakes = check_filter(data)
-    assert (found is None) is bool(says)
-    if says:
-        assert str(mistakes[0]).startswith(says)
-        assert len(str(mistakes[0])) < 500
-        assert "\n" not in str(mistakes[0])
+def test_huge_values_are_refused(data: Any, message: str) -> None:
+    found, errors = check_filter(data)
+    assert (found is None) is bool(message)
+    if message:
+        assert str(errors[0]).startswith(message)
+        assert len(str(errors[0])) < 500
+        assert "\n" not in str(errors[0])
 
 
-def test_the_expressions_of_a_filter_are_not_too_large_together() -> None:
+def test_regular_expressions_have_a_total_limit() -> None:
     """One that repeats much costs a paper some milliseconds; a hundred would a second."""
     large = "gpu.{0,100}energy"
     assert check_filter({"regex": [large] * 5})[1] == ()
-    [mistake] = check_filter([{"regex": [large] * 5}, {"not": {"regex": large}}])[1]
-    assert mistake.path == (1, "not", "regex")
-    assert str(mistake) == "the expressions of this filter are too large together; repeat less"
+    [error] = check_filter([{"regex": [large] * 5}, {"not": {"regex": large}}])[1]
+    assert error.path == (1, "not", "regex")
+    assert (
+        str(error)
+        == "all regular expressions of this filter together are too large; use smaller repetitions"
+    )
 
 
-def test_no_filter_has_more_than_a_hundred_expressions() -> None:
+def test_a_hundred_regular_expressions_are_the_limit() -> None:
     assert check_filter({"regex": [f"x{i}" for i in range(100)]})[1] == ()
-    [mistake] = check_filter({"regex": [f"x{i}" for i in range(101)]})[1]
-    assert str(mistake) == 'more than 100 expressions in one filter; join them with "|"'
+    [error] = check_filter({"regex": [f"x{i}" for i in range(101)]})[1]
+    assert str(error) == 'more than 100 regular expressions in one filter; combine them with "|"'
 
 
 @pytest.mark.parametrize(
@@ -167,9 +196,7 @@ def test_no_filter_has_more_than_a_hundred_expressions() -> None:
     ],
     ids=["unknown keys", "unknown keys in mappings", "categories", "queries", "expressions"],
 )
-def test_after_a_hundred_mistakes_the_rest_is_not_read(
-    data: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_checking_stops_after_a_hundred_errors(data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def counted(word: str, known: Sequence[str], n: int) -> list[str]:
@@ -177,18 +204,18 @@ def test_after_a_hundred_mistakes_the_rest_is_not_read(
         return get_close_matches(word, known, n)
 
     monkeypatch.setattr("digestbot.filters.conditions.get_close_matches", counted)
-    found, mistakes = check_filter(data)
+    found, errors = check_filter(data)
     assert found is None
-    assert len(mistakes) == 101
-    assert str(mistakes[-1]) == "more than 100 mistakes; the rest of the filter is not read"
+    assert len(errors) == 101
+    assert str(errors[-1]) == "more than 100 errors; the rest of the filter was not checked"
     assert len(asked) <= 101
 
 
-def test_all_mistakes_are_told_at_once_in_their_order() -> None:
+def test_all_errors_are_reported_in_order() -> None:
     data = {"any": [{"titel": "x"}, {"regex": "("}], "all": {"category": "cs.DX"}, "min_score": "a"}
-    found, mistakes = check_filter(data)
+    found, errors = check_filter(data)
     assert found is None
-    assert [mistake.path for mistake in mistakes] == [
+    assert [error.path for error in errors] == [
         ("any", 0, "titel"),
         ("any", 1, "regex"),
         ("all", "category"),
@@ -196,33 +223,35 @@ def test_all_mistakes_are_told_at_once_in_their_order() -> None:
     ]
 
 
-def test_parsing_raises_the_first_mistake() -> None:
+def test_parsing_raises_the_first_error() -> None:
     with pytest.raises(InvalidFilter, match="did you mean") as error:
         parse_filter({"titel": "x", "regex": "("})
     assert error.value.path == ("titel",)
 
 
-def test_a_broken_expression_is_not_told_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_expression_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     assert check_filter({"regex": "((("})[0] is None
     assert capfd.readouterr().err == ""
 
 
-def test_a_bomb_of_aliases_is_refused_at_once() -> None:
+def test_an_alias_bomb_is_refused_quickly() -> None:
     bomb: list[Any] = ["x"] * 10
     for _ in range(20):
         bomb = [bomb] * 10
-    found, mistakes = check_filter(bomb)
+    found, errors = check_filter(bomb)
     assert found is None
-    assert [str(mistake) for mistake in mistakes] == ["more than 2000 conditions in one filter"]
+    assert [str(error) for error in errors] == [
+        "more than 2000 conditions in one filter; split the digest"
+    ]
 
 
-def test_however_deep_it_is_no_more_than_32_levels_are_read() -> None:
+def test_nesting_is_limited_to_32_levels() -> None:
     deep: Any = "x"
     for _ in range(100_000):
         deep = [deep]
-    [mistake] = check_filter(deep)[1]
-    assert str(mistake) == "nested deeper than 32 levels"
-    assert len(mistake.path) == 32
+    [error] = check_filter(deep)[1]
+    assert str(error) == "nested deeper than 32 levels"
+    assert len(error.path) == 32
 
 
 def test_examples_are_ids_without_versions() -> None:
@@ -233,7 +262,7 @@ def test_examples_are_ids_without_versions() -> None:
 
 
 @pytest.mark.parametrize("name", ["neuroscience", "Plant Biology", "genomics", "biophysics"])
-def test_other_servers_have_categories_of_their_own(name: str) -> None:
+def test_categories_of_other_servers_are_accepted(name: str) -> None:
     assert check_filter({"category": name})[1] == ()
 
 
@@ -260,9 +289,9 @@ PLAIN = st.recursive(
 
 
 @given(PLAIN)
-def test_any_yaml_is_a_filter_or_a_list_of_mistakes(data: object) -> None:
-    found, mistakes = check_filter(data)
-    assert (found is None) == bool(mistakes)
-    assert all(str(mistake) and "\n" not in str(mistake) for mistake in mistakes)
+def test_any_yaml_is_a_filter_or_has_errors(data: object) -> None:
+    found, errors = check_filter(data)
+    assert (found is None) == bool(errors)
+    assert all(str(error) and "\n" not in str(error) for error in errors)
     if found is not None:
-        assert found.in_words()
+        assert found.describe()

@@ -1,4 +1,4 @@
-"""arXiv's query syntax: what it means, and where it is wrong. The table says why."""
+"""arXiv's query syntax: meaning and errors; reasons are in the table."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digestbot.errors import InvalidFilter
-from digestbot.filters import check_filter, evaluate, explain, in_words, parse_filter
+from digestbot.filters import check_filter, evaluate, explain, format_explanation, parse_filter
 from digestbot.filters.query import parse_query
 from digestbot.filters.tree import Node, Path
 from digestbot.model import Author
@@ -19,11 +19,11 @@ CASES = [pytest.param(*row[:2], id=f"{row[0]}: {row[2]}") for row in table("quer
 
 
 @pytest.mark.parametrize(("query", "expected"), CASES)
-def test_a_query_is_a_tree_or_a_mistake_with_its_place(query: str, expected: str) -> None:
-    found, mistakes = check_filter({"query": query})
-    said = f"! {mistakes[0]}" if found is None else found.in_words()
-    assert said == expected
-    assert all(mistake.path == ("query",) for mistake in mistakes)
+def test_a_query_has_a_description_or_an_error(query: str, expected: str) -> None:
+    found, errors = check_filter({"query": query})
+    text = f"! {errors[0]}" if found is None else found.describe()
+    assert text == expected
+    assert all(error.path == ("query",) for error in errors)
 
 
 def matches(query: str, **paper: Any) -> bool:
@@ -57,7 +57,7 @@ def matches(query: str, **paper: Any) -> bool:
         ("au:ion_sto*", {"authors": (Author(name="Ion"), Author(name="Stoica"))}, False),
     ],
 )
-def test_a_query_finds(query: str, paper: Any, found: bool) -> None:
+def test_a_query_matches_papers(query: str, paper: Any, found: bool) -> None:
     assert matches(query, **paper) is found
 
 
@@ -77,7 +77,7 @@ def test_a_query_finds(query: str, paper: Any, found: bool) -> None:
         ("20260301 TO 99991231", (2030, 1, 1, 0, 0, 0), True),
     ],
 )
-def test_dates_are_in_gmt_and_both_ends_belong(
+def test_date_ranges_are_in_gmt_and_inclusive(
     bounds: str, moment: tuple[int, ...], found: bool
 ) -> None:
     when = datetime(*moment, tzinfo=UTC)  # type: ignore[misc,arg-type]
@@ -91,10 +91,10 @@ def test_a_paper_without_a_date_is_in_no_range() -> None:
     assert matches("all:x ANDNOT submittedDate:[20200101 TO *]", title="x", published=None)
 
 
-def test_a_query_stands_beside_other_conditions_and_has_a_weight() -> None:
+def test_a_query_combines_with_other_conditions() -> None:
     data = {"any": [{"query": ["ti:a OR abs:b", "co:c"], "weight": 2}], "none": "d"}
     filter_ = parse_filter(data)
-    assert filter_.in_words() == "(title: a or abstract: b or comment: c) and not d"
+    assert filter_.describe() == "(title: a or abstract: b or comment: c) and not d"
     paper = make_paper(title="a", abstract="b", comment=None)
     assert evaluate(filter_, make_announcement(paper=paper)).score == 6
 
@@ -102,34 +102,34 @@ def test_a_query_stands_beside_other_conditions_and_has_a_weight() -> None:
 def test_explain_shows_the_tree() -> None:
     filter_ = parse_filter({"query": "ti:gpu OR ti:tpu ANDNOT au:smith"})
     paper = make_paper(title="On GPUs", authors=(Author(name="Ann Smith"),))
-    assert in_words(explain(filter_, make_announcement(paper=paper))) == "\n".join(
+    assert format_explanation(explain(filter_, make_announcement(paper=paper))) == "\n".join(
         [
-            "✗ every one of these",
+            "✗ all of these",
             "  ✓ at least one of these",
             "    ✓ title: gpu: “GPUs” in the title",
             "    ✗ title: tpu: no hit",
             "  ✗ none of these",
-            "    ✗ author: smith: “Ann Smith” in the author, which keeps it out",
+            "    ✗ author: smith: “Ann Smith” in the authors, which excludes the paper",
         ]
     )
 
 
 @pytest.mark.parametrize(
-    ("query", "says"),
+    ("query", "message"),
     [
         ("x" * 2001, "longer than 2000 characters"),
         ('ti:"' + "x" * 501 + '"', "at character 4: longer than 500 characters"),
         ("(" * 33 + "x" + ")" * 33, "at character 33: nested deeper than 32 levels"),
         ("(" * 1000 + "x" + ")" * 999, "at character 1: this bracket is not closed"),
         ("(" * 1999, "this bracket is not closed"),
-        ("x" + " OR x AND x" * 50, "AND and OR take turns more than 32 times"),
+        ("x" + " OR x AND x" * 50, "AND and OR alternate more than 32 times; split the query"),
         (" OR ".join(["x"] * 330), ""),
     ],
 )
-def test_a_query_has_limits(query: str, says: str) -> None:
-    found, mistakes = check_filter({"query": query})
-    if says:
-        assert says in str(mistakes[0])
+def test_a_query_has_limits(query: str, message: str) -> None:
+    found, errors = check_filter({"query": query})
+    if message:
+        assert message in str(errors[0])
     else:
         assert found is not None
 
@@ -145,8 +145,10 @@ def test_the_terms_of_queries_count_as_conditions(monkeypatch: pytest.MonkeyPatc
     long = " OR ".join(["ti:x"] * 200)
     assert check_filter({"query": [long] * 9})[1] == ()
     read.clear()
-    mistakes = check_filter({"query": [long] * 1000})[1]
-    assert [str(mistake) for mistake in mistakes] == ["more than 2000 conditions in one filter"]
+    errors = check_filter({"query": [long] * 1000})[1]
+    assert [str(error) for error in errors] == [
+        "more than 2000 conditions in one filter; split the digest"
+    ]
     assert len(read) == 6  # 1,000 for the list itself, then 200 for each
 
 
@@ -158,10 +160,10 @@ QUERIES = st.lists(PIECES, max_size=14).map("".join) | st.text(max_size=40)
 
 
 @given(QUERIES)
-def test_any_text_is_a_query_or_one_mistake(query: str) -> None:
-    found, mistakes = check_filter({"query": query})
-    assert (found is None) == (len(mistakes) == 1)
-    assert all(str(mistake) and "\n" not in str(mistake) for mistake in mistakes)
+def test_any_text_is_a_query_or_one_error(query: str) -> None:
+    found, errors = check_filter({"query": query})
+    assert (found is None) == (len(errors) == 1)
+    assert all(str(error) and "\n" not in str(error) for error in errors)
     if found is not None:
         evaluate(found, make_announcement())
 
@@ -187,6 +189,6 @@ def test_operators_are_read_from_left_to_right(
 
 
 @pytest.mark.parametrize("text", ["search_query=+", "search_query=", "%20", " "])
-def test_a_query_that_is_blank_once_decoded_is_empty(text: str) -> None:
+def test_a_query_that_decodes_to_blank_is_empty(text: str) -> None:
     with pytest.raises(InvalidFilter, match="the query is empty"):
         parse_filter({"query": text})

@@ -1,4 +1,4 @@
-"""A config with two sources and whatever digests a test wants, and papers put into the log."""
+"""A config with two sources and the digests a test asks for, and papers for its log."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,6 +11,7 @@ from digestbot.model import AnnounceType, Author, FetchedPaper
 from digestbot.pipeline import EditionMade, make_editions
 from digestbot.render import load_templates
 from digestbot.store import Store
+from digestbot.syncing import sync_config
 
 MONDAY = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -28,7 +29,7 @@ Make = Callable[..., tuple[EditionMade, ...]]
 
 @pytest.fixture
 def configured(tmp_path: Path) -> LoadConfig:
-    """A config whose ``digests:`` are the given YAML."""
+    """Return a function that loads a config with the given YAML under ``digests:``."""
 
     def load(digests: str) -> Config:
         path = tmp_path / "config.yaml"
@@ -39,7 +40,7 @@ def configured(tmp_path: Path) -> LoadConfig:
 
 
 def paper(number: int, title: str = "Serverless at Scale", **overrides: object) -> FetchedPaper:
-    """A paper of Monday morning."""
+    """Return a paper of Monday morning."""
     facts: dict[str, object] = {
         "id": f"arxiv:2611.{number:05}",
         "version": 1,
@@ -57,7 +58,7 @@ def paper(number: int, title: str = "Serverless at Scale", **overrides: object) 
 
 
 def answered(store: Store, *sources: str, status: str = "ok", at: datetime = MONDAY) -> None:
-    """A pass over each source ended so, without a paper."""
+    """Record a pass over each source that ended with *status* and without a paper."""
     for source in sources:
         number = store.sources.begin_pass(source, at)
         facts = {"pages": 1, "entries": 0, "new": 0, "error": None, "note": None}
@@ -66,10 +67,11 @@ def answered(store: Store, *sources: str, status: str = "ok", at: datetime = MON
 
 @pytest.fixture
 def make(store: Store) -> Make:
-    """Make the editions of a config at a moment, by hand."""
+    """Return a function that syncs a config and makes its editions."""
     templates = load_templates(None)
 
     def call(config: Config, now: datetime, *, force: bool = True) -> tuple[EditionMade, ...]:
+        sync_config(store, config, now)
         return make_editions(store, config, templates, now=now, force=force)
 
     return call

@@ -1,10 +1,10 @@
 """
-Runs of the delivering stage that die where they are told to: ``python -m tests.pipeline.killing``.
+Runs of the delivering stage that die at a given point: ``python -m tests.pipeline.killing``.
 
-A process that has everything imported forks a child for each line that it reads, so that a run
-costs no start of Python. The child does what `deliver` does, and kills itself with SIGKILL when it
-comes to a named point for the *n*-th time. The points are the lines that the product logs on its
-way, and the beginnings, commits and ends of the store's transactions; the product knows of none.
+A process with everything imported forks a child for each line that it reads, which saves the start
+of Python. The child calls `deliver`, and kills itself with SIGKILL when it reaches a named point
+for the *n*-th time. The points are the lines that the product logs, and the beginnings, commits and
+ends of the store's transactions; the product has no code for them.
 """
 
 import asyncio
@@ -48,11 +48,11 @@ POINTS = (
     *(f"{name} {when}" for name in OF_MESSAGES for when in ("called", "done")),
     *ON_THE_WIRE,
 )
-"""Where a run can be killed; the last one comes when all is sent."""
+"""Points at which a run can be killed; it reaches the last one when everything is sent."""
 
 
 class Killer(logging.Handler):
-    """Kills this process at the *nth* time that it comes to *point*."""
+    """Handler that kills this process when it reaches *point* for the *nth* time."""
 
     def __init__(self, point: str, nth: int) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Killer(logging.Handler):
         self.at(" ".join(filter(None, (record.msg, getattr(record, "phase", "")))))
 
     def watch(self, store: Store) -> None:
-        """Come to the points of the store, too."""
+        """Count the points inside the store and the message builder as well."""
         for name in ("recover", "claim", "apply"):
             self._wrap(Outbox, name)
         for name in OF_MESSAGES:
@@ -79,8 +79,8 @@ class Killer(logging.Handler):
         event.listen(engine, "begin", lambda _: self.at(f"{self._transaction} begun"))
         event.listen(engine, "commit", lambda _: self.at(f"{self._transaction} committing"))
 
-    def _wrap(self, room: type, name: str) -> None:
-        real: Callable[..., Any] = getattr(room, name)
+    def _wrap(self, owner: type, name: str) -> None:
+        real: Callable[..., Any] = getattr(owner, name)
 
         def watched(this: Any, *args: Any, **options: Any) -> Any:
             point = f"apply_{args[0][0].to}" if name == "apply" else name
@@ -91,15 +91,15 @@ class Killer(logging.Handler):
             self._transaction = before
             return result
 
-        setattr(room, name, watched)
+        setattr(owner, name, watched)
 
 
-async def at_once(pause_s: float) -> None:
-    """A pause that nobody has to wait for."""
+async def no_sleep(pause_s: float) -> None:
+    """Return at once, in the place of ``asyncio.sleep``."""
 
 
 def run(url: str, config: Config, point: str, nth: int, minutes: int) -> None:
-    """One run of the stage, so many minutes after it was all queued."""
+    """Run the stage once, *minutes* after everything was queued."""
     killer = Killer(point, nth)
     log = logging.getLogger("digestbot")
     log.setLevel(logging.DEBUG)
@@ -108,15 +108,15 @@ def run(url: str, config: Config, point: str, nth: int, minutes: int) -> None:
     now = NOW + timedelta(minutes=minutes)
     with open_store(url) as store:
         killer.watch(store)
-        asyncio.run(deliver(store, config, clock=lambda: now, random=Random(nth), sleep=at_once))
+        asyncio.run(deliver(store, config, clock=lambda: now, random=Random(nth), sleep=no_sleep))
 
 
 def main() -> None:
-    """For each line ``url config point nth minutes``, parted by tabs: how that run ended."""
+    """Run once per line ``url config point nth minutes``, tab-separated; print the exit code."""
     read = cache(lambda path: load_config(Path(path), {}))
     for line in sys.stdin:
         url, config, point, nth, minutes = line.rstrip("\n").split("\t")
-        read(config)  # here and not in each child
+        read(config)  # load it once, not in each child
         child = os.fork()
         if not child:
             try:

@@ -1,4 +1,4 @@
-"""What many digests read together is what each of them would read by itself."""
+"""Reading the log for many digests finds the same candidates as reading it for each."""
 
 import logging
 
@@ -33,16 +33,16 @@ def readings(store: Store, configured: LoadConfig, cursors: list[int]) -> dict[s
 
 
 def fill(store: Store) -> None:
-    """Twenty rows: ten papers from each source, the second one's as replacements."""
-    told = [paper(n, title=TITLES[n % 5]) for n in range(10)]
-    store.papers.ingest("a", told, {}, MONDAY)
-    again = [paper(n, title=TITLES[n % 5], type="replace") for n in range(5, 15)]
-    store.papers.ingest("b", again, {}, MONDAY)
+    """Ingest ten papers from each of two sources, those of the second as replacements."""
+    first = [paper(n, title=TITLES[n % 5]) for n in range(10)]
+    store.papers.ingest("a", first, {}, MONDAY)
+    second = [paper(n, title=TITLES[n % 5], type="replace") for n in range(5, 15)]
+    store.papers.ingest("b", second, {}, MONDAY)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 @given(cursors=st.lists(st.integers(0, 21), min_size=5, max_size=5), block=st.integers(1, 9))
-def test_together_they_read_what_each_reads_alone(
+def test_reading_together_equals_reading_alone(
     sqlite_store: Store, configured: LoadConfig, cursors: list[int], block: int
 ) -> None:
     def failed(message: str) -> None:
@@ -63,7 +63,7 @@ def sqlite_store(store: Store) -> Store:
     return store
 
 
-def test_an_engine_that_fails_costs_time_and_no_paper(
+def test_a_failing_engine_loses_no_paper(
     store: Store,
     configured: LoadConfig,
     monkeypatch: pytest.MonkeyPatch,
@@ -78,10 +78,10 @@ def test_an_engine_that_fails_costs_time_and_no_paper(
     monkeypatch.setattr(Index, "match", broken)
     with caplog.at_level(logging.ERROR):
         assert readings(store, configured, [0] * 5) == expected
-    assert "every filter is asked by itself" in caplog.text
+    assert "evaluating row by row" in caplog.text
 
 
-def test_a_paper_that_breaks_a_filter_is_let_in(
+def test_a_paper_on_which_a_filter_fails_is_let_through(
     store: Store, configured: LoadConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from digestbot.filters import evaluate

@@ -1,4 +1,4 @@
-"""Which sources are asked when, by a clock of our own."""
+"""Sources due at a tick and in a run, on a fixed clock."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -6,10 +6,17 @@ from pathlib import Path
 import pytest
 
 from digestbot.config import Config, load_config
-from digestbot.pipeline.due_sources import FRESH, POLL, refusals, sources_of_run, sources_of_tick
+from digestbot.pipeline.due_sources import (
+    FRESH,
+    POLL_INTERVAL,
+    refusals,
+    sources_of_run,
+    sources_of_tick,
+)
 from digestbot.pipeline.fetching import fingerprint
 from digestbot.scheduler import CYCLE_S
 from digestbot.store import PassStatus, Store, open_store
+from digestbot.syncing import sync_config
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 """A Monday."""
@@ -41,7 +48,7 @@ def written(folder: Path, text: str) -> Config:
     return load_config(folder / "config.yaml", {})
 
 
-def ask(
+def record_pass(
     store: Store,
     config: Config,
     *names: str,
@@ -49,7 +56,7 @@ def ask(
     status: PassStatus = PassStatus.OK,
     next_try_at: datetime | None = None,
 ) -> None:
-    """A pass over each source, begun and ended *at* that moment."""
+    """Record a pass over each source, begun and ended *at* that moment."""
     for name in names:
         store.sources.end_pass(
             store.sources.begin_pass(name, at, asked=fingerprint(config.sources[name])),
@@ -65,91 +72,90 @@ def ask(
 
 
 def settle(store: Store, config: Config, at: datetime) -> None:
-    """The digest had its edition of that moment, the next is due at 09:00."""
-    sources_of_tick(store, config, at)
+    """Record that the digest had its edition at that moment; the next is due at 09:00."""
+    sync_config(store, config, at)
     schedule = config.digests["systems"].schedule
     store.digests.set_next_due("systems", schedule.next_after(at))
 
 
-def test_a_new_bot_asks_everybody(store: Store, config: Config) -> None:
+def test_a_new_bot_fetches_all_sources(store: Store, config: Config) -> None:
     with store:
         assert sources_of_tick(store, config, NOW) == ("daily", "spare")
 
 
-def test_nobody_is_asked_twice_for_nothing(store: Store, config: Config) -> None:
+def test_fresh_sources_are_not_fetched_again(store: Store, config: Config) -> None:
     with store:
         settle(store, config, NOW)
-        ask(store, config, "daily", "spare", at=NOW)
+        record_pass(store, config, "daily", "spare", at=NOW)
         assert sources_of_tick(store, config, NOW + TICK) == ()
         assert sources_of_tick(store, config, NOW + FRESH - TICK) == ()
 
 
-def test_a_due_digest_has_its_own_sources_asked(store: Store, config: Config) -> None:
+def test_a_due_digest_gets_its_own_sources_fetched(store: Store, config: Config) -> None:
     with store:
         settle(store, config, NOW - timedelta(hours=3))
-        ask(store, config, "daily", "spare", at=NOW - timedelta(hours=3))
+        record_pass(store, config, "daily", "spare", at=NOW - timedelta(hours=3))
         nine = NOW + timedelta(hours=1)
         assert sources_of_tick(store, config, nine - TICK) == ()
         assert sources_of_tick(store, config, nine) == ("daily",)
 
 
-def test_what_was_asked_within_the_hour_is_fresh_enough_for_an_edition(
-    store: Store, config: Config
-) -> None:
+def test_a_source_fetched_within_the_hour_is_fresh_enough(store: Store, config: Config) -> None:
     with store:
         settle(store, config, NOW)
         nine = NOW + timedelta(hours=1)
-        ask(store, config, "daily", at=nine - FRESH + TICK)
+        record_pass(store, config, "daily", at=nine - FRESH + TICK)
         assert "daily" not in sources_of_tick(store, config, nine)
 
 
-def test_feeds_nobody_waits_for_are_read_before_their_entries_fall_out(
-    store: Store, config: Config
-) -> None:
+def test_idle_feeds_are_polled_before_entries_drop_out(store: Store, config: Config) -> None:
     with store:
         settle(store, config, NOW + timedelta(hours=2))
-        ask(store, config, "daily", "spare", at=NOW + timedelta(hours=2))
-        assert sources_of_tick(store, config, NOW + timedelta(hours=2) + POLL - TICK) == ()
-        assert sources_of_tick(store, config, NOW + timedelta(hours=2) + POLL) == ("daily", "spare")
+        record_pass(store, config, "daily", "spare", at=NOW + timedelta(hours=2))
+        assert sources_of_tick(store, config, NOW + timedelta(hours=2) + POLL_INTERVAL - TICK) == ()
+        assert sources_of_tick(store, config, NOW + timedelta(hours=2) + POLL_INTERVAL) == (
+            "daily",
+            "spare",
+        )
 
 
-def test_after_a_week_of_sleep_everything_is_due_at_once(store: Store, config: Config) -> None:
+def test_after_a_week_of_sleep_all_sources_are_due(store: Store, config: Config) -> None:
     with store:
         settle(store, config, NOW)
-        ask(store, config, "daily", "spare", at=NOW)
+        record_pass(store, config, "daily", "spare", at=NOW)
         assert sources_of_tick(store, config, NOW + timedelta(days=7)) == ("daily", "spare")
 
 
 @pytest.mark.parametrize("back", [timedelta(minutes=10), timedelta(days=400)])
-def test_a_clock_that_was_set_back_stops_nobody(
-    store: Store, config: Config, back: timedelta
-) -> None:
+def test_a_clock_set_back_blocks_no_source(store: Store, config: Config, back: timedelta) -> None:
     with store:
         settle(store, config, NOW)
-        ask(store, config, "daily", "spare", at=NOW)
+        record_pass(store, config, "daily", "spare", at=NOW)
         assert sources_of_tick(store, config, NOW - back) == ("daily", "spare")
-        ask(store, config, "daily", "spare", at=NOW - back)
+        record_pass(store, config, "daily", "spare", at=NOW - back)
         assert sources_of_tick(store, config, NOW - back + TICK) == ()
 
 
-@pytest.mark.parametrize("is_waited_for", [True, False])
-def test_a_source_that_wants_rest_is_left_alone_until_then(
-    store: Store, config: Config, is_waited_for: bool
+@pytest.mark.parametrize("is_awaited", [True, False])
+def test_a_refusing_source_rests_until_its_retry_time(
+    store: Store, config: Config, is_awaited: bool
 ) -> None:
     rest_ends = NOW + timedelta(hours=9)
     with store:
-        if not is_waited_for:
+        if not is_awaited:
             settle(store, config, NOW + timedelta(hours=2))
-        ask(store, config, "daily", at=NOW, status=PassStatus.REFUSED, next_try_at=rest_ends)
+        record_pass(
+            store, config, "daily", at=NOW, status=PassStatus.REFUSED, next_try_at=rest_ends
+        )
         assert "daily" not in sources_of_tick(store, config, rest_ends - TICK)
         assert "daily" in sources_of_tick(store, config, rest_ends)
 
 
-def test_a_rest_is_not_prolonged_by_a_clock_that_was_set_back(store: Store, config: Config) -> None:
-    """A server that wanted rest for hours, asked by a clock that ran a year ahead."""
+def test_a_clock_set_back_does_not_prolong_a_rest(store: Store, config: Config) -> None:
+    """The server asked for an hour of rest while our clock ran a year ahead."""
     ahead = NOW + timedelta(days=365)
     with store:
-        ask(
+        record_pass(
             store,
             config,
             "daily",
@@ -160,73 +166,71 @@ def test_a_rest_is_not_prolonged_by_a_clock_that_was_set_back(store: Store, conf
         assert "daily" in sources_of_tick(store, config, NOW)
 
 
-def test_a_pass_that_was_cut_off_is_made_up_for_at_once(store: Store, config: Config) -> None:
-    """The process was stopped in the middle of it, a minute before the digest was due."""
+def test_an_interrupted_pass_is_repeated_at_once(store: Store, config: Config) -> None:
+    """The process was stopped during the pass, a minute before the digest was due."""
     with store:
         settle(store, config, NOW)
-        ask(store, config, "daily", "spare", at=NOW)
+        record_pass(store, config, "daily", "spare", at=NOW)
         asked = fingerprint(config.sources["daily"])
         store.sources.begin_pass("daily", NOW + timedelta(minutes=59), asked=asked)
         assert sources_of_tick(store, config, NOW + timedelta(hours=1)) == ("daily",)
 
 
-def test_a_late_source_is_asked_when_it_said_so_even_if_nobody_waits(
-    store: Store, config: Config
-) -> None:
+def test_an_idle_late_source_is_fetched_at_its_retry_time(store: Store, config: Config) -> None:
     due = NOW + timedelta(minutes=40)
     with store:
         settle(store, config, NOW + timedelta(hours=2))
-        ask(store, config, "daily", at=NOW, status=PassStatus.LATE, next_try_at=due)
+        record_pass(store, config, "daily", at=NOW, status=PassStatus.LATE, next_try_at=due)
         assert "daily" not in sources_of_tick(store, config, due - TICK)
         assert "daily" in sources_of_tick(store, config, due)
 
 
-def test_a_source_whose_address_was_corrected_does_not_rest(
+def test_a_source_with_a_corrected_url_does_not_rest(
     store: Store, config: Config, tmp_path: Path
 ) -> None:
     with store:
         settle(store, config, NOW)
-        ask(store, config, "daily", at=NOW)
+        record_pass(store, config, "daily", at=NOW)
         rest = NOW + timedelta(hours=6)
-        ask(store, config, "spare", at=NOW, status=PassStatus.REFUSED, next_try_at=rest)
+        record_pass(store, config, "spare", at=NOW, status=PassStatus.REFUSED, next_try_at=rest)
         assert sources_of_tick(store, config, NOW + TICK) == ()
         corrected = written(tmp_path, CONFIG.replace("/feed", "/feed.xml"))
         assert sources_of_tick(store, corrected, NOW + TICK) == ("spare",)
 
 
-# What `run` asks
+# Sources that `run` fetches
 
 
-def of_run(store: Store, config: Config, now: datetime, *, force: bool = False) -> tuple[str, ...]:
+def sources_in_run(
+    store: Store, config: Config, now: datetime, *, force: bool = False
+) -> tuple[str, ...]:
     return sources_of_run(store, config, list(config.digests.values()), now, force=force)
 
 
-def test_a_run_asks_what_a_due_digest_waits_for_however_lately_it_was_asked(
-    store: Store, config: Config
-) -> None:
+def test_a_run_fetches_what_a_due_digest_waits_for(store: Store, config: Config) -> None:
     with store:
         late = NOW + timedelta(minutes=40)
-        ask(store, config, "daily", at=NOW, status=PassStatus.LATE, next_try_at=late)
-        assert of_run(store, config, NOW + TICK) == ("daily",)
+        record_pass(store, config, "daily", at=NOW, status=PassStatus.LATE, next_try_at=late)
+        assert sources_in_run(store, config, NOW + TICK) == ("daily",)
 
 
-def test_a_run_with_nothing_due_asks_nobody_twice_for_nothing(store: Store, config: Config) -> None:
+def test_a_run_with_nothing_due_respects_the_interval(store: Store, config: Config) -> None:
     with store:
         settle(store, config, NOW + timedelta(hours=2))
-        ask(store, config, "daily", at=NOW + timedelta(hours=2))
-        assert of_run(store, config, NOW + timedelta(hours=3)) == ()
-        assert of_run(store, config, NOW + timedelta(hours=3), force=True) == ("daily",)
-        assert of_run(store, config, NOW + timedelta(hours=2) + POLL) == ("daily",)
+        record_pass(store, config, "daily", at=NOW + timedelta(hours=2))
+        assert sources_in_run(store, config, NOW + timedelta(hours=3)) == ()
+        assert sources_in_run(store, config, NOW + timedelta(hours=3), force=True) == ("daily",)
+        assert sources_in_run(store, config, NOW + timedelta(hours=2) + POLL_INTERVAL) == ("daily",)
 
 
-def test_a_run_leaves_a_server_alone_that_refused_us(store: Store, config: Config) -> None:
-    """To go on asking while blocked is read as an attack (arXiv, "Robots Beware")."""
+def test_a_run_leaves_a_refusing_server_alone(store: Store, config: Config) -> None:
+    """Further requests while blocked look like an attack (arXiv, "Robots Beware")."""
     rest = NOW + timedelta(hours=6)
     digests = list(config.digests.values())
     with store:
-        ask(store, config, "daily", at=NOW, status=PassStatus.REFUSED, next_try_at=rest)
-        assert of_run(store, config, rest - TICK) == ()
+        record_pass(store, config, "daily", at=NOW, status=PassStatus.REFUSED, next_try_at=rest)
+        assert sources_in_run(store, config, rest - TICK) == ()
         assert list(refusals(store, config, digests, rest - TICK)) == ["daily"]
-        assert of_run(store, config, rest - TICK, force=True) == ("daily",)
-        assert of_run(store, config, rest) == ("daily",)
+        assert sources_in_run(store, config, rest - TICK, force=True) == ("daily",)
+        assert sources_in_run(store, config, rest) == ("daily",)
         assert not refusals(store, config, digests, rest)

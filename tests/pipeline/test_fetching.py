@@ -1,4 +1,4 @@
-"""What several passes share: the pace of a server."""
+"""Pacing of a server that several passes share."""
 
 import asyncio
 import logging
@@ -12,9 +12,9 @@ from digestbot.store import open_store
 from tests.factories import NOW
 
 
-def test_who_waits_for_a_server_goes_as_soon_as_it_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not when the hold of a request that might never end is over: for arXiv that is 240 s."""
-    monkeypatch.setattr("digestbot.pipeline.fetching.LOOK_S", 0.01)
+def test_a_waiting_pass_starts_once_the_server_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request reserves the server for as long as it may last, 240 s for arXiv."""
+    monkeypatch.setattr("digestbot.pipeline.fetching.MIN_PAUSE_S", 0.01)
     order: list[str] = []
     is_waiting = asyncio.Event()
     monkeypatch.setattr("digestbot.pipeline.fetching.log.log", lambda *_, **__: is_waiting.set())
@@ -35,10 +35,10 @@ def test_who_waits_for_a_server_goes_as_soon_as_it_is_free(monkeypatch: pytest.M
     assert order == ["first", "second"]
 
 
-def test_a_long_wait_is_told_of_once(
+def test_a_long_wait_is_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The server asked all of us for five minutes of rest."""
+    """The server asked for five minutes of rest."""
     now = NOW
 
     async def sleep(seconds: float) -> None:
@@ -52,5 +52,5 @@ def test_a_long_wait_is_told_of_once(
         asyncio.run(StorePacer(store, lambda: now).take("arxiv.org", 3, 240))
     assert now == NOW + timedelta(seconds=300)
     assert [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING] == [
-        "waiting our turn"
+        "waiting for a free server"
     ]

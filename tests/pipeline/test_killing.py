@@ -1,6 +1,6 @@
 """
-The kill loop: 500 deliveries, the process killed at every named point and anywhere else, restarted
-until all is sent. Nothing is lost, and each kill repeats one message of a connection at most.
+The kill loop: 500 deliveries, the process killed at every named point and restarted until all is
+sent. Nothing is lost, and each kill repeats at most one message per connection.
 """
 
 import json
@@ -35,9 +35,9 @@ KILLS = 100
 """On each of the two databases; `make soak` does 2,000 in all."""
 SOAK_KILLS = 1000
 MINUTES = 3
-"""Between two runs: more than a lease."""
+"""Time between two runs, more than a lease."""
 ANYWHERE = (*POINTS[:-1], *("answered DOT", "dot written", "data done") * 3)
-"""Points to die at by lot, where it hurts more often than elsewhere; not the very end."""
+"""Points drawn at random, the critical ones more often; the last one excepted."""
 CONFIG = """\
 sources:
   arxiv: {{kind: arxiv, categories: [cs.DC]}}
@@ -73,14 +73,14 @@ TEXTS = ("parent", "one", "two", "three")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runs:
-    """The process that forks runs of the stage."""
+    """Process that forks runs of the stage."""
 
     process: subprocess.Popen[str]
     url: str
     config: Path
 
     def run(self, point: str, nth: int, number: int) -> int:
-        """The exit code of run *number*, which dies when it comes to *point* for the nth time."""
+        """Do run *number*, killed at *point* for the nth time; return its exit code."""
         assert self.process.stdin
         assert self.process.stdout
         words = (self.url, str(self.config), point, str(nth), str(number * MINUTES))
@@ -98,7 +98,7 @@ def runs(url: str, config: Path) -> Iterator[Runs]:
 
 
 def fill(store: Store, number: int, *, readers: int = DELIVERIES) -> None:
-    """One more edition for so many readers."""
+    """Record one more edition, for *readers* readers."""
     made = edition(number=number, slot=str(number))
     to = [(mail(f"reader{n}@example.org"), None) for n in range(readers)]
     bodies = frozen_mail(subject="One paper", text="Serverless\n", html="<p>Serverless</p>\n")
@@ -109,17 +109,17 @@ def fill(store: Store, number: int, *, readers: int = DELIVERIES) -> None:
 
 
 def violations(store: Store) -> list[str]:
-    """What must hold of an outbox at any moment, whoever died in the middle, and does not."""
+    """List the invariants of the outbox that are broken."""
     here = deliveries.c
     wrong = {
         "sent without a receipt": (here.state == S.SENT) & here.receipt.is_(None),
         "sent without a moment": (here.state == S.SENT) & here.sent_at.is_(None),
-        "sent and still due or held": (here.state == S.SENT)
+        "sent and still due or leased": (here.state == S.SENT)
         & (here.next_at.is_not(None) | here.lease_until.is_not(None)),
-        "held by nobody": here.state.in_(LEASED) & here.lease_until.is_(None),
-        "waits for ever": here.state.in_(WAITING) & here.next_at.is_(None),
+        "leased without an end": here.state.in_(LEASED) & here.lease_until.is_(None),
+        "waiting without a due time": here.state.in_(WAITING) & here.next_at.is_(None),
         "more doubts than attempts": here.doubts > here.attempts,
-        "repeated more than once by itself": here.doubts > 2,
+        "repeated more than once automatically": here.doubts > 2,
     }
     with store._database.read() as connection:
         count = select(func.count()).select_from(deliveries)
@@ -130,7 +130,7 @@ def violations(store: Store) -> list[str]:
         ]
         ended = select(func.count()).where(delivery_attempts.c.outcome == S.SENDING)
         if connection.execute(ended).scalar_one():
-            found.append("an attempt that has ended and is under way")
+            found.append("an attempt both ended and under way")
     return found
 
 
@@ -139,14 +139,14 @@ def drained(store: Store) -> bool:
     return sum(counts.values()) == counts[S.SENT]
 
 
-def help_a_little(store: Store) -> int:
-    """What a person does: look at what is unknown or quarantined, and let it go again."""
+def requeue_stuck(store: Store) -> int:
+    """Requeue what is unknown or quarantined, as an operator does."""
     stuck = store.outbox.list(states={S.UNKNOWN, S.QUARANTINED}, limit=DELIVERIES)
     return store.outbox.requeue([d.id for d in stuck], NOW)
 
 
 def repeats(store: Store, taken: Sequence[Taken]) -> int:
-    """How many of the server's messages it had before, all the same; none is missing."""
+    """Count the messages that the server got twice, with equal bytes; none may be missing."""
     bytes_of: dict[str, bytes] = {}
     for one in taken:
         message_id = str(message_from_bytes(one.content)["Message-ID"])
@@ -158,7 +158,7 @@ def repeats(store: Store, taken: Sequence[Taken]) -> int:
 
 
 @pytest.mark.parametrize("kills", [KILLS, pytest.param(SOAK_KILLS, marks=pytest.mark.soak)])
-def test_a_run_that_is_killed_anywhere_loses_nothing_and_repeats_little(
+def test_a_killed_run_loses_nothing_and_repeats_little(
     store_url: str, tmp_path: Path, kills: int, record_property: Callable[[str, object], None]
 ) -> None:
     dice = Random(kills)
@@ -178,14 +178,14 @@ def test_a_run_that_is_killed_anywhere_loses_nothing_and_repeats_little(
             if drained(store):
                 editions += 1
                 fill(store, editions)
-            help_a_little(store)
+            requeue_stuck(store)
             point, nth = planned.pop(0) if planned else (dice.choice(ANYWHERE), 1)
             code = stage.run(point, nth, number := number + 1)
             assert code in {0, -9}, point
             died[point] += code == -9
             assert violations(store) == []
         for later in range(1, 50):
-            help_a_little(store)
+            requeue_stuck(store)
             assert stage.run("", 0, number + later) == 0
             assert violations(store) == []
             if drained(store):
@@ -198,7 +198,7 @@ def test_a_run_that_is_killed_anywhere_loses_nothing_and_repeats_little(
 
 
 def fill_slack(store: Store, number: int) -> int:
-    """One more edition of several messages to a channel; its delivery."""
+    """Record one more edition of several messages to a channel; return its delivery."""
     made = edition(number=number, slot=str(number))
     messages = [{"text": f"{text} {number}"} for text in TEXTS]
     channel = Destination(kind=DestinationKind.SLACK, address="#papers")
@@ -209,7 +209,7 @@ def fill_slack(store: Store, number: int) -> int:
     return store.outbox.list()[0].id
 
 
-# Where a run dies, and what of the thread is then in the channel twice.
+# Where a run dies, and which message of the thread the channel then has twice.
 SLACK_KILLS = (
     ("apply_data_done done", 1, None),
     ("apply_data_done called", 2, None),
@@ -223,9 +223,7 @@ SLACK_KILLS = (
 )
 
 
-def test_a_thread_goes_on_after_the_last_message_that_slack_took(
-    store_url: str, tmp_path: Path
-) -> None:
+def test_a_slack_thread_resumes_after_the_last_message(store_url: str, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     with SlackServer() as slack, open_store(store_url) as store, runs(store_url, config) as stage:
         config.write_text(SLACK_CONFIG.format(token=TOKEN, url=slack.url))

@@ -1,6 +1,6 @@
-"""What a digest offers: everything once, whatever came when, from whom and how often."""
+"""A digest offers every paper once, whatever its sources, their order and repetitions."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -13,21 +13,21 @@ from digestbot.model import AnnounceType
 from digestbot.pipeline import make_editions, next_edition
 from digestbot.render import load_templates
 from digestbot.store import Store, open_store
+from digestbot.syncing import sync_config
 from tests.pipeline.conftest import DAY, HEAD, MONDAY, LoadConfig, Make, answered, paper
-from tests.store.samples import statements
 
 BOTH = "  d: {schedule: daily 09:00, filter: {any: [serverless]}, deliver: [{folder: out}]}\n"
 ONLY_B = "  d: {schedule: daily 09:00, sources: [b], deliver: [{folder: out}]}\n"
 
 
 def offered(store: Store, digest: str = "d") -> list[list[str]]:
-    """The papers of each edition, the first edition first."""
+    """List the papers of each edition, oldest edition first."""
     summaries = sorted(store.editions.list(digest, limit=100), key=lambda s: s.number)
     editions = [store.editions.get(digest, s.number) for s in summaries]
     return [[p.paper.id for p in edition.papers] for edition in editions if edition]
 
 
-def test_what_two_sources_tell_of_comes_once(
+def test_a_paper_from_two_sources_is_offered_once(
     store: Store, configured: LoadConfig, make: Make
 ) -> None:
     config = configured(BOTH)
@@ -38,7 +38,7 @@ def test_what_two_sources_tell_of_comes_once(
     assert offered(store) == [["arxiv:2611.00001"], ["arxiv:2611.00002"]]
 
 
-def test_a_digest_gets_from_its_own_source_what_another_told_of_long_before(
+def test_a_digest_takes_a_paper_when_its_own_source_has_it(
     store: Store, configured: LoadConfig, make: Make
 ) -> None:
     config = configured(ONLY_B)
@@ -49,7 +49,7 @@ def test_a_digest_gets_from_its_own_source_what_another_told_of_long_before(
     assert offered(store) == [["arxiv:2611.00001"]]
 
 
-def test_what_the_limit_cut_is_told_of_and_never_comes_later(
+def test_papers_cut_by_the_limit_are_counted_and_stay_out(
     store: Store, configured: LoadConfig, make: Make
 ) -> None:
     config = configured("  d: {limit: 2, deliver: [{folder: out}]}\n")
@@ -60,7 +60,7 @@ def test_what_the_limit_cut_is_told_of_and_never_comes_later(
     assert make(config, MONDAY + DAY)[0].edition is None
 
 
-def test_a_new_version_comes_only_to_those_who_want_replacements(
+def test_replacements_go_only_to_digests_that_list_them(
     store: Store, configured: LoadConfig, make: Make
 ) -> None:
     config = configured(
@@ -73,7 +73,7 @@ def test_a_new_version_comes_only_to_those_who_want_replacements(
     assert made == {"d": None, "r": "r/2"}
 
 
-def test_a_digest_that_slept_for_a_week_has_it_all_in_one_edition(
+def test_a_missed_week_is_caught_up_in_one_edition(
     store: Store, configured: LoadConfig, make: Make
 ) -> None:
     config = configured(BOTH)
@@ -85,7 +85,7 @@ def test_a_digest_that_slept_for_a_week_has_it_all_in_one_edition(
     assert not make(config, MONDAY + 8 * DAY, force=False), "and is not due again"
 
 
-def test_a_clock_that_ran_a_year_ahead_delays_no_edition(
+def test_a_clock_that_ran_ahead_delays_no_edition(
     store: Store, configured: LoadConfig, make: Make
 ) -> None:
     config = configured(BOTH)
@@ -97,7 +97,7 @@ def test_a_clock_that_ran_a_year_ahead_delays_no_edition(
     assert offered(store) == [["arxiv:2611.00001"], ["arxiv:2611.00002"]]
 
 
-def test_a_slot_that_comes_again_because_the_clock_was_set_back_is_not_made_again(
+def test_a_slot_repeated_by_a_clock_set_back_is_made_once(
     store: Store, configured: LoadConfig, make: Make
 ) -> None:
     config = configured(BOTH)
@@ -113,7 +113,7 @@ def test_a_slot_that_comes_again_because_the_clock_was_set_back_is_not_made_agai
     assert offered(store) == [[f"arxiv:2611.0000{n}"] for n in (1, 2, 3)]
 
 
-def test_another_time_zone_is_another_schedule(
+def test_a_new_time_zone_reschedules_the_digest(
     store: Store, configured: LoadConfig, make: Make
 ) -> None:
     make(configured(BOTH), MONDAY, force=False)
@@ -125,9 +125,7 @@ def test_another_time_zone_is_another_schedule(
     assert state.next_due_at == config.digests["d"].schedule.next_after(MONDAY + DAY / 24)
 
 
-def test_a_new_digest_begins_a_week_back_and_not_with_the_archive(
-    store: Store, configured: LoadConfig, make: Make
-) -> None:
+def test_a_new_digest_starts_a_week_back(store: Store, configured: LoadConfig, make: Make) -> None:
     store.papers.ingest("a", [paper(1)], {}, MONDAY - 30 * DAY)
     store.papers.ingest("a", [paper(2)], {}, MONDAY - 2 * DAY)
     make(configured(BOTH), MONDAY)
@@ -140,7 +138,9 @@ def test_backlog_is_never_offered(store: Store, configured: LoadConfig, make: Ma
     assert offered(store) == [["arxiv:2611.00002"]]
 
 
-def test_a_quiet_day_is_skipped_or_said(store: Store, configured: LoadConfig, make: Make) -> None:
+def test_an_empty_day_is_skipped_or_sent_as_configured(
+    store: Store, configured: LoadConfig, make: Make
+) -> None:
     config = configured(
         "  d: {deliver: [{folder: out}]}\n  s: {when_empty: send, deliver: [{folder: out}]}\n"
     )
@@ -150,7 +150,7 @@ def test_a_quiet_day_is_skipped_or_said(store: Store, configured: LoadConfig, ma
 
 
 @pytest.mark.parametrize("status", ["never", "late", "refused", "broken"])
-def test_while_no_source_answers_a_digest_stays_due(
+def test_a_digest_stays_due_while_no_source_answers(
     store: Store, configured: LoadConfig, make: Make, status: str
 ) -> None:
     config = configured(BOTH)
@@ -164,7 +164,7 @@ def test_while_no_source_answers_a_digest_stays_due(
     assert made.papers == 1
 
 
-def test_one_source_that_answered_is_enough_to_say_there_is_nothing(
+def test_one_answering_source_is_enough_for_an_empty_day(
     store: Store, configured: LoadConfig, make: Make
 ) -> None:
     answered(store, "a", status="late")
@@ -174,7 +174,7 @@ def test_one_source_that_answered_is_enough_to_say_there_is_nothing(
     assert not make(config, MONDAY, force=False)
 
 
-def test_a_broken_template_holds_its_digest_back_and_loses_nothing(
+def test_a_broken_template_delays_its_digest_only(
     store: Store, configured: LoadConfig, tmp_path: Path
 ) -> None:
     config = configured(BOTH)
@@ -182,6 +182,7 @@ def test_a_broken_template_holds_its_digest_back_and_loses_nothing(
     (tmp_path / "mail").mkdir()
     (tmp_path / "mail/paper.html.j2").write_text("{{ no_such_name }}")
     broken = load_templates(tmp_path)
+    sync_config(store, config, MONDAY)
     (made,) = make_editions(store, config, broken, now=MONDAY)
     assert "mail/paper.html.j2" in (made.error or "")
     assert store.digests.state("d").last_error == made.error
@@ -191,15 +192,13 @@ def test_a_broken_template_holds_its_digest_back_and_loses_nothing(
     assert store.digests.state("d").last_error is None
 
 
-def test_an_hour_that_comes_twice_is_one_slot(
+def test_an_hour_repeated_by_the_clock_change_is_one_slot(
     store: Store, configured: LoadConfig, make: Make, tmp_path: Path
 ) -> None:
     """Berlin, 25 October 2026: 02:30 is at 00:30 and at 01:30 UTC."""
     config = configured('  d: {schedule: "30 2 * * *", when_empty: send, deliver: []}\n')
     path = tmp_path / "config.yaml"
     path.write_text(path.read_text().replace("timezone: UTC", "timezone: Europe/Berlin"))
-    from digestbot.config import load_config
-
     config = load_config(path, {})
     answered(store, "a", "b")
     first = datetime.fromisoformat("2026-10-25T00:30:00+00:00")
@@ -208,9 +207,7 @@ def test_an_hour_that_comes_twice_is_one_slot(
     assert not make(config, second, force=False)
 
 
-def test_coverage_says_what_was_announced_and_how_the_sources_stand(
-    store: Store, configured: LoadConfig
-) -> None:
+def test_coverage_counts_announcements_per_source(store: Store, configured: LoadConfig) -> None:
     config = configured("  d: {filter: {any: [serverless]}, limit: 1, deliver: [{folder: out}]}\n")
     both = ("cs.DC", "cs.LG")
     papers = [paper(1, categories=both), paper(2, title="Else"), paper(3)]
@@ -228,7 +225,7 @@ def test_coverage_says_what_was_announced_and_how_the_sources_stand(
     assert (b.source, b.announced, b.first_at, b.categories) == ("b", 0, None, ())
 
 
-def test_an_update_knows_the_version_before_it(
+def test_a_replacement_carries_the_version_before_it(
     store: Store, configured: LoadConfig, make: Make
 ) -> None:
     config = configured("  d: {types: [new, replace], deliver: [{folder: out}]}\n")
@@ -249,10 +246,10 @@ def test_an_update_knows_the_version_before_it(
     assert kept.papers == edition.papers
 
 
-def test_an_unknown_digest_is_named_with_those_there_are(
+def test_an_unknown_digest_is_an_error_listing_the_others(
     store: Store, configured: LoadConfig
 ) -> None:
-    with pytest.raises(UsageError, match=r"no digest 'x' in the config; there are: d"):
+    with pytest.raises(UsageError, match=r'no digest "x" in the config; it has: d'):
         make_editions(store, configured(BOTH), load_templates(None), now=MONDAY, names=["x"])
 
 
@@ -264,58 +261,27 @@ steps = st.lists(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(steps=steps)
-def test_whatever_comes_when_every_paper_is_offered_exactly_once(
+def test_every_paper_is_offered_exactly_once(
     steps: list[tuple[str, set[int], bool]], tmp_path: Path
 ) -> None:
     config = _config(tmp_path)
-    told: set[str] = set()
+    announced: set[str] = set()
     with open_store("sqlite://") as store:
         templates = load_templates(None)
         now = MONDAY
+        sync_config(store, config, now)
         for source, numbers, is_made in steps:
             now += DAY / 4
             store.papers.ingest(source, [paper(n) for n in sorted(numbers)], {}, now)
-            told |= {f"arxiv:2611.{n:05}" for n in numbers}
+            announced |= {f"arxiv:2611.{n:05}" for n in numbers}
             if is_made:
                 make_editions(store, config, templates, now=now, force=True)
         make_editions(store, config, templates, now=now + DAY, force=True)
-        given_out = [name for edition in offered(store) for name in edition]
-    assert sorted(given_out) == sorted(told)
+        in_editions = [name for edition in offered(store) for name in edition]
+    assert sorted(in_editions) == sorted(announced)
 
 
 def _config(folder: Path) -> Config:
-    from digestbot.config import load_config
-
     path = folder / "config.yaml"
     path.write_text(HEAD + "  d: {deliver: [{folder: out}]}\n")
     return load_config(path, {})
-
-
-def test_a_tick_with_nothing_due_asks_few_questions_for_all_digests(
-    store: Store, configured: LoadConfig, make: Make
-) -> None:
-    one = "schedule: daily 09:00, deliver: [{folder: out}]"
-    answered(store, "a", "b")
-    config = configured("".join(f"  d{n}: {{{one}}}\n" for n in range(40)))
-    make(config, MONDAY)
-    with statements(store) as sent:
-        assert make(config, MONDAY + timedelta(minutes=1), force=False) == ()
-    assert len(sent) == 2
-
-
-def test_a_digest_that_is_changed_while_others_are_not_is_kept_in_step(
-    store: Store, configured: LoadConfig, make: Make
-) -> None:
-    daily = "  d: {schedule: daily 09:00, deliver: [{folder: out}]}\n"
-    answered(store, "a", "b")
-    make(configured(daily), MONDAY)
-    more = daily + "  e: {schedule: daily 09:00, deliver: [{folder: out}]}\n"
-    make(configured(more), MONDAY + timedelta(minutes=1))
-    assert {state.name for state in store.digests.states()} == {"d", "e"}
-    changed = more.replace("daily 09:00", "daily 09:05", 1).replace("out", "elsewhere", 1)
-    make(configured(changed), MONDAY + timedelta(minutes=2))
-    assert store.digests.state("d").next_due_at == MONDAY + timedelta(minutes=5)
-    assert store.digests.state("e").next_due_at == MONDAY + DAY
-    assert store.subscriptions.count_confirmed("d") == 1
-    (folder,) = store.subscriptions.confirmed("d")
-    assert folder.destination.address.endswith("elsewhere")

@@ -1,4 +1,4 @@
-"""What is frozen with an edition: each attempt sends the same bytes, whatever changed meanwhile."""
+"""Frozen messages: every attempt sends the same bytes, whatever has changed since."""
 
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -14,6 +14,7 @@ from digestbot.pipeline import make_editions
 from digestbot.pipeline.messages import MessageBuilder
 from digestbot.render import load_templates
 from digestbot.store import Store
+from digestbot.syncing import sync_config
 from tests.pipeline.conftest import HEAD, MONDAY, paper
 from tests.wire import assert_sound
 
@@ -30,10 +31,11 @@ SMTP = 'smtp: {security: none, sender: "Papers <papers@example.org>"}\n'
 
 @pytest.fixture
 def deliveries(store: Store, tmp_path: Path) -> tuple[Delivery, ...]:
-    """Those of one edition of two papers, to two readers and a folder."""
+    """Deliveries of one edition of two papers, to two readers and a folder."""
     (tmp_path / "config.yaml").write_text(SMTP + HEAD + DIGEST)
     config = load_config(tmp_path / "config.yaml", {})
     store.papers.ingest("a", [paper(1), paper(2)], {}, MONDAY)
+    sync_config(store, config, MONDAY)
     (made,) = make_editions(store, config, load_templates(None), now=MONDAY)
     assert made.error is None
     return tuple(reversed(store.outbox.list()))
@@ -45,7 +47,7 @@ def read(message: bytes) -> EmailMessage:
     return parsed
 
 
-def test_a_letter_is_made_of_the_store_alone_and_is_the_same_each_time(
+def test_a_message_is_the_same_at_every_attempt(
     store: Store, deliveries: tuple[Delivery, ...]
 ) -> None:
     for delivery in deliveries:
@@ -54,7 +56,7 @@ def test_a_letter_is_made_of_the_store_alone_and_is_the_same_each_time(
         assert_sound(first.mime)
 
 
-def test_readers_of_one_edition_differ_in_address_and_message_id_only(
+def test_readers_differ_in_address_and_message_id_only(
     store: Store, deliveries: tuple[Delivery, ...]
 ) -> None:
     builder = MessageBuilder(store)
@@ -66,7 +68,7 @@ def test_readers_of_one_edition_differ_in_address_and_message_id_only(
     ) == (two.mime)
 
 
-def test_what_one_kind_has_read_ahead_another_does_not_forget(
+def test_reading_ahead_for_one_kind_keeps_the_others(
     store: Store, deliveries: tuple[Delivery, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     builder = MessageBuilder(store)
@@ -77,7 +79,7 @@ def test_what_one_kind_has_read_ahead_another_does_not_forget(
     assert builder.build(deliveries[0], {Form.EML}) == wanted
 
 
-def test_the_message_says_what_the_forms_say(
+def test_the_message_has_the_text_of_its_forms(
     store: Store, deliveries: tuple[Delivery, ...]
 ) -> None:
     outgoing = MessageBuilder(store).build(deliveries[0], FORMS)
@@ -98,21 +100,20 @@ def test_a_message_for_a_folder_is_addressed_to_its_sender(
     assert read(outgoing.mime)["To"] == "papers@example.org"
 
 
-def test_a_form_that_was_not_made_is_a_failure_that_says_so(
+def test_a_missing_form_is_a_permanent_failure(
     store: Store, deliveries: tuple[Delivery, ...]
 ) -> None:
     with pytest.raises(PermanentFailure, match="d/1 has no markdown form in the store"):
         MessageBuilder(store).build(deliveries[0], {Form.MARKDOWN})
 
 
-def test_lists_that_are_asked_for_have_all_papers_and_go_with_the_mails(
-    store: Store, tmp_path: Path
-) -> None:
+def test_attached_lists_have_all_papers(store: Store, tmp_path: Path) -> None:
     keys = "    attach: [bibtex, ris]\n    limit: 300\n"
     (tmp_path / "config.yaml").write_text(SMTP + HEAD + DIGEST + keys)
     config = load_config(tmp_path / "config.yaml", {})
     long = [paper(n, "Serverless " + "word " * 80, abstract="x" * 900) for n in range(1, 301)]
     store.papers.ingest("a", long, {}, MONDAY)
+    sync_config(store, config, MONDAY)
     (made,) = make_editions(store, config, load_templates(None), now=MONDAY)
     assert made.error is None
     builder = MessageBuilder(store)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from digestbot.config import json_schema, load_config
+from digestbot.config import load_config
+from digestbot.config.editor_schema import json_schema
 from digestbot.net import Client
 from digestbot.sources import REGISTRY, Options, Page
 from tests.servers.web import Reply, WebServer

@@ -1,4 +1,4 @@
-"""Small things that the store's tests put in, each field open to be overridden."""
+"""Sample values and helpers for tests of the store; every field can be overridden."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ FOLDER = Destination(kind=DestinationKind.FOLDER, address="/out")
 
 
 def fetched(number: int = 1, **overrides: Any) -> FetchedPaper:
-    """Paper *number*, as a source gives it."""
+    """Make paper *number* as a source returns it."""
     fields: dict[str, Any] = {
         "id": f"arxiv:2611.{number:05}",
         "title": f"Serverless paper {number}",
@@ -50,7 +50,7 @@ def ingest(store: Store, *numbers: int, source: str = "arxiv", at: datetime = NO
 
 
 def log(store: Store, **wanted: Any) -> list[Announcement]:
-    """The whole log, or what is *wanted* of it."""
+    """Return the whole log, or the part that *wanted* selects."""
     defaults: dict[str, Any] = {"sources": None, "types": None}
     return list(store.papers.announcements(0, None, **defaults | wanted))
 
@@ -72,7 +72,7 @@ def register(store: Store, name: str = "systems", **overrides: Any) -> None:
 
 
 def shown(announcement: Announcement, **overrides: Any) -> EditionPaper:
-    """The announcement in an edition, matched by the first word of its title."""
+    """Make an edition paper of *announcement*, matched by the first word of its title."""
     fields: dict[str, Any] = {
         "seq": announcement.seq,
         "paper": announcement.paper,
@@ -86,7 +86,7 @@ def shown(announcement: Announcement, **overrides: Any) -> EditionPaper:
 
 
 def edition(papers: Sequence[EditionPaper] = (), **overrides: Any) -> Edition:
-    """The first edition of "systems"."""
+    """Make the first edition of "systems"."""
     fields: dict[str, Any] = {
         "digest": "systems",
         "title": "Systems for ML",
@@ -112,7 +112,6 @@ def record(
     subscription_id: int | None = None,
     next_due_at: datetime | None = None,
 ) -> int | None:
-    """Record *made*."""
     made = made or edition()
     return store.editions.record(
         made.digest,
@@ -127,7 +126,7 @@ def record(
 
 
 def queue(store: Store, *destinations: Destination, **options: Any) -> tuple[int, ...]:
-    """An edition of a digest of its own with a delivery to each; gives the deliveries' keys."""
+    """Record an edition of a new digest for *destinations*; return the deliveries' ids."""
     name = f"digest-{len(store.digests.states())}"
     register(store, name)
     record(store, edition(digest=name), to=destinations or (mail(),), **options)
@@ -154,7 +153,7 @@ def mails(count: int) -> list[Destination]:
 
 
 def force_state(store: Store, delivery_id: int, to: DeliveryState) -> None:
-    """Put the delivery into *to*, past all rules but the database's own."""
+    """Put a delivery into state *to*, subject only to the database's constraints."""
     values = {
         "state": to,
         "attempts": 1,
@@ -167,10 +166,10 @@ def force_state(store: Store, delivery_id: int, to: DeliveryState) -> None:
         connection.execute(delete(delivery_attempts))
 
 
-def record_own(
+def record_edition(
     store: Store, name: str, *to: Destination, at: datetime = NOW, **options: Any
 ) -> list[Delivery]:
-    """An edition of a digest of its own; its deliveries."""
+    """Record an edition of the new digest *name*; return its deliveries."""
     register(store, name)
     made = edition(digest=name, created_at=at)
     envelopes = [(destination, None) for destination in to or (mail(),)]
@@ -187,7 +186,7 @@ def claimed_addresses(store: Store, now: datetime = NOW, cap: Cap | None = None)
 
 @contextmanager
 def statements(store: Store) -> Iterator[list[Statement]]:
-    """All statements that are sent to the database within the block."""
+    """Collect the statements that are sent to the database within the block."""
     sent: list[Statement] = []
 
     def note(connection: Connection, cursor: Any, statement: str, values: Any, *_: Any) -> None:

@@ -1,4 +1,4 @@
-"""What came back, and what follows from it in one transaction, on both databases."""
+"""Bounces, and their effects on suppressions and subscriptions."""
 
 from collections.abc import Sequence
 from datetime import datetime

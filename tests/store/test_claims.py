@@ -23,7 +23,7 @@ from tests.store.samples import (
     mail,
     mails,
     queue,
-    record_own,
+    record_edition,
     state_of,
 )
 
@@ -160,8 +160,8 @@ def test_renewed_claims_are_not_recovered(store: Store) -> None:
 
 @pytest.mark.parametrize("late", [timedelta(0), DAY])
 def test_expired_edition_is_held_until_released(store: Store, late: timedelta) -> None:
-    (old, folder) = record_own(store, "d", mail(), FOLDER, expires_at=NOW + DAY)
-    record_own(store, "ageless", mail("b@x.org"))
+    (old, folder) = record_edition(store, "d", mail(), FOLDER, expires_at=NOW + DAY)
+    record_edition(store, "ageless", mail("b@x.org"))
     at = NOW + DAY + late
     assert sorted(claimed_addresses(store, at)) == ["/out", "b@x.org"]
     held = store.outbox.get(old.id)
@@ -176,5 +176,5 @@ def test_expired_edition_is_held_until_released(store: Store, late: timedelta) -
 
 
 def test_edition_is_claimed_until_it_expires(store: Store) -> None:
-    record_own(store, "d", expires_at=NOW + DAY)
+    record_edition(store, "d", expires_at=NOW + DAY)
     assert claimed_addresses(store, NOW + DAY - MINUTE) == ["reader@example.org"]

@@ -1,4 +1,4 @@
-"""Several at once on one database, threads and processes, and processes that are killed."""
+"""Threads and processes on one database, and processes that are killed."""
 
 import subprocess
 import sys
@@ -78,7 +78,7 @@ with open_store(sys.argv[2]) as store:
 
 @contextmanager
 def process(code: str, name: str, url: str) -> Iterator[subprocess.Popen[str]]:
-    """Another process, which begins at a line of input and dies at the end of the block."""
+    """Run *code* in a process that starts at a line of input and is killed at the end."""
     started = subprocess.Popen(
         [sys.executable, "-c", code, name, url],
         cwd=ROOT,
@@ -106,7 +106,7 @@ def lines(one: subprocess.Popen[str], count: int) -> list[int]:
 
 
 def all_at_once(act: Callable[[int], T]) -> list[T]:
-    """What *act* gives in each of some threads that begin together."""
+    """Call *act* in several threads that start together; return the results."""
     barrier = Barrier(AT_ONCE)
 
     def begin(number: int) -> T:

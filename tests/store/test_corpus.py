@@ -1,4 +1,4 @@
-"""Real papers, through the store and back."""
+"""Real papers: stored, read back, and known the second time."""
 
 import gzip
 import itertools

@@ -109,7 +109,7 @@ def test_locked_database_is_unavailable(tmp_path: Path) -> None:
 def test_connection_cut_by_postgresql_is_replaced(
     postgres_schema_url: str, monkeypatch: pytest.MonkeyPatch, idle_s: float
 ) -> None:
-    """At once if it was idle; else, as in the midst of work, after an error that says so."""
+    """An idle connection is replaced silently, one in use after an error."""
     monkeypatch.setattr("digestbot.store.database.IDLE_S", idle_s)
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
     with open_store(postgres_schema_url) as store, psycopg.connect(postgres_schema_url) as other:

@@ -12,7 +12,7 @@ from tests.store.samples import MINUTE, NOW, SLACK, claim, get, mail, mails, que
 
 
 def test_message_id_never_changes() -> None:
-    """A repeat after an upgrade must be known for one: whoever changes this makes duplicates."""
+    """A change here would make mailboxes show repeats as new messages after an upgrade."""
     made = message_id("systems/12", NOW, mail(), "example.org")
     assert made == "<ccaa94f2a1ea9b2d24ade2fefdc710d2cdd7d8fb@example.org>"
 

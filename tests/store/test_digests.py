@@ -20,6 +20,7 @@ def test_new_digest_is_stored_as_registered(store: Store) -> None:
     assert state == DigestState(
         id=state.id,
         name="systems",
+        origin=Origin.CONFIG,
         fingerprint="daily",
         cursor=7,
         next_due_at=NOW,
@@ -46,7 +47,7 @@ def test_new_schedule_changes_only_the_due_time(store: Store) -> None:
 
 def test_unknown_digest_is_not_found(store: Store) -> None:
     assert store.digests.find("none") is None
-    with pytest.raises(LookupError, match="no digest 'none' in the store"):
+    with pytest.raises(LookupError, match='digest "none" is not in the store'):
         store.digests.state("none")
 
 

@@ -19,14 +19,14 @@ from tests.store.samples import (
     log,
     mail,
     record,
-    record_own,
+    record_edition,
     register,
     shown,
 )
 
 
 def prepared(store: Store) -> Edition:
-    """A log of four papers, a registered digest, and an edition that shows the first two."""
+    """Log four papers, register a digest, and make an edition of the first two."""
     ingest(store, 1, 2, 3, 4)
     register(store)
     first, second, _, _ = log(store)
@@ -185,7 +185,7 @@ def test_unknown_edition_is_none(store: Store) -> None:
 
 
 def test_flood_holds_all_deliveries_of_the_edition(store: Store) -> None:
-    (one, two) = record_own(
+    (one, two) = record_edition(
         store, "d", mail("a@x.org"), mail("b@x.org"), flood_check=lambda today, days: "why"
     )
     held = (DeliveryState.HELD, None, "why")
@@ -194,7 +194,7 @@ def test_flood_holds_all_deliveries_of_the_edition(store: Store) -> None:
     assert store.outbox.counts()[DeliveryState.HELD] == 2
     assert store.outbox.requeue([one.id, two.id], NOW) == 0
     assert store.outbox.requeue([one.id], NOW, states=AWAITING_OPERATOR) == 1
-    assert store.outbox.cancel(two.id, "by your word")
+    assert store.outbox.cancel(two.id, "not wanted")
     assert claimed_addresses(store) == ["a@x.org"]
 
 
@@ -206,11 +206,11 @@ def test_flood_check_gets_the_last_month(store: Store) -> None:
         return None
 
     two = (mail("a@x.org"), mail("b@x.org"))
-    record_own(store, "long-ago", at=NOW - 31 * DAY)
-    record_own(store, "month", *two, at=NOW - 30 * DAY)
-    record_own(store, "yesterday", at=NOW - DAY)
-    record_own(store, "today", *two, mail("a@x.org"), flood_check=flood_check)
-    record_own(store, "again", flood_check=flood_check)
+    record_edition(store, "long-ago", at=NOW - 31 * DAY)
+    record_edition(store, "month", *two, at=NOW - 30 * DAY)
+    record_edition(store, "yesterday", at=NOW - DAY)
+    record_edition(store, "today", *two, mail("a@x.org"), flood_check=flood_check)
+    record_edition(store, "again", flood_check=flood_check)
     assert [(today, sorted(days)) for today, days in asked] == [(2, [1, 2]), (3, [1, 2])]
 
 
@@ -221,12 +221,12 @@ def test_refused_edition_is_not_counted(store: Store) -> None:
         asked.append(today)
         return None
 
-    record_own(store, "d", flood_check=flood_check)
+    record_edition(store, "d", flood_check=flood_check)
     assert (
         store.editions.record(
             "d", edition(digest="d"), [], {}, [(mail(), None)], None, NOW, message_domain="x.org"
         )
         is None
     )
-    record_own(store, "e", flood_check=flood_check)
+    record_edition(store, "e", flood_check=flood_check)
     assert asked == [1, 2]

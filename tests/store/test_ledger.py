@@ -1,4 +1,4 @@
-"""The ledger goes from any store to any other: all keys stay, and nothing is taken in twice."""
+"""Export and import of the ledger, between any two stores."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -24,13 +24,13 @@ Rows = list[tuple[str, dict[str, Any]]]
 
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[Store]:
-    """Another store, in SQLite."""
+    """Open a second store, in SQLite."""
     with open_store(f"sqlite:///{tmp_path / 'other.db'}") as opened:
         yield opened
 
 
 def fill(store: Store) -> None:
-    """Four papers, two of them offered, one read, one not; a delivery of each end."""
+    """Fill a store with four papers, an edition, and deliveries in several states."""
     ingest(store, 1, 2, 3)
     rows = log(store)
     register(store)
@@ -38,13 +38,13 @@ def fill(store: Store) -> None:
         "systems", mail(), origin=Origin.WEB, state=State.CONFIRMED, name="Zoë\u2028Ø", now=NOW
     )
     made = edition([shown(rows[0])], to_seq=3, omitted=1)
-    pieces = (b"short", b"x" * 300, b"\x00\xff")
+    fragments = (b"short", b"x" * 300, b"\x00\xff")
     to = [(mail(), reader.id), (mail("b@x.org"), None), (mail("c@x.org"), None)]
     store.editions.record(
         "systems",
         made,
         [shown(rows[1])],
-        {Form.TEXT: "the text", Form.EML: pieces},
+        {Form.TEXT: "the text", Form.EML: fragments},
         to,
         NOW + DAY,
         NOW,
@@ -62,7 +62,7 @@ def fill(store: Store) -> None:
 
 
 def exported(store: Store) -> Rows:
-    """Its ledger, as it comes out of a file."""
+    """Return the ledger of *store*, encoded and decoded as in a file."""
     return [from_line(to_line(*row)) for row in store.ledger.export_rows()]
 
 
@@ -104,7 +104,7 @@ def test_keys_continue_after_the_imported_ones(store: Store, other: Store) -> No
     fill(other)
     other.editions.advance("systems", 3, 4, NOW)
     store.ledger.import_rows(exported(other))
-    assert log(store) == []  # all of it was read
+    assert log(store) == []  # the digest has read all of it
     assert store.sources.state("arxiv").memory == {"mark": "4"}
     ingest(store, 5)
     assert [row.seq for row in log(store)] == [5]
@@ -213,14 +213,14 @@ def test_import_into_a_used_store_is_refused(store: Store, other: Store) -> None
     assert row_count(store) == 4  # a paper and its announcement, a source, a digest
 
 
-@pytest.mark.parametrize("piece", [b"a\r\n.\r\nMAIL", b".\r\n", b"a\nb\r\n", b"a\rb\r\n"])
+@pytest.mark.parametrize("fragment", [b"a\r\n.\r\nMAIL", b".\r\n", b"a\nb\r\n", b"a\rb\r\n"])
 def test_body_that_could_end_its_mail_early_is_refused(
-    store: Store, other: Store, piece: bytes
+    store: Store, other: Store, fragment: bytes
 ) -> None:
     fill(other)
     ledger = exported(other)
     at = next(n for n, (_, row) in enumerate(ledger) if row.get("fragments"))
-    ledger[at][1]["fragments"][0] = b64encode(piece).decode()
+    ledger[at][1]["fragments"][0] = b64encode(fragment).decode()
     with pytest.raises(LedgerError, match="a dot at the start of a line"):
         store.ledger.import_rows(ledger)
     assert store.editions.list() == ()

@@ -1,4 +1,4 @@
-"""What `open_store` makes of each kind of database, and what it refuses."""
+"""Creating, upgrading and refusing databases."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ from tests.store.samples import ingest
 
 
 def plain_engine(url: str) -> Engine:
-    """A way to the database past the store."""
+    """Connect to a database without opening a store."""
     return create_engine(read_url(url), poolclass=NullPool)
 
 
@@ -53,7 +53,7 @@ def test_migrations_make_the_tables_of_the_code(store_url: str) -> None:
 
 
 def test_migrations_make_the_constraints_of_the_code(tmp_path: Path) -> None:
-    # compare_metadata does not look at CHECK constraints; SQLite keeps the words of CREATE TABLE.
+    # compare_metadata ignores CHECK constraints; SQLite keeps the text of CREATE TABLE.
     migrated, made = f"sqlite:///{tmp_path / 'a.db'}", f"sqlite:///{tmp_path / 'b.db'}"
     open_store(migrated).close()
     metadata.create_all(plain_engine(made))
@@ -99,9 +99,9 @@ def test_newer_database_is_refused_unchanged(store_url: str) -> None:
 @pytest.mark.parametrize(
     "tables",
     [
-        pytest.param(["users"], id="somebody's tables"),
+        pytest.param(["users"], id="tables of another program"),
         pytest.param(["users", "alembic_version"], id="another program that uses Alembic"),
-        pytest.param(["deliveries", "vans"], id="a courier's, with one name in common"),
+        pytest.param(["deliveries", "vans"], id="one table name in common"),
     ],
 )
 def test_foreign_database_is_refused_unchanged(store_url: str, tables: list[str]) -> None:
@@ -165,15 +165,15 @@ def test_migration_waits_for_the_lock(store_url: str) -> None:
 def test_interrupted_migration_leaves_nothing(
     store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The last statement of the migration fails: the thirteen tables before it must be gone.
+    # The last statement of the migration fails; the tables created before it must be gone.
     monkeypatch.setattr("alembic.migration.MigrationContext._ensure_version_table", refuse)
-    with pytest.raises(RuntimeError, match="cut off"):
+    with pytest.raises(RuntimeError, match="interrupted"):
         open_store(store_url)
     assert inspect(plain_engine(store_url)).get_table_names() == []
 
 
 def refuse(*arguments: object, **options: object) -> None:
-    raise RuntimeError("cut off")
+    raise RuntimeError("interrupted")
 
 
 def test_schema_compiles_for_both_databases(store_url: str) -> None:

@@ -1,4 +1,4 @@
-"""How the queries that a large store lives by find their rows, as SQLite plans them."""
+"""Query plans of SQLite for the queries that matter in a large store."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ from tests.store.samples import (
 
 @pytest.fixture
 def filled(tmp_path: Path) -> Iterator[Store]:
-    """A store with a row in every table."""
+    """Open a store with a row in every table."""
     with open_store(f"sqlite:///{tmp_path / 'store.db'}") as store:
         ingest(store, 1, 2, 3)
         (claimed,) = queue(store)
@@ -103,8 +103,8 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "is suppressed": lambda s: s.subscriptions.is_suppressed("a@x.org"),
 }
 
-# The newest rows first, as the primary key has them, and no more than were asked for.
-IN_ORDER_OF_THE_KEY = {"newest editions": "SCAN editions", "newest deliveries": "SCAN deliveries"}
+# Read backwards by primary key, up to the limit.
+BY_PRIMARY_KEY = {"newest editions": "SCAN editions", "newest deliveries": "SCAN deliveries"}
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -114,9 +114,9 @@ def test_queries_scan_no_table(filled: Store, name: str) -> None:
     assert sent
     for statement in sent:
         steps = plan(filled, statement)
-        # A virtual table is what the statement was given.
+        # Parameters of the statement appear as a virtual table.
         scans = [s for s in steps if s.startswith("SCAN") and "VIRTUAL TABLE" not in s]
-        assert set(scans) <= {IN_ORDER_OF_THE_KEY.get(name)}, (statement, steps)
+        assert set(scans) <= {BY_PRIMARY_KEY.get(name)}, (statement, steps)
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,12 @@ from tests.store.samples import DAY, MINUTE, NOW, SLACK, claim, get, mails, queu
     ("before", "lost", "doubts", "after"),
     [
         pytest.param(S.SENDING, 0, 0, S.RETRYING, id="surely not delivered"),
-        pytest.param(S.SENDING, 0, 9, S.RETRYING, id="former doubts do not count"),
-        pytest.param(S.SENDING, MAX_LOST - 2, 0, S.RETRYING, id="bad luck, perhaps"),
-        pytest.param(S.SENDING, MAX_LOST - 1, 0, S.QUARANTINED, id="it kills whoever sends it"),
-        pytest.param(S.DATA_DONE, 0, 0, S.RETRYING, id="in doubt: once more"),
-        pytest.param(S.DATA_DONE, 0, 1, S.UNKNOWN, id="in doubt again: never loop"),
-        pytest.param(S.DATA_DONE, MAX_LOST, 0, S.RETRYING, id="it can be sent, so not suspicious"),
+        pytest.param(S.SENDING, 0, 9, S.RETRYING, id="earlier doubts ignored"),
+        pytest.param(S.SENDING, MAX_LOST - 2, 0, S.RETRYING, id="second crash"),
+        pytest.param(S.SENDING, MAX_LOST - 1, 0, S.QUARANTINED, id="third crash"),
+        pytest.param(S.DATA_DONE, 0, 0, S.RETRYING, id="in doubt once"),
+        pytest.param(S.DATA_DONE, 0, 1, S.UNKNOWN, id="in doubt twice"),
+        pytest.param(S.DATA_DONE, MAX_LOST, 0, S.RETRYING, id="in doubt after crashes"),
     ],
 )
 def test_state_after_an_expired_lease(

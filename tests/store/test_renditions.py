@@ -1,4 +1,4 @@
-"""Forms of editions in pieces: what they share is stored once, and each is read back as it was."""
+"""Forms of editions, and the fragments that they share."""
 
 from random import Random
 
@@ -16,8 +16,8 @@ from tests.store.samples import edition, register
 PAPERS = tuple(b"paper %d " % number + b"x" * 3000 + b"\r\n" for number in range(40))
 
 
-def kept(store: Store, name: str, bodies: dict[Form, Body]) -> int:
-    """The key of an edition of a new digest, with those forms."""
+def record_forms(store: Store, name: str, bodies: dict[Form, Body]) -> int:
+    """Record an edition of a new digest with these forms; return its key."""
     register(store, name)
     key = store.editions.record(
         name, edition(digest=name), (), bodies, (), None, NOW, message_domain="example.org"
@@ -33,7 +33,7 @@ def count(store: Store) -> int:
 
 
 @pytest.mark.parametrize(
-    "pieces",
+    "body",
     [
         (),
         (b"a",),
@@ -43,9 +43,9 @@ def count(store: Store) -> int:
     ],
     ids=["none", "one", "short and long", "any octets", "many"],
 )
-def test_fragments_round_trip(store: Store, pieces: tuple[bytes, ...]) -> None:
-    key = kept(store, "systems", {Form.HTML: pieces, Form.SLACK: "[]"})
-    assert store.editions.rendition(key, Form.HTML) == pieces
+def test_fragments_round_trip(store: Store, body: tuple[bytes, ...]) -> None:
+    key = record_forms(store, "systems", {Form.HTML: body, Form.SLACK: "[]"})
+    assert store.editions.rendition(key, Form.HTML) == body
     assert store.editions.rendition(key, Form.SLACK) == "[]"
     assert store.editions.rendition(key, Form.TEXT) is None
 
@@ -54,18 +54,18 @@ def test_shared_fragment_is_stored_once(store: Store) -> None:
     dice = Random(1)
     for number in range(30):
         own = tuple(dice.sample(PAPERS, 20))
-        key = kept(store, f"digest-{number}", {Form.HTML: (b"frame %d" % number, *own)})
+        key = record_forms(store, f"digest-{number}", {Form.HTML: (b"frame %d" % number, *own)})
         assert store.editions.rendition(key, Form.HTML) == (b"frame %d" % number, *own)
     assert count(store) == len(PAPERS)
     with store.editions._database.read() as connection:
-        query = select(func.max(func.length(renditions.c.pieces)))
+        query = select(func.max(func.length(renditions.c.fragments)))
         longest: int = connection.execute(query).scalar_one()
-    assert longest < 400, "a personal edition costs its keys, not its papers"
+    assert longest < 400, "a personal edition stores keys of its papers"
 
 
 def test_recent_fragments_are_read_from_memory(store: Store) -> None:
-    first = kept(store, "one", {Form.HTML: PAPERS[:5]})
-    second = kept(store, "other", {Form.HTML: PAPERS[2:5]})
+    first = record_forms(store, "one", {Form.HTML: PAPERS[:5]})
+    second = record_forms(store, "other", {Form.HTML: PAPERS[2:5]})
     assert store.editions.rendition(first, Form.HTML) == PAPERS[:5]
     with store._database.write() as connection:
         connection.execute(delete(fragments))
@@ -74,10 +74,10 @@ def test_recent_fragments_are_read_from_memory(store: Store) -> None:
 
 def test_fragment_cache_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CACHE_MAX", 10_000)
-    key = kept(store, "one", {Form.HTML: PAPERS})
+    key = record_forms(store, "one", {Form.HTML: PAPERS})
     for _ in range(3):
         assert store.editions.rendition(key, Form.HTML) == PAPERS
         assert len(store.editions._fragments._cached) <= len(PAPERS)
-    other = kept(store, "other", {Form.HTML: (b"y" * 300,)})
+    other = record_forms(store, "other", {Form.HTML: (b"y" * 300,)})
     assert store.editions.rendition(other, Form.HTML) == (b"y" * 300,)
     assert len(store.editions._fragments._cached) == 1

@@ -85,7 +85,7 @@ def test_old_passes_are_deleted(store: Store) -> None:
 
 
 def test_unknown_status_or_pass_is_an_error(store: Store) -> None:
-    with pytest.raises(ValueError, match="no pass 99"):
+    with pytest.raises(ValueError, match="unknown pass 99"):
         end(store, 99, "ok")
     with pytest.raises(ValueError, match="fine"):
         end(store, store.sources.begin_pass("arxiv", NOW), "fine")

@@ -70,12 +70,14 @@ def test_destination_can_get_several_digests(store: Store) -> None:
     [
         pytest.param(PENDING, CONFIRMED, WEB, CONFIRMED, id="opted in"),
         pytest.param(PENDING, PENDING, WEB, PENDING, id="asked twice"),
-        pytest.param(CONFIRMED, PENDING, WEB, CONFIRMED, id="a stranger cannot undo an opt-in"),
-        pytest.param(UNSUBSCRIBED, PENDING, WEB, PENDING, id="wants it again"),
-        pytest.param(UNSUBSCRIBED, CONFIRMED, COMMAND, CONFIRMED, id="the owner was asked to"),
+        pytest.param(
+            CONFIRMED, PENDING, WEB, CONFIRMED, id="a second request cannot undo an opt-in"
+        ),
+        pytest.param(UNSUBSCRIBED, PENDING, WEB, PENDING, id="subscribes again"),
+        pytest.param(UNSUBSCRIBED, CONFIRMED, COMMAND, CONFIRMED, id="the operator adds it again"),
         pytest.param(UNSUBSCRIBED, CONFIRMED, CONFIG, UNSUBSCRIBED, id="the config cannot revive"),
-        pytest.param(ENDED, PENDING, WEB, PENDING, id="left the config, came by the web"),
-        pytest.param(ENDED, CONFIRMED, CONFIG, CONFIRMED, id="is in the config again"),
+        pytest.param(ENDED, PENDING, WEB, PENDING, id="left the config, subscribed on the web"),
+        pytest.param(ENDED, CONFIRMED, CONFIG, CONFIRMED, id="in the config again"),
     ],
 )
 def test_state_after_adding_again(
@@ -91,13 +93,15 @@ def test_state_after_adding_again(
     [
         pytest.param(CONFIRMED, CONFIG, True, CONFIRMED, id="stays"),
         pytest.param(CONFIRMED, CONFIG, False, ENDED, id="left the config"),
-        pytest.param(ENDED, CONFIG, True, CONFIRMED, id="came back"),
-        pytest.param(ENDED, CONFIG, False, ENDED, id="stays away"),
-        pytest.param(UNSUBSCRIBED, CONFIG, True, UNSUBSCRIBED, id="a person's word"),
-        pytest.param(UNSUBSCRIBED, WEB, True, UNSUBSCRIBED, id="a person's word on the web"),
-        pytest.param(CONFIRMED, WEB, False, CONFIRMED, id="none of the config's business"),
-        pytest.param(PENDING, WEB, False, PENDING, id="nor this"),
-        pytest.param(PENDING, WEB, True, CONFIRMED, id="the owner vouches"),
+        pytest.param(ENDED, CONFIG, True, CONFIRMED, id="back in the config"),
+        pytest.param(ENDED, CONFIG, False, ENDED, id="stays ended"),
+        pytest.param(
+            UNSUBSCRIBED, CONFIG, True, UNSUBSCRIBED, id="unsubscribed, made by the config"
+        ),
+        pytest.param(UNSUBSCRIBED, WEB, True, UNSUBSCRIBED, id="unsubscribed, made on the web"),
+        pytest.param(CONFIRMED, WEB, False, CONFIRMED, id="confirmed, unrelated to the config"),
+        pytest.param(PENDING, WEB, False, PENDING, id="pending, unrelated to the config"),
+        pytest.param(PENDING, WEB, True, CONFIRMED, id="confirmed by the operator"),
     ],
 )
 def test_state_after_a_config_sync(
@@ -110,7 +114,7 @@ def test_state_after_a_config_sync(
     assert is_changed or after is there
     store.subscriptions.sync_config("systems", named["systems"], NOW)
     assert states(store) == {mail().address: after}
-    # Of what others have subscribed it cannot tell.
+    # It also names digests whose destinations were subscribed in another way.
     of_others = origin is not CONFIG and is_named
     assert store.subscriptions.out_of_step(named) == ({"systems"} if of_others else set())
 

@@ -1,4 +1,4 @@
-"""Terms, categories, whole filters: the tables say what is found, and why."""
+"""Terms, categories and whole filters; results and reasons are in the tables."""
 
 from typing import Any
 
@@ -22,20 +22,20 @@ def matches(filter_: object, **paper: Any) -> bool:
 
 
 @pytest.mark.parametrize(("term", "text", "found"), cases("terms.tsv"))
-def test_terms(term: str, text: str, found: str) -> None:
+def test_terms_match_words(term: str, text: str, found: str) -> None:
     assert matches({"title": term}, title=text) is (found == "yes")
     assert matches(term, abstract=text) is (found == "yes")
 
 
 @pytest.mark.parametrize(("wanted", "codes", "found"), cases("categories.tsv"))
-def test_categories(wanted: str, codes: str, found: str) -> None:
+def test_categories_match_codes(wanted: str, codes: str, found: str) -> None:
     assert matches({"category": wanted}, categories=tuple(codes.split())) is (found == "yes")
     for code in codes.split()[1:]:
         assert matches({"primary": wanted}, primary_category=code) is (found == "yes")
 
 
 @pytest.mark.parametrize(("filter_", "paper", "found"), cases("filters.tsv"))
-def test_whole_filters(filter_: str, paper: str, found: str) -> None:
+def test_filters_match_papers(filter_: str, paper: str, found: str) -> None:
     yaml = YAML(typ="safe")
     fields = {
         key: tuple(value) if isinstance(value, list) else value
@@ -47,7 +47,7 @@ def test_whole_filters(filter_: str, paper: str, found: str) -> None:
     assert matches(data, **fields) is (found == "yes")
 
 
-def test_there_are_enough_cases_and_none_is_there_twice() -> None:
+def test_the_tables_have_no_duplicates() -> None:
     names = ("terms", "categories", "filters", "near", "queries", "authors")
     rows = [(name, *row[:-1]) for name in names for row in table(f"{name}.tsv")]
     assert len(rows) >= 300

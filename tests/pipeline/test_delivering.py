@@ -1,6 +1,6 @@
 """
-Faults of the house while mails go out: a full disk, a lock that stays, a restart of PostgreSQL, two
-runs on one store. Nothing is lost; what is repeated was in doubt and has the same bytes.
+Faults of the store during delivery: a full disk, a lasting lock, a restart of PostgreSQL, two runs
+on one store. Nothing is lost; only messages in doubt are repeated, with the same bytes.
 """
 
 import asyncio
@@ -25,18 +25,18 @@ from digestbot.config import Config, load_config
 from digestbot.errors import StoreUnavailable
 from digestbot.model import DeliveryState, Destination, DestinationKind, Form
 from digestbot.pipeline import Delivered, deliver
-from digestbot.pipeline.delivering import LEASE_S, RENEW_S, SILENCE_S
+from digestbot.pipeline.delivering import GRACE_PERIOD_S, LEASE_S, RENEW_S
 from digestbot.pipeline.group_commit import Sleep
 from digestbot.store import Store, open_store
 from digestbot.store.tables import suppressions
-from tests.pipeline.killing import at_once
+from tests.pipeline.killing import no_sleep
 from tests.pipeline.test_killing import (
     CONFIG,
     MINUTES,
     drained,
     fill,
-    help_a_little,
     repeats,
+    requeue_stuck,
     violations,
 )
 from tests.servers.outgoing import frozen_mail
@@ -50,10 +50,10 @@ if TYPE_CHECKING:
 READERS = 60
 CONNECTIONS = 2
 BUSY_S = 0.05
-ROOMS = 20
-ROOM = 5_000
+FULL_DISKS = 20
+STEP_BYTES = 5_000
 
-Deed = Callable[[], object]
+Action = Callable[[], object]
 
 
 @pytest.fixture
@@ -71,26 +71,26 @@ def config(tmp_path: Path, smtp: SmtpServer) -> Config:
 
 @contextmanager
 def filled(url: str) -> Iterator[Store]:
-    """An impatient store with an edition that waits for its readers."""
+    """Open a store with a short lock timeout and one queued edition."""
     with open_store(url, busy_s=BUSY_S) as store:
         register(store)
         fill(store, 1, readers=READERS)
         yield store
 
 
-def run(store: Store, config: Config, *, number: int = 0, sleep: Sleep = at_once) -> Delivered:
-    """Run *number*, each more than a lease after the one before."""
+def run(store: Store, config: Config, *, number: int = 0, sleep: Sleep = no_sleep) -> Delivered:
+    """Do run *number*; consecutive runs are more than a lease apart."""
     now = NOW + timedelta(minutes=number * MINUTES)
     return asyncio.run(deliver(store, config, clock=lambda: now, random=Random(1), sleep=sleep))
 
 
 class At(logging.Handler):
-    """Does *deed* when the product logs *point* for the third time."""
+    """Handler that calls *action* when the product logs *point* for the third time."""
 
-    def __init__(self, point: str, deed: Deed) -> None:
+    def __init__(self, point: str, action: Action) -> None:
         super().__init__()
         self._point = point
-        self._deed = deed
+        self._action = action
         self._seen = 0
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -99,18 +99,18 @@ class At(logging.Handler):
         )
         if self._seen == 3:
             self._seen += 1
-            self._deed()
+            self._action()
 
 
-def at(point: str, deed: Deed) -> None:
+def at(point: str, action: Action) -> None:
     log = logging.getLogger("digestbot")
     log.setLevel(logging.DEBUG)
-    log.addHandler(At(point, deed))
+    log.addHandler(At(point, action))
 
 
 @contextmanager
-def locker(url: str) -> Iterator[tuple[Deed, Deed]]:
-    """Another process's way to keep everybody from writing, and to let them again."""
+def locker(url: str) -> Iterator[tuple[Action, Action]]:
+    """Yield two functions with which another process locks the store and unlocks it."""
     if url.startswith("sqlite"):
         other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=30)
         yield lambda: other.execute("BEGIN IMMEDIATE"), lambda: other.execute("ROLLBACK")
@@ -124,30 +124,32 @@ IN_THE_DIALOGUE = pytest.mark.parametrize("point", ["text written", "answered DO
 
 
 @IN_THE_DIALOGUE
-def test_a_lock_is_waited_for(store_url: str, config: Config, smtp: SmtpServer, point: str) -> None:
+def test_a_short_lock_is_waited_out(
+    store_url: str, config: Config, smtp: SmtpServer, point: str
+) -> None:
     pauses: list[float] = []
     with filled(store_url) as store, locker(store_url) as (lock, unlock):
 
-        async def until_it_is_free(pause_s: float) -> None:
+        async def until_unlocked(pause_s: float) -> None:
             pauses.append(pause_s)
             if len(pauses) == 3:
                 unlock()
 
         at(point, lock)
-        assert run(store, config, sleep=until_it_is_free).sent == READERS
+        assert run(store, config, sleep=until_unlocked).sent == READERS
         assert len(pauses) >= 3
         assert repeats(store, smtp.messages) == 0
 
 
 @IN_THE_DIALOGUE
-def test_a_lock_that_stays_is_told_and_the_next_run_goes_on(
+def test_a_lasting_lock_is_reported_and_the_next_run_resumes(
     store_url: str, config: Config, smtp: SmtpServer, point: str
 ) -> None:
     with filled(store_url) as store, locker(store_url) as (lock, unlock):
         at(point, lock)
-        with pytest.raises(StoreUnavailable, match="lock") as told:
+        with pytest.raises(StoreUnavailable, match="lock") as raised:
             run(store, config)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(raised.value)
         unlock()
         assert violations(store) == []
         run(store, config, number=1)
@@ -157,7 +159,7 @@ def test_a_lock_that_stays_is_told_and_the_next_run_goes_on(
 
 @contextmanager
 def files_up_to(size: int) -> Iterator[None]:
-    """As if the disk were full: no write gets beyond *size* in any file."""
+    """Simulate a full disk: no file can grow beyond *size*."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -166,33 +168,35 @@ def files_up_to(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_is_told_at_whatever_write_and_loses_nothing(
+def test_a_full_disk_is_reported_and_loses_nothing(
     tmp_path: Path, config: Config, smtp: SmtpServer
 ) -> None:
     journal = tmp_path / "store.db-wal"
-    told: list[str] = []
+    errors: list[str] = []
     with filled(f"sqlite:///{tmp_path / 'store.db'}") as store:
-        for number in range(ROOMS):
+        for number in range(FULL_DISKS):
             if drained(store):
                 fill(store, number + 2, readers=READERS)
             try:
-                with files_up_to(journal.stat().st_size + number * ROOM):
+                with files_up_to(journal.stat().st_size + number * STEP_BYTES):
                     run(store, config, number=number)
             except StoreUnavailable as error:
-                told.append(str(error))
+                errors.append(str(error))
             assert violations(store) == []
         for later in range(100):  # what failed twice waits for an hour
-            help_a_little(store)
-            run(store, config, number=ROOMS + later)
+            requeue_stuck(store)
+            run(store, config, number=FULL_DISKS + later)
             if drained(store):
                 break
         assert drained(store)
-        (words,) = set(told)
-        assert words.endswith("store.db: disk I/O error; look whether the disk is full or broken")
-        assert repeats(store, smtp.messages) <= CONNECTIONS * len(told)
+        (message,) = set(errors)
+        assert message.endswith(
+            "store.db: disk I/O error; check whether the disk is full or broken"
+        )
+        assert repeats(store, smtp.messages) <= CONNECTIONS * len(errors)
 
 
-def test_postgresql_that_cuts_all_connections_is_asked_again(
+def test_cut_connections_to_postgresql_are_reopened(
     postgres_schema_url: str, config: Config, smtp: SmtpServer
 ) -> None:
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
@@ -203,10 +207,10 @@ def test_postgresql_that_cuts_all_connections_is_asked_again(
         assert repeats(store, smtp.messages) == 0
 
 
-def test_a_letter_that_is_just_read_when_the_connections_are_cut_is_read_again(
+def test_a_cut_while_reading_a_message_is_retried(
     postgres_schema_url: str, config: Config, tmp_path: Path
 ) -> None:
-    """Exports, unlike mails, are not read ahead."""
+    """A folder's exports are read one by one, unlike mails."""
     forms = dict.fromkeys(Form, "[]") | frozen_mail(subject="One", text="One\n", html="<p>1</p>")
     folder = Destination(kind=DestinationKind.FOLDER, address=str(tmp_path / "out"))
     readings = count(1)
@@ -232,7 +236,7 @@ def test_a_letter_that_is_just_read_when_the_connections_are_cut_is_read_again(
 
 
 def start(postgres: "PostgresServer") -> None:
-    """The wheel gives its pg_ctl ten seconds, which is little on a busy machine."""
+    """Start PostgreSQL; the wheel gives pg_ctl ten seconds, too few on a busy machine."""
     for _ in range(5):
         with suppress(subprocess.TimeoutExpired):
             postgres.ensure_postgres_running()
@@ -240,12 +244,12 @@ def start(postgres: "PostgresServer") -> None:
     pytest.fail("PostgreSQL does not come back")
 
 
-def test_a_restart_of_postgresql_is_waited_for(
+def test_a_restart_of_postgresql_is_waited_out(
     postgres: "PostgresServer", config: Config, smtp: SmtpServer
 ) -> None:
     pauses: list[float] = []
 
-    async def until_it_is_back(pause_s: float) -> None:
+    async def until_restarted(pause_s: float) -> None:
         pauses.append(pause_s)
         if len(pauses) == 3:
             start(postgres)
@@ -254,60 +258,60 @@ def test_a_restart_of_postgresql_is_waited_for(
         other.execute("CREATE DATABASE restarted")
     with filled(postgres.get_uri("restarted")) as store:
         at("answered DOT", postgres.stop)
-        assert run(store, config, sleep=until_it_is_back).sent == READERS
+        assert run(store, config, sleep=until_restarted).sent == READERS
         assert len(pauses) >= 3
         assert repeats(store, smtp.messages) == 0
 
 
-@pytest.mark.parametrize("lives", [True, False])
-def test_a_clock_that_is_ahead_repeats_nothing_of_who_lives(
-    store_url: str, config: Config, smtp: SmtpServer, lives: bool
+@pytest.mark.parametrize("is_alive", [True, False])
+def test_a_clock_ahead_repeats_nothing_of_a_live_worker(
+    store_url: str, config: Config, smtp: SmtpServer, is_alive: bool
 ) -> None:
-    """A process waits for the server's last word; by the clock of another its lease has ended."""
+    """One worker waits for the server's answer; by another one's clock its lease has expired."""
     slept: list[float] = []
 
     async def sleep(pause_s: float) -> None:
         slept.append(pause_s)
-        if lives and sum(slept) % RENEW_S == 0:
+        if is_alive and sum(slept) % RENEW_S == 0:
             lease_until = NOW + timedelta(seconds=LEASE_S + sum(slept))
-            assert store.outbox.renew({held.id: held.attempts}, lease_until) == 1
+            assert store.outbox.renew({leased.id: leased.attempts}, lease_until) == 1
 
     with filled(store_url) as store, open_store(store_url) as second:
-        (held,) = store.outbox.claim(NOW, lease_s=LEASE_S, limit=1)
-        steps.data_done(store, held.id, NOW)
-        assert run(second, config, number=20, sleep=sleep).sent == READERS - lives
-        assert sum(slept) == SILENCE_S
-        assert len(smtp.messages) == READERS - lives
-        assert steps.sent(store, held.id, "250 ok", NOW, attempt=held.attempts) is lives
+        (leased,) = store.outbox.claim(NOW, lease_s=LEASE_S, limit=1)
+        steps.data_done(store, leased.id, NOW)
+        assert run(second, config, number=20, sleep=sleep).sent == READERS - is_alive
+        assert sum(slept) == GRACE_PERIOD_S
+        assert len(smtp.messages) == READERS - is_alive
+        assert steps.sent(store, leased.id, "250 ok", NOW, attempt=leased.attempts) is is_alive
 
 
-def test_who_has_lost_the_lease_stops_before_the_dot(
+def test_a_worker_without_its_lease_stops_before_the_dot(
     store_url: str, config: Config, smtp: SmtpServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A process whose clock is ahead takes back what we are just sending."""
+    """A worker whose clock is ahead recovers what another one is just sending."""
     later = NOW + timedelta(seconds=LEASE_S)
     with filled(store_url) as store, open_store(store_url) as second:
         at("text written", lambda: second.outbox.recover(later, silent={}))
         assert run(store, config).sent < READERS
-        assert "took too long and is another's" in caplog.text
+        assert "lease expired, another worker has it" in caplog.text
         run(store, config, number=1)
         assert len(smtp.messages) == READERS
         assert repeats(store, smtp.messages) == 0
 
 
-def test_a_refusal_is_noted_when_the_database_is_free_again(
+def test_a_refusal_is_recorded_once_the_lock_is_gone(
     postgres_schema_url: str, config: Config, smtp: SmtpServer
 ) -> None:
     pauses: list[float] = []
     smtp.faults.append(("RCPT", "550 5.1.1 no such user"))
     with filled(postgres_schema_url) as store, psycopg.connect(postgres_schema_url) as other:
 
-        async def until_it_is_free(pause_s: float) -> None:
+        async def until_unlocked(pause_s: float) -> None:
             pauses.append(pause_s)
             other.rollback()
 
         other.execute("LOCK TABLE bounces")
-        done = run(store, config, sleep=until_it_is_free)
+        done = run(store, config, sleep=until_unlocked)
         assert (done.sent, done.dead, len(pauses)) == (READERS - 1, 1, 1)
         with store._database.read() as connection:
             assert len(connection.execute(select(suppressions)).all()) == 1
@@ -325,11 +329,11 @@ def test_two_runs_on_one_store_send_each_mail_once(
         assert repeats(store, smtp.messages) == 0
 
 
-def test_a_run_that_is_stopped_takes_nobodys_place_of_the_day(
+def test_a_stopped_run_uses_up_no_daily_limit(
     store_url: str, config: Config, smtp: SmtpServer
 ) -> None:
     once_a_day = replace(config, sending_limits=replace(config.sending_limits, per_day=1))
-    stops = iter([False])  # not before the claim, but before anything of it is begun
+    stops = iter([False])  # stop after the claim, before the first delivery
 
     async def run(store: Store, stop: Callable[[], bool]) -> int:
         done = await deliver(store, once_a_day, clock=lambda: NOW, random=Random(1), stop=stop)

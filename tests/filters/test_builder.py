@@ -1,0 +1,50 @@
+"""Filters added one by one, and the keys by which authors are looked up."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digestbot.filters import parse_filter
+from digestbot.filters.authors import family_letters, name_letters, name_matches, parse_name
+from digestbot.filters.builder import Builder, family_keys, name_keys
+from tests.filters.strategies import NAMES
+
+PIECES = st.sampled_from((
+    "Ma", "Wei-Ying", "van", "van der", "Vander", "Berg", "Vandenberg", "J.", "J.P.", "de", "José",
+    "O'Neil", "Jr.", "The", "ATLAS", "Collaboration", "E", "李明", r"M\"uller", "Müller", ",", "+",
+))  # fmt: skip
+ANY_NAME = st.one_of(
+    st.sampled_from(NAMES), st.lists(PIECES, min_size=1, max_size=4).map(" ".join), st.text()
+)
+
+
+@given(ANY_NAME, ANY_NAME, st.booleans())
+def test_matching_names_share_a_family_key(wanted: str, author: str, same: bool) -> None:
+    author = " ".join(reversed(wanted.split())) if same else author
+    name = parse_name(wanted)
+    if name.family and name_matches(name, author):
+        assert family_keys(name) & name_keys(parse_name(author))
+        assert family_letters(name) in (name_letters(author) or family_letters(name))
+
+
+def test_equal_atoms_of_different_filters_are_stored_once() -> None:
+    builder = Builder()
+    builder.put(1, parse_filter(["gpu", "energy"]))
+    builder.put(2, parse_filter({"title": "x", "any": ["gpu"]}))
+    assert len(builder.segment().digests) == 3
+
+
+def test_the_latest_filter_under_a_key_counts() -> None:
+    builder = Builder()
+    builder.put(1, parse_filter("old"))
+    builder.put(1, parse_filter("new"))
+    assert (len(builder), builder.length, list(builder.keys())) == (1, 2, [1])
+    assert builder.segment().keys.tolist() == [1]
+
+
+def test_a_removed_filter_leaves_the_segment() -> None:
+    builder = Builder()
+    builder.put(1, parse_filter("gpu"))
+    builder.remove(1)
+    builder.remove(2)
+    assert 1 not in builder
+    assert len(builder.segment().keys) == len(builder.segment().digests) == 0
