@@ -402,6 +402,7 @@ def _paper(item: _Item, identity: Identity, context: _FeedContext) -> FetchedPap
         doi=doi,
         url=_link(item.entry) or _url_of(paper, doi),
         pdf_url=arxiv_pdf_url(paper.id, paper.version) if is_arxiv else _pdf(item.entry),
+        aliases=identity.aliases,
     )
 
 
