@@ -1,4 +1,4 @@
-"""``python -m digestbot``."""
+"""Entry point of ``python -m digestbot``."""
 
 from digestbot.cli import main
 

@@ -102,7 +102,7 @@ def answer(
     Decide whether the paper was sent, and explain the answer.
 
     Args:
-        found: The facts.
+        found: The facts from the store.
         matches: True if the digest, with today's filter, takes the paper.
         is_waiting: True if the paper lies beyond the digest's cursor.
         announced_at: When the digest's source announced the paper, in the operator's time zone.
@@ -125,8 +125,8 @@ def answer(
     if is_waiting:
         return Sent.NOT_YET, "it will be in the next edition"
     return Sent.NO, (
-        "it matches today's filter, but an earlier version of the digest applied when it was "
-        f"announced ({announced_at.day} {announced_at:%B %Y})"
+        "it matches today's filter, but an earlier version of the filter was applied when it was "
+        f"announced ({announced_at.day} {announced_at:%b})"
     )
 
 

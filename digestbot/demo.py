@@ -1,8 +1,8 @@
 """
-The whole pipeline on one real page of arXiv that comes with the program: no network, no set-up.
+Run the whole pipeline on a bundled arXiv page, for ``digestbot demo``.
 
-Everything runs as it does in earnest, from the parser to the outbox; only the page is not asked for
-but read from the package. Its papers: arXiv cs.DC, April 2026, metadata under CC0.
+Everything from the parser to the outbox is the real thing; only the page comes from the package
+instead of the network. Papers: arXiv cs.DC, April 2026, metadata under CC0.
 """
 
 import asyncio
@@ -24,13 +24,15 @@ from digestbot.store import PassStatus, Store, open_store
 from digestbot.syncing import sync_config
 
 SEED = "seed/arxiv-cs.DC-start180.xml"
-CONFIG = """\
-# The config of `digestbot demo`: change the words and run here
+MARKER = "# Config of `digestbot demo`."
+"""First words of the demo's config."""
+CONFIG = f"""\
+{MARKER} Edit the filter, then run in this folder:
 #   digestbot preview systems --since 7d
 timezone: Europe/Berlin
 store: sqlite:///demo.db
 sources:
-  arxiv-systems: {kind: arxiv, categories: [cs.DC]}
+  arxiv-systems: {{kind: arxiv, categories: [cs.DC]}}
 digests:
   systems:
     title: Systems for ML
@@ -40,8 +42,8 @@ digests:
       any:
         - serverless
         - kubernetes
-        - {title: inference, weight: 2}
-        - {all: [{abstract: edge}, {abstract: cloud}]}
+        - {{title: inference, weight: 2}}
+        - {{all: [{{abstract: edge}}, {{abstract: cloud}}]}}
         - abstract: reinforcement learning
       none:
         - title: survey
@@ -52,7 +54,7 @@ digests:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
-    """What the demo made."""
+    """Counts and files of one demo."""
 
     fetched: int
     papers: int
@@ -66,17 +68,17 @@ class Demo:
 
 def run_demo(folder: Path, now: datetime) -> Demo:
     """
-    Make one digest of the bundled page in *folder*, which is made if it is not there.
+    Make one digest of the bundled page in *folder*; create the folder if needed.
 
-    Running it again starts afresh.
+    A second run in the same folder starts over.
 
     Raises:
-        UsageError: The folder has a config that is not the demo's.
-        OSError: It cannot be written to.
+        UsageError: The folder contains another config.
+        OSError: The folder cannot be written to.
     """
     config_path = folder / "config.yaml"
     if config_path.exists() and not _is_ours(config_path):
-        raise UsageError(f"{config_path} is not the demo's; --out names another folder")
+        raise UsageError(f"{config_path} is not from the demo; choose another folder with --out")
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("demo.db*"):
         old.unlink()
@@ -108,12 +110,12 @@ def run_demo(folder: Path, now: datetime) -> Demo:
 
 
 def _is_ours(config_path: Path) -> bool:
-    """Whether a demo wrote it, whatever was changed since below its first words."""
-    return config_path.read_bytes().startswith(CONFIG.partition(":")[0].encode())
+    """Return True if the file starts like the demo's config, even if edited below."""
+    return config_path.read_bytes().startswith(MARKER.encode())
 
 
 def _ingest(store: Store, page: ArxivFeed, now: datetime) -> None:
-    """Store the page as a pass over arXiv would have."""
+    """Store the page as a fetch from arXiv would."""
     name = "arxiv-systems"
     pass_id = store.sources.begin_pass(name, now)
     ingested = store.papers.ingest(name, page.entries, {}, now)

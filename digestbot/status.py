@@ -1,4 +1,4 @@
-"""The facts of `status`: what each source, digest and the queue stand at, and what is wrong."""
+"""Gather the state of sources, digests and deliveries, and list what needs attention."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,58 +10,58 @@ from digestbot.model import Delivery, DeliveryState, Destination
 from digestbot.store import DigestState, SourceState, Store
 from digestbot.syncing import next_due_at, removed_digests, start_seq
 
-UNDER_WAY = (DeliveryState.SENDING, DeliveryState.DATA_DONE)
+IN_PROGRESS = (DeliveryState.SENDING, DeliveryState.DATA_DONE)
 FAILED = (
     DeliveryState.RETRYING,
     DeliveryState.DEAD,
     DeliveryState.UNKNOWN,
     DeliveryState.QUARANTINED,
 )
-TOLD = (*FAILED, DeliveryState.HELD)
+REPORTED = (*FAILED, DeliveryState.HELD)
 SHOWN_FAILURES = 10
 SHOWN_ERRORS = 3
-"""Of each state, the newest ones that differ."""
+"""Number of distinct errors shown for each state, newest first."""
 OVERDUE = timedelta(days=2)
-"""A digest that is due for longer is one that nobody makes: even a daily job comes round sooner."""
+"""A digest overdue for longer means that no job is running; even a daily one runs sooner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestStatus:
-    """One digest of the config."""
+    """Status of one configured digest."""
 
     name: str
     title: str
     schedule: str
     state: DigestState | None
-    """None until its first cycle."""
+    """None until its first run."""
     next_due_at: datetime | None
     subscribers: int
     waiting: int
-    """Announcements beyond its cursor, before the filter."""
+    """Announcements after its cursor, before filtering."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """Everything at one moment."""
+    """Status of the whole bot at one moment."""
 
     now: datetime
     papers: int
     sources: tuple[SourceState, ...]
     digests: tuple[DigestStatus, ...]
     removed: tuple[DigestState, ...]
-    """Digests that are no longer in the config."""
+    """Digests that were removed from the config."""
     deliveries: Mapping[DeliveryState, int]
     failures: tuple[Delivery, ...]
-    """The newest deliveries that are not well, at most ten."""
+    """The newest failed or held deliveries, at most ten."""
     problems: tuple[str, ...]
-    """Everything that a person should look at, a line each; empty if all is well."""
+    """One line for each thing that needs attention."""
 
 
 def gather(store: Store, config: Config, now: datetime) -> Status:
-    """The status at *now*; reads only."""
+    """Read the status at *now* from the store."""
     sources = tuple(store.sources.state(name) for name in config.sources)
     digests = tuple(_digest(store, config, name, now) for name in config.digests)
-    failures = store.outbox.list(states=TOLD, limit=SHOWN_FAILURES)
+    failures = store.outbox.list(states=REPORTED, limit=SHOWN_FAILURES)
     return Status(
         now=now,
         papers=store.papers.count(),
@@ -97,26 +97,25 @@ def _mailbox_problems(store: Store, config: Config) -> tuple[str, ...]:
     return (f"bounces: {error}",) if error else ()
 
 
-def _words(source: SourceState) -> str:
-    """What is wrong with it, without its name."""
+def _source_problem(source: SourceState) -> str:
     return (source.last_error or source.note or "incomplete").removeprefix(f"{source.name}: ")
 
 
-def _deliveries(number: int) -> str:
+def _count_deliveries(number: int) -> str:
     return "1 delivery" if number == 1 else f"{number} deliveries"
 
 
 def _failed(state: DeliveryState, number: int, failures: tuple[Delivery, ...]) -> list[str]:
-    """How many are in *state*, and the newest errors: a dead channel must not hide another one."""
-    errors = [f"{_place(f.destination)}: {f.last_error}" for f in failures if f.state is state]
-    counted = _deliveries(number)
+    """Count the deliveries in *state* and list their distinct errors."""
+    errors = [f"{_label(f.destination)}: {f.last_error}" for f in failures if f.state is state]
+    counted = _count_deliveries(number)
     subjects = (counted, *("also",) * (SHOWN_ERRORS - 1))
-    told = zip(subjects, dict.fromkeys(errors), strict=False)
-    return [f"{subject} {state}, {error}" for subject, error in told] or [f"{counted} {state}"]
+    shown = zip(subjects, dict.fromkeys(errors), strict=False)
+    return [f"{subject} {state}, {error}" for subject, error in shown] or [f"{counted} {state}"]
 
 
-def _place(destination: Destination) -> str:
-    """Its kind, and its name if that is neither a person's nor a secret."""
+def _label(destination: Destination) -> str:
+    """Return the kind, with the address if it is public (a Slack channel)."""
     kind = REGISTRY.get(destination.kind)
     if kind is not None and kind.shows_address:
         return f"{destination.kind} {destination.address}"
@@ -131,7 +130,7 @@ def _problems(
     now: datetime,
 ) -> list[str]:
     lines = [
-        f"source {s.name}: {s.status}: {_words(s)}"
+        f"source {s.name}: {s.status}: {_source_problem(s)}"
         for s in sources
         if s.status not in ("ok", "empty", "never")
     ]
@@ -139,20 +138,23 @@ def _problems(
         f"digest {d.name}: {d.state.last_error}" for d in digests if d.state and d.state.last_error
     ]
     lines += [
-        f"digest {d.name}: overdue for {(now - d.next_due_at).days} days; does a cron job or "
-        "'digestbot serve' run?"
+        f"digest {d.name}: overdue by {(now - d.next_due_at).days} days; is a cron job or "
+        "'digestbot serve' running?"
         for d in digests
         if d.next_due_at is not None and now - d.next_due_at > OVERDUE
     ]
-    lines += [f"digest {d.name}: nobody gets it" for d in digests if not d.subscribers]
+    lines += [f"digest {d.name}: no recipients" for d in digests if not d.subscribers]
     for state in FAILED:
         if number := deliveries[state]:
             lines += _failed(state, number, failures)
     if held := deliveries[DeliveryState.HELD]:
         lines.append(
-            f"{held} deliveries held: 'digestbot deliveries list --state held' tells why, "
-            "'deliveries release' sends them, 'deliveries cancel' drops them"
+            f"{_count_deliveries(held)} held: 'digestbot deliveries list --state held' shows why; "
+            "send with 'deliveries release' or drop with 'deliveries cancel --held'"
         )
-    if count := sum(deliveries[state] for state in UNDER_WAY):
-        lines.append(f"{count} deliveries on their way; if no run is alive, taken up in 2 minutes")
+    if count := sum(deliveries[state] for state in IN_PROGRESS):
+        lines.append(
+            f"{_count_deliveries(count)} in progress; if no worker is running, the next run takes "
+            "over after 2 minutes"
+        )
     return lines

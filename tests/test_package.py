@@ -1,4 +1,4 @@
-"""What is shipped: a wheel that runs by itself, and the names that others may rely on."""
+"""The shipped wheel, and the public names."""
 
 import json
 import os
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built and unpacked far from the checkout."""
+    """Build the wheel and unpack it outside the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
@@ -26,20 +26,20 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def test_the_wheel_makes_a_digest_without_the_checkout(unpacked: Path, tmp_path: Path) -> None:
+def test_wheel_runs_the_demo_without_the_checkout(unpacked: Path, tmp_path: Path) -> None:
     code = "import digestbot, sys; sys.stderr.write(digestbot.__file__); digestbot.cli.main()"
     command = [sys.executable, "-c", f"import digestbot.cli; {code}", "demo", "--json"]
     environment = {**os.environ, "PYTHONPATH": str(unpacked)}
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
-    assert done.stderr.startswith(str(unpacked)), "it ran from the wheel"
+    assert done.stderr.startswith(str(unpacked)), "must run from the wheel"
     facts = json.loads(done.stdout)
     assert (facts["fetched"], facts["papers"]) == (15, 6)
     assert "Kubernetes" in (tmp_path / facts["html"]).read_text()
 
 
-def test_the_wheel_holds_what_is_no_code(unpacked: Path) -> None:
+def test_wheel_contains_data_files(unpacked: Path) -> None:
     package = unpacked / "digestbot"
     assert {path.name for path in (ROOT / "templates").iterdir()} == {
         path.name for path in (package / "templates").iterdir()
@@ -50,5 +50,5 @@ def test_the_wheel_holds_what_is_no_code(unpacked: Path) -> None:
     assert list((package / "store" / "migrations" / "versions").glob("r*.py"))
 
 
-def test_public_names_are_a_promise() -> None:
+def test_public_names() -> None:
     assert digestbot.__all__ == ["__version__"]

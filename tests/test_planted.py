@@ -1,4 +1,4 @@
-"""What looks for planted secrets in every test finds them wherever they are shown."""
+"""The search for planted secrets finds them in logs, errors and base64."""
 
 import logging
 from base64 import b64encode
@@ -15,20 +15,20 @@ SECRET = f"xoxb-{MARK}-token"
 
 @pytest.fixture
 def found() -> Iterator[list[str]]:
-    """What the watch of this very test finds; emptied at the end, so that it does not fail."""
+    """Yield the leaks found in this test; clear them, so that it does not fail."""
     yield WATCH.found
     WATCH.found.clear()
 
 
 @pytest.mark.parametrize("before", ["", "a", "ab", "abc", "\0me\0"])
-def test_a_secret_is_seen_in_base64_wherever_it_begins(before: str) -> None:
+def test_base64_is_recognized_at_any_offset(before: str) -> None:
     for text in (f"{before}{SECRET}", f"{before}{MARK}"):
         assert shows_a_secret(f"AUTH PLAIN {b64encode(text.encode()).decode()}")
     assert not shows_a_secret(b64encode(f"{before}xoxb-planted-token".encode()).decode())
 
 
 @pytest.mark.parametrize("name", ["digestbot.deliver.smtp", "httpx", "slack_sdk.web", "any.other"])
-def test_it_hears_every_logger(found: list[str], name: str) -> None:
+def test_every_logger_is_watched(found: list[str], name: str) -> None:
     log = logging.getLogger(name)
     level = logging.WARNING if name == "any.other" else logging.DEBUG
     log.log(level, "said %s", SECRET)
@@ -41,12 +41,12 @@ def test_it_hears_every_logger(found: list[str], name: str) -> None:
     assert all(SECRET in line for line in found)
 
 
-def test_a_server_of_the_tests_may_say_what_it_was_told(found: list[str]) -> None:
+def test_test_servers_may_log_secrets(found: list[str]) -> None:
     logging.getLogger("mail.log").warning("AUTH %s", SECRET)
     assert found == []
 
 
-def test_it_sees_every_error_that_is_made(found: list[str]) -> None:
+def test_every_error_is_checked(found: list[str]) -> None:
     PermanentFailure(f"the server said {SECRET}", code="550")
     Misconfigured("a good one")
     assert len(found) == 1

@@ -1,8 +1,8 @@
 """
-What every mail must be on the wire, whoever made it: RFC 5322, 2045 to 2047, 2369, 6376, 8058.
+Check messages as sent against RFC 5322, 2045 to 2047, 2369, 6376 and 8058.
 
-The SMTP servers of the tests ask `assert_sound` about all that they have taken, so that every test
-that sends a mail checks it.
+The SMTP test servers call `assert_sound` on every message they accept, so every test that sends
+email checks it.
 """
 
 import re
@@ -16,11 +16,11 @@ from types import MappingProxyType
 import dkim
 
 LINE_MAX = 998
-"""Octets without CRLF (RFC 5322 2.1.1)."""
+"""Longest line in octets, without CRLF (RFC 5322 2.1.1)."""
 HTML_MAX = 80_000
-"""Bytes of the HTML part after its transfer encoding; Gmail clips above about 100,000."""
+"""Largest HTML part in bytes, transfer-encoded; Gmail clips above about 100,000."""
 ONCE = ("Date", "From", "To", "Message-ID", "Subject", "MIME-Version", "Content-Type")
-"""RFC 5322 3.6 and RFC 2045 4: exactly one of each."""
+"""Headers required exactly once (RFC 5322 3.6, RFC 2045 4)."""
 AT_MOST_ONCE = (
     *("Sender", "Reply-To", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post"),
     *("Auto-Submitted", "Precedence", "Content-Transfer-Encoding", "DKIM-Signature"),
@@ -35,8 +35,10 @@ _MESSAGE_ID = re.compile(rb"<[^\s<>@]+@[A-Za-z0-9.-]+>")
 
 def assert_sound(message: bytes, dns: Dns = NO_DNS) -> None:
     """
+    Check that *message* is valid.
+
     Raises:
-        AssertionError: With all that is wrong, and the head of the message.
+        AssertionError: It is invalid; lists all faults and the start of the message.
     """
     wrong = check_message(message, dns)
     assert not wrong, f"{wrong}\n{message[:2000].decode('utf-8', 'replace')}"
@@ -44,9 +46,9 @@ def assert_sound(message: bytes, dns: Dns = NO_DNS) -> None:
 
 def check_message(message: bytes, dns: Dns = NO_DNS) -> list[str]:
     """
-    What is wrong with *message*, as it came after undoing the dots of SMTP; empty if nothing.
+    Return the faults of *message*, taken after SMTP dot-unstuffing; empty if valid.
 
-    If there is any *dns*, the message must be signed; a signature must have its key there.
+    With *dns* records, the message must have a DKIM signature that verifies against them.
     """
     return [*_octets(message), *_headers(message), *_parts(message), *_signature(message, dns)]
 
@@ -58,7 +60,7 @@ def _octets(message: bytes) -> list[str]:
     if b"\r" in message.replace(b"\r\n", b"") or b"\n" in message.replace(b"\r\n", b""):
         wrong.append("a bare CR or LF")
     if not message.endswith(b"\r\n"):
-        wrong.append("the last line has no end")
+        wrong.append("the last line is unterminated")
     longest = max(map(len, message.split(b"\r\n")))
     if longest > LINE_MAX:
         wrong.append(f"a line of {longest} octets")
@@ -85,11 +87,11 @@ def _list_headers(message: bytes) -> list[str]:
     post = _raw(message, "List-Unsubscribe-Post")
     wrong = []
     if _raw(message, "List-Id") is not None and unsubscribe is None:
-        wrong.append("a list without List-Unsubscribe")
+        wrong.append("List-Id without List-Unsubscribe")
     if unsubscribe is not None and not _URIS.fullmatch(unsubscribe):
-        wrong.append("List-Unsubscribe cannot be read as it stands")
+        wrong.append("List-Unsubscribe is not a plain list of URIs")
     if post not in {None, b"List-Unsubscribe=One-Click"}:
-        wrong.append("List-Unsubscribe-Post is not what RFC 8058 says")
+        wrong.append("List-Unsubscribe-Post differs from RFC 8058")
     if post is not None and b"<https:" not in (unsubscribe or b""):
         wrong.append("one-click without an https URI")
     return wrong
@@ -99,11 +101,11 @@ def _parts(message: bytes) -> list[str]:
     wrong = []
     for part in _parsed(message).walk():
         is_leaf = part.get_content_maintype() != "multipart"
-        content = part.get_content() if is_leaf else None  # which finds more defects
-        wrong += [f"{part.get_content_type()}: {type(each).__name__}" for each in part.defects]
+        content = part.get_content() if is_leaf else None  # parsing the content finds more defects
+        wrong += [f"{part.get_content_type()}: {type(defect).__name__}" for defect in part.defects]
         wrong += [f"{n} of {name} in a part" for name in OF_A_PART if (n := _count(part, name)) > 1]
         for name, value in part.items():
-            wrong += [f"{name} of a part: {type(each).__name__}" for each in value.defects]
+            wrong += [f"{name} of a part: {type(defect).__name__}" for defect in value.defects]
         if content is None:
             continue
         if str(part["Content-Transfer-Encoding"] or "7bit").lower() in {"8bit", "binary"}:
@@ -131,7 +133,7 @@ def _count(part: Message, name: str) -> int:
 
 
 def _raw(message: bytes, name: str) -> bytes | None:
-    """The value of header *name* as it stands, its folds too; None if there is none."""
+    """Return the raw value of header *name*, with its folding, or None."""
     head = message.partition(b"\r\n\r\n")[0] + b"\r\n"
     found = re.search(rb"(?mi)^" + name.encode() + rb": ((?:.*\r\n)(?:[ \t].*\r\n)*)", head)
     return found[1].removesuffix(b"\r\n") if found else None

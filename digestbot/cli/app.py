@@ -1,7 +1,7 @@
 """
-What every command shares: the global options, the config, the store, the terminal.
+Shared parts of all commands: global options, config, store and terminal output.
 
-Global options may stand before the command's name or after it; the later one wins.
+Global options are accepted before or after the command's name; the later one wins.
 """
 
 import json
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 def utc_now() -> datetime:
-    """The wall clock: the only place of the program that reads it."""
+    """Return the current time; every command gets its clock from here."""
     return datetime.now(UTC)
 
 
 @dataclass(slots=True)
 class App:
-    """The state of one call of the program, handed to its command as click's ``obj``."""
+    """State of one invocation, passed to the command as click's ``obj``."""
 
     config_option: str | None = None
     verbosity: int = 0
@@ -41,17 +41,17 @@ class App:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     def config_path(self) -> Path:
-        """Where the config is, or would be."""
+        """Return where the config is, or would be."""
         from digestbot.config import find_config
 
         return find_config(self.config_option, self.environ, Path.cwd())
 
     def config(self) -> "Config":
         """
-        The checked config.
+        Load and validate the config.
 
         Raises:
-            ConfigError: With all its problems at once.
+            ConfigError: The config is invalid; has all problems at once.
         """
         from digestbot.config import load_config
 
@@ -60,7 +60,7 @@ class App:
 
     @property
     def is_at_terminal(self) -> bool:
-        """Whether a person is there who can end what stays."""
+        """True if a user at a terminal can end a command that keeps running."""
         return sys.stdin.isatty() and sys.stdout.isatty() and not self.as_json
 
     @contextmanager
@@ -75,38 +75,38 @@ class App:
             store.close()
 
     def set_up_logging(self) -> None:
-        """Logs go to stderr: warnings by default, facts with -v, everything of ours with -vv."""
+        """Log to stderr: warnings by default, info with -v, debug with -vv."""
         from digestbot.cli.logs import set_up
 
         set_up(self.verbosity)
 
     def say(self, text: str) -> None:
-        """A line for a person, on stderr, so that stdout holds facts only."""
+        """Print a note on stderr, unless quiet; stdout is for results."""
         if self.verbosity >= 0:
             click.echo(text, err=True)
 
-    def show(self, facts: Any, words: Callable[[], str | None]) -> None:
-        """*facts* as JSON with ``--json``, else *words*, but nothing with ``--quiet``."""
+    def show(self, facts: Any, as_text: Callable[[], str | None]) -> None:
+        """Print *facts* with ``--json``, else the result of *as_text* unless quiet."""
         if self.as_json:
             click.echo(json.dumps(facts, ensure_ascii=False, indent=2, default=_jsonable))
             return
-        text = words() if self.verbosity >= 0 else None
+        text = as_text() if self.verbosity >= 0 else None
         if text is not None:
             click.echo(text)
 
     def console(self) -> "Console":
-        """A terminal for tables and progress, on stderr; plain in a pipe."""
+        """Return a console on stderr for progress; plain in a pipe."""
         from rich.console import Console
 
         return Console(stderr=True, highlight=False)
 
     def wants_progress(self) -> bool:
-        """Bars are for terminals, and only where nobody asked for silence or JSON."""
+        """Return True on a terminal, unless -q, -v or --json was given."""
         return sys.stderr.isatty() and self.verbosity == 0 and not self.as_json
 
 
 def _jsonable(value: object) -> object:
-    """What JSON has no form for: times as UTC ISO 8601 with Z, everything else as its text."""
+    """Convert *value* for JSON: times to UTC ISO 8601 with Z, other types to text."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, (tuple, set, frozenset)):
@@ -115,7 +115,7 @@ def _jsonable(value: object) -> object:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A plain table with aligned columns; the last one may be of any length."""
+    """Format a plain table with left-aligned columns."""
     cells = [tuple(columns), *(tuple("" if c is None else str(c) for c in row) for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
     lines = (
@@ -127,10 +127,10 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def read_text(file: Path) -> str:
     """
-    What a file holds, or standard input for ``-``.
+    Read a UTF-8 file, or standard input for ``-``.
 
     Raises:
-        UsageError: It cannot be read, or is not UTF-8.
+        UsageError: The file cannot be read, or is not UTF-8.
     """
     try:
         if str(file) == "-":
@@ -139,15 +139,15 @@ def read_text(file: Path) -> str:
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not UTF-8: save it as UTF-8") from error
+        raise UsageError(f"{file}: not UTF-8; save the file as UTF-8") from error
 
 
 def write_text(file: Path, text: str) -> None:
     """
-    *text* to a file.
+    Write *text* to a file, as UTF-8.
 
     Raises:
-        UsageError: It cannot be written.
+        UsageError: The file cannot be written.
     """
     try:
         file.write_text(text, encoding="utf-8")
@@ -157,10 +157,12 @@ def write_text(file: Path, text: str) -> None:
 
 def check_known(store: "Store", config: "Config", digest: str | None) -> None:
     """
-    That *digest*, if one is named, is in the config, or was and has left its editions.
+    Check that *digest*, if given, is in the config or in the store.
+
+    A digest that was removed from the config still has its editions in the store.
 
     Raises:
-        UsageError: It is not.
+        UsageError: It is in neither.
     """
     from digestbot.config import find_digest
 
@@ -168,29 +170,29 @@ def check_known(store: "Store", config: "Config", digest: str | None) -> None:
         find_digest(config, digest)
 
 
-def count(number: int, noun: str) -> str:
-    """``1 paper``, ``2 papers``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Return *number* with its noun: ``1 paper``, ``2 papers``."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def program() -> str:
-    """What a person types to call us again: the name, or the path where no PATH leads to us."""
+    """Return how the user calls digestbot: by name if it is on PATH, else by path."""
     from shutil import which
 
-    called, found = Path(sys.argv[0]), which("digestbot")
-    is_ours = called.stem == "digestbot" and called.exists()
-    if not is_ours or (found is not None and called.samefile(found)):
+    script, on_path = Path(sys.argv[0]), which("digestbot")
+    is_ours = script.stem == "digestbot" and script.exists()
+    if not is_ours or (on_path is not None and script.samefile(on_path)):
         return "digestbot"
-    return str(called)
+    return str(script)
 
 
 def local(moment: datetime | None, config: "Config") -> str:
-    """A moment in the owner's time zone, to the minute; a dash for none."""
+    """Format a time in the config's time zone, to the minute; a dash if missing."""
     return "-" if moment is None else f"{moment.astimezone(config.timezone):%Y-%m-%d %H:%M}"
 
 
 def with_global_options(command: click.Command) -> click.Command:
-    """*command* with the global options among its own; for a group, its commands likewise."""
+    """Add the global options to *command* and its subcommands."""
     if not any(param.name == "global_config" for param in command.params):
         command.params.extend(_global_options())
     if isinstance(command, click.Group):
@@ -206,14 +208,14 @@ def _global_options() -> list[click.Parameter]:
             metavar="FILE",
             expose_value=False,
             callback=_set("config_option"),
-            help="The config; ./config.yaml by default.",
+            help="Config file; default: ./config.yaml.",
         ),
         click.Option(
             ["-v", "--verbose", "global_verbose"],
             count=True,
             expose_value=False,
             callback=_set("verbosity"),
-            help="Log more; twice for everything.",
+            help="Log more; repeat for debug output.",
         ),
         click.Option(
             ["-q", "--quiet", "global_quiet"],
@@ -222,20 +224,20 @@ def _global_options() -> list[click.Parameter]:
             type=int,
             expose_value=False,
             callback=_set("verbosity"),
-            help="Only errors.",
+            help="Show errors only.",
         ),
         click.Option(
             ["--json", "global_json"],
             is_flag=True,
             expose_value=False,
             callback=_set("as_json"),
-            help="Print facts as JSON.",
+            help="Print results as JSON.",
         ),
     ]
 
 
 def _set(attribute: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """A callback that stores a given value on the App and leaves it alone where none was given."""
+    """Return a click callback that stores a given value in the App's *attribute*."""
 
     def callback(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
         if value:

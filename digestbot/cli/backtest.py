@@ -1,4 +1,4 @@
-"""``digestbot backtest``: what a filter would have brought."""
+"""``digestbot backtest``: what a filter would have matched in the past."""
 
 from pathlib import Path
 
@@ -13,30 +13,41 @@ from digestbot.filters import Filter
 from digestbot.model import Announcement
 
 SHOWN = 20
-"""Papers of each list that are printed; JSON has them all."""
+"""Number of papers printed in each list; JSON has them all."""
 BAR = 40
-"""Columns of the longest bar."""
+"""Width of the longest bar, in columns."""
 
 
-@click.command("backtest", short_help="Show what a filter would have brought.")
+@click.command("backtest", short_help="Show what a filter would have matched.")
 @click.argument("digest")
-@click.option("--since", default="90d", show_default=True, metavar="SPAN")
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="A .png or .svg.")
+@click.option(
+    "--since",
+    default="90d",
+    show_default=True,
+    metavar="SPAN",
+    help="How far to look back: 90d, 36h, 2w.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw papers per day to a .png or .svg file.",
+)
 @click.option(
     "--against",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Another config with this digest: what the edit wins and loses.",
+    help="Compare with this digest in another config.",
 )
 @click.pass_obj
 def command(app: App, digest: str, since: str, plot: Path | None, against: Path | None) -> int:
     """
-    Show the papers a day that DIGEST would have brought, over what the store has.
+    Show the papers per day that DIGEST would have matched, based on the papers in the store.
 
-    Also what each term adds alone, the noisiest first, and the terms that never hit.
+    For each term, also lists the papers it matched and those that only it matched, highest first,
+    and then the terms that never matched.
     """
     reach = parse_duration(since)
     if reach is None:
-        raise UsageError(f"--since {since!r} is no span of time; write 90d, 36h or 2w")
+        raise UsageError(f'--since "{since}" is not a time span; use 90d, 36h or 2w')
     config = app.config()
     wanted = find_digest(config, digest)
     other = None if against is None else _filter_of(app, against, digest)
@@ -45,9 +56,9 @@ def command(app: App, digest: str, since: str, plot: Path | None, against: Path 
         found = backtest(store, config, wanted, since=now - reach, now=now, against=other)
     if plot is not None:
         _plot(found, wanted.title, plot)
-    app.show(_facts(digest, found, other), lambda: _words(digest, found, other))
+    app.show(_facts(digest, found, other), lambda: _as_text(digest, found, other))
     if plot is not None:
-        app.say(f"drawn to {plot}")
+        app.say(f"plot written to {plot}")
     return 0
 
 
@@ -75,10 +86,10 @@ def _paper(row: Announcement) -> dict[str, object]:
     return {"id": row.paper.id, "version": row.paper.version, "title": row.paper.title}
 
 
-def _words(digest: str, found: Backtest, other: Filter | None) -> str:
+def _as_text(digest: str, found: Backtest, other: Filter | None) -> str:
     head = (
-        f"{digest}: {count(found.matched, 'paper')} of {found.considered} in "
-        f"{count(len(found.days), 'day')}, {found.a_day:.1f} a day"
+        f"{digest}: {found.matched} of {count(found.considered, 'paper')} matched in "
+        f"{count(len(found.days), 'day')}, {found.a_day:.1f} per day"
     )
     parts = [head, _bars(found), _terms(found)]
     if other is not None:
@@ -102,7 +113,7 @@ def _terms(found: Backtest) -> str:
     rows = [(t.alone, t.hits, t.term) for t in found.terms if t.hits]
     lines = [table(("ALONE", "HITS", "TERM"), rows)] if rows else []
     if found.never:
-        lines.append(f"never hit: {', '.join(found.never)}")
+        lines.append(f"never matched: {', '.join(found.never)}")
     return "\n".join(lines)
 
 
@@ -110,20 +121,20 @@ def _list(sign: str, verb: str, rows: tuple[Announcement, ...]) -> str:
     lines = [f"{verb}: {len(rows)}"]
     lines += [f"{sign} {row.paper.id}  {row.paper.title}" for row in rows[:SHOWN]]
     if len(rows) > SHOWN:
-        lines.append(f"  and {len(rows) - SHOWN} more; --json has them")
+        lines.append(f"  and {len(rows) - SHOWN} more; use --json to list them")
     return "\n".join(lines)
 
 
 def _plot(found: Backtest, title: str, path: Path) -> None:
     """
-    Papers a day as bars, in the form that the file's name says.
+    Draw papers per day as bars, in the format of the file's extension.
 
     Raises:
         MissingExtra: matplotlib is not installed.
-        UsageError: Not .png or .svg, or the file cannot be written.
+        UsageError: The extension is not .png or .svg, or the file cannot be written.
     """
     if path.suffix not in (".png", ".svg"):
-        raise UsageError(f"--plot {path}: name a .png or an .svg")
+        raise UsageError(f"--plot {path}: the file name must end in .png or .svg")
     try:
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
         from matplotlib.figure import Figure
@@ -135,8 +146,8 @@ def _plot(found: Backtest, title: str, path: Path) -> None:
     days = [float(date2num(day)) for day, _ in found.days]
     axes.bar(days, [papers for _, papers in found.days], color="#8b2635")
     if days:
-        axes.set_xlim(min(days[0] - 0.6, days[-1] - 6.6), days[-1] + 0.6)  # a week at least
-    axes.set_title(f"{title}: {found.a_day:.1f} papers a day", loc="left")
+        axes.set_xlim(min(days[0] - 0.6, days[-1] - 6.6), days[-1] + 0.6)  # at least a week
+    axes.set_title(f"{title}: {found.a_day:.1f} papers per day", loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.xaxis.set_major_locator(locator := AutoDateLocator())

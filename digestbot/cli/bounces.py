@@ -1,4 +1,4 @@
-"""``digestbot bounces``: what came back of the mails."""
+"""``digestbot bounces``: process bounces and complaints."""
 
 import sys
 from pathlib import Path
@@ -14,20 +14,25 @@ from digestbot.pipeline.processing_bounces import BounceReader, can_verify_bounc
 from digestbot.store import Store
 
 TRY_AGAIN = 75
-"""EX_TEMPFAIL of sysexits.h: a mail server that pipes a mail to us keeps it and comes again."""
+"""EX_TEMPFAIL of sysexits.h: a mail server that pipes a message to us keeps it and retries."""
 
 
-@click.command("bounces", short_help="Read returned mails.")
+@click.command("bounces", short_help="Process bounces and complaints.")
 @click.argument("files", nargs=-1, type=click.Path(allow_dash=True, path_type=Path))
 @click.pass_obj
 def command(app: App, files: tuple[Path, ...]) -> int:
     """
-    Read returned mails: dead addresses are suppressed, who complains is unsubscribed, too.
+    Process bounces and complaints: suppress dead addresses, unsubscribe readers who complain.
 
-    FILES are mails, mbox files or folders in Maildir form; - is one mail on standard input, for a
-    line such as "|digestbot --config /etc/digestbot/config.yaml bounces -" in /etc/aliases, which
-    leaves with 75 if the mail is to be tried again. Without FILES, looks into the mailbox that
-    the config names (bounces:). What is no bounce of ours changes nothing.
+    FILES are messages, mbox files or Maildir folders. Without FILES, reads the mailbox from the
+    config (bounces:). Messages that are not bounces of this bot are ignored.
+
+    Use - to read one message from standard input, for example in /etc/aliases:
+
+    \b
+      bounces: "|digestbot --config /etc/digestbot/config.yaml bounces -"
+
+    It then exits with 75 if the mail server should retry.
     """
     if Path("-") in files:
         return _piped(app, files)
@@ -35,36 +40,40 @@ def command(app: App, files: tuple[Path, ...]) -> int:
     _check(config, files)
     with app.store(config) as store:
         if not files:
-            done = read_bounces(store, config, clock=app.clock)
+            bounced = read_bounces(store, config, clock=app.clock)
         else:
-            done = _from_files(app, store, config, files)
-    app.show(done.facts, lambda: done.summary)
-    if done.error:
-        click.echo(f"bounces: {done.error}", err=True)
-    return 1 if done.error else 0
+            bounced = _from_files(app, store, config, files)
+    app.show(bounced.facts, lambda: bounced.summary)
+    if bounced.error:
+        click.echo(f"bounces: {bounced.error}", err=True)
+    return 1 if bounced.error else 0
 
 
 def _check(config: Config, files: tuple[Path, ...]) -> None:
     """
+    Check that there is something to read, and that bounces can be verified.
+
     Raises:
-        UsageError: There is nothing to look into, or no bounce that could be believed.
+        UsageError: Neither files nor a mailbox are given, or the config has no signed return path.
     """
     if not files and config.bounces is None:
-        raise UsageError('name files, or a mailbox as "bounces" in the config')
+        raise UsageError('name files, or set "bounces" in the config to a mailbox')
     if not can_verify_bounces(config):
         raise UsageError(
-            'bounces are believed only by a signed token: set "smtp.envelope_from" with {token} '
+            'bounces need a signed return path: set "smtp.envelope_from" (with {token}) '
             'and "smtp.secret" in the config'
         )
 
 
 def _piped(app: App, files: tuple[Path, ...]) -> int:
-    """One mail by a pipe; whatever keeps us from reading it now may pass."""
+    """Process one piped message; any failure is temporary, so the mail server retries."""
     if len(files) > 1:
-        raise UsageError("- is one mail on standard input: name no other file beside it")
+        raise UsageError(
+            "- reads one message from standard input and cannot be combined with files"
+        )
     raw = sys.stdin.buffer.read(MAX_BYTES)
     while sys.stdin.buffer.read(MAX_BYTES):
-        pass  # a mail server that cannot write all of it would take us for broken
+        pass  # drain the pipe: a mail server that cannot write all of it reports a failure
     try:
         config = app.config()
         _check(config, files)
@@ -74,18 +83,18 @@ def _piped(app: App, files: tuple[Path, ...]) -> int:
     except DigestbotError as error:
         click.echo(f"digestbot: {error}", err=True)
         return TRY_AGAIN
-    done = reader.result()
-    app.show(done.facts, lambda: done.summary)
+    bounced = reader.result()
+    app.show(bounced.facts, lambda: bounced.summary)
     return 0
 
 
 def _without_from_line(raw: bytes) -> bytes:
-    """Some mail servers put the envelope's sender before a mail that they pipe, as in an mbox."""
+    """Drop the mbox "From " line that some mail servers add to a piped message."""
     return raw.partition(b"\n")[2] if raw.startswith(b"From ") else raw
 
 
 def _from_files(app: App, store: Store, config: Config, files: tuple[Path, ...]) -> Bounced:
-    """Every file in turn; one that cannot be read is told of, and stops no other."""
+    """Process each file; report unreadable ones and continue with the rest."""
     reader, errors = BounceReader(store, config, app.clock), []
     for file in files:
         try:

@@ -1,4 +1,4 @@
-"""``digestbot check``: everything that can be known before the first mail goes out."""
+"""``digestbot check``: validate everything before the first email goes out."""
 
 import asyncio
 import json
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 
 NEWEST = 5000
 REACH = timedelta(days=90)
-"""The papers that a filter is tried on: enough to speak of, few enough to wait for."""
+"""Filters are tried on the newest papers: enough to be meaningful, few enough to be fast."""
 PATIENCE_S = 60
-"""A person waits for the answers; `fetch` asks on for longer."""
+"""Time limit per server: the user is waiting. `fetch` retries for longer."""
 FORMS = (Form.SUBJECT, Form.HTML, Form.TEXT, Form.SLACK, Form.JSON)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at."""
+    """Result of one check."""
 
     what: str
     state: str
@@ -53,16 +53,18 @@ class Finding:
 
 
 @click.command("check", short_help="Validate the config and its filters.")
-@click.option("--connect", is_flag=True, help="Also try sources, SMTP, Slack and the database.")
+@click.option(
+    "--connect", is_flag=True, help="Also test sources, SMTP, Slack, folders and the database."
+)
 @click.pass_obj
 def command(app: App, connect: bool) -> int:
     """
     Validate the config, run the filters' examples and render every digest.
 
-    With --connect also ask every source for its first page, log in to the SMTP server and to
-    Slack, and write to the folders; nothing is sent and nothing is stored.
+    With --connect, also requests the first page of every source, logs in to the SMTP server and
+    to Slack, and tests writing to the folders. Sends and stores nothing.
 
-    As JSON: "problems" are what keeps the config from being read, "findings" what was looked at.
+    JSON output: "problems" lists config errors, "findings" the result of each check.
     """
     try:
         config = app.config()
@@ -80,12 +82,12 @@ def command(app: App, connect: bool) -> int:
 
 
 def _offline(app: App, config: Config) -> list[Finding]:
-    """The digests and the store; without a store the digests cannot be tried."""
+    """Check the templates, the digests and the store; digests need the store."""
     try:
         with app.store(config, read_only=True) as store:
-            findings = list(_strangers(config.templates)) if config.templates else []
+            findings = list(_unused_templates(config.templates)) if config.templates else []
             findings += _digests(app, store, config)
-            return [*findings, Finding(what="store", state="ok", words="open")]
+            return [*findings, Finding(what="store", state="ok", words="opened")]
     except StoreError as error:
         return [Finding(what="store", state="error", words=str(error))]
 
@@ -104,8 +106,8 @@ def _lines(app: App, config: Config, findings: list[Finding]) -> Iterator[str]:
         yield f"{SIGNS[finding.state]} {finding.what}: {finding.words}"
 
 
-def _strangers(folder: Path) -> Iterator[Finding]:
-    """The owner's templates that nothing asks for: most likely their names are slips."""
+def _unused_templates(folder: Path) -> Iterator[Finding]:
+    """Report unused templates of the operator; their names are probably typos."""
     packaged = packaged_folder()
     ours = {path.relative_to(packaged).as_posix() for path in packaged.rglob("*.*")}
     known = ours | {f"{theme}/{name}" for theme in Theme for name in ours}
@@ -118,18 +120,18 @@ def _strangers(folder: Path) -> Iterator[Finding]:
         if not any(name in text for text in texts.values()):
             near = get_close_matches(name, sorted(known), n=1)
             hint = f'; did you mean "{near[0]}"?' if near else ""
-            words = f"{name} takes the place of none of ours, and none of yours names it{hint}"
+            words = f"{name} overrides no built-in template, and none of yours includes it{hint}"
             yield Finding(what="templates", state="warning", words=words)
 
 
 def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
     templates = load_templates(config.templates)
     now = app.clock()
-    doubting = _Doubting(store, config, now)
+    linter = _Linter(store, config, now)
     readings = read_ahead(store, config.digests.values(), now=now)
     for digest in config.digests.values():
         yield from _examples(store, digest)
-        yield from doubting.about(digest)
+        yield from linter.warnings(digest)
         context = render_context(
             config, templates, digest, next_edition_at=digest.schedule.next_after(now)
         )
@@ -145,16 +147,16 @@ def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
         except DigestbotError as error:
             yield Finding(what=digest.name, state="error", words=str(error))
         else:
-            destinations = count(len(digest.destinations), "destination")
-            words = f"{digest.schedule.in_words()}; {destinations}"
+            recipients = count(len(digest.destinations), "recipient")
+            words = f"{digest.schedule.in_words()}; {recipients}"
             yield Finding(what=digest.name, state="ok", words=words)
 
 
-class _Doubting:
+class _Linter:
     """
-    What filters may not mean, by themselves and by the newest papers of their sources.
+    Likely mistakes in filters, found in the filter or by trying it on the newest papers.
 
-    The config's file is read once, and once the papers of digests that share sources and types.
+    Reads the config file once, and the papers once per combination of sources and types.
     """
 
     def __init__(self, store: "Store", config: Config, now: datetime) -> None:
@@ -163,8 +165,8 @@ class _Doubting:
         self._now = now
         self._pools: dict[object, Batch | None] = {}
 
-    def about(self, digest: DigestConfig) -> Iterator[Finding]:
-        """Each doubt about the digest's filter, with its place."""
+    def warnings(self, digest: DigestConfig) -> Iterator[Finding]:
+        """Yield each likely mistake in the digest's filter, with its position in the config."""
         found = lint_filter(digest.filter, self._pool(digest))
         steps = ("digests", digest.name, "filter")
         flaws = [Flaw(steps=(*steps, *doubt.path), message=doubt.message) for doubt in found]
@@ -176,7 +178,6 @@ class _Doubting:
         return locator(self._config.path)
 
     def _pool(self, digest: DigestConfig) -> "Batch | None":
-        """None if there is nothing."""
         sources, types = frozenset(digest.sources), frozenset(digest.types)
         if (sources, types) not in self._pools:
             self._pools[sources, types] = self._read(sources, types)
@@ -194,23 +195,24 @@ class _Doubting:
 
 
 def _examples(store: "Store", digest: DigestConfig) -> Iterator[Finding]:
-    """Each paper that the filter names as an example, against what the filter says of it."""
-    for wanted, ids in ((True, digest.filter.examples.match), (False, digest.filter.examples.skip)):
+    """Try the filter on each paper listed in its ``examples``."""
+    examples = digest.filter.examples
+    for should_match, ids in ((True, examples.match), (False, examples.skip)):
         for paper_id in ids:
-            yield _example(store, digest, paper_id, wanted)
+            yield _example(store, digest, paper_id, should_match)
 
 
-def _example(store: "Store", digest: DigestConfig, paper_id: str, wanted: bool) -> Finding:
+def _example(store: "Store", digest: DigestConfig, paper_id: str, should_match: bool) -> Finding:
     what = f"{digest.name}: example {paper_id}"
     rows = store.papers.of_paper(paper_id)
     if not rows:
-        words = "not in the store yet, so it cannot be tried; 'digestbot fetch' may bring it"
+        words = "not tested: the paper is not in the store; 'digestbot fetch' may add it"
         return Finding(what=what, state="warning", words=words)
-    if evaluate(digest.filter, rows[-1]).matched == wanted:
-        return Finding(what=what, state="ok", words="matches" if wanted else "is left out")
-    verb = "should match and is left out" if wanted else "should be left out and matches"
-    hint = f"'digestbot explain {digest.name} {paper_id}' tells why"
-    return Finding(what=what, state="error", words=f"{verb}; {hint}")
+    if evaluate(digest.filter, rows[-1]).matched == should_match:
+        return Finding(what=what, state="ok", words="matches" if should_match else "does not match")
+    verdict = "should match but does not" if should_match else "should not match but does"
+    hint = f"'digestbot explain {digest.name} {paper_id}' shows why"
+    return Finding(what=what, state="error", words=f"{verdict}; {hint}")
 
 
 async def _connections(app: App, config: Config) -> list[Finding]:
@@ -219,26 +221,26 @@ async def _connections(app: App, config: Config) -> list[Finding]:
         async with Client(
             user_agent=agent, pacer=StorePacer(store, app.clock), clock=app.clock
         ) as client:
-            # Those of one server wait for one another.
+            # Requests to one server are paced one after another.
             patience_s = PATIENCE_S * len(config.sources)
-            tries = [
-                _tried(
+            checks = [
+                _finding(
                     f"source {name}",
                     _first_page(name, options, client, app.clock()),
                     patience_s=patience_s,
                 )
                 for name, options in config.sources.items()
             ]
-            tries += [
-                _tried(kind, _sender_check(config, kind), patience_s=PATIENCE_S)
+            checks += [
+                _finding(kind, _sender_check(config, kind), patience_s=PATIENCE_S)
                 for kind in _kinds(config)
             ]
-            return list(await asyncio.gather(*tries))
+            return list(await asyncio.gather(*checks))
 
 
 @contextmanager
 def _pacing_store(app: App, config: Config) -> "Iterator[Store]":
-    """What keeps arXiv's terms: the config's store, or for this call only one in memory."""
+    """Open the store that paces requests: the config's, or one in memory if that fails."""
     with ExitStack() as stack:
         try:
             store = stack.enter_context(app.store(config))
@@ -252,8 +254,8 @@ async def _first_page(name: str, options: Options, client: Client, now: datetime
 
     async with ParserPool() as pool:
         async for page in options.fetch(name, client, {}, now, parse=pool):
-            return f"{len(page.papers)} papers on the first page"
-    return "nothing on the first page"
+            return f"{count(len(page.papers), 'paper')} on the first page"
+    return "the first page is empty"
 
 
 def _kinds(config: Config) -> list[str]:
@@ -276,11 +278,11 @@ def _addresses(config: Config, kind: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(d.address for d in destinations if d.kind == kind))
 
 
-async def _tried(what: str, attempt: Coroutine[None, None, str], *, patience_s: float) -> Finding:
+async def _finding(what: str, attempt: Coroutine[None, None, str], *, patience_s: float) -> Finding:
     try:
         async with asyncio.timeout(patience_s):
             return Finding(what=what, state="ok", words=await attempt)
     except TimeoutError:
-        return Finding(what=what, state="error", words=f"no good answer within {patience_s} s")
+        return Finding(what=what, state="error", words=f"no valid answer within {patience_s} s")
     except DigestbotError as error:
         return Finding(what=what, state="error", words=str(error))

@@ -1,4 +1,4 @@
-"""``digestbot deliveries``: look at the outbox and mend it."""
+"""``digestbot deliveries``: list, show, retry, release, cancel, export and import."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from digestbot.cli.app import App, check_known, local, table
+from digestbot.cli.app import App, check_known, count, local, table
 from digestbot.config import Config
 from digestbot.errors import DigestbotError, LedgerError, UsageError
 from digestbot.model import Delivery, DeliveryState
@@ -18,32 +18,40 @@ from digestbot.status import FAILED
 from digestbot.store import AWAITING_OPERATOR, from_line, to_line
 
 NUMBER = click.IntRange(1, 2**63 - 1)
-"""What a database can count to."""
+"""Delivery number, within the range of a database integer."""
 
 
 @click.group(
-    "deliveries", short_help="Look at deliveries and mend them.", invoke_without_command=True
+    "deliveries",
+    short_help="List deliveries; show, retry, release or cancel them.",
+    invoke_without_command=True,
 )
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Look at deliveries and mend them; without a command, list them."""
+    """List deliveries (the default); show, retry, release or cancel them."""
     if ctx.invoked_subcommand is None:
         ctx.exit(ctx.invoke(list_deliveries, states=(), digest=None, limit=50))
 
 
-@command.command("list")
+@command.command("list", short_help="List deliveries, newest first.")
 @click.option(
     "--state",
     "states",
     multiple=True,
     type=click.Choice([str(state) for state in DeliveryState]),
-    help="Only these; may be given more than once.",
+    help="Show only this state; may be repeated.",
 )
-@click.option("--digest", help="Only of this digest.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--digest", help="Show only this digest.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="Number of deliveries to show.",
+)
 @click.pass_obj
 def list_deliveries(app: App, states: tuple[str, ...], digest: str | None, limit: int) -> int:
-    """The newest deliveries first."""
+    """List deliveries, newest first."""
     config = app.config()
     chosen = tuple(map(DeliveryState, states)) or None
     with app.store(config, read_only=True) as store:
@@ -55,7 +63,7 @@ def list_deliveries(app: App, states: tuple[str, ...], digest: str | None, limit
 
 def _table(found: tuple[Delivery, ...], config: Config) -> str:
     if not found:
-        return "no delivery"
+        return "no deliveries yet"
     rows = [
         (
             d.id,
@@ -68,7 +76,11 @@ def _table(found: tuple[Delivery, ...], config: Config) -> str:
         )
         for d in found
     ]
-    return table(("ID", "EDITION", "STATE", "TRIES", "SENT/NEXT", "TO", "LAST ERROR"), rows)
+    return table(("ID", "EDITION", "STATE", "ATTEMPTS", "SENT/NEXT", "TO", "LAST ERROR"), rows)
+
+
+def _deliveries(number: int) -> str:
+    return count(number, "delivery", "deliveries")
 
 
 def _facts(d: Delivery) -> dict[str, object]:
@@ -88,27 +100,35 @@ def _facts(d: Delivery) -> dict[str, object]:
     }
 
 
-@command.command("show")
+@command.command("show", short_help="Show one delivery with its history.")
 @click.argument("number", type=NUMBER)
 @click.pass_obj
 def show_delivery(app: App, number: int) -> int:
-    """One delivery with its history."""
+    """Show delivery NUMBER with its history."""
     config = app.config()
     with app.store(config, read_only=True) as store:
         delivery = store.outbox.get(number)
         if delivery is None:
-            raise DigestbotError(f"there is no delivery {number}")
+            raise DigestbotError(
+                f"no delivery {number}; 'digestbot deliveries list' shows all of them"
+            )
         attempts = store.outbox.attempts(number)
         bounces = store.bounces.of_delivery(number)
         receipt = store.outbox.receipt(number)
-    tries = [
+    attempt_facts = [
         {"attempt": a.attempt, "at": a.at, "outcome": a.outcome, "code": a.code, "error": a.error}
         for a in attempts
     ]
-    returned = [{"at": b.at, "kind": b.kind, "code": b.code, "detail": b.detail} for b in bounces]
-    facts = {**_facts(delivery), "receipt": receipt, "tries": tries, "bounces": returned}
+    facts = {
+        **_facts(delivery),
+        "receipt": receipt,
+        "tries": attempt_facts,
+        "bounces": [
+            {"at": b.at, "kind": b.kind, "code": b.code, "detail": b.detail} for b in bounces
+        ],
+    }
 
-    def words() -> str:
+    def as_text() -> str:
         lines = [
             f"{key:<12}{local(value, config) if isinstance(value, datetime) else value}"
             for key, value in _facts(delivery).items()
@@ -117,59 +137,64 @@ def show_delivery(app: App, number: int) -> int:
         lines += [f"{'receipt':<12}{receipt}"] if receipt else []
         lines += [f"{local(a.at, config)}  {a.outcome}  {a.error or ''}".rstrip() for a in attempts]
         lines += [
-            f"{local(b.at, config)}  came back  {b.kind} {b.code or ''} {b.detail}".rstrip()
+            f"{local(b.at, config)}  bounced  {b.kind} {b.code or ''} {b.detail}".rstrip()
             for b in bounces
         ]
         return "\n".join(lines)
 
-    app.show(facts, words)
+    app.show(facts, as_text)
     return 0
 
 
-@command.command("release")
+@command.command("release", short_help="Queue held and quarantined deliveries.")
 @click.argument("numbers", type=NUMBER, nargs=-1)
 @click.pass_obj
 def release(app: App, numbers: tuple[int, ...]) -> int:
-    """Queue deliveries that wait for you, quarantined or held: all, or those with these numbers."""
+    """Queue held and quarantined deliveries again: the given NUMBERS, or all."""
     config = app.config()
     with app.store(config) as store:
         found = store.outbox.list(states=AWAITING_OPERATOR, limit=1_000_000)
         ids = numbers or tuple(d.id for d in found)
         released = store.outbox.requeue(ids, app.clock(), states=AWAITING_OPERATOR)
-    app.show({"queued": released}, lambda: f"{released} queued again")
+    app.show({"queued": released}, lambda: f"{_deliveries(released)} queued")
     if released < len(ids):
-        app.say(f"{len(ids) - released} left as they are: neither held nor quarantined; see 'list'")
+        unchanged = _deliveries(len(ids) - released)
+        app.say(f"{unchanged} unchanged: not held or quarantined; see 'digestbot deliveries list'")
     return 0 if released == len(ids) else 1
 
 
-@command.command("cancel")
+@command.command("cancel", short_help="Cancel unsent deliveries.")
 @click.argument("numbers", type=NUMBER, nargs=-1)
-@click.option("--held", "every", is_flag=True, help="All that are held.")
+@click.option("--held", "all_held", is_flag=True, help="Cancel all held deliveries.")
 @click.pass_obj
-def cancel(app: App, numbers: tuple[int, ...], every: bool) -> int:
-    """Drop deliveries that are not sent yet; nothing sends them then but 'deliveries retry'."""
-    if bool(numbers) == every:
-        raise UsageError("name deliveries, or say --held")
+def cancel(app: App, numbers: tuple[int, ...], all_held: bool) -> int:
+    """Cancel unsent deliveries; 'deliveries retry' can queue them again."""
+    if bool(numbers) == all_held:
+        raise UsageError("give delivery numbers or --held, and not both")
     config = app.config()
     with app.store(config) as store:
-        if every:
+        if all_held:
             found = store.outbox.list(states=(DeliveryState.HELD,), limit=1_000_000)
             numbers = tuple(d.id for d in found)
-        cancelled = sum(store.outbox.cancel(number, "by your word") for number in numbers)
-    app.show({"cancelled": cancelled}, lambda: f"{cancelled} cancelled")
+        cancelled = sum(
+            store.outbox.cancel(number, "cancelled by the operator") for number in numbers
+        )
+    app.show({"cancelled": cancelled}, lambda: f"{_deliveries(cancelled)} cancelled")
     if cancelled < len(numbers):
-        app.say(f"{len(numbers) - cancelled} left as they are: sent, on their way or unknown")
+        unchanged = _deliveries(len(numbers) - cancelled)
+        app.say(f"{unchanged} unchanged: already sent, being sent, or unknown")
     return 0 if cancelled == len(numbers) else 1
 
 
-@command.command("export")
+@command.command("export", short_help="Export the ledger to a file.")
 @click.argument("file", type=click.Path(allow_dash=True, dir_okay=False, path_type=Path))
 @click.pass_obj
 def export_ledger(app: App, file: Path) -> int:
     """
-    Write the ledger: what was offered and sent to whom, and who gets what; - for standard output.
+    Export the ledger to FILE, or to standard output with -.
 
-    For another machine, which sends nothing twice after 'deliveries import'. Stop the bot first.
+    The ledger holds subscriptions, editions and deliveries. After 'deliveries import' on another
+    machine, the bot continues there and sends nothing twice. Stop the bot before exporting.
     """
     config = app.config()
     with app.store(config, read_only=True) as store:
@@ -178,41 +203,42 @@ def export_ledger(app: App, file: Path) -> int:
             for line in lines:
                 click.echo(line, nl=False)
             return 0
-        count = _write_private(file, lines)
-    app.show({"rows": count - 1}, lambda: f"{count - 1} rows written to {file}")
+        rows = _write_private(file, lines) - 1  # without the head
+    app.show({"rows": rows}, lambda: f"{count(rows, 'row')} written to {file}")
     return 0
 
 
 def _write_private(file: Path, lines: Iterable[str]) -> int:
     """
-    *lines* to a file that only its owner may read, whole or not at all; gives how many.
+    Write *lines* atomically to a file that only its owner can read; return their number.
 
     Raises:
-        UsageError: It cannot be written.
+        UsageError: The file cannot be written.
     """
     part = file.with_name(f".{file.name}.part")
-    count = 0
+    number = 0
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as out:  # noqa: PTH123 - of a descriptor
-            for count, line in enumerate(lines, start=1):  # noqa: B007 - the last one counts
+        with open(descriptor, "w", encoding="utf-8") as out:  # noqa: PTH123 - a descriptor
+            for number, line in enumerate(lines, start=1):  # noqa: B007 - the last is returned
                 out.write(line)
         part.replace(file)
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
-    return count
+    return number
 
 
-@command.command("import")
+@command.command("import", short_help="Import a ledger from another machine.")
 @click.argument("file", type=click.Path(allow_dash=True, dir_okay=False, path_type=Path))
 @click.pass_obj
 def import_ledger(app: App, file: Path) -> int:
     """
-    Take in a ledger of 'deliveries export', before this machine fetches: all of it or nothing.
+    Import a ledger from 'deliveries export'; do this before the first fetch.
 
-    What was not done when it was exported is held: 'deliveries release' sends it from here.
+    The import is all or nothing. Deliveries that were unsent at the export are held; 'deliveries
+    release' sends them.
     """
     config = app.config()
     with app.store(config) as store:
@@ -220,16 +246,16 @@ def import_ledger(app: App, file: Path) -> int:
             added = store.ledger.import_rows(_rows(file))
         except LedgerError as error:
             raise UsageError(f"{file}:{error.number}: {error}") from error
-    app.show({"added": added}, lambda: f"{added} rows taken in")
+    app.show({"added": added}, lambda: f"{count(added, 'row')} imported")
     return 0
 
 
 def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """
-    The rows of a ledger's file, line by line: it may be larger than the memory.
+    Yield the rows of a ledger file line by line; it may exceed the memory.
 
     Raises:
-        UsageError: It cannot be read, or a line is none of a ledger.
+        UsageError: The file cannot be read, or a line is not a ledger row.
     """
     number = 0
     try:
@@ -239,26 +265,31 @@ def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield from_line(line)
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
-    except ValueError as error:  # of UTF-8, of JSON
-        raise UsageError(f"{file}:{number}: no line of a ledger: {error}") from error
+    except ValueError as error:  # invalid UTF-8 or JSON
+        raise UsageError(f"{file}:{number}: not a ledger row: {error}") from error
 
 
-@command.command("retry")
+@command.command("retry", short_help="Queue failed deliveries again.")
 @click.argument("numbers", type=NUMBER, nargs=-1)
-@click.option("--all", "every", is_flag=True, help="All that status tells of as failed.")
+@click.option(
+    "--all",
+    "all_failed",
+    is_flag=True,
+    help="Retry all that are retrying, dead, unknown or quarantined.",
+)
 @click.pass_obj
-def retry(app: App, numbers: tuple[int, ...], every: bool) -> int:
-    """Queue deliveries again; the next 'digestbot run' or 'serve' sends them."""
-    if bool(numbers) == every:
-        raise UsageError("name deliveries, or say --all")
+def retry(app: App, numbers: tuple[int, ...], all_failed: bool) -> int:
+    """Queue failed deliveries again; the next 'digestbot run' or 'serve' sends them."""
+    if bool(numbers) == all_failed:
+        raise UsageError("give delivery numbers or --all, and not both")
     config = app.config()
     with app.store(config) as store:
-        if every:
+        if all_failed:
             found = store.outbox.list(states=FAILED, limit=1_000_000)
             numbers = tuple(d.id for d in found)
         queued = store.outbox.requeue(numbers, app.clock())
-    app.show({"queued": queued}, lambda: f"{queued} queued again")
+    app.show({"queued": queued}, lambda: f"{_deliveries(queued)} queued")
     if queued < len(numbers):
-        left = len(numbers) - queued
-        app.say(f"{left} left as they are: sent, waiting or unknown to the store; see 'list'")
-    return 0 if every or queued == len(numbers) else 1
+        unchanged = _deliveries(len(numbers) - queued)
+        app.say(f"{unchanged} unchanged: sent, queued or unknown; see 'digestbot deliveries list'")
+    return 0 if all_failed or queued == len(numbers) else 1

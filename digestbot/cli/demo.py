@@ -1,4 +1,4 @@
-"""``digestbot demo``: a digest in two seconds."""
+"""``digestbot demo``: build a digest of bundled papers in two seconds."""
 
 from pathlib import Path
 
@@ -10,43 +10,44 @@ from digestbot.errors import UsageError
 
 NEXT = """
 
-Open the HTML in a browser. Then, for your own field:
-  {digestbot} init                writes a config.yaml from three questions
-  {digestbot} check               says what is wrong with it, if anything is
-  {digestbot} preview my-field    shows what you would get; sends nothing"""
+Open the HTML file in a browser. Next, set up a digest for your own field:
+  {digestbot} init                writes config.yaml from three questions
+  {digestbot} check               validates it
+  {digestbot} preview my-field    shows the next edition without sending it"""
 
 
-@click.command("demo", short_help="Show a digest of real papers; no network, no set-up.")
+@click.command("demo", short_help="Build a sample digest of real papers, offline.")
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("demo-out"),
     show_default=True,
-    help="The folder to write to.",
+    help="Output folder.",
 )
 @click.pass_obj
 def command(app: App, out: Path) -> int:
-    """Run the whole pipeline on a bundled page of real arXiv papers; no network, no set-up."""
+    """Build a digest offline from a bundled page of real arXiv papers."""
     try:
-        made = run_demo(out, app.clock())
+        result = run_demo(out, app.clock())
     except OSError as error:
         raise UsageError(
-            f"cannot write to {out}: {error.strerror}; --out names a folder"
+            f"cannot write to {out}: {error.strerror}; choose another folder with --out"
         ) from error
     files = {
-        "HTML": made.html,
-        "text": made.text,
-        "Slack": made.slack,
-        "JSON": made.json,
-        "e-mail": made.eml,
-        "config": made.config,
+        "html": result.html,
+        "text": result.text,
+        "slack": result.slack,
+        "json": result.json,
+        "e-mail": result.eml,
+        "config": result.config,
     }
 
-    def words() -> str:
-        lines = [f"{made.papers} of {made.fetched} real papers matched the filter.", ""]
-        lines += [f"  {name:<8}{path}" for name, path in files.items()]
+    def as_text() -> str:
+        lines = [f"{result.papers} of {result.fetched} real papers matched the filter.", ""]
+        labels = ("HTML", "text", "Slack", "JSON", "email", "config")
+        lines += [f"  {label:<8}{path}" for label, path in zip(labels, files.values(), strict=True)]
         return "\n".join(lines) + NEXT.format(digestbot=program())
 
-    facts = {"fetched": made.fetched, "papers": made.papers}
-    app.show({**facts, **{name.lower(): str(path) for name, path in files.items()}}, words)
+    facts = {"fetched": result.fetched, "papers": result.papers}
+    app.show({**facts, **{name: str(path) for name, path in files.items()}}, as_text)
     return 0

@@ -1,4 +1,4 @@
-"""``digestbot editions``: past editions."""
+"""``digestbot editions``: list and show past editions."""
 
 import re
 
@@ -9,20 +9,26 @@ from digestbot.errors import DigestbotError, UsageError
 from digestbot.model import Form
 
 
-@click.group("editions", short_help="Look at past editions.", invoke_without_command=True)
+@click.group("editions", short_help="List or show past editions.", invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Look at past editions; without a command, list them."""
+    """List past editions (the default), or show one."""
     if ctx.invoked_subcommand is None:
         ctx.exit(ctx.invoke(list_editions, digest=None, limit=20))
 
 
-@command.command("list")
+@command.command("list", short_help="List editions, newest first.")
 @click.argument("digest", required=False)
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Number of editions to show.",
+)
 @click.pass_obj
 def list_editions(app: App, digest: str | None, limit: int) -> int:
-    """The newest editions first, of DIGEST or of all."""
+    """List editions of DIGEST, or of all digests, newest first."""
     config = app.config()
     with app.store(config, read_only=True) as store:
         check_known(store, config, digest)
@@ -42,37 +48,37 @@ def list_editions(app: App, digest: str | None, limit: int) -> int:
     app.show(
         facts,
         lambda: (
-            table(("EDITION", "MADE AT", "PAPERS", "OMITTED", "TITLE"), rows)
+            table(("EDITION", "CREATED", "PAPERS", "OMITTED", "TITLE"), rows)
             if rows
-            else "no edition yet"
+            else "no editions yet"
         ),
     )
     return 0
 
 
-@command.command("show")
+@command.command("show", short_help="Show an edition as it was sent.")
 @click.argument("edition")
 @click.option(
     "--format",
     "form",
     type=click.Choice(("text", "html", "json", "slack", "subject")),
-    help="text by default.",
+    help="Output format.  [default: text; json with --json]",
 )
 @click.pass_obj
 def show_edition(app: App, edition: str, form: str | None) -> int:
-    """EDITION (systems/12) as it was sent."""
+    """Show EDITION, such as systems/12, as it was sent."""
     from digestbot.pipeline.messages import text_of
 
     config = app.config()
     digest, _, number = edition.rpartition("/")
     if not digest or not re.fullmatch("[0-9]{1,9}", number):
-        raise UsageError(f"{edition!r} is no edition; write DIGEST/NUMBER, such as systems/12")
+        raise UsageError(f'"{edition}" is not an edition; use DIGEST/NUMBER, such as systems/12')
     chosen = Form(form or ("json" if app.as_json else "text"))
     with app.store(config, read_only=True) as store:
         found = store.editions.get(digest, int(number))
         body = store.editions.rendition(found.id, chosen) if found and found.id else None
     if body is None:
-        raise DigestbotError(f"there is no edition {edition}; 'digestbot editions list' has all")
+        raise DigestbotError(f"no edition {edition}; 'digestbot editions list' shows all of them")
     text = text_of(body)
     click.echo(text, nl=not text.endswith("\n"))
     return 0

@@ -1,7 +1,7 @@
 """
-The one place where errors become words and exit codes.
+Turn exceptions into error messages and exit codes.
 
-The owner's mistakes leave with 2, the world's with 1, ours with 1 and a traceback in a file.
+Usage and config errors exit with 2, external failures with 1, bugs with 1 and a traceback file.
 """
 
 import errno
@@ -15,28 +15,29 @@ import click
 from digestbot.cli.app import App
 from digestbot.errors import ConfigError, DigestbotError, InvalidValue, UsageError
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+INTERRUPTED = 130  # 128 + SIGINT, the shells' convention
 
 
 def run_reporting_errors(
     group: click.Command, args: Sequence[str] | None = None, app: App | None = None
 ) -> int:
     """
-    The exit code of *group* called with *args*; everything that went wrong is on stderr.
+    Run *group* with *args*, report errors on stderr, and return the exit code.
 
     Args:
-        args: Those of the process by default.
-        app: Of one call only: brings a clock or an environment of its own.
+        group: The click group to run.
+        args: Command-line arguments; those of the process by default.
+        app: State of the invocation; lets tests set a clock or an environment.
     """
     try:
-        outcome = group.main(
+        result = group.main(
             args=None if args is None else list(args),
             prog_name="digestbot",
             standalone_mode=False,
             obj=app or App(),
         )
         sys.stdout.flush()
-        return outcome if isinstance(outcome, int) else 0
+        return result if isinstance(result, int) else 0
     except BrokenPipeError:
         return pipe_closed()
     except (click.exceptions.Abort, KeyboardInterrupt):
@@ -51,23 +52,25 @@ def run_reporting_errors(
     except DigestbotError as error:
         click.echo(f"digestbot: {error}", err=True)
         return 1
-    except Exception as error:  # the fence of the whole program
+    except Exception as error:  # a bug, or a full disk
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             pipe_closed()
-            click.echo("digestbot: no space left where this was to be written", err=True)
+            click.echo(
+                "digestbot: no space left on the device; free some space and run it again", err=True
+            )
         else:
             click.echo(_bug(error), err=True)
         return 1
 
 
 def pipe_closed() -> int:
-    """The reader of our output left (``digestbot … | head``): no error, and nothing more to say."""
+    """Discard further output after the reader closed the pipe (``digestbot … | head``)."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
 def _bug(error: Exception) -> str:
-    """Where the traceback was written, in one line."""
+    """Write the traceback to a file; return one line that names it."""
     import tempfile
     import traceback
 
@@ -77,6 +80,6 @@ def _bug(error: Exception) -> str:
     ) as file:
         file.write(text)
     return (
-        f"digestbot: a bug: {type(error).__name__}; nothing sent is lost. "
+        f"digestbot: unexpected {type(error).__name__} (a bug); sent deliveries stay recorded. "
         f"Please report it with {Path(file.name)}"
     )

@@ -1,4 +1,4 @@
-"""``digestbot explain``: why a paper is in a digest or not."""
+"""``digestbot explain``: explain why a paper is in a digest, or whether it was sent."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,34 +22,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
-    """What is known of one paper and one digest."""
+    """Explanation of one paper in one digest."""
 
     paper: Announcement
     """Its newest announcement."""
-    gates: tuple[tuple[bool, str], ...]
-    """What stands before the filter: source, type, the cursor; each with its words."""
+    preconditions: tuple[tuple[bool, str], ...]
+    """Checks before the filter (source, type, cursor): whether it passed, and its text."""
     explanation: Explanation
     editions: tuple[str, ...]
-    """The editions of the digest that show it."""
+    """Editions of the digest that include it."""
     cut: tuple[str, ...]
-    """Those for which it matched, and fell to the limit."""
+    """Editions for which it matched but was cut by the limit."""
 
 
-@click.command("explain", short_help="Tell why a paper is in a digest or not.")
+@click.command("explain", short_help="Explain why a paper is in a digest or not.")
 @click.argument("names", nargs=-1, metavar="[DIGEST] PAPER")
-@click.option("--sent-to", metavar="DESTINATION", help="Tell whether it was sent there.")
+@click.option(
+    "--sent-to",
+    metavar="DESTINATION",
+    help="Show whether the paper was sent to this address or channel.",
+)
 @click.pass_obj
 def command(app: App, names: tuple[str, ...], sent_to: str | None) -> int:
     """
-    Tell why PAPER is in DIGEST or not, condition by condition.
+    Explain condition by condition why DIGEST includes PAPER or leaves it out.
 
-    PAPER is an arXiv identifier such as 2603.20941, an arXiv address, or a DOI.
+    PAPER is an arXiv identifier such as 2603.20941, an arXiv URL, or a DOI.
 
-    With --sent-to, a mail address or a channel: whether it was sent there, when, as which
-    Message-ID, or why not; by DIGEST, or by every digest.
+    With --sent-to, shows whether PAPER was sent to an email address or channel, when and with which
+    Message-ID, or why not. Checks all digests unless DIGEST is given.
     """
     if len(names) not in ((1, 2) if sent_to else (2,)):
-        raise UsageError("name a digest and a paper: digestbot explain systems 2603.20941")
+        raise UsageError(
+            "give a digest and a paper, for example: digestbot explain systems 2603.20941"
+        )
     config = app.config()
     *digests, paper = names
     if sent_to:
@@ -61,14 +67,14 @@ def command(app: App, names: tuple[str, ...], sent_to: str | None) -> int:
         if not rows:
             raise DigestbotError(_unknown(named, wanted))
         answer = _answer(store, wanted, rows)
-    app.show(_facts(wanted, answer), lambda: _words(config, wanted, answer))
+    app.show(_facts(wanted, answer), lambda: _as_text(config, wanted, answer))
     return 0
 
 
 def _was_sent(
     app: App, config: Config, digests: Sequence[str], named: PaperId, sent_to: str
 ) -> int:
-    """The answer of each digest; exit code 0 whatever it is."""
+    """Show for each digest whether the paper was sent; return exit code 0 either way."""
     now = app.clock()
     with app.store(config, read_only=True) as store:
         for name in digests:
@@ -76,30 +82,36 @@ def _was_sent(
         chosen = digests or sorted({*config.digests, *(s.name for s in store.digests.states())})
         rows = _announcements(store, named)
         if not rows:
-            raise DigestbotError(f"no source has told of {named.id}")
+            raise DigestbotError(f"no source has announced {named.id}")
         traces = [
             audit.trace(store, name, rows[-1].paper.id, destination, subscribed)
             for destination in audit.destinations(sent_to)
             for subscribed in [subscriptions.of(store, config, destination, now)]
             for name in chosen
         ]
-        answers = [(found, *_said(store, config, rows, found, now)) for found in _telling(traces)]
+        answers = [
+            (found, *_verdict(store, config, rows, found, now)) for found in _relevant(traces)
+        ]
     app.show(
-        [_sent_facts(sent_to, *each) for each in answers],
-        lambda: "\n".join(line for each in answers for line in _sent_lines(config, *each)),
+        [_sent_facts(sent_to, *answer) for answer in answers],
+        lambda: "\n".join(
+            line
+            for answer in answers
+            for line in _sent_lines(config, *answer, show_digest=not digests)
+        ),
     )
     return 0
 
 
-def _telling(traces: list[audit.Trace]) -> list[audit.Trace]:
-    """Of the destinations that a text may name, those that there are; one for each digest else."""
+def _relevant(traces: list[audit.Trace]) -> list[audit.Trace]:
+    """Keep traces with a delivery or subscription, else one for each digest."""
     known = [found for found in traces if found.deliveries or found.subscription]
-    told = {found.digest for found in known}
-    rest = {found.digest: found for found in traces if found.digest not in told}
+    digests = {found.digest for found in known}
+    rest = {found.digest: found for found in traces if found.digest not in digests}
     return sorted([*known, *rest.values()], key=lambda found: found.digest)
 
 
-def _said(
+def _verdict(
     store: "Store",
     config: Config,
     rows: tuple[Announcement, ...],
@@ -118,12 +130,14 @@ def _said(
     )
 
 
-def _sent_facts(sent_to: str, found: audit.Trace, said: audit.Sent, why: str) -> dict[str, object]:
+def _sent_facts(
+    sent_to: str, found: audit.Trace, verdict: audit.Sent, why: str
+) -> dict[str, object]:
     delivery = next(iter(found.deliveries), None)
     return {
         "digest": found.digest,
         "to": sent_to,
-        "sent": said,
+        "sent": verdict,
         "why": why,
         "editions": [name for name, is_included in found.editions.items() if is_included],
         "delivery": delivery and delivery.id,
@@ -136,18 +150,30 @@ def _sent_facts(sent_to: str, found: audit.Trace, said: audit.Sent, why: str) ->
     }
 
 
-def _sent_lines(config: Config, found: audit.Trace, said: audit.Sent, why: str) -> Iterator[str]:
-    yield f"{found.digest}: {said}: {why}"
+VERDICTS = {
+    audit.Sent.YES: "Sent",
+    audit.Sent.NO: "Not sent",
+    audit.Sent.NOT_YET: "Not sent yet",
+    audit.Sent.PERHAPS: "Possibly sent",
+}
+
+
+def _sent_lines(
+    config: Config, found: audit.Trace, verdict: audit.Sent, why: str, *, show_digest: bool
+) -> Iterator[str]:
+    prefix = f"{found.digest}: " if show_digest else ""
+    reason = "" if verdict is audit.Sent.YES else f": {why}"
+    yield f"{prefix}{VERDICTS[verdict]}{reason}."
     for d in found.deliveries:
         when = f", {local(d.sent_at, config)}" if d.sent_at else ""
         yield f"  {d.edition_name} by {d.destination.kind}: {d.state}{when} (delivery {d.id})"
-        yield f"  as {d.message_id}"
+        yield f"  Message-ID: {d.message_id}"
     if found.receipt:
-        yield f"  the server said: {found.receipt}"
+        yield f"  server response: {found.receipt}"
 
 
 def _announcements(store: "Store", named: PaperId) -> tuple[Announcement, ...]:
-    """What was told of the paper, or of the version, that a person named by its id or its DOI."""
+    """Return the announcements of a paper, or of one version, given by its id or DOI."""
     paper_id = named.id
     if paper_id.startswith("doi:"):
         paper_id = store.papers.with_doi(paper_id.removeprefix("doi:")) or paper_id
@@ -160,8 +186,8 @@ def _announcements(store: "Store", named: PaperId) -> tuple[Announcement, ...]:
 def _unknown(named: PaperId, digest: DigestConfig) -> str:
     version = f" version {named.version}" if named.version else ""
     return (
-        f"no source has told of {named.id}{version} yet; {digest.name} reads "
-        f"{', '.join(digest.sources)}: 'digestbot fetch' asks them now"
+        f"no source has announced {named.id}{version} yet; {digest.name} reads "
+        f"{', '.join(digest.sources)}; use 'digestbot fetch' to update"
     )
 
 
@@ -172,35 +198,35 @@ def _answer(store: "Store", digest: DigestConfig, rows: tuple[Announcement, ...]
     editions = store.editions.of_paper(digest.name, row.paper.id)
     return _Answer(
         paper=row,
-        gates=tuple(_gates(store.digests.find(digest.name), digest, row)),
+        preconditions=tuple(_preconditions(store.digests.find(digest.name), digest, row)),
         explanation=explain(digest.filter, row),
         editions=tuple(name for name, is_shown in editions.items() if is_shown),
         cut=tuple(name for name, is_shown in editions.items() if not is_shown),
     )
 
 
-def _gates(
+def _preconditions(
     state: "DigestState | None", digest: DigestConfig, row: Announcement
 ) -> list[tuple[bool, str]]:
     types = ", ".join(sorted(digest.types))
-    gates = [
+    found = [
         (
             row.source in digest.sources,
             f"source {row.source} (the digest reads {', '.join(digest.sources)})",
         ),
-        (row.type in digest.types, f"announced as {row.type} (the digest takes {types})"),
+        (row.type in digest.types, f"announced as {row.type} (the digest accepts {types})"),
     ]
     if row.backlog:
-        gates.append((False, "was in the source's first answer and too old to be news"))
+        found.append((False, "already too old when the source was first fetched"))
     if state is not None and state.cursor >= row.seq:
-        gates.append(
-            (True, f"already looked at (log {row.seq}, the digest stands at {state.cursor})")
+        found.append(
+            (True, f"already processed (announcement {row.seq}, digest cursor {state.cursor})")
         )
-    return gates
+    return found
 
 
 def _is_in(answer: _Answer) -> bool:
-    return all(passed for passed, _ in answer.gates) and answer.explanation.passed
+    return all(passed for passed, _ in answer.preconditions) and answer.explanation.passed
 
 
 def _facts(digest: DigestConfig, answer: _Answer) -> dict[str, object]:
@@ -216,7 +242,7 @@ def _facts(digest: DigestConfig, answer: _Answer) -> dict[str, object]:
         "in": _is_in(answer),
         "editions": list(answer.editions),
         "cut_from": list(answer.cut),
-        "gates": [{"passed": passed, "what": words} for passed, words in answer.gates],
+        "gates": [{"passed": passed, "what": what} for passed, what in answer.preconditions],
         "filter": _tree(answer.explanation),
     }
 
@@ -233,22 +259,21 @@ def _tree(node: Explanation) -> dict[str, object]:
     }
 
 
-def _words(config: Config, digest: DigestConfig, answer: _Answer) -> str:
+def _as_text(config: Config, digest: DigestConfig, answer: _Answer) -> str:
     row = answer.paper
     lines = [
         f"{row.paper.id}v{row.paper.version}  {row.paper.title}",
-        f"seen {local(row.seen_at, config)} in {row.source}",
+        f"announced {local(row.seen_at, config)} by {row.source}",
         "",
-        f"{'in' if _is_in(answer) else 'not in'} {digest.name}"
-        + (f", sent in {', '.join(answer.editions)}" if answer.editions else ""),
-        *_beyond_the_limit(digest, answer),
-        *(f"{'✓' if passed else '✗'} {words}" for passed, words in answer.gates),
+        f"{'In' if _is_in(answer) else 'Not in'} {digest.name}"
+        + (f", included in {', '.join(answer.editions)}" if answer.editions else ""),
+        *_cut_lines(digest, answer),
+        *(f"{'✓' if passed else '✗'} {what}" for passed, what in answer.preconditions),
         format_explanation(answer.explanation),
     ]
     return "\n".join(lines)
 
 
-def _beyond_the_limit(digest: DigestConfig, answer: _Answer) -> Iterator[str]:
+def _cut_lines(digest: DigestConfig, answer: _Answer) -> Iterator[str]:
     if answer.cut:
-        names = ", ".join(answer.cut)
-        yield f"✗ left out of {names}: others had a higher score (limit: {digest.limit})"
+        yield f"✗ cut from {', '.join(answer.cut)}: ranked below the limit (limit: {digest.limit})"

@@ -1,4 +1,4 @@
-"""``digestbot fetch``: one pass over the sources."""
+"""``digestbot fetch``: fetch from the sources now."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -16,10 +16,10 @@ from digestbot.pipeline import Fetched, FetchProgress, fetch
 @click.pass_obj
 def command(app: App, sources: tuple[str, ...]) -> int:
     """
-    Fetch now from the named sources, or all; sends nothing.
+    Fetch new papers from each SOURCE (default: all sources); sends nothing.
 
-    A pass goes back until it meets what the last complete one knew, with an overlap. What came is
-    stored page by page; a source that fails keeps what it gave and is tried again.
+    Each fetch reaches back to the last complete one, with an overlap. Papers are stored page by
+    page: if a source fails, its papers so far are kept and it is retried later.
     """
     config = app.config()
     names = sources or tuple(config.sources)
@@ -31,7 +31,7 @@ def command(app: App, sources: tuple[str, ...]) -> int:
 
 
 def facts_of(result: Fetched) -> dict[str, object]:
-    """A pass as JSON shows it."""
+    """Return the JSON form of *result*."""
     return {
         "source": result.source,
         "status": result.status,
@@ -45,13 +45,13 @@ def facts_of(result: Fetched) -> dict[str, object]:
 
 
 def fetch_table(fetched: tuple[Fetched, ...], config: Config) -> str:
-    """One line a source."""
+    """Format one line per source."""
     rows = [(f.source, f.status, f.entries, f.new, local(f.retry_at, config)) for f in fetched]
-    return table(("SOURCE", "STATUS", "PAPERS", "NEW", "AGAIN AT"), rows)
+    return table(("SOURCE", "STATUS", "PAPERS", "NEW", "RETRY AT"), rows)
 
 
 def report_failures(app: App, fetched: tuple[Fetched, ...]) -> None:
-    """What went wrong, on stderr, a line each."""
+    """Print one line on stderr per failed source."""
     for result in fetched:
         if result.problem:
             click.echo(result.problem, err=True)
@@ -60,18 +60,19 @@ def report_failures(app: App, fetched: tuple[Fetched, ...]) -> None:
 @contextmanager
 def fetch_progress(app: App, names: Iterable[str]) -> "Iterator[FetchProgress]":
     """
-    A line a source on a terminal, nothing in a pipe; how much will come nobody knows before.
+    Show one progress line per source, on a terminal only.
 
-    From the beginning: a server may take minutes for its first answer.
+    Lines appear at once, as the first answer may take minutes. Sources report no
+    reliable total, so lines replace a bar.
     """
     if not app.wants_progress():
         yield lambda source, *, done, total, new: None
         return
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
-    words = "{task.description}: {task.completed:.0f} papers read, {task.fields[new]} new"
+    columns = "{task.description}: {task.completed:.0f} papers read, {task.fields[new]} new"
     with Progress(
-        SpinnerColumn(), TextColumn(words), transient=True, console=app.console()
+        SpinnerColumn(), TextColumn(columns), transient=True, console=app.console()
     ) as lines:
         tasks = {name: lines.add_task(name, total=None, new=0) for name in names}
 

@@ -1,4 +1,4 @@
-"""``digestbot init``: a first config from a few questions."""
+"""``digestbot init``: write a first config from a few questions."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +19,11 @@ DEFAULTS = Answers()
 
 
 @click.command("init", short_help="Write a commented config.yaml from a few questions.")
-@click.option("-y", "--yes", is_flag=True, help="Ask nothing; take the defaults.")
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
-@click.option("--categories", help="arXiv categories, parted by blanks or commas.")
-@click.option("--keywords", help="Words and phrases, parted by commas.")
-@click.option("--email", help="Who gets the digest.")
+@click.option("-y", "--yes", is_flag=True, help="Use the defaults without asking.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+@click.option("--categories", help="arXiv categories, separated by spaces or commas.")
+@click.option("--keywords", help="Keywords and phrases, separated by commas.")
+@click.option("--email", help="Email address that receives the digest.")
 @click.pass_obj
 def command(
     app: App,
@@ -33,10 +33,10 @@ def command(
     keywords: str | None,
     email: str | None,
 ) -> int:
-    """Write a commented config.yaml from a few questions, or with --yes from defaults."""
+    """Write a commented config.yaml from a few questions, or from defaults with --yes."""
     path = Path(app.config_option or "config.yaml")
     if path.exists() and not force:
-        raise UsageError(f"{path} is there already; --force writes over it")
+        raise UsageError(f"{path} already exists; use --force to overwrite")
     answers = Answers(
         timezone=_zone(),
         categories=_answer(
@@ -44,13 +44,13 @@ def command(
         ),
         keywords=_answer(
             keywords,
-            "words and phrases, parted by commas",
+            "keywords and phrases, separated by commas",
             ", ".join(DEFAULTS.keywords),
             _keywords,
             ask=not yes,
         ),
         email=_answer(
-            email, "your mail address (empty: files in a folder)", "", _email, ask=not yes
+            email, "your email address (empty: write files to a folder)", "", _email, ask=not yes
         ),
     )
     text = initial_config(answers)
@@ -60,17 +60,17 @@ def command(
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
     app.show({"config": str(path)}, lambda: str(path))
-    app.say(f"next: {program()} check, then {program()} preview my-field")
+    app.say(f"next: run '{program()} check', then '{program()} preview my-field'")
     return 0
 
 
 def _answer(
     given: str | None, question: str, default: str, read: Callable[[str], T], *, ask: bool
 ) -> T:
-    """What was given as an option, else what is answered, else the default, as *read* reads it."""
+    """Return the option's value, else the user's answer, else the default, parsed by *read*."""
     if given is not None or not ask:
         return read(default if given is None else given)
-    # On stderr, so that stdout holds facts only; what read refuses is asked for again.
+    # Prompts go to stderr, as stdout is for results. An answer that read rejects is asked again.
     answer: T = click.prompt(
         question, default=default, show_default=bool(default), value_proc=read, err=True
     )
@@ -86,12 +86,12 @@ def _categories(text: str) -> tuple[str, ...]:
 
 
 def _keywords(text: str) -> tuple[str, ...]:
-    words = (word.strip().strip('"“”').strip() for word in text.split(","))
-    return tuple(filter(None, words)) or DEFAULTS.keywords
+    keywords = (keyword.strip().strip('"“”').strip() for keyword in text.split(","))
+    return tuple(filter(None, keywords)) or DEFAULTS.keywords
 
 
 def _zone() -> str:
-    """The zone of this machine as far as it tells, else UTC."""
+    """Return this machine's time zone, or the default if unknown."""
     from tzlocal import get_localzone_name
 
     try:

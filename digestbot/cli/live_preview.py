@@ -1,8 +1,8 @@
 """
-A page on this machine that renders itself anew when a file changes: ``preview --open``.
+A local page that reloads when a file changes, for ``preview --open``.
 
-The page asks each second whether something has changed, in ten lines of script; there is nothing
-to install and nothing that watches the disk. Begin at `LivePage`.
+A short script in the page polls for changes once a second, so that no file-watching library is
+needed. Start reading at `LivePage`.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 LOOPBACK = "127.0.0.1"
-_ASKING = """\
+_POLLING = """\
 <script>
 let shown;
 setInterval(async () => {
@@ -30,16 +30,18 @@ setInterval(async () => {
 
 class LivePage:
     """
-    The page at `url`, from ``with`` or `serve` on until `close`.
+    HTTP server for one page at `url`; serves from `serve` until `close`.
 
-    Only for browsers of this machine: other addresses do not reach it, and a name that some web
-    page had made to lead here gets nothing.
+    It listens on the loopback address only and checks the ``Host`` header, against DNS rebinding.
     """
 
     def __init__(self, render: Callable[[], str], watched: Callable[[], Iterable[Path]]) -> None:
         """
-        *render* gives the page, HTML or plain text, and may raise what it likes: that is shown.
-        *watched* are the files and folders whose change is told.
+        Bind to a free port.
+
+        Args:
+            render: Returns the page, HTML or plain text; the page shows any exception it raises.
+            watched: Returns the files and folders whose changes reload the page.
         """
         self._render = render
         self._watched = watched
@@ -48,11 +50,11 @@ class LivePage:
         self.url = f"http://{LOOPBACK}:{self._server.server_address[1]}/"
 
     def serve(self) -> None:
-        """Answer until `close` is called, or the person has seen enough (KeyboardInterrupt)."""
+        """Answer requests until `close` or KeyboardInterrupt."""
         self._server.serve_forever(poll_interval=0.1)
 
     def close(self) -> None:
-        """Stop answering."""
+        """Stop `serve` and close the socket."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -68,32 +70,32 @@ class LivePage:
         self._server.server_close()
 
     def page(self) -> tuple[int, str]:
-        """The status and the page as it is now."""
+        """Render the page; return the HTTP status and the body."""
         try:
             text = self._render()
-        except Exception as error:  # the owner is just writing it
-            return 500, f"{_plain(str(error) or type(error).__name__)}{_ASKING}"
+        except Exception as error:  # the config or a template may be half-edited
+            return 500, f"{_plain(str(error) or type(error).__name__)}{_POLLING}"
         if not text.lstrip().lower().startswith("<!doctype html"):
-            return 200, f"{_plain(text)}{_ASKING}"
+            return 200, f"{_plain(text)}{_POLLING}"
         before, end, after = text.rpartition("</body>")
-        return 200, f"{before}{_ASKING}{end}{after}" if end else text + _ASKING
+        return 200, f"{before}{_POLLING}{end}{after}" if end else text + _POLLING
 
     def state(self) -> str:
-        """Another word whenever a watched file is another."""
-        files = [file for each in self._watched() for file in _files(each)]
+        """Return a hash that changes with any watched file."""
+        files = [file for path in self._watched() for file in _files(path)]
         facts = [(str(file), _stamp(file)) for file in sorted(files)]
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        live = self
+        page = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                own = live.url.removeprefix("http://").removesuffix("/")
+                own = page.url.removeprefix("http://").removesuffix("/")
                 if self.headers.get("Host") != own or self.path not in {"/", "/state"}:
                     self.send_error(404)
                     return
-                status, text = live.page() if self.path == "/" else (200, live.state())
+                status, text = page.page() if self.path == "/" else (200, page.state())
                 body = text.encode("utf-8", "replace")
                 self.send_response(status)
                 kind = "text/html" if self.path == "/" else "text/plain"
@@ -103,8 +105,8 @@ class LivePage:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
-                """A preview needs no log."""
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+                """Keep requests out of the log."""
 
         return Handler
 
@@ -118,7 +120,7 @@ def _files(path: Path) -> Iterable[Path]:
 
 
 def _stamp(file: Path) -> tuple[int, int]:
-    """What tells one version of a file from the next; an editor may just have taken it away."""
+    """Return the file's mtime and size; zeros if an editor is just replacing it."""
     try:
         facts = file.stat()
     except OSError:

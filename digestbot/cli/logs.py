@@ -1,30 +1,30 @@
-"""Logs on stderr: one line an event, its facts as ``key=value``; no secret ever."""
+"""Logging to stderr: one line per event, with its facts as ``key=value``."""
 
 import logging
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
-# These libraries write request addresses, bodies or tokens when they are let talk.
+# At INFO or DEBUG these libraries log request URLs, bodies or tokens.
 CAPPED = ("httpx", "httpcore", "slack_sdk", "aiosmtplib", "alembic", "sqlalchemy")
 
 
 class FactFormatter(logging.Formatter):
-    """The message, then the facts given in ``extra``."""
+    """Formatter that appends the facts from ``extra`` to the message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, but for a traceback."""
+        """Format one line, followed by the traceback if there is one."""
         facts = {key: value for key, value in vars(record).items() if key not in STANDARD}
         text = super().format(record)
         head, newline, rest = text.partition("\n")
-        words = "".join(f" {key}={value}" for key, value in facts.items())
-        return head + words + newline + rest
+        suffix = "".join(f" {key}={value}" for key, value in facts.items())
+        return head + suffix + newline + rest
 
 
 def set_up(verbosity: int) -> None:
     """
-    Send our logs to stderr.
+    Configure logging to stderr.
 
     Args:
-        verbosity: -1 errors, 0 warnings, 1 facts of the stages, 2 and more everything of ours.
+        verbosity: -1 errors, 0 warnings, 1 info, 2 and more debug (digestbot's own loggers).
     """
     level = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
     handler = logging.StreamHandler()
@@ -35,7 +35,7 @@ def set_up(verbosity: int) -> None:
     logging.getLogger("digestbot").setLevel(level)
     for name in CAPPED:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
-    # It tells of each detector that does not bear a mail, with a traceback; another one does.
+    # It logs a traceback for each bounce detector that fails; the next detector takes over.
     logging.getLogger("flufl").setLevel(logging.CRITICAL)
-    # It warns at each tick that finds the one before still at work, which is as it should be.
+    # It warns at each tick that finds the previous one still running, which is expected.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""``digestbot preview``: what the next edition would be."""
+"""``digestbot preview``: show the next edition without sending it."""
 
 import asyncio
 from contextlib import suppress
@@ -26,26 +26,41 @@ if TYPE_CHECKING:
 FORMS = ("html", "text", "slack", "eml", "json", "markdown", "bibtex", "ris", "atom")
 
 
-@click.command("preview", short_help="Show what the next edition would be.")
+@click.command("preview", short_help="Show the next edition without sending it.")
 @click.argument("digest")
-@click.option("--since", metavar="SPAN", help="All announced in the last 7d, sent before or not.")
-@click.option("--format", "form", type=click.Choice(FORMS), help="text by default.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
+@click.option(
+    "--since",
+    metavar="SPAN",
+    help="Show papers of this time span (7d, 36h, 2w), whether sent or not.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMS),
+    help="Output format.  [default: text; html with --open, json with --json]",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Output file.  [default: standard output]",
+)
 @click.option(
     "--open",
     "open_it",
     is_flag=True,
-    help="Open it in the browser (as HTML), and anew while you edit.",
+    help="Open the preview in a browser and reload it while you edit.",
 )
 @click.pass_obj
 def command(
     app: App, digest: str, since: str | None, form: str | None, out: Path | None, open_it: bool
 ) -> int:
     """
-    Show what the next edition of DIGEST would be; sends nothing, marks nothing.
+    Show the next edition of DIGEST.
 
-    Sources that have given nothing yet are fetched first. On a terminal, --open stays: whenever the
-    config or a template changes, the page in the browser follows, until Ctrl-C.
+    Sends nothing and marks nothing as sent. Sources that were never fetched are fetched first.
+
+    On a terminal, --open keeps running: the page in the browser reloads whenever the config or a
+    template changes, until you press Ctrl-C.
     """
     config = app.config()
     wanted = find_digest(config, digest)
@@ -70,12 +85,12 @@ def command(
 def _reach(since: str | None) -> timedelta | None:
     reach = parse_duration(since)
     if since is not None and reach is None:
-        raise UsageError(f"--since {since!r} is no span of time; write 7d, 36h or 2w")
+        raise UsageError(f'--since "{since}" is not a time span; use 7d, 36h or 2w')
     return reach
 
 
 def _fetch_unseen(app: App, config: Config, digest: DigestConfig) -> bool:
-    """Fetch what never gave anything, so that a first preview shows something."""
+    """Fetch the digest's new sources; return False if one failed."""
     with app.store(config, read_only=True) as store:
         states = [store.sources.state(name) for name in digest.sources]
     unseen = [s.name for s in states if s.last_ok_at is None and s.status is not PassStatus.PARTIAL]
@@ -100,7 +115,7 @@ def _rendered(
 
 
 def live_page(app: App, digest: str, form: Form, reach: timedelta | None) -> "LivePage":
-    """The page of what the next edition would be, by the config and templates of each moment."""
+    """Return a page that renders the next edition from the current config and templates."""
     from digestbot.cli.live_preview import LivePage
 
     def render_now() -> str:
@@ -113,7 +128,7 @@ def live_page(app: App, digest: str, form: Form, reach: timedelta | None) -> "Li
         return _rendered(config, wanted, edition, form, now)
 
     def watched() -> tuple[Path, ...]:
-        # The templates are named in the config, which may be broken just now.
+        # The config names the templates folder, but may be half-edited.
         try:
             own = app.config().templates
         except DigestbotError:
@@ -125,7 +140,7 @@ def live_page(app: App, digest: str, form: Form, reach: timedelta | None) -> "Li
 
 def _stay(app: App, page: "LivePage") -> None:
     with page:
-        app.say(f"{page.url} follows your edits; Ctrl-C ends it")
+        app.say(f"{page.url} reloads as you edit; press Ctrl-C to stop")
         click.launch(page.url)
         with suppress(KeyboardInterrupt):
             page.serve()
@@ -133,12 +148,12 @@ def _stay(app: App, page: "LivePage") -> None:
 
 def _why_empty(edition: Edition, since: datetime | None) -> str:
     if edition.considered:
-        return f"none of {edition.considered} papers matches; 'digestbot explain' tells why"
+        return f"none of {edition.considered} papers match; 'digestbot explain' shows why"
     if since is None and edition.number == 1:
-        return "no source has told of a paper yet"
+        return "no papers yet: the sources have announced none"
     if since is None:
-        return "nothing new since the last edition; --since 7d shows what there was"
-    return "no paper was announced in that time"
+        return "nothing new since the last edition; use --since 7d for older papers"
+    return "no papers were announced in that time"
 
 
 def _put(text: str, form: Form, name: str, out: Path | None, open_it: bool) -> None:

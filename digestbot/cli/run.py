@@ -1,4 +1,4 @@
-"""``digestbot run``: one cycle for cron and CI."""
+"""``digestbot run``: one cycle, for cron and CI."""
 
 import asyncio
 from collections.abc import Iterator
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
     from digestbot.store import SourceState, Store
 
 
-@click.command("run", short_help="One cycle: fetch, make editions, deliver.")
+@click.command("run", short_help="Fetch, make due editions and deliver.")
 @click.argument("digests", nargs=-1, metavar="[DIGEST]...")
-@click.option("--now", "force", is_flag=True, help="Make editions even if none is due.")
-@click.option("--no-fetch", is_flag=True, help="Work with what the store has.")
+@click.option("--now", "force", is_flag=True, help="Make editions now, due or not.")
+@click.option("--no-fetch", is_flag=True, help="Use only the papers already in the store.")
 @click.pass_obj
 def command(app: App, digests: tuple[str, ...], force: bool, no_fetch: bool) -> int:
     """
-    One cycle, then exit: fetch, make the editions that are due, deliver.
+    Fetch, make the editions of each DIGEST that is due (default: all digests), deliver, and exit.
 
-    Made for cron, systemd timers and scheduled CI workflows. Run it as often as you like: what was
-    sent is never sent again, and a source that no digest waits for is asked every six hours only.
-    A digest that is new is due at once.
+    For cron, systemd timers and scheduled CI workflows. Run it as often as you like: nothing is
+    sent twice, and sources that no due digest needs are fetched every six hours at most. A new
+    digest is due immediately; a missed run is caught up by the next one.
     """
     config = app.config()
     names = digests or None
@@ -56,9 +56,10 @@ def command(app: App, digests: tuple[str, ...], force: bool, no_fetch: bool) -> 
             delivered = asyncio.run(
                 deliver(store, config, clock=app.clock, random=Random(), progress=progress)
             )
+        nothing_due = "" if made else _nothing_due(store, config, wanted)
     app.show(
         _facts(fetched, bounced, made, delivered),
-        lambda: _words(fetched, bounced, made, delivered),
+        lambda: _as_text(config, fetched, bounced, made, delivered, nothing_due),
     )
     report_failures(app, fetched)
     for line in (*(f"{m.digest}: {m.error}" for m in made if m.error), *delivered.errors):
@@ -68,45 +69,45 @@ def command(app: App, digests: tuple[str, ...], force: bool, no_fetch: bool) -> 
         click.echo(line, err=True)
     if bounced.error:
         click.echo(f"bounces: {bounced.error}", err=True)
-    well = (
+    ok = (
         all(f.is_complete for f in fetched)
         and not any(m.error for m in made)
         and delivered.all_sent
     )
-    return 0 if well and not bounced.error and not held else 1
+    return 0 if ok and not bounced.error and not held else 1
 
 
 def _fetch(
     app: App, store: "Store", config: Config, digests: list[DigestConfig], *, force: bool
 ) -> tuple[Fetched, ...]:
-    """A pass over what is to be asked now; what still rests after a refusal is told of again."""
+    """Fetch the sources this run needs; report again those still paused after a refusal."""
     now = app.clock()
     names = sources_of_run(store, config, digests, now, force=force)
-    closed = {} if force else refusals(store, config, digests, now)
+    paused = {} if force else refusals(store, config, digests, now)
     with fetch_progress(app, names) as progress:
         fetched = asyncio.run(fetch(store, config, names, clock=app.clock, progress=progress))
-    return (*fetched, *(_not_asked(state, config) for state in closed.values()))
+    return (*fetched, *(_paused(state, config) for state in paused.values()))
 
 
 @contextmanager
 def _deliver_progress(app: App) -> "Iterator[DeliverProgress]":
-    """A line on a terminal, nothing in a pipe."""
+    """Show a progress line, on a terminal only."""
     if not app.wants_progress():
         yield lambda *, done, waiting: None
         return
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
-    words = "deliveries: {task.completed:.0f} done"
+    columns = "deliveries: {task.completed:.0f} done"
     with Progress(
-        SpinnerColumn(), TextColumn(words), transient=True, console=app.console()
+        SpinnerColumn(), TextColumn(columns), transient=True, console=app.console()
     ) as lines:
         task = lines.add_task("deliveries", total=None)
         yield lambda *, done, waiting: lines.update(task, completed=done)
 
 
-def _not_asked(state: "SourceState", config: Config) -> Fetched:
+def _paused(state: "SourceState", config: Config) -> Fetched:
     until = local(state.next_try_at, config)
-    advice = f"not asked again before {until}, 'digestbot fetch' does all the same"
+    advice = f"paused until {until}; use 'digestbot fetch' to try now"
     return Fetched(
         source=state.name,
         status=state.status,
@@ -147,37 +148,57 @@ def _facts(
     }
 
 
-def _words(
+def _as_text(
+    config: Config,
     fetched: tuple[Fetched, ...],
     bounced: Bounced,
     made: tuple[EditionMade, ...],
     delivered: Delivered,
+    nothing_due: str,
 ) -> str:
-    lines = [f"{f.source}: {f.status}, {f.entries} papers, {f.new} new" for f in fetched]
+    lines = [f"{f.source}: {f.status}, {count(f.entries, 'paper')}, {f.new} new" for f in fetched]
     if bounced.kinds:
-        lines.append(f"returned: {bounced.summary}")
-    lines += [_edition_in_words(m) for m in made]
-    if not made:
-        lines.append("no digest is due; --now makes an edition anyway")
-    lines.append(_delivered_in_words(delivered))
+        lines.append(f"bounces: {bounced.summary}")
+    lines += [_edition_text(made_one, config) for made_one in made]
+    if nothing_due:
+        lines.append(nothing_due)
+    if made or (delivered.sent, delivered.retrying, delivered.dead, delivered.unknown) != (0,) * 4:
+        lines.append(_delivered_text(delivered))
     return "\n".join(lines)
 
 
-def _delivered_in_words(delivered: Delivered) -> str:
+def _nothing_due(store: "Store", config: Config, digests: list[DigestConfig]) -> str:
+    """Say which of *digests* is due next, and when."""
+    states = [state for digest in digests if (state := store.digests.find(digest.name))]
+    due = [(s.next_due_at, s.name) for s in states if s.next_due_at is not None]
+    if not due:
+        return "Nothing due. Use --now to send anyway."
+    next_due_at, name = min(due)
+    local_time = next_due_at.astimezone(config.timezone)
+    when = f"{local_time:%a} {local_time.day} {local_time:%b %H:%M}"
+    return f"Nothing due (next: {name}, {when}). Use --now to send anyway."
+
+
+def _delivered_text(delivered: Delivered) -> str:
     counts = {
         "sent": delivered.sent,
-        "to be tried again": delivered.retrying,
-        "given up": delivered.dead,
-        "in doubt": delivered.unknown,
+        "to retry": delivered.retrying,
+        "failed": delivered.dead,
+        "unknown": delivered.unknown,
     }
-    return ", ".join(f"{n} {words}" for words, n in counts.items() if n or words == "sent")
+    return ", ".join(f"{n} {state}" for state, n in counts.items() if n or state == "sent")
 
 
-def _edition_in_words(made: EditionMade) -> str:
+def _edition_text(made: EditionMade, config: Config) -> str:
     if made.error:
-        return f"{made.digest}: failed, its papers wait for the next cycle"
+        return f"{made.digest}: failed; its papers are kept for the next run"
     if made.edition is None:
-        return f"{made.digest}: {made.note or 'nothing new matches'}"
-    more = f" (and {made.omitted} beyond its limit)" if made.omitted else ""
-    papers, places = count(made.papers, "paper"), count(made.deliveries, "destination")
-    return f"{made.edition}: {papers}{more} to {places}"
+        return f"{made.digest}: {made.note or 'no new matches'}"
+    recipients = count(made.deliveries, "recipient")
+    if not made.omitted:
+        return f"{made.edition}: {count(made.papers, 'paper')} to {recipients}"
+    limit = config.digests[made.digest].limit
+    return (
+        f"{made.edition}: {made.papers} of {made.papers + made.omitted} matches to {recipients} "
+        f"({made.omitted} cut by limit: {limit})"
+    )

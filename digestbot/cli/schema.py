@@ -1,4 +1,4 @@
-"""``digestbot schema``: the JSON Schema of the config."""
+"""``digestbot schema``: print the JSON Schema of the config."""
 
 import json
 
@@ -12,8 +12,11 @@ def command() -> int:
     """
     Print the JSON Schema of config.yaml, for editors.
 
-    With the YAML extension of VS Code or any yaml-language-server: save it as digestbot.schema.json
-    and begin config.yaml with "# yaml-language-server: $schema=digestbot.schema.json".
+    For VS Code's YAML extension or any editor with yaml-language-server: save the schema as
+    digestbot.schema.json and start config.yaml with this line:
+
+    \b
+      # yaml-language-server: $schema=digestbot.schema.json
     """
     click.echo(json.dumps(json_schema(), ensure_ascii=False, indent=2))
     return 0

@@ -1,4 +1,4 @@
-"""``digestbot serve``: the bot itself."""
+"""``digestbot serve``: run the bot as a service."""
 
 import asyncio
 from random import Random
@@ -11,13 +11,13 @@ from digestbot.render import Templates, load_templates
 from digestbot.scheduler import Service
 
 
-@click.command("serve", short_help="Stay and do all of it on schedule.")
+@click.command("serve", short_help="Run on schedule until SIGTERM.")
 @click.pass_obj
 def command(app: App) -> int:
     """
-    Stay: fetch, make editions and deliver on schedule, until SIGTERM; SIGHUP reads the config anew.
+    Fetch, make editions and deliver on schedule, until SIGTERM; SIGHUP reloads the config.
 
-    Everything that was due while it did not run is made up for at its start.
+    At the start, catches up on everything that came due while it was stopped.
     """
     app.verbosity = max(app.verbosity, 1) if app.verbosity >= 0 else app.verbosity
 

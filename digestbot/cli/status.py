@@ -1,22 +1,26 @@
-"""``digestbot status``: how everything stands."""
+"""``digestbot status``: show the state of sources, digests and deliveries."""
 
 from collections.abc import Iterator
 
 import click
 
-from digestbot.cli.app import App, local, table
+from digestbot.cli.app import App, count, local, table
 from digestbot.config import Config
 from digestbot.status import Status, gather
 
 
-@click.command("status", short_help="Sources, digests, queue, last errors, next runs.")
+@click.command("status", short_help="Show sources, digests, the queue and recent errors.")
 @click.pass_obj
 def command(app: App) -> int:
-    """Sources, digests, the queue, the last errors and the next runs. Exit code 1 if one is ill."""
+    """
+    Show sources, digests, the delivery queue, recent errors and the next runs.
+
+    Exits with 1 if anything needs attention.
+    """
     config = app.config()
     with app.store(config, read_only=True) as store:
         status = gather(store, config, app.clock())
-    app.show(_facts(status), lambda: _words(status, config))
+    app.show(_facts(status), lambda: _as_text(status, config))
     return 1 if status.problems else 0
 
 
@@ -68,10 +72,10 @@ def _facts(status: Status) -> dict[str, object]:
     }
 
 
-def _words(status: Status, config: Config) -> str:
+def _as_text(status: Status, config: Config) -> str:
     parts = [_sources(status, config), _digests(status, config), _queue(status)]
     if status.problems:
-        parts.append("\n".join(("to look at:", *(f"  {line}" for line in status.problems))))
+        parts.append("\n".join(("Needs attention:", *(f"  {line}" for line in status.problems))))
     return "\n\n".join(parts)
 
 
@@ -80,7 +84,7 @@ def _sources(status: Status, config: Config) -> str:
         (s.name, s.status, local(s.last_ok_at, config), local(s.next_try_at, config))
         for s in status.sources
     ]
-    return table(("SOURCE", "STATUS", "COMPLETE AT", "AGAIN AT"), rows)
+    return table(("SOURCE", "STATUS", "LAST COMPLETE", "NEXT TRY"), rows)
 
 
 def _digests(status: Status, config: Config) -> str:
@@ -96,7 +100,7 @@ def _digests(status: Status, config: Config) -> str:
         )
         for d in status.digests
     ]
-    columns = ("DIGEST", "SCHEDULE", "NEXT", "EDITIONS", "LAST", "DESTINATIONS", "WAITING")
+    columns = ("DIGEST", "SCHEDULE", "NEXT", "EDITIONS", "LAST", "RECIPIENTS", "PENDING")
     return "\n".join((table(columns, rows), *_removed(status)))
 
 
@@ -108,4 +112,4 @@ def _removed(status: Status) -> Iterator[str]:
 
 def _queue(status: Status) -> str:
     counts = ", ".join(f"{n} {state}" for state, n in status.deliveries.items() if n)
-    return f"{status.papers} papers; deliveries: {counts or 'none yet'}"
+    return f"{count(status.papers, 'paper')}; deliveries: {counts or 'none yet'}"

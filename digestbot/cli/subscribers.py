@@ -1,4 +1,4 @@
-"""``digestbot subscribers``: readers by hand, and as CSV."""
+"""``digestbot subscribers``: list, add, remove, import and export subscribers."""
 
 from pathlib import Path
 
@@ -14,26 +14,26 @@ from digestbot.syncing import sync_config
 
 @click.group(
     "subscribers",
-    short_help="List, add, remove, import and export readers.",
+    short_help="List subscribers; add, remove, import or export them.",
     invoke_without_command=True,
 )
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """List, add, remove, import and export readers; without a command, list them."""
+    """List subscribers (the default); add, remove, import or export them."""
     if ctx.invoked_subcommand is None:
-        ctx.exit(ctx.invoke(list_subscribers, digest=None, every=False))
+        ctx.exit(ctx.invoke(list_subscribers, digest=None, include_ended=False))
 
 
-@command.command("list")
+@command.command("list", short_help="List the subscribers of a digest.")
 @click.argument("digest", required=False)
-@click.option("--all", "every", is_flag=True, help="Those who left, too.")
+@click.option("--all", "include_ended", is_flag=True, help="Include ended subscriptions.")
 @click.pass_obj
-def list_subscribers(app: App, digest: str | None, every: bool) -> int:
-    """Who gets DIGEST, or each digest."""
+def list_subscribers(app: App, digest: str | None, include_ended: bool) -> int:
+    """List the subscribers of DIGEST, or of all digests."""
     config = app.config()
     if digest:
         find_digest(config, digest)
-    states = None if every else (SubscriptionState.PENDING, SubscriptionState.CONFIRMED)
+    states = None if include_ended else (SubscriptionState.PENDING, SubscriptionState.CONFIRMED)
     with app.store(config, read_only=True) as store:
         found = subscriptions.listed(store, config, app.clock(), digest=digest, states=states)
     rows = [
@@ -43,7 +43,9 @@ def list_subscribers(app: App, digest: str | None, every: bool) -> int:
     app.show(
         [_facts(s) for s in found],
         lambda: (
-            table(("DIGEST", "TO", "STATE", "BY", "SINCE", "NAME"), rows) if rows else "nobody yet"
+            table(("DIGEST", "TO", "STATE", "ORIGIN", "SINCE", "NAME"), rows)
+            if rows
+            else "no subscribers yet"
         ),
     )
     return 0
@@ -61,14 +63,14 @@ def _facts(s: Subscription) -> dict[str, object]:
     }
 
 
-@command.command("add", short_help="Subscribe mail addresses to DIGEST.")
+@command.command("add", short_help="Subscribe email addresses to a digest.")
 @click.argument("digest")
 @click.argument("emails", nargs=-1, required=True)
-@click.option("--name", default="", help="What you call the reader.")
-@click.option("--lift", is_flag=True, help="Lift a suppression, because the reader asked for it.")
+@click.option("--name", default="", help="Name of the subscriber.")
+@click.option("--lift", is_flag=True, help="Lift a suppression, at the subscriber's request.")
 @click.pass_obj
 def add(app: App, digest: str, emails: tuple[str, ...], name: str, lift: bool) -> int:
-    """Subscribe mail addresses to DIGEST by your word, without a mail that asks them."""
+    """Subscribe addresses directly, without a confirmation email."""
     config = app.config()
     find_digest(config, digest)
     checked = [subscriptions.email(address).address for address in emails]
@@ -83,12 +85,12 @@ def add(app: App, digest: str, emails: tuple[str, ...], name: str, lift: bool) -
     return 0
 
 
-@command.command("remove")
+@command.command("remove", short_help="Unsubscribe an email address.")
 @click.argument("email")
-@click.option("--digest", help="Only from this one; from all by default, and never again.")
+@click.option("--digest", help="Unsubscribe from this digest only.")
 @click.pass_obj
 def remove(app: App, email: str, digest: str | None) -> int:
-    """Unsubscribe EMAIL. From all digests, the address is also suppressed."""
+    """Unsubscribe EMAIL from all digests and suppress it, or from one digest with --digest."""
     config = app.config()
     if digest:
         find_digest(config, digest)
@@ -99,22 +101,22 @@ def remove(app: App, email: str, digest: str | None) -> int:
         if digest is None:
             store.subscriptions.suppress(destination.address, "unsubscribed", app.clock())
     if not ended and digest is not None:
-        raise DigestbotError(f"{destination.address} does not get {digest}")
+        raise DigestbotError(f"{destination.address} is not subscribed to {digest}")
     app.show({"unsubscribed": ended}, lambda: _removed(ended, digest))
     return 0
 
 
 def _removed(ended: int, digest: str | None) -> str:
-    words = f"unsubscribed from {count(ended, 'digest')}"
-    return words if digest else f"{words}; the address is suppressed and gets nothing any more"
+    summary = f"unsubscribed from {count(ended, 'digest')}"
+    return summary if digest else f"{summary}; the address is now suppressed"
 
 
-@command.command("import", short_help="Subscribe all rows of a CSV.")
+@command.command("import", short_help="Subscribe all rows of a CSV file.")
 @click.argument("file", type=click.Path(allow_dash=True, path_type=Path))
-@click.option("--digest", help="For files without a column digest.")
+@click.option("--digest", help="Digest for files without a digest column.")
 @click.pass_obj
 def import_subscribers(app: App, file: Path, digest: str | None) -> int:
-    """Subscribe all rows of a CSV (columns: email, digest, name); - reads standard input."""
+    """Subscribe all rows of a CSV file (columns: email, digest, name); - reads standard input."""
     config = app.config()
     if digest:
         find_digest(config, digest)
@@ -125,18 +127,22 @@ def import_subscribers(app: App, file: Path, digest: str | None) -> int:
         )
         sync_config(store, config, app.clock())
     facts = {"added": done.added, "known": done.known, "problems": list(done.problems)}
-    app.show(facts, lambda: f"{done.added} added, {done.known} known before")
+    app.show(facts, lambda: f"{done.added} added, {done.known} already subscribed")
     for problem in done.problems:
         click.echo(f"{file}: {problem}", err=True)
     return 1 if done.problems else 0
 
 
-@command.command("export", short_help="All readers by mail as a CSV.")
+@command.command("export", short_help="Export email subscribers as CSV.")
 @click.argument("digest", required=False)
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Output file.  [default: standard output]",
+)
 @click.pass_obj
 def export(app: App, digest: str | None, out: Path | None) -> int:
-    """All readers by mail, or those of DIGEST, as a CSV that import reads."""
+    """Export email subscribers of DIGEST, or of all digests, as CSV for 'subscribers import'."""
     config = app.config()
     if digest:
         find_digest(config, digest)
@@ -149,7 +155,7 @@ def export(app: App, digest: str | None, out: Path | None) -> int:
         app.show([_facts(s) for s in found], lambda: None)
     elif out is not None:
         write_text(out, subscriptions.export_csv(found))
-        app.say(f"{count(len(found), 'reader')} written to {out}")
+        app.say(f"{count(len(found), 'subscriber')} written to {out}")
     else:
         click.echo(subscriptions.export_csv(found), nl=False)
     return 0

@@ -39,7 +39,7 @@ def build(kind: type[T], data: object) -> T:
     Return *data*, a mapping by field names, as an instance of *kind*.
 
     Raises:
-        ValueError: pydantic has to look at *data*: a key is unknown or missing, a value is of
+        ValueError: pydantic must read *data*: a key is unknown or missing, a value is of
             another type, or a validator refuses it.
     """
     hashable: Any = kind  # mypy does not see that a class is hashable

@@ -112,7 +112,7 @@ def locator(path: Path) -> Callable[[Iterable[Flaw]], list[Problem]]:
     thousand digests make a long file.
 
     Raises:
-        ConfigError: The file is no longer readable.
+        ConfigError: The file has become unreadable.
     """
     file = _shown(path)
     root, _ = read_yaml(_text(path, file), file)

@@ -81,7 +81,7 @@ class ChainCookies:
 
 
 def _attributes(parts: Iterable[str]) -> dict[str, str]:
-    """Parse ``Path=/``, ``Secure`` and the like; the last of a name counts (RFC 6265 5.3)."""
+    """Parse ``Path=/``, ``Secure`` and so on; the last of a name counts (RFC 6265 5.3)."""
     split = (part.partition("=") for part in parts)
     return {name.strip().lower(): value.strip() for name, _, value in split}
 

@@ -1,8 +1,8 @@
 """
 arXiv's query API as a source: newest updates first, back to known papers plus an overlap.
 
-A pass reads the listing from the top down to the end of its `Window` and yields each page as soon
-as it is accepted. Only the last page moves the mark, so an interrupted pass starts again at the top
+A pass reads the listing from the top down to the end of its `Window` and yields each page once
+accepted. Only the last page moves the mark, so an interrupted pass starts again at the top
 and the log drops duplicates. Begin at `ArxivOptions.fetch`; `parse` reads a response,
 `arxiv_retry.decide` accepts it or asks again.
 """

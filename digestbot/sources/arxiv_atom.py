@@ -152,7 +152,7 @@ def _arxiv_text(entry: Any, name: str) -> str | None:
 
 
 def read_time(text: str | None) -> datetime | None:
-    """Parse an RFC 3339 time into UTC. Missing or invalid text gives None."""
+    """Parse an RFC 3339 time into UTC. Return None for missing or invalid text."""
     try:
         moment = datetime.fromisoformat((text or "").strip())
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

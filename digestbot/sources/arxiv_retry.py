@@ -138,7 +138,7 @@ def decide(
 
 
 def _after_no_connection(error: Unreachable, attempt: _Attempt) -> Decision:
-    """Give up soon: most likely there is no network, which the operator should see quickly."""
+    """Give up soon: the network is probably down, which the operator should see quickly."""
     if attempt.number >= OFFLINE_ATTEMPTS:
         return GiveUp(error=_late(str(error), attempt))
     return Retry(wait_s=_back_off(attempt.request, 1, attempt.jitter), reason=str(error))

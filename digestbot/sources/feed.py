@@ -53,7 +53,7 @@ class FeedOptions:
     url: str
     """URL of the feed, http or https."""
     title: str | None = None
-    """Journal name, for papers whose feed gives none."""
+    """Journal name, for papers whose feed names none."""
     categories: tuple[str, ...] = ()
     """Categories added to every paper, for use in filters."""
     interval: timedelta = timedelta(seconds=1)
@@ -168,7 +168,7 @@ def _is_unchanged(memory: Mapping[str, str], validators: Mapping[str, str]) -> b
 class _Parsed:
     feed: "ParsedFeed"
     is_batch: bool
-    """True for arXiv's daily feeds: everything was just announced, there is no backlog."""
+    """True for arXiv's daily feeds: everything was just announced, so nothing is backlog."""
 
 
 def _parse(

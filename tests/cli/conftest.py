@@ -1,4 +1,4 @@
-"""A bot in its own folder: write a config, call commands, see what they print."""
+"""A bot in a temporary folder: write a config, call commands, check the output."""
 
 import io
 from collections.abc import Iterator
@@ -37,21 +37,21 @@ def configure(url: str, *, top: str = "", deliver: str = "[{folder: out}]", more
     Write a config.yaml with one source, arxiv, and one digest, systems, due daily at 09:00 UTC.
 
     Args:
-        url: Of the source.
-        top: Whole keys of the file.
-        deliver: Of the digest, on one line.
-        more: What else goes to the end, below ``digests``.
+        url: URL of the source.
+        top: Top-level keys to put first.
+        deliver: Value of the digest's ``deliver``, on one line.
+        more: Text to append below ``digests``.
     """
     Path("config.yaml").write_text(CONFIG.format(url=url, top=top, deliver=deliver, more=more))
 
 
 def smtp_keys(smtp: SmtpServer) -> str:
-    """The key ``smtp`` for mails by *smtp*."""
+    """Return the config's ``smtp`` key for the server *smtp*."""
     return SMTP.format(port=smtp.port)
 
 
 def a_paper(number: int, title: str, **overrides: Any) -> FakePaper:
-    """``2611.0000<number>``, a paper of cs.DC that was submitted *number* hours before NOW."""
+    """Return cs.DC paper ``2611.0000<number>``, submitted *number* hours before NOW."""
     at = NOW - timedelta(hours=number)
     fields: dict[str, Any] = {
         "id": f"2611.{number:05}",
@@ -77,7 +77,7 @@ PAPERS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Called:
-    """One call of the program."""
+    """Result of one call of the program."""
 
     code: int
     out: str
@@ -85,14 +85,14 @@ class Called:
 
 
 class Bot(Protocol):
-    """Calls the program as the shell would, at a moment of the test's choice."""
+    """Function that calls the program as the shell would, at a given time."""
 
     def __call__(self, *args: str, at: datetime = NOW, stdin: str = "") -> Called: ...
 
 
 @pytest.fixture
 def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bot:
-    """The program, in a folder of its own."""
+    """Return a function that calls the program in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
     def call(*args: str, at: datetime = NOW, stdin: str = "") -> Called:
@@ -108,19 +108,19 @@ def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 @pytest.fixture
 def arxiv() -> Iterator[ArxivServer]:
-    """An arXiv with `PAPERS`."""
+    """Serve `PAPERS` as arXiv would."""
     with ArxivServer(PAPERS) as server:
         yield server
 
 
 @pytest.fixture
 def smtp() -> Iterator[SmtpServer]:
-    """A mail server without a fault yet."""
+    """Start a mail server without faults."""
     with SmtpServer() as server:
         yield server
 
 
 @pytest.fixture
 def seed() -> bytes:
-    """The bundled page of arXiv."""
+    """Return the bundled page of arXiv."""
     return (files("digestbot") / SEED).read_bytes()

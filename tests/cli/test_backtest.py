@@ -1,4 +1,4 @@
-"""`backtest`: what a filter would have brought, and what an edit of it wins and loses."""
+"""`backtest`: past matches of a filter, and the effect of editing it."""
 
 import json
 import struct
@@ -16,7 +16,7 @@ from tests.servers.arxiv import ArxivServer
 
 @pytest.fixture
 def fetched(bot: Bot) -> Iterator[ArxivServer]:
-    """Five papers are in the store; the day after, two more."""
+    """Four papers in the store, and two more a day later."""
     later = NOW + timedelta(days=1)
     new = (
         a_paper(6, "Scale at Scale", published=later, updated=later),
@@ -35,7 +35,7 @@ def fetched(bot: Bot) -> Iterator[ArxivServer]:
 
 @pytest.fixture
 def older(fetched: ArxivServer) -> Path:
-    """The config before an edit: it looked for codes, not for scale."""
+    """An older config, with "agreement" in place of "scale"."""
     path = Path("old.yaml")
     path.write_text(Path("config.yaml").read_text().replace("scale,", "agreement,"))
     return path
@@ -45,11 +45,11 @@ TOMORROW = NOW + timedelta(days=1, hours=1)
 
 
 @pytest.mark.usefixtures("fetched")
-def test_papers_a_day_and_what_each_term_adds_alone(bot: Bot) -> None:
+def test_output_shows_days_and_terms(bot: Bot) -> None:
     called = bot("backtest", "systems", at=TOMORROW)
     assert (called.code, called.err) == (0, "")
     assert called.out.splitlines() == [
-        "systems: 5 papers of 6 in 2 days, 2.5 a day",
+        "systems: 5 of 6 papers matched in 2 days, 2.5 per day",
         "",
         "Mon 2026-11-23    3 ████████████████████████████████████████",
         "Tue 2026-11-24    2 ███████████████████████████",
@@ -57,12 +57,12 @@ def test_papers_a_day_and_what_each_term_adds_alone(bot: Bot) -> None:
         "ALONE  HITS  TERM",
         "3      3     serverless",
         "2      2     scale",
-        "never hit: title: quantum",
+        "never matched: title: quantum",
     ]
 
 
 @pytest.mark.usefixtures("fetched")
-def test_the_same_as_json(bot: Bot) -> None:
+def test_json_output(bot: Bot) -> None:
     facts = json.loads(bot("backtest", "systems", "--json", at=TOMORROW).out)
     assert (facts["considered"], facts["matched"], facts["a_day"]) == (6, 5, 2.5)
     assert facts["days"][0] == {"day": "2026-11-23", "papers": 3}
@@ -71,21 +71,21 @@ def test_the_same_as_json(bot: Bot) -> None:
 
 
 @pytest.mark.usefixtures("fetched")
-def test_since_cuts_off_what_is_older(bot: Bot) -> None:
+def test_since_limits_the_time_span(bot: Bot) -> None:
     facts = json.loads(bot("backtest", "systems", "--since", "2h", "--json", at=TOMORROW).out)
     assert (facts["considered"], facts["matched"]) == (2, 2)
 
 
-def test_an_edit_wins_and_loses(bot: Bot, older: Path) -> None:
+def test_against_lists_gained_and_lost_papers(bot: Bot, older: Path) -> None:
     out = bot("backtest", "systems", "--against", str(older), at=TOMORROW).out
     assert "gained: 2\n+ arxiv:2611.00003  Erasure Codes at Scale\n+ arxiv:2611.00006" in out
     assert "lost: 1\n- arxiv:2611.00005  Byzantine Agreement in Practice\n" in out
 
 
 @pytest.mark.usefixtures("fetched")
-def test_a_plot_is_a_picture_of_some_size(bot: Bot) -> None:
+def test_plot_writes_png_and_svg(bot: Bot) -> None:
     called = bot("backtest", "systems", "--plot", "x.png", at=TOMORROW)
-    assert (called.code, called.err) == (0, "drawn to x.png\n")
+    assert (called.code, called.err) == (0, "plot written to x.png\n")
     content = Path("x.png").read_bytes()
     width, height = struct.unpack(">II", content[16:24])
     assert content.startswith(b"\x89PNG\r\n\x1a\n")
@@ -96,15 +96,15 @@ def test_a_plot_is_a_picture_of_some_size(bot: Bot) -> None:
 
 @pytest.mark.usefixtures("fetched")
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
-        (("--since", "soon"), "--since 'soon' is no span of time; write 90d, 36h or 2w"),
-        (("--plot", "x.gif"), "--plot x.gif: name a .png or an .svg"),
+        (("--since", "soon"), '--since "soon" is not a time span; use 90d, 36h or 2w'),
+        (("--plot", "x.gif"), "--plot x.gif: the file name must end in .png or .svg"),
         (("--plot", "nowhere/x.png"), "cannot write nowhere/x.png: No such file or directory"),
         (("--against", "none.yaml"), "none.yaml: no such file"),
     ],
 )
-def test_bad_usage(bot: Bot, options: tuple[str, str], words: str) -> None:
+def test_invalid_options_exit_2(bot: Bot, options: tuple[str, str], message: str) -> None:
     called = bot("backtest", "systems", *options)
     assert (called.code, called.out) == (2, "")
-    assert words in called.err
+    assert message in called.err

@@ -1,4 +1,4 @@
-"""`bounces`: what came back is believed only if it is ours, and then something follows from it."""
+"""`bounces`: only verified bounces count; they suppress addresses."""
 
 import json
 import mailbox
@@ -25,7 +25,7 @@ Returned = Callable[..., str]
 
 @pytest.fixture
 def sent(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> Returned:
-    """Two mails are out; gives a mail in the form of a sample that returns the one to *address*."""
+    """Send two emails; return a function that fills a sample bounce of one of them."""
     write_config(arxiv, smtp)
     assert bot("run").code == 0
 
@@ -52,14 +52,14 @@ def suppressed(bot: Bot) -> dict[str, str]:
 
 
 def shown(bot: Bot, address: str = "a@example.org") -> list[tuple[str, str | None]]:
-    """Kind and code of what came back of the first delivery to *address*."""
+    """Return kind and code of the bounces of the first delivery to *address*."""
     found = json.loads(bot("deliveries", "--json").out)
     number = min(d["id"] for d in found if d["address"] == address)
     facts = json.loads(bot("deliveries", "show", str(number), "--json").out)
     return [(b["kind"], b["code"]) for b in facts["bounces"]]
 
 
-def test_a_dead_address_gets_nothing_more(
+def test_hard_bounce_suppresses_the_address(
     bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, sent: Returned
 ) -> None:
     called = bot("bounces", "-", stdin=sent("postfix"))
@@ -67,15 +67,15 @@ def test_a_dead_address_gets_nothing_more(
     assert suppressed(bot) == {"a@example.org": "bounced"}
     assert shown(bot) == [("hard", "5.1.1")]
     assert shown(bot, "b@example.org") == []
-    words = bot("deliveries", "show", "1").out + bot("deliveries", "show", "2").out
-    assert "2026-11-23 08:00  came back  hard 5.1.1 550 5.1.1 <address>: Recipient" in words
+    history = bot("deliveries", "show", "1").out + bot("deliveries", "show", "2").out
+    assert "2026-11-23 08:00  bounced  hard 5.1.1 550 5.1.1 <address>: Recipient" in history
     arxiv.papers.append(a_paper(9, "Serverless Again", published=NOW, updated=NOW))
     bot("run", "--now", at=NOW + DAY)
     assert [m.recipients for m in smtp.messages[2:]] == [("b@example.org",)]
 
 
 @pytest.mark.parametrize("name", ["arf", "arf_headers_only"])
-def test_who_complains_is_unsubscribed_too(bot: Bot, sent: Returned, name: str) -> None:
+def test_complaint_suppresses_and_unsubscribes(bot: Bot, sent: Returned, name: str) -> None:
     called = bot("bounces", "-", "--json", stdin=sent(name))
     assert called.code == 0
     facts = json.loads(called.out)
@@ -88,7 +88,7 @@ def test_who_complains_is_unsubscribed_too(bot: Bot, sent: Returned, name: str) 
 
 
 @pytest.mark.parametrize("name", ["postfix", "qmail", "exchange"])
-def test_a_forged_or_foreign_bounce_changes_nothing(bot: Bot, sent: Returned, name: str) -> None:
+def test_forged_and_foreign_bounces_are_ignored(bot: Bot, sent: Returned, name: str) -> None:
     forged = "bounces+1aaaaaaaaaaaaaaaa@example.org"
     for text in (sent(name, to=forged), sent(name, to="bounces@elsewhere.example")):
         called = bot("bounces", "-", stdin=text)
@@ -97,27 +97,25 @@ def test_a_forged_or_foreign_bounce_changes_nothing(bot: Bot, sent: Returned, na
     assert shown(bot) == []
 
 
-def test_a_forged_complaint_changes_nothing(bot: Bot, sent: Returned) -> None:
+def test_forged_complaints_are_ignored(bot: Bot, sent: Returned) -> None:
     forged = "bounces+1aaaaaaaaaaaaaaaa@example.org"
     for name in ("arf", "arf_headers_only", "unsubscribe"):
         assert bot("bounces", "-", stdin=sent(name, to=forged)).out == "1 not ours\n"
     assert suppressed(bot) == {}
 
 
-def test_without_tokens_nothing_is_believed(
+def test_bounces_require_signed_return_paths(
     bot: Bot, sent: Returned, arxiv: ArxivServer, smtp: SmtpServer
 ) -> None:
     text = sent("arf")
     configure(arxiv.url, top=smtp_keys(smtp), deliver="[{email: a@example.org}]")
     called = bot("bounces", "-", stdin=text)
     assert called.code == 75
-    assert 'set "smtp.envelope_from" with {token} and "smtp.secret"' in called.err
+    assert 'set "smtp.envelope_from" (with {token}) and "smtp.secret"' in called.err
     assert suppressed(bot) == {}
 
 
-def test_who_writes_to_the_address_of_list_unsubscribe_is_out(
-    bot: Bot, smtp: SmtpServer, sent: Returned
-) -> None:
+def test_mail_to_list_unsubscribe_unsubscribes(bot: Bot, smtp: SmtpServer, sent: Returned) -> None:
     mail = next(m for m in smtp.messages if m.recipients == ("a@example.org",))
     assert f"<mailto:{quote(mail.sender, safe='@')}?subject=".encode() in mail.content
     called = bot("bounces", "-", stdin=sent("unsubscribe"))
@@ -128,21 +126,21 @@ def test_who_writes_to_the_address_of_list_unsubscribe_is_out(
     assert suppressed(bot) == {}
 
 
-def test_soft_bounces_suppress_on_the_third_day_and_once_each(bot: Bot, sent: Returned) -> None:
+def test_soft_bounces_on_three_days_suppress(bot: Bot, sent: Returned) -> None:
     for day in range(3):
         assert suppressed(bot) == {}
         text = sent("postfix_full") + f"\nday {day}\n"
-        for hour in range(2):  # read twice, as after a crash: one bounce
+        for hour in range(2):  # read twice, as after a crash: counts once
             bot("bounces", "-", stdin=text, at=NOW + day * DAY + timedelta(hours=hour))
     assert suppressed(bot) == {"a@example.org": "bounced again and again"}
     assert shown(bot) == [("soft", "5.2.2")] * 3
     bot("suppressions", "remove", "a@example.org")
     bot("bounces", "-", stdin=sent("postfix_full") + "\nday 3\n", at=NOW + 3 * DAY)
-    assert suppressed(bot) == {}  # a lifted suppression begins anew
+    assert suppressed(bot) == {}  # the count restarts after a lifted suppression
 
 
 @pytest.mark.parametrize("name", ["postfix_delayed", "gmail_policy"])
-def test_what_says_nothing_of_the_mailbox_is_only_written_down(
+def test_other_bounces_are_recorded_without_suppression(
     bot: Bot, sent: Returned, name: str
 ) -> None:
     for day in range(5):
@@ -151,7 +149,7 @@ def test_what_says_nothing_of_the_mailbox_is_only_written_down(
     assert len(shown(bot)) == 5
 
 
-def test_files_of_all_kinds_are_read_and_a_bad_one_stops_no_other(bot: Bot, sent: Returned) -> None:
+def test_unreadable_file_does_not_stop_the_others(bot: Bot, sent: Returned) -> None:
     Path("one.eml").write_text("From bounces Mon Nov 23 08:00:00 2026\n" + sent("qmail"))
     maildir = mailbox.Maildir("maildir")
     maildir.add(sent("exchange", "b@example.org"))
@@ -163,7 +161,7 @@ def test_files_of_all_kinds_are_read_and_a_bad_one_stops_no_other(bot: Bot, sent
     assert sorted(m.get_flags() for m in maildir) == ["", "S"]
 
 
-def test_run_looks_into_the_maildir_before_it_sends(
+def test_run_reads_the_maildir_before_sending(
     bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, sent: Returned
 ) -> None:
     mailbox.Maildir("returned").add(sent("postfix"))
@@ -171,11 +169,11 @@ def test_run_looks_into_the_maildir_before_it_sends(
     arxiv.papers.append(a_paper(9, "Serverless Again", published=NOW, updated=NOW))
     called = bot("run", "--now", at=NOW + DAY)
     assert called.code == 0
-    assert "returned: 1 hard, 1 suppressed" in called.out
+    assert "bounces: 1 hard, 1 suppressed" in called.out
     assert [m.recipients for m in smtp.messages[2:]] == [("b@example.org",)]
 
 
-def test_run_looks_into_the_account_and_goes_on_without_it(
+def test_run_continues_when_the_imap_login_fails(
     bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, sent: Returned, tmp_path: Path
 ) -> None:
     certificates = make_certificates()
@@ -200,7 +198,7 @@ def test_run_looks_into_the_account_and_goes_on_without_it(
         assert bot("status").code == 0
 
 
-def test_a_pipe_that_cannot_be_read_now_is_asked_again(bot: Bot, sent: Returned) -> None:
+def test_piped_message_exits_75_on_config_errors(bot: Bot, sent: Returned) -> None:
     text = sent("postfix")
     Path("config.yaml").write_text("digests: [")
     assert bot("bounces", "-", stdin=text).code == 75
@@ -209,11 +207,13 @@ def test_a_pipe_that_cannot_be_read_now_is_asked_again(bot: Bot, sent: Returned)
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ((), 'name files, or a mailbox as "bounces" in the config'),
-        (("-", "x"), "- is one mail on standard input: name no other file beside it"),
+        ((), 'name files, or set "bounces" in the config to a mailbox'),
+        (("-", "x"), "- reads one message from standard input and cannot be combined with files"),
     ],
 )
-def test_bad_usage(bot: Bot, sent: Returned, args: tuple[str, ...], message: str) -> None:
+def test_invalid_arguments_exit_2(
+    bot: Bot, sent: Returned, args: tuple[str, ...], message: str
+) -> None:
     called = bot("bounces", *args)
     assert (called.code, called.err) == (2, f"{message}\n")
 
@@ -227,7 +227,7 @@ def test_bad_usage(bot: Bot, sent: Returned, args: tuple[str, ...], message: str
         ("552 5.3.4 too big for me", ("other", "552 5.3.4"), None),
     ],
 )
-def test_what_a_server_says_to_our_face_counts_like_a_bounce(
+def test_smtp_rejections_count_as_bounces(
     bot: Bot,
     arxiv: ArxivServer,
     smtp: SmtpServer,

@@ -1,4 +1,4 @@
-"""`check`: everything that can be known before the first mail goes out."""
+"""`check`: validation before the first email goes out."""
 
 import json
 import threading
@@ -16,33 +16,33 @@ from tests.servers.smtp import SmtpServer
 from tests.servers.web import Reply, WebServer
 
 NOWHERE = "http://127.0.0.1:9/api/query"
-"""Nothing listens there: the discard port."""
+"""The discard port, where nothing listens."""
 
 
 def states(out: str) -> dict[str, str]:
     return {finding["what"]: finding["state"] for finding in json.loads(out)["findings"]}
 
 
-def test_a_good_config_is_said_to_be_good(bot: Bot) -> None:
+def test_valid_config_passes(bot: Bot) -> None:
     configure(NOWHERE)
     called = bot("check")
     assert (called.code, called.err) == (0, "")
-    assert "✓ systems: every day at 09:00 (UTC); 1 destination" in called.out
+    assert "✓ systems: every day at 09:00 (UTC); 1 recipient" in called.out
     assert "✗" not in called.out
 
 
-def test_all_mistakes_are_told_at_once_with_their_places(bot: Bot) -> None:
-    configure(NOWHERE, top="timezon: UTC", deliver="[{email: nobody}]")
+def test_all_config_errors_are_listed_with_positions(bot: Bot) -> None:
+    configure(NOWHERE, top="timezon: UTC", deliver="[{email: invalid}]")
     called = bot("check")
     assert (called.code, called.out) == (2, "")
     first, *_, last = called.err.splitlines()
     assert first.startswith("config.yaml:1:1: ")
     assert 'did you mean "timezone"?' in first
     assert last.startswith("config.yaml:8:")
-    assert '"nobody"' in last
+    assert '"invalid"' in last
 
 
-def test_mistakes_as_json(bot: Bot) -> None:
+def test_config_errors_as_json(bot: Bot) -> None:
     configure(NOWHERE, top="timezon: UTC")
     called = bot("check", "--json")
     assert called.code == 2
@@ -52,7 +52,7 @@ def test_mistakes_as_json(bot: Bot) -> None:
     assert problem.startswith("config.yaml:1:1: ")
 
 
-def test_no_config_leads_to_init(bot: Bot) -> None:
+def test_missing_config_suggests_init(bot: Bot) -> None:
     called = bot("check")
     assert called.code == 2
     assert "config.yaml: no such file; create one with 'digestbot init'" in called.err
@@ -68,7 +68,7 @@ def test_no_config_leads_to_init(bot: Bot) -> None:
         ("match: [arxiv:2611.99999]", "warning", 0),
     ],
 )
-def test_examples_are_tried(
+def test_filter_examples_are_tested(
     bot: Bot, arxiv: ArxivServer, examples: str, state: str, code: int
 ) -> None:
     configure(arxiv.url)
@@ -83,7 +83,7 @@ def test_examples_are_tried(
     assert found[example] == state
 
 
-def test_an_example_that_fails_says_where_to_look(bot: Bot, arxiv: ArxivServer) -> None:
+def test_failed_example_suggests_explain(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     path = Path("config.yaml")
     path.write_text(
@@ -93,12 +93,12 @@ def test_an_example_that_fails_says_where_to_look(bot: Bot, arxiv: ArxivServer) 
     )
     bot("fetch")
     assert (
-        "✗ systems: example arxiv:2611.00003: should match and is left out; "
-        "'digestbot explain systems arxiv:2611.00003' tells why" in bot("check").out
+        "✗ systems: example arxiv:2611.00003: should match but does not; "
+        "'digestbot explain systems arxiv:2611.00003' shows why" in bot("check").out
     )
 
 
-def test_an_owner_template_that_fails_is_found(bot: Bot) -> None:
+def test_failing_custom_template_is_reported(bot: Bot) -> None:
     configure(NOWHERE, top="templates: mine")
     Path("mine/mail").mkdir(parents=True)
     Path("mine/mail/masthead.txt.j2").write_text("{{ no_such.name }}\n")
@@ -108,7 +108,7 @@ def test_an_owner_template_that_fails_is_found(bot: Bot) -> None:
     assert "mail/masthead.txt.j2" in called.out
 
 
-def test_a_store_out_of_reach_is_one_finding_of_many(bot: Bot, arxiv: ArxivServer) -> None:
+def test_unreachable_store_is_one_of_the_findings(bot: Bot, arxiv: ArxivServer) -> None:
     Path("taken").write_text("a file")
     configure(arxiv.url, top="store: sqlite:///taken/digestbot.db")
     called = bot("check", "--connect", "--json")
@@ -118,7 +118,7 @@ def test_a_store_out_of_reach_is_one_finding_of_many(bot: Bot, arxiv: ArxivServe
     assert found["source arxiv"] == "ok"
 
 
-def test_connect_tries_every_server(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
+def test_connect_tests_every_server(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
     with SlackServer() as slack:
         configure(
             arxiv.url,
@@ -134,7 +134,7 @@ def test_connect_tries_every_server(bot: Bot, arxiv: ArxivServer, smtp: SmtpServ
     assert (smtp.messages, slack.posted) == ([], {})
 
 
-def test_a_template_that_nothing_asks_for_is_told_of(bot: Bot) -> None:
+def test_unused_template_is_reported(bot: Bot) -> None:
     configure(NOWHERE, top="templates: mine")
     for name, text in (
         ("mail/masthead.html.j2", '{% include "mail/mine.html.j2" %}'),
@@ -148,12 +148,12 @@ def test_a_template_that_nothing_asks_for_is_told_of(bot: Bot) -> None:
     called = bot("check")
     assert called.code == 0
     assert [line for line in called.out.splitlines() if line.startswith("!")] == [
-        "! templates: mail/mastheat.txt.j2 takes the place of none of ours, and none of yours names"
-        ' it; did you mean "mail/masthead.txt.j2"?'
+        "! templates: mail/mastheat.txt.j2 overrides no built-in template, and none of yours "
+        'includes it; did you mean "mail/masthead.txt.j2"?'
     ]
 
 
-def test_connect_keeps_the_pace_between_requests(bot: Bot, arxiv: ArxivServer) -> None:
+def test_connect_respects_the_request_interval(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     path = Path("config.yaml")
     path.write_text(path.read_text().replace("interval: 0s", "interval: 1h"))
@@ -162,7 +162,7 @@ def test_connect_keeps_the_pace_between_requests(bot: Bot, arxiv: ArxivServer) -
         assert store.sources.pace(pace_group(arxiv.url), 0, 0, NOW) == 3600
 
 
-def test_connect_has_not_the_patience_of_fetch(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connect_times_out_before_fetch_would(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("digestbot.cli.check.PATIENCE_S", 0.05)
     answered = threading.Event()
     with WebServer.of(Reply(wait_for=answered)) as silent:
@@ -170,7 +170,7 @@ def test_connect_has_not_the_patience_of_fetch(bot: Bot, monkeypatch: pytest.Mon
         called = bot("check", "--connect")
         answered.set()
     assert called.code == 1
-    assert "✗ source arxiv: no good answer within 0.05 s" in called.out
+    assert "✗ source arxiv: no valid answer within 0.05 s" in called.out
 
 
 def test_connect_sends_and_stores_nothing(bot: Bot, arxiv: ArxivServer) -> None:
@@ -181,7 +181,7 @@ def test_connect_sends_and_stores_nothing(bot: Bot, arxiv: ArxivServer) -> None:
     assert list(Path("out").iterdir()) == []
 
 
-def test_a_wrong_password_a_dead_source_and_a_wrong_token_are_three_findings(bot: Bot) -> None:
+def test_connect_reports_each_failing_server(bot: Bot) -> None:
     with (
         SmtpServer(logins={"me": "right"}, clear_logins=True) as smtp,
         SlackServer() as slack,
@@ -204,7 +204,7 @@ def test_a_wrong_password_a_dead_source_and_a_wrong_token_are_three_findings(bot
     assert "wr0ng-passw0rd" not in called.out + called.err
 
 
-def test_a_folder_that_cannot_be_written_to_is_found(bot: Bot, arxiv: ArxivServer) -> None:
+def test_unwritable_folder_is_reported(bot: Bot, arxiv: ArxivServer) -> None:
     Path("taken").write_text("a file")
     configure(arxiv.url, deliver="[{folder: taken/out}]")
     called = bot("check", "--connect")
@@ -212,14 +212,14 @@ def test_a_folder_that_cannot_be_written_to_is_found(bot: Bot, arxiv: ArxivServe
     assert "✗ folder: cannot write to the folder" in called.out
 
 
-def test_doubts_of_every_digest_stand_at_their_places(bot: Bot) -> None:
+def test_filter_warnings_name_their_position(bot: Bot) -> None:
     configure(
         NOWHERE,
         more="  one: {filter: [gpu, GPUs]}\n  two:\n    filter:\n      any: [energ*, energy]\n",
     )
     findings = json.loads(bot("check", "--json").out)["findings"]
-    words = [finding["words"] for finding in findings if finding["state"] == "warning"]
-    assert words == [
+    warnings = [finding["words"] for finding in findings if finding["state"] == "warning"]
+    assert warnings == [
         'config.yaml:9:23: "GPUs" is redundant: it hits only papers that "gpu" hits;'
         " remove one of them",
         'config.yaml:12:21: "energy" is redundant: it hits only papers that "energ*" hits;'

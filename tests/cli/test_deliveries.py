@@ -1,4 +1,4 @@
-"""`deliveries`: look at the outbox and mend it."""
+"""`deliveries`: list, show, retry, release and cancel."""
 
 import json
 from datetime import timedelta
@@ -13,11 +13,11 @@ from tests.servers.arxiv import ArxivServer
 from tests.servers.smtp import SmtpServer
 
 LATER = NOW + timedelta(minutes=1)
-"""Before any retry is due by itself."""
+"""Before any automatic retry is due."""
 
 
 def run_with(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, *faults: tuple[str, str]) -> None:
-    """One edition to two readers; the first delivery meets *faults*."""
+    """Send one edition to two readers; the first delivery meets *faults*."""
     smtp.faults = list(faults)
     configure(
         arxiv.url,
@@ -38,7 +38,7 @@ def number_of(bot: Bot, address: str) -> str:
     return str(next(d["id"] for d in found if d["address"] == address))
 
 
-def test_all_are_listed_with_their_states(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
+def test_list_shows_states_and_errors(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
     run_with(bot, arxiv, smtp, ("RCPT", "552 5.2.2 mailbox full"))
     assert sorted(states(bot).values()) == ["dead", "sent"]
     table = bot("deliveries").out
@@ -46,7 +46,7 @@ def test_all_are_listed_with_their_states(bot: Bot, arxiv: ArxivServer, smtp: Sm
     assert "552 5.2.2 mailbox full" in table
 
 
-def test_the_list_can_be_narrowed(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
+def test_list_can_be_filtered(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
     run_with(bot, arxiv, smtp, ("RCPT", "552 5.2.2 mailbox full"))
     assert list(states(bot, "--state", "dead").values()) == ["dead"]
     assert list(states(bot, "--state", "queued", "--state", "sent").values()) == ["sent"]
@@ -56,13 +56,13 @@ def test_the_list_can_be_narrowed(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
     assert bot("deliveries", "list", "--state", "lost").code == 2
 
 
-def test_no_delivery_yet(bot: Bot, arxiv: ArxivServer) -> None:
+def test_empty_outbox(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
-    assert bot("deliveries").out == "no delivery\n"
+    assert bot("deliveries").out == "no deliveries yet\n"
     assert bot("deliveries", "retry", "--all").code == 0
 
 
-def test_one_is_shown_with_its_history(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
+def test_show_includes_the_attempts(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
     run_with(bot, arxiv, smtp, ("RCPT", "450 4.2.0 later"))
     (retrying,) = (a for a, state in states(bot).items() if state == "retrying")
     bot("run", at=NOW + timedelta(hours=1))
@@ -72,18 +72,21 @@ def test_one_is_shown_with_its_history(bot: Bot, arxiv: ArxivServer, smtp: SmtpS
         ("retrying", "450 4.2.0"),
         ("sent", None),
     ]
-    words = bot("deliveries", "show", number_of(bot, retrying)).out
-    assert "2026-11-23 08:00  retrying  the mail server refused the recipient: 450" in words
-    assert "sent_at     2026-11-23 09:00\n" in words
+    history = bot("deliveries", "show", number_of(bot, retrying)).out
+    assert "2026-11-23 08:00  retrying  the mail server refused the recipient: 450" in history
+    assert "sent_at     2026-11-23 09:00\n" in history
 
 
-def test_there_is_no_such_delivery(bot: Bot, arxiv: ArxivServer) -> None:
+def test_show_of_unknown_delivery_fails(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     called = bot("deliveries", "show", "7")
-    assert (called.code, called.err) == (1, "digestbot: there is no delivery 7\n")
+    assert (called.code, called.err) == (
+        1,
+        "digestbot: no delivery 7; 'digestbot deliveries list' shows all of them\n",
+    )
 
 
-def test_a_dead_one_is_sent_after_retry_under_the_same_message_id(
+def test_retry_of_dead_delivery_keeps_message_id(
     bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
 ) -> None:
     run_with(bot, arxiv, smtp, ("RCPT", "552 5.2.2 mailbox full"))
@@ -91,7 +94,7 @@ def test_a_dead_one_is_sent_after_retry_under_the_same_message_id(
     number = number_of(bot, dead)
     before = json.loads(bot("deliveries", "show", number, "--json").out)
     called = bot("deliveries", "retry", number)
-    assert (called.code, called.out) == (0, "1 queued again\n")
+    assert (called.code, called.out) == (0, "1 delivery queued\n")
     assert bot("run", at=LATER).code == 0
     after = json.loads(bot("deliveries", "show", number, "--json").out)
     assert (after["state"], after["message_id"]) == ("sent", before["message_id"])
@@ -102,35 +105,39 @@ def test_a_dead_one_is_sent_after_retry_under_the_same_message_id(
 @pytest.mark.parametrize(
     "fault", ["450 4.2.0 later", "552 5.2.2 mailbox full"], ids=["retrying", "dead"]
 )
-def test_all_that_failed_can_be_sent_at_once(
+def test_retry_all_queues_every_failed_delivery(
     bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, fault: str
 ) -> None:
     run_with(bot, arxiv, smtp, ("RCPT", fault), ("RCPT", fault))
     assert not smtp.messages
     called = bot("deliveries", "retry", "--all", at=LATER)
-    assert (called.code, called.out) == (0, "2 queued again\n")
+    assert (called.code, called.out) == (0, "2 deliveries queued\n")
     assert bot("run", at=LATER).code == 0
     assert set(states(bot).values()) == {"sent"}
 
 
-def test_what_was_sent_is_not_sent_again(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
+def test_retry_leaves_sent_deliveries_alone(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
     run_with(bot, arxiv, smtp)
     called = bot("deliveries", "retry", "1", "99")
     assert called.code == 1
-    assert called.out == "0 queued again\n"
-    assert "2 left as they are" in called.err
+    assert called.out == "0 deliveries queued\n"
+    assert called.err == (
+        "2 deliveries unchanged: sent, queued or unknown; see 'digestbot deliveries list'\n"
+    )
     bot("run", at=LATER)
     assert len(smtp.messages) == 2
 
 
 @pytest.mark.parametrize("options", [(), ("1", "--all")], ids=["nothing", "both"])
-def test_retry_wants_to_know_which(bot: Bot, arxiv: ArxivServer, options: tuple[str, ...]) -> None:
+def test_retry_requires_numbers_or_all(
+    bot: Bot, arxiv: ArxivServer, options: tuple[str, ...]
+) -> None:
     configure(arxiv.url)
     called = bot("deliveries", "retry", *options)
-    assert (called.code, called.err) == (2, "name deliveries, or say --all\n")
+    assert (called.code, called.err) == (2, "give delivery numbers or --all, and not both\n")
 
 
-def test_what_its_processes_died_of_waits_until_it_is_released(
+def test_quarantined_deliveries_wait_for_release(
     bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
 ) -> None:
     run_with(bot, arxiv, smtp, ("RCPT", "450 4.2.0 later"), ("RCPT", "450 4.2.0 later"))
@@ -145,9 +152,11 @@ def test_what_its_processes_died_of_waits_until_it_is_released(
     bot("run", at=NOW + timedelta(days=1))
     assert not smtp.messages
     one = bot("deliveries", "release", "1", "99", at=at)
-    assert (one.code, one.out) == (1, "1 queued again\n")
-    assert "1 left as they are: neither held nor quarantined" in one.err
+    assert (one.code, one.out) == (1, "1 delivery queued\n")
+    assert one.err == (
+        "1 delivery unchanged: not held or quarantined; see 'digestbot deliveries list'\n"
+    )
     rest = bot("deliveries", "release", at=at)
-    assert (rest.code, rest.out) == (0, "1 queued again\n")
+    assert (rest.code, rest.out) == (0, "1 delivery queued\n")
     assert bot("run", at=at).code == 0
     assert set(states(bot).values()) == {"sent"}

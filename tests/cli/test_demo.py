@@ -1,4 +1,4 @@
-"""`demo`: the whole pipeline without network or set-up, in a folder that nobody minds."""
+"""`demo`: the whole pipeline, without network or setup."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ FILES = ("html", "text", "slack", "json", "e-mail", "config")
 
 @pytest.fixture(autouse=True)
 def without_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A demo that opened a connection would fail."""
+    """Fail any test that opens a connection."""
 
     def refuse(*args: object) -> None:
         raise AssertionError(f"a connection to {args[1:]}")
@@ -22,7 +22,7 @@ def without_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.socket.connect", refuse)
 
 
-def test_every_file_it_names_is_there(bot: Bot) -> None:
+def test_demo_writes_every_file_it_lists(bot: Bot) -> None:
     called = bot("demo", "--json")
     assert (called.code, called.err) == (0, "")
     facts = json.loads(called.out)
@@ -35,18 +35,18 @@ def test_every_file_it_names_is_there(bot: Bot) -> None:
     assert messages[0]["text"]
 
 
-def test_it_says_what_to_do_next(bot: Bot) -> None:
+def test_demo_suggests_next_steps(bot: Bot) -> None:
     called = bot("demo")
     assert "demo-out/systems-0001-2026-11-23.html" in called.out
     assert "digestbot init" in called.out
 
 
-def test_it_works_again_and_again(bot: Bot) -> None:
+def test_demo_can_be_repeated(bot: Bot) -> None:
     first, second = bot("demo", "--json"), bot("demo", "--json")
     assert (second.code, second.out) == (0, first.out)
 
 
-def test_its_config_can_be_played_with(bot: Bot) -> None:
+def test_demo_config_works_with_preview(bot: Bot) -> None:
     bot("demo", "--out", "there")
     called = bot("--config", "there/config.yaml", "preview", "systems", "--since", "7d", "--json")
     assert called.code == 0
@@ -54,7 +54,7 @@ def test_its_config_can_be_played_with(bot: Bot) -> None:
 
 
 @pytest.mark.parametrize("place", ["taken", "taken/inner"], ids=["a file", "below a file"])
-def test_a_place_that_cannot_be_written_to_is_said(bot: Bot, place: str) -> None:
+def test_unwritable_folder_is_reported(bot: Bot, place: str) -> None:
     Path("taken").write_text("a file")
     called = bot("demo", "--out", place)
     assert called.code == 2
@@ -62,16 +62,16 @@ def test_a_place_that_cannot_be_written_to_is_said(bot: Bot, place: str) -> None
     assert "bug" not in called.err
 
 
-def test_the_config_of_somebody_else_is_left_alone(bot: Bot) -> None:
+def test_foreign_config_is_not_overwritten(bot: Bot) -> None:
     Path("config.yaml").write_text("mine: true\n")
     called = bot("demo", "--out", ".")
     assert called.code == 2
-    assert "config.yaml is not the demo's; --out names another folder" in called.err
+    assert "config.yaml is not from the demo; choose another folder with --out" in called.err
     assert Path("config.yaml").read_text() == "mine: true\n"
 
 
-def test_a_full_terminal_of_another_tongue_does_not_stop_it(tmp_path: Path) -> None:
-    """Windows gives pipes its own code page, which has no ✓."""
+def test_check_marks_are_escaped_on_legacy_code_pages(tmp_path: Path) -> None:
+    """On Windows, pipes use a code page without ✓."""
     done = subprocess.run(
         [sys.executable, "-m", "digestbot", "check", "--config", "demo-out/config.yaml"],
         env={"PYTHONIOENCODING": "cp1252"},
@@ -84,8 +84,8 @@ def test_a_full_terminal_of_another_tongue_does_not_stop_it(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("is_on_path", [True, False])
-def test_it_names_itself_as_it_can_be_called(tmp_path: Path, is_on_path: bool) -> None:
-    """`make demo` calls the program of a venv that is not activated."""
+def test_next_steps_name_a_callable_program(tmp_path: Path, is_on_path: bool) -> None:
+    """`make demo` calls the program in a venv that is not activated."""
     scripts = Path(sys.executable).parent
     done = subprocess.run(
         [scripts / "digestbot", "demo"],

@@ -1,4 +1,4 @@
-"""`editions`: what was sent, as it was sent."""
+"""`editions`: past editions, shown as sent."""
 
 import json
 from datetime import timedelta
@@ -13,7 +13,7 @@ from tests.servers.arxiv import ArxivServer
 
 @pytest.fixture
 def two(bot: Bot, arxiv: ArxivServer) -> None:
-    """Two editions of the digest, a day apart."""
+    """Make two editions of the digest, a day apart."""
     configure(arxiv.url)
     assert bot("run").code == 0
     tomorrow = NOW + timedelta(days=1)
@@ -25,7 +25,7 @@ def two(bot: Bot, arxiv: ArxivServer) -> None:
 @pytest.mark.parametrize(
     "command", [("editions",), ("editions", "list"), ("editions", "list", "systems")]
 )
-def test_the_newest_come_first(bot: Bot, command: tuple[str, ...]) -> None:
+def test_list_is_newest_first(bot: Bot, command: tuple[str, ...]) -> None:
     found = json.loads(bot(*command, "--json").out)
     assert [(e["edition"], e["papers"]) for e in found] == [("systems/2", 1), ("systems/1", 2)]
     table = bot(*command).out
@@ -33,7 +33,7 @@ def test_the_newest_come_first(bot: Bot, command: tuple[str, ...]) -> None:
 
 
 @pytest.mark.usefixtures("two")
-def test_a_limit(bot: Bot) -> None:
+def test_list_respects_the_limit(bot: Bot) -> None:
     found = json.loads(bot("editions", "list", "--limit", "1", "--json").out)
     assert [e["edition"] for e in found] == ["systems/2"]
 
@@ -43,7 +43,7 @@ def test_a_limit(bot: Bot) -> None:
     ("form", "file"),
     [("text", "txt"), ("html", "html"), ("json", "json")],
 )
-def test_an_edition_is_shown_as_it_was_sent(bot: Bot, form: str, file: str) -> None:
+def test_show_prints_the_edition_as_sent(bot: Bot, form: str, file: str) -> None:
     shown = bot("editions", "show", "systems/1", "--format", form)
     assert (shown.code, shown.err) == (0, "")
     sent = Path("out/systems-0001-2026-11-23").with_suffix(f".{file}").read_text()
@@ -51,26 +51,26 @@ def test_an_edition_is_shown_as_it_was_sent(bot: Bot, form: str, file: str) -> N
 
 
 @pytest.mark.usefixtures("two")
-def test_json_means_the_json_form(bot: Bot) -> None:
+def test_json_option_shows_the_json_form(bot: Bot) -> None:
     assert json.loads(bot("editions", "show", "systems/2", "--json").out)["edition"] == "systems/2"
 
 
-def test_no_edition_yet(bot: Bot, arxiv: ArxivServer) -> None:
+def test_empty_list_and_unknown_edition(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
-    assert bot("editions").out == "no edition yet\n"
+    assert bot("editions").out == "no editions yet\n"
     called = bot("editions", "show", "systems/1")
     assert called.code == 1
-    assert "there is no edition systems/1; 'digestbot editions list' has all" in called.err
+    assert "no edition systems/1; 'digestbot editions list' shows all of them" in called.err
 
 
 @pytest.mark.parametrize("name", ["systems", "systems/", "/1", "systems/one", "systems/²"])
-def test_what_is_no_edition_is_bad_usage(bot: Bot, arxiv: ArxivServer, name: str) -> None:
+def test_malformed_edition_name_exits_2(bot: Bot, arxiv: ArxivServer, name: str) -> None:
     configure(arxiv.url)
     called = bot("editions", "show", name)
     assert called.code == 2
-    assert "write DIGEST/NUMBER, such as systems/12" in called.err
+    assert called.err == f'"{name}" is not an edition; use DIGEST/NUMBER, such as systems/12\n'
 
 
-def test_an_unknown_digest_is_bad_usage(bot: Bot, arxiv: ArxivServer) -> None:
+def test_unknown_digest_exits_2(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     assert bot("editions", "list", "sytems").code == 2

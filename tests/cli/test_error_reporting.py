@@ -1,4 +1,4 @@
-"""Errors become words and exit codes in one place."""
+"""Exceptions become messages and exit codes."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def command_that(error: BaseException) -> click.Command:
-    """A command whose only act is to raise *error*."""
+    """Return a command that raises *error*."""
 
     @click.command()
     def command() -> int:
@@ -36,7 +36,7 @@ def command_that(error: BaseException) -> click.Command:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "words"),
+    ("error", "code", "message"),
     [
         (UsageError("no digest 'x'"), 2, "no digest 'x'\n"),
         (InvalidValue("no identifier"), 2, "no identifier\n"),
@@ -56,16 +56,16 @@ def command_that(error: BaseException) -> click.Command:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
-def test_who_has_to_act_decides_the_exit_code(
-    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, words: str
+def test_error_class_decides_the_exit_code(
+    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, message: str
 ) -> None:
     assert run_reporting_errors(command_that(error), []) == code
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.lstrip("\n") == words
+    assert captured.err.lstrip("\n") == message
 
 
-def test_a_bug_is_one_line_and_a_file_with_its_traceback(
+def test_bug_prints_one_line_and_writes_a_traceback(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -73,12 +73,13 @@ def test_a_bug_is_one_line_and_a_file_with_its_traceback(
     (file,) = tmp_path.iterdir()
     line = capsys.readouterr().err
     assert line == (
-        f"digestbot: a bug: ZeroDivisionError; nothing sent is lost. Please report it with {file}\n"
+        "digestbot: unexpected ZeroDivisionError (a bug); sent deliveries stay recorded. "
+        f"Please report it with {file}\n"
     )
     assert file.read_text().rstrip().endswith("ZeroDivisionError: by zero")
 
 
-def test_a_full_disk_is_no_bug() -> None:
+def test_full_disk_is_reported_plainly() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "digestbot", "schema"],
@@ -89,10 +90,12 @@ def test_a_full_disk_is_no_bug() -> None:
             check=False,
         )
     assert done.returncode == 1
-    assert done.stderr == "digestbot: no space left where this was to be written\n"
+    assert done.stderr == (
+        "digestbot: no space left on the device; free some space and run it again\n"
+    )
 
 
-def test_a_call_has_the_clock_that_it_was_given() -> None:
+def test_app_passes_its_clock_to_the_command() -> None:
     seen: list[datetime] = []
 
     @click.command()

@@ -1,4 +1,4 @@
-"""`explain`: why a paper is in a digest or not."""
+"""`explain`: why a paper is in a digest, and whether it was sent."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.servers.smtp import SmtpServer
 
 @pytest.fixture
 def fetched(bot: Bot) -> Iterator[ArxivServer]:
-    """The papers are in the store, and a second version, which the digest does not take."""
+    """Fetch the papers, and a replacement, which the digest does not accept."""
     second = a_paper(1, "Serverless, Again", version=2)
     with ArxivServer((*PAPERS, second)) as server:
         configure(server.url)
@@ -23,29 +23,29 @@ def fetched(bot: Bot) -> Iterator[ArxivServer]:
         yield server
 
 
-def test_a_paper_that_is_in(bot: Bot, fetched: ArxivServer) -> None:
+def test_included_paper(bot: Bot, fetched: ArxivServer) -> None:
     called = bot("explain", "systems", "2611.00004")
     assert (called.code, called.err) == (0, "")
     assert called.out.splitlines()[0] == "arxiv:2611.00004v1  Serverless Inference"
-    assert "\nin systems\n" in called.out
+    assert "\nIn systems\n" in called.out
     assert "✓ serverless" in called.out
 
 
-def test_a_paper_that_is_out(bot: Bot, fetched: ArxivServer) -> None:
+def test_excluded_paper(bot: Bot, fetched: ArxivServer) -> None:
     called = bot("explain", "systems", "2611.00003")
     assert called.code == 0
-    assert "\nnot in systems\n" in called.out
+    assert "\nNot in systems\n" in called.out
     assert "✗ serverless" in called.out
 
 
-def test_a_paper_that_a_gate_before_the_filter_keeps_out(bot: Bot, fetched: ArxivServer) -> None:
+def test_paper_excluded_by_its_announce_type(bot: Bot, fetched: ArxivServer) -> None:
     called = bot("explain", "systems", "2611.00001")
-    assert "\nnot in systems\n" in called.out
-    assert "✗ announced as replace (the digest takes cross, new)" in called.out
+    assert "\nNot in systems\n" in called.out
+    assert "✗ announced as replace (the digest accepts cross, new)" in called.out
     assert "✓ serverless" in called.out
 
 
-def test_the_same_as_json(bot: Bot, fetched: ArxivServer) -> None:
+def test_json_output(bot: Bot, fetched: ArxivServer) -> None:
     facts = json.loads(bot("explain", "systems", "2611.00002", "--json").out)
     assert (facts["paper"], facts["in"], facts["editions"]) == ("arxiv:2611.00002", True, [])
     assert facts["filter"]["passed"] is True
@@ -53,49 +53,47 @@ def test_the_same_as_json(bot: Bot, fetched: ArxivServer) -> None:
     assert '"text": "Serverless"' in hit
 
 
-def test_the_edition_that_had_it_is_named(bot: Bot, fetched: ArxivServer) -> None:
+def test_edition_that_included_the_paper_is_named(bot: Bot, fetched: ArxivServer) -> None:
     bot("run")
     called = bot("explain", "systems", "2611.00004")
-    assert "\nin systems, sent in systems/1\n" in called.out
-    assert "✓ already looked at" in called.out
+    assert "\nIn systems, included in systems/1\n" in called.out
+    assert "✓ already processed (announcement 4, digest cursor 5)\n" in called.out
 
 
-def test_papers_of_ninety_days_ago_are_explained_in_and_out(bot: Bot, fetched: ArxivServer) -> None:
+def test_papers_are_explained_after_ninety_days(bot: Bot, fetched: ArxivServer) -> None:
     bot("run")
     later = NOW + timedelta(days=90)
     called = bot("explain", "systems", "2611.00004", at=later)
     assert (called.code, called.err) == (0, "")
-    assert "\nin systems, sent in systems/1\n" in called.out
+    assert "\nIn systems, included in systems/1\n" in called.out
     assert "  ✓ serverless: “Serverless” in the title\n" in called.out
-    assert "\nnot in systems\n" in bot("explain", "systems", "2611.00003", at=later).out
+    assert "\nNot in systems\n" in bot("explain", "systems", "2611.00003", at=later).out
 
 
-def test_a_paper_that_fell_to_the_limit(bot: Bot, fetched: ArxivServer) -> None:
+def test_paper_cut_by_the_limit(bot: Bot, fetched: ArxivServer) -> None:
     path = Path("config.yaml")
     path.write_text(path.read_text().replace("daily 09:00", "daily 09:00\n    limit: 1"))
     bot("run")
     out = bot("explain", "systems", "2611.00004").out
-    assert "\nin systems\n✗ left out of systems/1: others had a higher score (limit: 1)\n" in out
+    assert "\nIn systems\n✗ cut from systems/1: ranked below the limit (limit: 1)\n" in out
     facts = json.loads(bot("explain", "systems", "2611.00004", "--json").out)
     assert (facts["editions"], facts["cut_from"]) == ([], ["systems/1"])
-    assert "sent in systems/1" in bot("explain", "systems", "2611.00002").out
+    assert "included in systems/1" in bot("explain", "systems", "2611.00002").out
 
 
-def test_a_filter_that_was_edited_since_says_what_lets_the_paper_fall(
-    bot: Bot, fetched: ArxivServer
-) -> None:
+def test_edited_filter_shows_the_failing_conditions(bot: Bot, fetched: ArxivServer) -> None:
     path = Path("config.yaml")
     stricter = "{any: [serverless], none: [inference, {title: quantum}], min_score: 3}"
     path.write_text(path.read_text().replace("{any: [serverless]}", stricter))
     out = bot("explain", "systems", "2611.00004").out
-    assert "not in systems" in out
+    assert "\nNot in systems\n" in out
     assert "✗ none of these" in out
     assert "✗ inference: “Inference” in the title, which excludes the paper\n" in out
     assert "✓ title: quantum: no hit\n" in out
     assert "✗ min_score: 3 (score: 2)" in out
 
 
-def test_a_hit_names_the_characters_of_the_field_as_shown(bot: Bot, fetched: ArxivServer) -> None:
+def test_hit_offsets_refer_to_the_displayed_text(bot: Bot, fetched: ArxivServer) -> None:
     facts = json.loads(bot("explain", "systems", "2611.00002", "--json").out)
     node = facts["filter"]
     while node["children"]:
@@ -108,30 +106,35 @@ def test_a_hit_names_the_characters_of_the_field_as_shown(bot: Bot, fetched: Arx
 @pytest.mark.parametrize(
     "name", ["arXiv:2611.00004v1", "https://arxiv.org/abs/2611.00004", "arxiv:2611.00004"]
 )
-def test_a_paper_may_be_named_in_many_ways(bot: Bot, fetched: ArxivServer, name: str) -> None:
+def test_paper_accepts_ids_and_urls(bot: Bot, fetched: ArxivServer, name: str) -> None:
     assert "Serverless Inference" in bot("explain", "systems", name).out
 
 
-def test_an_unknown_paper_says_who_was_asked(bot: Bot, fetched: ArxivServer) -> None:
+def test_unknown_paper_lists_the_sources(bot: Bot, fetched: ArxivServer) -> None:
     called = bot("explain", "systems", "2611.09999")
     assert (called.code, called.out) == (1, "")
-    assert "no source has told of arxiv:2611.09999 yet; systems reads arxiv" in called.err
+    assert called.err == (
+        "digestbot: no source has announced arxiv:2611.09999 yet; systems reads arxiv; "
+        "use 'digestbot fetch' to update\n"
+    )
 
 
 @pytest.mark.parametrize(
-    ("digest", "paper", "words"),
+    ("digest", "paper", "message"),
     [
         ("systems", "no paper at all", "no paper at all"),
         ("systms", "2611.00004", 'no digest "systms" in the config; it has: systems'),
     ],
 )
-def test_bad_usage(bot: Bot, fetched: ArxivServer, digest: str, paper: str, words: str) -> None:
+def test_invalid_arguments_exit_2(
+    bot: Bot, fetched: ArxivServer, digest: str, paper: str, message: str
+) -> None:
     called = bot("explain", digest, paper)
     assert (called.code, called.out) == (2, "")
-    assert words in called.err
+    assert message in called.err
 
 
-def test_a_paper_of_a_feed_may_be_named_as_we_name_it(bot: Bot, tmp_path: Path) -> None:
+def test_feed_paper_is_found_by_our_id(bot: Bot, tmp_path: Path) -> None:
     from tests.servers.web import Reply, WebServer
 
     feed = b"""<?xml version="1.0"?><rss version="2.0"><channel><title>J</title>
@@ -151,12 +154,12 @@ def test_a_paper_of_a_feed_may_be_named_as_we_name_it(bot: Bot, tmp_path: Path) 
         assert [paper["title"] for paper in papers] == ["Serverless Feeds"]
         called = bot("explain", "systems", papers[0]["id"])
     assert (called.code, called.err) == (0, "")
-    assert "in systems" in called.out
+    assert "\nIn systems\n" in called.out
 
 
 @pytest.fixture
 def sent(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
-    """One edition went to a@, was refused for b@, and never looked for c@, who is suppressed."""
+    """Send an edition: a@ gets it, the server refuses b@, c@ is suppressed."""
     more = "  other:\n    filter: {any: [erasure]}\n    deliver: [{folder: out}]\n"
     people = "[{email: [a@example.org, b@example.org, c@example.org]}]"
     limited = f"{people}\n    limit: 1"
@@ -167,55 +170,70 @@ def sent(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
     bot("run")
 
 
-def told(bot: Bot, *args: str) -> dict[str, tuple[str, str]]:
-    """Answer and reason by digest."""
+def verdicts(bot: Bot, *args: str) -> dict[str, tuple[str, str]]:
+    """Return verdict and reason by digest."""
     called = bot("explain", *args, "--json")
     assert called.code == 0
     return {a["digest"]: (a["sent"], a["why"]) for a in json.loads(called.out)}
 
 
 @pytest.mark.usefixtures("sent")
-def test_what_was_sent_is_told_with_its_message(bot: Bot, smtp: SmtpServer) -> None:
+def test_sent_to_shows_delivery_and_message_id(bot: Bot, smtp: SmtpServer) -> None:
     called = bot("explain", "--sent-to", "A@example.org", "systems", "2611.00002")
     assert called.code == 0
     lines = called.out.splitlines()
-    assert lines[0] == "systems: yes: sent"
+    assert lines[0] == "Sent."
     assert lines[1].startswith("  systems/1 by email: sent, 2026-11-23 08:00 (delivery ")
-    assert lines[3] == "  the server said: 250 2.0.0 taken"
+    assert lines[3] == "  server response: 250 2.0.0 taken"
     mail = next(m for m in smtp.messages if m.recipients == ("a@example.org",))
-    assert lines[2].removeprefix("  as ").encode() in mail.content
+    assert lines[2].removeprefix("  Message-ID: ").encode() in mail.content
 
 
 @pytest.mark.usefixtures("sent")
-def test_what_was_not_sent_is_told_with_the_reason(bot: Bot) -> None:
+def test_sent_to_gives_the_reason_if_not_sent(bot: Bot) -> None:
     shown, cut, other = "2611.00002", "2611.00004", "2611.00003"
-    dead = told(bot, "--sent-to", "b@example.org", "systems", shown)["systems"]
+    dead = verdicts(bot, "--sent-to", "b@example.org", "systems", shown)["systems"]
     assert dead[0] == "no"
     assert "552 5.2.2 mailbox full" in dead[1]
-    gone = told(bot, "--sent-to", "c@example.org", "systems", shown)["systems"]
+    gone = verdicts(bot, "--sent-to", "c@example.org", "systems", shown)["systems"]
     assert gone == ("no", "cancelled: the address is suppressed: left")
-    assert told(bot, "--sent-to", "a@example.org", cut) == {
+    assert verdicts(bot, "--sent-to", "a@example.org", cut) == {
         "other": ("no", "not subscribed"),
         "systems": ("no", "the limit cut it from systems/1"),
     }
-    assert told(bot, "--sent-to", "a@example.org", "systems", other)["systems"] == (
+    assert verdicts(bot, "--sent-to", "a@example.org", "systems", other)["systems"] == (
         "no",
         "it does not match",
     )
-    assert told(bot, "--sent-to", "d@example.org", "systems", shown)["systems"] == (
+    assert verdicts(bot, "--sent-to", "d@example.org", "systems", shown)["systems"] == (
         "no",
         "systems/1 had it but did not go to this destination: not subscribed",
     )
-    folder = told(bot, "--sent-to", str(Path("out").absolute()), other)
+    folder = verdicts(bot, "--sent-to", str(Path("out").absolute()), other)
     assert folder["other"] == ("yes", "sent")
 
 
 @pytest.mark.usefixtures("sent")
-def test_of_a_paper_that_nobody_told_of_nothing_is_said(bot: Bot) -> None:
+def test_sent_to_with_unknown_paper_fails(bot: Bot) -> None:
     called = bot("explain", "--sent-to", "a@example.org", "2611.00099")
     assert (called.code, called.err) == (
         1,
-        "digestbot: no source has told of arxiv:2611.00099\n",
+        "digestbot: no source has announced arxiv:2611.00099\n",
     )
     assert bot("explain", "--sent-to", "a@example.org", "no-such", "2611.00002").code == 2
     assert bot("explain", "2611.00002").code == 2
+
+
+def test_sent_to_reports_a_filter_that_was_changed_since(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    path = Path("config.yaml")
+    later = path.read_text()
+    path.write_text(later.replace("[serverless]", "[erasure]"))
+    assert bot("run").code == 0
+    path.write_text(later)
+    folder = str(Path("out").absolute())
+    assert bot("explain", "--sent-to", folder, "systems", "2611.00004").out == (
+        "Not sent: it matches today's filter, but an earlier version of the filter was applied "
+        "when it was announced (23 Nov).\n"
+    )
+    assert bot("explain", "--sent-to", folder, "2611.00003").out.startswith("systems: Sent.\n")

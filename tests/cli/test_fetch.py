@@ -1,4 +1,4 @@
-"""`fetch`: one pass over the sources, each for itself."""
+"""`fetch`: papers from the sources, each independent of the others."""
 
 import json
 from pathlib import Path
@@ -8,29 +8,29 @@ from tests.servers.arxiv import ArxivServer
 from tests.servers.web import Reply, WebServer
 
 
-def test_new_papers_are_stored_once(bot: Bot, arxiv: ArxivServer) -> None:
+def test_papers_are_stored_once(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     first, second = (json.loads(bot("fetch", "--json").out) for _ in range(2))
     assert [(f["status"], f["new"]) for f in (*first, *second)] == [("ok", len(PAPERS)), ("ok", 0)]
     assert json.loads(bot("status", "--json").out)["papers"] == len(PAPERS)
 
 
-def test_people_get_a_table(bot: Bot, arxiv: ArxivServer) -> None:
+def test_output_is_a_table(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     called = bot("fetch")
     assert (called.code, called.err) == (0, "")
     head, row = called.out.splitlines()
-    assert head.split() == ["SOURCE", "STATUS", "PAPERS", "NEW", "AGAIN", "AT"]
+    assert head.split() == ["SOURCE", "STATUS", "PAPERS", "NEW", "RETRY", "AT"]
     assert row.split() == ["arxiv", "ok", "4", "4", "-"]
 
 
-def test_nothing_is_sent(bot: Bot, arxiv: ArxivServer) -> None:
+def test_fetch_sends_nothing(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     bot("fetch")
     assert json.loads(bot("editions", "--json").out) == []
 
 
-def test_only_the_named_source_is_asked(bot: Bot, arxiv: ArxivServer) -> None:
+def test_fetch_is_limited_to_named_sources(bot: Bot, arxiv: ArxivServer) -> None:
     with WebServer.of(Reply(status=404)) as bad:
         _configure_two(arxiv.url, bad.url)
         called = bot("fetch", "arxiv", "--json")
@@ -39,9 +39,7 @@ def test_only_the_named_source_is_asked(bot: Bot, arxiv: ArxivServer) -> None:
     assert not bad.requests
 
 
-def test_an_unknown_source_is_bad_usage_and_the_known_ones_are_named(
-    bot: Bot, arxiv: ArxivServer
-) -> None:
+def test_unknown_source_exits_2_and_lists_known_ones(bot: Bot, arxiv: ArxivServer) -> None:
     _configure_two(arxiv.url, "http://127.0.0.1:9/")
     called = bot("fetch", "arxvi")
     assert (called.code, called.out) == (2, "")
@@ -49,7 +47,7 @@ def test_an_unknown_source_is_bad_usage_and_the_known_ones_are_named(
     assert not arxiv.requests
 
 
-def test_a_broken_source_stops_no_other(bot: Bot, arxiv: ArxivServer) -> None:
+def test_broken_source_does_not_stop_the_others(bot: Bot, arxiv: ArxivServer) -> None:
     with WebServer.of(Reply(status=404)) as bad:
         _configure_two(arxiv.url, f"{bad.url}/feed")
         called = bot("fetch", "--json")
@@ -66,7 +64,7 @@ def test_a_broken_source_stops_no_other(bot: Bot, arxiv: ArxivServer) -> None:
 
 
 def _configure_two(good: str, bad: str) -> None:
-    """As `configure`, with a feed before the good source."""
+    """Write the usual config, with a feed before the good source."""
     configure(good)
     path = Path("config.yaml")
     feed = f'sources:\n  bad: {{kind: feed, url: "{bad}"}}'

@@ -1,4 +1,4 @@
-"""What a filter's weights, least score, categories and types do to an edition, from the outside."""
+"""Effect of a filter's weights, min_score, categories and types on an edition."""
 
 import json
 from collections.abc import Iterator
@@ -49,24 +49,24 @@ def edition(bot: Bot, digest: str) -> dict[str, Any]:
 
 
 def numbers(bot: Bot, digest: str) -> list[int]:
-    """The last digit of each paper's id, in the order of the edition."""
+    """Return the last digit of each paper's id, in the order of the edition."""
     return [int(paper["id"][-1]) for paper in edition(bot, digest)["papers"]]
 
 
 EXPECTED = {
-    "weighed": [2, 4, 1, 3],  # a title counts twice its weight; then the newest
-    "least": [2, 4, 1],  # what has less than min_score is out
-    "negative": [2],  # a negative weight takes away
-    "primary": [2],  # the first category only
-    "category": [1, 2],  # any of them
-    "replaced": [7],  # how it was announced
-    "everything": [1, 2, 3, 4, 5, 6, 7],  # the newest first, then by id
-    "cut": [1, 2],  # the limit keeps the best
+    "weighed": [2, 4, 1, 3],  # a title hit counts twice; then newest first
+    "least": [2, 4, 1],  # papers below min_score are excluded
+    "negative": [2],  # a negative weight lowers the score
+    "primary": [2],  # primary category only
+    "category": [1, 2],  # any category
+    "replaced": [7],  # announce type
+    "everything": [1, 2, 3, 4, 5, 6, 7],  # newest first, then by id
+    "cut": [1, 2],  # the limit keeps the highest ranked
 }
 
 
 @pytest.mark.usefixtures("fetched")
-def test_papers_and_their_order_every_time(bot: Bot) -> None:
+def test_selection_and_order_are_deterministic(bot: Bot) -> None:
     for _ in range(2):
         assert {digest: numbers(bot, digest) for digest in EXPECTED} == EXPECTED
 
@@ -78,15 +78,15 @@ def test_scores_are_sums_of_weights(bot: Bot) -> None:
 
 
 @pytest.mark.usefixtures("fetched")
-def test_the_limit_says_how_many_it_left_out(bot: Bot) -> None:
+def test_omitted_papers_are_counted(bot: Bot) -> None:
     assert edition(bot, "cut")["omitted"] == 4
     assert edition(bot, "everything")["omitted"] == 0
     assert "4 more" in bot("preview", "cut", "--format", "text").out
 
 
 @pytest.mark.usefixtures("fetched")
-def test_what_is_marked_are_the_words_shown(bot: Bot) -> None:
-    """A match's span are the characters of the field that the same edition shows."""
+def test_match_offsets_refer_to_the_displayed_text(bot: Bot) -> None:
+    """A match's offsets refer to the field as the edition shows it."""
     found = [
         (paper[match["field"]][match["start"] : match["end"]], match["text"])
         for paper in edition(bot, "weighed")["papers"]

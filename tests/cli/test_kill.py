@@ -1,4 +1,4 @@
-"""`run`, killed at any moment and run again: nothing is missing, nothing is new twice."""
+"""`run`, killed at any moment and run again: nothing missing, nothing announced twice."""
 
 import os
 import subprocess
@@ -32,13 +32,13 @@ app = App(clock=lambda: datetime.now(UTC) + ahead)
 sys.exit(run_reporting_errors(digestbot, sys.argv[2:], app))
 """
 """
-The program with a clock that runs some hours ahead, so that leases end and retries are due; nobody
-else lives who may hold them.
+The program with a clock some hours ahead, so that leases have expired and retries are due. No other
+worker is alive to hold a lease.
 """
 
 
 def start(hours: int) -> subprocess.Popen[bytes]:
-    """``digestbot run --now``, by a clock so many hours ahead."""
+    """Start ``digestbot run --now`` with its clock *hours* ahead."""
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(hours), "run", "--now"],
         stdout=subprocess.DEVNULL,
@@ -49,7 +49,7 @@ def start(hours: int) -> subprocess.Popen[bytes]:
 def kill_after(
     process: subprocess.Popen[bytes], events: Callable[[], int], many: int, seconds: float
 ) -> None:
-    """SIGKILL once *many* more events were seen, and so many seconds later."""
+    """Send SIGKILL *seconds* after *many* more events were seen."""
     goal = events() + many
     while events() < goal and process.poll() is None:
         os.sched_yield()
@@ -60,12 +60,12 @@ def kill_after(
 
 
 def waiting(store: Store) -> int:
-    """Deliveries that have not come to an end."""
+    """Count the deliveries that are not sent."""
     counts = store.outbox.counts()
     return sum(number for state, number in counts.items() if state is not DeliveryState.SENT)
 
 
-def test_runs_that_are_killed_lose_nothing(bot: Bot) -> None:
+def test_killed_runs_lose_nothing(bot: Bot) -> None:
     dice = Random(20261123)
     now = datetime.now(UTC).replace(microsecond=0)
     with ArxivServer([]) as arxiv, SmtpServer() as smtp:
@@ -93,7 +93,7 @@ def test_runs_that_are_killed_lose_nothing(bot: Bot) -> None:
                 start(hours).wait()
                 if not waiting(store):
                     break
-                # In doubt twice: a person has to say that it shall be sent once more.
+                # Deliveries in doubt twice need the operator to retry them.
                 bot("deliveries", "retry", "--all")
             assert waiting(store) == 0
             editions = [store.editions.get("systems", e.number) for e in store.editions.list()]

@@ -1,4 +1,4 @@
-"""`deliveries export` and `import`: a new machine goes on where the old one stood."""
+"""`deliveries export` and `import`: a new machine continues where the old one stopped."""
 
 import json
 import os
@@ -19,7 +19,7 @@ LEDGER = "ledger.jsonl"
 
 @pytest.fixture
 def old(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> Path:
-    """A machine that has sent two editions, and could not deliver one mail; its folder."""
+    """Return the folder of a machine with two editions sent and one delivery failed."""
     folder = Path("old").absolute()
     move_to(folder, arxiv, smtp)
     smtp.refuse("b@example.org", "451 4.3.0 later")
@@ -32,7 +32,7 @@ def old(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> Path:
 
 
 def move_to(folder: Path, arxiv: ArxivServer, smtp: SmtpServer) -> None:
-    """Another machine, with the same config."""
+    """Set up another machine with the same config."""
     folder.mkdir()
     os.chdir(folder)
     people = "[{email: [a@example.org, b@example.org, c@example.org]}]"
@@ -43,7 +43,7 @@ def subjects(smtp: SmtpServer, address: str) -> int:
     return sum(m.recipients == (address,) for m in smtp.messages)
 
 
-def test_a_new_machine_sends_nothing_twice(
+def test_new_machine_sends_nothing_twice(
     bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, old: Path
 ) -> None:
     called = bot("deliveries", "export", LEDGER)
@@ -62,7 +62,7 @@ def test_a_new_machine_sends_nothing_twice(
     after = json.loads(bot("deliveries", "--json").out)
     keys = ("id", "edition", "address", "message_id", "sent_at")
     assert [[d[key] for key in keys] for d in after] == [[d[key] for key in keys] for d in before]
-    assert bot("deliveries", "import", str(old / LEDGER)).out == "0 rows taken in\n"
+    assert bot("deliveries", "import", str(old / LEDGER)).out == "0 rows imported\n"
 
     arxiv.papers.append(a_paper(10, "Serverless Still", published=at, updated=at))
     assert bot("run", "--now", at=at + DAY).code == 0
@@ -72,7 +72,7 @@ def test_a_new_machine_sends_nothing_twice(
     assert (newest["edition"], newest["papers"]) == ("systems/3", 1)
 
 
-def test_what_was_not_done_waits_and_can_be_sent_from_here(
+def test_unsent_deliveries_are_held_until_release(
     bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, old: Path
 ) -> None:
     bot("deliveries", "export", LEDGER)
@@ -90,7 +90,7 @@ def test_what_was_not_done_waits_and_can_be_sent_from_here(
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "text"),
     [
         (2, '{"table": "sources"'),
         (3, "[]"),
@@ -99,30 +99,30 @@ def test_what_was_not_done_waits_and_can_be_sent_from_here(
     ],
     ids=["no-json", "no-row", "columns", "version"],
 )
-def test_a_bad_line_is_told_of_and_nothing_is_taken_in(
-    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, old: Path, line: int, words: str
+def test_bad_line_aborts_the_import(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, old: Path, line: int, text: str
 ) -> None:
     bot("deliveries", "export", LEDGER)
     lines = Path(LEDGER).read_text().splitlines()
-    lines[line - 1] = words
+    lines[line - 1] = text
     move_to(old.parent / "new", arxiv, smtp)
     Path(LEDGER).write_text("\n".join(lines))
     called = bot("deliveries", "import", LEDGER)
     assert called.code == 2
     assert called.err.startswith(f"{LEDGER}:{line}: ")
     assert called.err.count("\n") == 1
-    assert bot("editions").out == "no edition yet\n"
-    assert bot("suppressions").out == "nobody is suppressed\n"
+    assert bot("editions").out == "no editions yet\n"
+    assert bot("suppressions").out == "no suppressed addresses\n"
 
 
-def test_it_goes_through_a_pipe(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, old: Path) -> None:
+def test_ledger_can_be_piped(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, old: Path) -> None:
     ledger = bot("deliveries", "export", "-").out
     move_to(old.parent / "new", arxiv, smtp)
     taken = bot("deliveries", "import", "-", "--json", stdin=ledger)
     assert json.loads(taken.out)["added"] == ledger.count("\n") - 1
 
 
-def test_where_it_cannot_be_written_nothing_is_left(bot: Bot, old: Path) -> None:
+def test_unwritable_path_is_reported(bot: Bot, old: Path) -> None:
     called = bot("deliveries", "export", "no/such/folder/ledger.jsonl")
     assert called.code == 2
     assert called.err == "cannot write no/such/folder/ledger.jsonl: No such file or directory\n"

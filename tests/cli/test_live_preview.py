@@ -1,4 +1,4 @@
-"""`preview --open` on a terminal: a page that follows what its owner edits."""
+"""`preview --open` on a terminal: a page that reloads during edits."""
 
 import re
 import threading
@@ -21,7 +21,7 @@ from tests.servers.arxiv import ArxivServer
 
 @contextmanager
 def served(page: LivePage) -> Iterator[httpx.Client]:
-    """A browser's side of *page*."""
+    """Serve *page*; yield a client for it."""
     with page:
         thread = threading.Thread(target=page.serve)
         thread.start()
@@ -41,7 +41,7 @@ def page(bot: Bot, arxiv: ArxivServer) -> LivePage:
     return live_page(App(clock=lambda: NOW), "systems", Form.HTML, timedelta(days=7))
 
 
-def test_the_page_follows_templates_and_config(page: LivePage) -> None:
+def test_page_follows_templates_and_config(page: LivePage) -> None:
     with served(page) as client:
         first = client.get("/")
         assert first.status_code == 200
@@ -69,34 +69,32 @@ def test_the_page_follows_templates_and_config(page: LivePage) -> None:
         ("config.yaml", "digests: 5\n", "config.yaml:1:"),
     ],
 )
-def test_a_mistake_is_shown_until_it_is_mended(
-    page: LivePage, file: str, text: str, shown: str
-) -> None:
+def test_error_is_shown_until_it_is_fixed(page: LivePage, file: str, text: str, shown: str) -> None:
     with served(page) as client:
-        sound = client.get("/").text
-        good = Path(file).read_text() if Path(file).exists() else None
+        before = client.get("/").text
+        original = Path(file).read_text() if Path(file).exists() else None
         Path(file).write_text(text)
         broken = client.get("/")
         assert broken.status_code == 500
         assert shown in broken.text
         assert "location.reload()" in broken.text
-        Path(file).unlink() if good is None else Path(file).write_text(good)
-        assert client.get("/").text == sound
+        Path(file).unlink() if original is None else Path(file).write_text(original)
+        assert client.get("/").text == before
 
 
-def test_other_forms_are_shown_as_they_are() -> None:
+def test_plain_text_is_escaped() -> None:
     with served(LivePage(lambda: "a <b> c\n", tuple)) as client:
         assert "<pre>a &lt;b&gt; c\n</pre>" in client.get("/").text
 
 
-def test_only_this_machines_browsers_get_the_page(page: LivePage) -> None:
+def test_foreign_hosts_and_paths_get_404(page: LivePage) -> None:
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", page.url)
     with served(page) as client:
         assert client.get("/", headers={"Host": "rebound.example"}).status_code == 404
         assert client.get("/etc/passwd").status_code == 404
 
 
-def test_without_a_terminal_it_is_written_and_opened(
+def test_without_terminal_a_file_is_opened(
     bot: Bot, arxiv: ArxivServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []

@@ -1,4 +1,4 @@
-"""`preview`: what the next edition would be; sends nothing, marks nothing."""
+"""`preview`: the next edition, without sending it or marking papers as sent."""
 
 import email
 import email.policy
@@ -31,11 +31,11 @@ FORMS = {
     "markdown": "Serverless",
     "bibtex": "@",
 }
-"""Every form, and words that it must have."""
+"""Text that each format must contain."""
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_goes_to_stdout_and_to_a_file(bot: Bot, arxiv: ArxivServer, form: str) -> None:
+def test_every_format_prints_and_writes_to_a_file(bot: Bot, arxiv: ArxivServer, form: str) -> None:
     configure(arxiv.url)
     bot("fetch")
     called = bot("preview", "systems", "--format", form)
@@ -46,7 +46,7 @@ def test_every_form_goes_to_stdout_and_to_a_file(bot: Bot, arxiv: ArxivServer, f
     assert Path("edition").read_bytes().decode().rstrip("\n") == called.out.rstrip("\n")
 
 
-def test_the_mail_is_a_whole_message_to_the_sender(
+def test_eml_is_a_complete_message_to_the_sender(
     bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
 ) -> None:
     configure(arxiv.url, top=smtp_keys(smtp), deliver="[{email: r@example.org}]")
@@ -60,7 +60,7 @@ def test_the_mail_is_a_whole_message_to_the_sender(
     assert not smtp.messages
 
 
-def test_json_holds_what_programs_rely_on(bot: Bot, arxiv: ArxivServer) -> None:
+def test_json_has_the_contract_keys(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     edition = json.loads(bot("preview", "systems", "--json").out)
     assert {key: edition[key] for key in ("digest", "title", "edition", "omitted")} == {
@@ -75,7 +75,7 @@ def test_json_holds_what_programs_rely_on(bot: Bot, arxiv: ArxivServer) -> None:
     assert found == {"field": "title", "term": "serverless", "text": "Serverless"}
 
 
-def test_sources_never_asked_are_asked_first_and_only_once(bot: Bot, arxiv: ArxivServer) -> None:
+def test_new_sources_are_fetched_once(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     first = bot("preview", "systems")
     assert first.err == "fetching arxiv for the first time\n"
@@ -83,7 +83,7 @@ def test_sources_never_asked_are_asked_first_and_only_once(bot: Bot, arxiv: Arxi
     assert len(arxiv.requests) == 1
 
 
-def test_nothing_is_marked(bot: Bot, arxiv: ArxivServer) -> None:
+def test_preview_does_not_mark_papers_as_sent(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     before = json.loads(bot("preview", "systems", "--json").out)
     assert json.loads(bot("preview", "systems", "--json").out) == before
@@ -93,30 +93,30 @@ def test_nothing_is_marked(bot: Bot, arxiv: ArxivServer) -> None:
     assert run["deliveries"]["sent"] == 1
 
 
-def test_since_shows_what_was_sent_before(bot: Bot, arxiv: ArxivServer) -> None:
+def test_since_includes_sent_papers(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     bot("run")
     later = NOW + timedelta(days=1)
     after = bot("preview", "systems", "--json", at=later)
     assert json.loads(after.out)["papers"] == []
-    assert after.err == "nothing new since the last edition; --since 7d shows what there was\n"
+    assert after.err == "nothing new since the last edition; use --since 7d for older papers\n"
     for span, papers in (("7d", 2), ("25h", 2), ("23h", 0)):
         shown = bot("preview", "systems", "--json", "--since", span, at=later)
         assert len(json.loads(shown.out)["papers"]) == papers, span
     assert json.loads(bot("run", "--now", "--json", at=later).out)["editions"][0]["papers"] == 0
 
 
-def test_an_empty_edition_says_why(bot: Bot, arxiv: ArxivServer) -> None:
+def test_empty_preview_gives_the_reason(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     path = Path("config.yaml")
     path.write_text(path.read_text().replace("serverless", "phlogiston"))
     bot("fetch")
     called = bot("preview", "systems")
     assert called.code == 0
-    assert called.err == f"none of {len(PAPERS)} papers matches; 'digestbot explain' tells why\n"
+    assert called.err == f"none of {len(PAPERS)} papers match; 'digestbot explain' shows why\n"
 
 
-def test_a_source_that_fails_is_said_and_the_rest_is_shown(bot: Bot) -> None:
+def test_failed_source_is_reported_and_preview_shown(bot: Bot) -> None:
     with WebServer.of(Reply(status=404)) as web:
         configure(f"{web.url}/api/query")
         called = bot("preview", "systems")
@@ -127,27 +127,29 @@ def test_a_source_that_fails_is_said_and_the_rest_is_shown(bot: Bot) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
         (("no-such",), 'no digest "no-such" in the config; it has: systems'),
-        (("systems", "--since", "soon"), "--since 'soon' is no span of time; write 7d, 36h or 2w"),
+        (("systems", "--since", "soon"), '--since "soon" is not a time span; use 7d, 36h or 2w'),
         (("systems", "--format", "pdf"), "'pdf' is not one of"),
         (("systems", "--out", "no-such/folder/x"), "cannot write no-such/folder/x"),
     ],
 )
-def test_bad_usage(bot: Bot, arxiv: ArxivServer, options: tuple[str, ...], words: str) -> None:
+def test_invalid_arguments_exit_2(
+    bot: Bot, arxiv: ArxivServer, options: tuple[str, ...], message: str
+) -> None:
     configure(arxiv.url)
     called = bot("preview", *options)
     assert (called.code, called.out) == (2, "")
-    assert words in called.err
+    assert message in called.err
 
 
-# The bundled page of the real arXiv: every field of every paper must come through.
+# The bundled page of the real arXiv: every field of every paper must be kept.
 
 
 @pytest.fixture
 def page(seed: bytes) -> Iterator[WebServer]:
-    """A server of that page, as if it were the first and the only one."""
+    """Serve that page as the first and only one."""
     first = re.sub(rb"(startIndex>)180(<)", rb"\g<1>0\2", seed)
     only = re.sub(rb"(totalResults>)\d+(<)", rb"\g<1>15\2", first)
     with WebServer.of(Reply(headers={"Content-Type": "application/atom+xml"}, body=only)) as web:
@@ -155,7 +157,7 @@ def page(seed: bytes) -> Iterator[WebServer]:
 
 
 def expected(entry: etree._Element) -> dict[str, Any]:
-    """A paper of the page as lxml reads it, in the words of the contract."""
+    """Read a paper of the page with lxml, with the contract's keys."""
     name = entry.findtext(f"{ATOM}id").removeprefix("http://arxiv.org/abs/")
     number, _, version = name.rpartition("v")
     links = {
@@ -183,9 +185,7 @@ def expected(entry: etree._Element) -> dict[str, Any]:
     }
 
 
-def test_all_papers_of_the_real_page_with_every_field(
-    bot: Bot, page: WebServer, seed: bytes
-) -> None:
+def test_real_page_keeps_every_field(bot: Bot, page: WebServer, seed: bytes) -> None:
     configure(f"{page.url}/api/query")
     path = Path("config.yaml")
     everything = path.read_text().replace("filter: {any: [serverless]}", "types: [new, replace]")

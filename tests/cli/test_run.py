@@ -1,4 +1,4 @@
-"""`run`: one cycle for cron, as often as one likes."""
+"""`run`: one cycle for cron, safe to repeat."""
 
 import json
 import os
@@ -34,26 +34,26 @@ BREAKS_ON_ONE = """\
 
 
 def made(out: str) -> Mapping[str, Any]:
-    """What became of each digest, by its name."""
+    """Return the result of each digest by name."""
     return {edition["digest"]: edition for edition in json.loads(out)["editions"]}
 
 
 def in_folder(digest: str) -> Counter[str]:
-    """How often each paper stands in the editions of *digest* that were delivered to `out`."""
+    """Count each paper in the editions of *digest* delivered to `out`."""
     editions = [json.loads(path.read_text()) for path in Path("out").glob(f"{digest}-*.json")]
     return Counter(paper["id"] for edition in editions for paper in edition["papers"])
 
 
-def test_the_first_run_makes_and_delivers_at_once(bot: Bot, arxiv: ArxivServer) -> None:
+def test_first_run_delivers_immediately(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     called = bot("run")
     assert (called.code, called.err) == (0, "")
-    assert "systems/1: 2 papers to 1 destination" in called.out
+    assert "systems/1: 2 papers to 1 recipient" in called.out
     assert "1 sent" in called.out
     assert in_folder("systems") == {"arxiv:2611.00002": 1, "arxiv:2611.00004": 1}
 
 
-def test_a_folder_gets_the_exports_that_its_digest_asks_for(bot: Bot, arxiv: ArxivServer) -> None:
+def test_folder_gets_the_configured_exports(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url, more=OTHER.replace("deliver:", "exports: [ris, bibtex]\n    deliver:"))
     assert bot("run").code == 0
     endings = {
@@ -66,15 +66,22 @@ def test_a_folder_gets_the_exports_that_its_digest_asks_for(bot: Bot, arxiv: Arx
         assert_sound(path.read_bytes())
 
 
-def test_when_nothing_is_due_it_says_so(bot: Bot, arxiv: ArxivServer) -> None:
+def test_nothing_due_names_the_next_digest(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     bot("run")
     called = bot("run", at=NOW + timedelta(minutes=30))
     assert called.code == 0
-    assert "no digest is due; --now makes an edition anyway" in called.out
+    assert called.out == (
+        "Nothing due (next: systems, Mon 23 Nov 09:00). Use --now to send anyway.\n"
+    )
 
 
-def test_a_cycle_that_finds_nothing_due_asks_nobody(bot: Bot, arxiv: ArxivServer) -> None:
+def test_editions_cut_by_the_limit_give_both_counts(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url, deliver="[{folder: out}]\n    limit: 1")
+    assert "systems/1: 1 of 2 matches to 1 recipient (1 cut by limit: 1)\n" in bot("run").out
+
+
+def test_nothing_due_makes_no_requests(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     bot("run")
     called = bot("run", "--json", at=NOW + timedelta(minutes=30))
@@ -82,7 +89,7 @@ def test_a_cycle_that_finds_nothing_due_asks_nobody(bot: Bot, arxiv: ArxivServer
     assert len(arxiv.requests) == 1
 
 
-def test_a_server_that_refused_us_is_left_alone_but_told_of(bot: Bot) -> None:
+def test_refusing_source_is_paused_and_reported(bot: Bot) -> None:
     with WebServer.of(Reply(status=403, body=b"Access Denied")) as closed:
         configure(closed.url)
         assert bot("run").code == 1
@@ -90,15 +97,15 @@ def test_a_server_that_refused_us_is_left_alone_but_told_of(bot: Bot) -> None:
         assert called.code == 1
         assert called.err == (
             f"arxiv: {closed.url} answered 403: access denied; paused for 6 hours, set `contact`"
-            " so that arXiv can write to you; not asked again before 2026-11-23 14:00,"
-            " 'digestbot fetch' does all the same\n"
+            " so that arXiv can write to you; paused until 2026-11-23 14:00;"
+            " use 'digestbot fetch' to try now\n"
         )
         assert len(closed.requests) == 1
         bot("run", "--now", at=NOW + timedelta(hours=1))
         assert len(closed.requests) == 2
 
 
-def test_an_address_that_was_corrected_is_asked_at_once(bot: Bot, arxiv: ArxivServer) -> None:
+def test_corrected_url_is_fetched_immediately(bot: Bot, arxiv: ArxivServer) -> None:
     with WebServer.of(Reply(status=404)) as wrong:
         configure(wrong.url)
         assert bot("run").code == 1
@@ -106,43 +113,42 @@ def test_an_address_that_was_corrected_is_asked_at_once(bot: Bot, arxiv: ArxivSe
     assert "systems/1: 2 papers" in bot("run", at=NOW + timedelta(minutes=1)).out
 
 
-def test_a_terminal_is_told_how_far_it_is_and_a_pipe_is_not(bot: Bot, arxiv: ArxivServer) -> None:
-    """Standard error is a terminal, standard output a pipe; `bot` has made the folder."""
+def test_progress_is_shown_on_terminals_only(bot: Bot, arxiv: ArxivServer) -> None:
+    """Standard error is a terminal, standard output a pipe; `bot` creates the folder."""
     configure(arxiv.url)
-    terminal, its_end = pty.openpty()
+    terminal, program_side = pty.openpty()
     done = subprocess.run(
         [sys.executable, "-m", "digestbot", "run"],
         stdout=subprocess.PIPE,
-        stderr=its_end,
+        stderr=program_side,
         env={**os.environ, "TERM": "xterm"},
         text=True,
         check=True,
     )
-    os.close(its_end)
-    told = b"".join(iter(partial(_read, terminal), b"")).decode()
+    os.close(program_side)
+    shown = b"".join(iter(partial(_read, terminal), b"")).decode()
     os.close(terminal)
-    assert "arxiv: 4 papers read, 4 new" in told
-    assert "deliveries: 1 done" in told
-    assert done.stdout.endswith("systems/1: 2 papers to 1 destination\n1 sent\n")
+    assert "arxiv: 4 papers read, 4 new" in shown
+    assert "deliveries: 1 done" in shown
+    assert done.stdout.endswith("systems/1: 2 papers to 1 recipient\n1 sent\n")
 
 
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65_536)
-    except OSError:  # on Linux the end of a terminal that nobody writes to any more
+    except OSError:  # on Linux: the other side is closed
         return b""
 
 
-def test_a_due_digest_without_news_says_so_and_sends_nothing(bot: Bot, arxiv: ArxivServer) -> None:
+def test_due_digest_without_matches_sends_nothing(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     bot("run")
     called = bot("run", at=NOW + timedelta(hours=2))
     assert called.code == 0
-    assert "systems: nothing new matches" in called.out
-    assert "0 sent" in called.out
+    assert "systems: no new matches\n0 sent\n" in called.out
 
 
-def test_now_does_not_wait_for_the_schedule(bot: Bot, arxiv: ArxivServer) -> None:
+def test_now_ignores_the_schedule(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     bot("run")
     arxiv.papers.append(a_paper(9, "Serverless News", published=NOW, updated=NOW))
@@ -151,9 +157,7 @@ def test_now_does_not_wait_for_the_schedule(bot: Bot, arxiv: ArxivServer) -> Non
     assert made(bot("run", "--now", "--json", at=later).out)["systems"]["papers"] == 1
 
 
-def test_a_bot_that_slept_a_week_sends_one_edition_with_everything(
-    bot: Bot, arxiv: ArxivServer
-) -> None:
+def test_one_edition_catches_up_after_a_week(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     bot("run")
     for number in range(10, 17):
@@ -164,13 +168,13 @@ def test_a_bot_that_slept_a_week_sends_one_edition_with_everything(
     assert len(json.loads(bot("editions", "--json").out)) == 2
 
 
-def test_only_the_named_digest_is_made_and_its_sources_asked(bot: Bot, arxiv: ArxivServer) -> None:
+def test_run_is_limited_to_named_digests(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url, more=OTHER)
     assert made(bot("run", "other", "--json").out).keys() == {"other"}
     assert made(bot("run", "--json").out).keys() == {"systems"}
 
 
-def test_an_unknown_digest_is_bad_usage(bot: Bot, arxiv: ArxivServer) -> None:
+def test_unknown_digest_exits_2(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url, more=OTHER)
     called = bot("run", "systems", "no-such")
     assert (called.code, called.out) == (2, "")
@@ -178,7 +182,7 @@ def test_an_unknown_digest_is_bad_usage(bot: Bot, arxiv: ArxivServer) -> None:
     assert not arxiv.requests
 
 
-def test_two_digests_share_one_pass_over_their_source(bot: Bot, arxiv: ArxivServer) -> None:
+def test_digests_share_one_fetch(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url, more=OTHER)
     called = bot("run", "--json")
     assert called.code == 0
@@ -190,16 +194,14 @@ def test_two_digests_share_one_pass_over_their_source(bot: Bot, arxiv: ArxivServ
     assert set(in_folder("systems").values()) == set(in_folder("other").values()) == {1}
 
 
-def test_no_fetch_works_with_what_there_is(bot: Bot, arxiv: ArxivServer) -> None:
+def test_no_fetch_uses_stored_papers(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     bot("fetch")
     assert made(bot("run", "--no-fetch", "--json").out)["systems"]["papers"] == 2
     assert len(arxiv.requests) == 1
 
 
-def test_a_template_that_fails_stops_one_digest_and_loses_nothing(
-    bot: Bot, arxiv: ArxivServer
-) -> None:
+def test_failing_template_stops_one_digest_only(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url, top="templates: mine", more=OTHER)
     Path("mine/mail").mkdir(parents=True)
     template = Path("mine/mail/masthead.txt.j2")
@@ -221,9 +223,7 @@ def test_a_template_that_fails_stops_one_digest_and_loses_nothing(
     assert bot("status").code == 0
 
 
-def test_a_source_that_fails_is_said_and_what_is_there_is_sent(
-    bot: Bot, arxiv: ArxivServer
-) -> None:
+def test_failed_source_is_reported_and_the_rest_sent(bot: Bot, arxiv: ArxivServer) -> None:
     with WebServer.of(Reply(status=404)) as bad:
         configure(arxiv.url)
         path = Path("config.yaml")
@@ -240,9 +240,7 @@ def test_a_source_that_fails_is_said_and_what_is_there_is_sent(
     assert "INCOMPLETE" in next(Path("out").glob("*.txt")).read_text()
 
 
-def test_mail_that_cannot_go_out_goes_out_later(
-    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
-) -> None:
+def test_failed_mail_is_retried_later(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
     smtp.faults = [("CONNECT", CUT)]
     configure(arxiv.url, top=smtp_keys(smtp), deliver="[{email: r@example.org}, {folder: out}]")
     called = bot("run", "--json")
@@ -259,9 +257,7 @@ def test_mail_that_cannot_go_out_goes_out_later(
     assert set(in_folder("systems").values()) == {1}
 
 
-def test_a_mailbox_that_does_not_exist_is_not_written_to_again(
-    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
-) -> None:
+def test_missing_mailbox_is_suppressed(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
     smtp.faults = [("RCPT", "550 5.1.1 no such user")]
     configure(arxiv.url, top=smtp_keys(smtp), deliver="[{email: r@example.org}]")
     called = bot("run")
@@ -272,14 +268,14 @@ def test_a_mailbox_that_does_not_exist_is_not_written_to_again(
     assert not smtp.messages
 
 
-def test_quiet_means_silence_when_all_is_well(bot: Bot, arxiv: ArxivServer) -> None:
+def test_quiet_prints_nothing_on_success(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     called = bot("run", "-q")
     assert (called.code, called.out, called.err) == (0, "", "")
 
 
 @pytest.mark.parametrize("where", ["before", "after"])
-def test_verbose_tells_the_facts_on_stderr(bot: Bot, arxiv: ArxivServer, where: str) -> None:
+def test_verbose_logs_to_stderr(bot: Bot, arxiv: ArxivServer, where: str) -> None:
     configure(arxiv.url)
     called = bot("-v", "run") if where == "before" else bot("run", "-v")
     assert (

@@ -1,4 +1,4 @@
-"""`schema`: for editors."""
+"""`schema`: the JSON Schema of the config."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from tests.cli.conftest import Bot
 ROOT = Path(__file__).parents[2]
 
 
-def test_it_is_a_json_schema_that_the_example_fits(bot: Bot) -> None:
+def test_example_config_matches_the_schema(bot: Bot) -> None:
     called = bot("schema")
     assert (called.code, called.err) == (0, "")
     schema = json.loads(called.out)
@@ -22,7 +22,7 @@ def test_it_is_a_json_schema_that_the_example_fits(bot: Bot) -> None:
     assert list(Draft202012Validator(schema).iter_errors(example)) == []
 
 
-def test_a_reader_who_leaves_early_is_no_error() -> None:
+def test_closed_pipe_is_not_an_error() -> None:
     """``digestbot schema | head -1``"""
     program = subprocess.Popen(
         [sys.executable, "-m", "digestbot", "schema"],

@@ -1,4 +1,4 @@
-"""No secret of the config appears in what any command prints, whatever goes wrong."""
+"""No command prints a secret of the config, not even in errors."""
 
 import re
 import socket
@@ -64,7 +64,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def refusing(bot: Bot, arxiv: ArxivServer) -> Iterator[None]:
-    """A config whose every secret is used, with servers that refuse all of them."""
+    """Use every secret in a config, with servers that refuse all of them."""
     with (
         SmtpServer(logins={"me": "another"}, clear_logins=True) as smtp,
         SlackServer() as slack,
@@ -90,19 +90,19 @@ def refusing(bot: Bot, arxiv: ArxivServer) -> Iterator[None]:
 
 
 def dead_port() -> int:
-    """A port of this machine where nobody listens."""
+    """Return a local port where nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
 
 
-def test_every_secret_bears_the_mark() -> None:
+def test_every_secret_has_the_mark() -> None:
     assert all(MARK in secret for secret in SECRETS.values())
 
 
 @pytest.mark.usefixtures("refusing")
 @pytest.mark.parametrize("option", ["-vv", "--json"])
-def test_no_command_shows_one(bot: Bot, option: str, tmp_path: Path) -> None:
+def test_commands_hide_secrets(bot: Bot, option: str, tmp_path: Path) -> None:
     codes = {}
     for number, command in enumerate(COMMANDS):
         called = bot(*command, option, at=NOW + timedelta(hours=number))
@@ -133,7 +133,7 @@ def test_no_command_shows_one(bot: Bot, option: str, tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("option", ["-vv", "--json"])
-def test_no_mistake_in_the_config_shows_one(bot: Bot, old: str, new: str, option: str) -> None:
+def test_config_errors_hide_secrets(bot: Bot, old: str, new: str, option: str) -> None:
     path = Path("config.yaml")
     text = path.read_text()
     assert old in text
@@ -145,9 +145,9 @@ def test_no_mistake_in_the_config_shows_one(bot: Bot, old: str, new: str, option
 
 
 @pytest.mark.parametrize("option", ["-vv", "--json"])
-def test_no_login_by_token_shows_one(bot: Bot, arxiv: ArxivServer, option: str) -> None:
-    said = b'{"error": "invalid_grant", "error_description": "pl4nted-refresh"}'
-    with WebServer.of(Reply(status=400, body=said)) as web, SmtpServer() as smtp:
+def test_oauth_errors_hide_secrets(bot: Bot, arxiv: ArxivServer, option: str) -> None:
+    response = b'{"error": "invalid_grant", "error_description": "pl4nted-refresh"}'
+    with WebServer.of(Reply(status=400, body=response)) as web, SmtpServer() as smtp:
         oauth = (
             'security: starttls, username: me, oauth: {refresh_token: "${REFRESH_TOKEN}",'
             f' client_id: me, client_secret: "${{CLIENT_SECRET}}", url: "{web.url}"}}'
@@ -162,7 +162,7 @@ def test_no_login_by_token_shows_one(bot: Bot, arxiv: ArxivServer, option: str) 
 
 
 @pytest.mark.parametrize("command", ["check", "status", "run"])
-def test_a_database_that_refuses_does_not_show_one(bot: Bot, command: str) -> None:
+def test_database_errors_hide_secrets(bot: Bot, command: str) -> None:
     configure(
         "http://127.0.0.1:9/",
         top='store: "postgresql://me:${DATABASE_PASSWORD}@127.0.0.1:9/digests?connect_timeout=2"',

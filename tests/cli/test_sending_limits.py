@@ -1,4 +1,4 @@
-"""The sending limits, as an owner meets them: what waits is told of, released or dropped."""
+"""Sending limits on the command line: report, release and cancel held deliveries."""
 
 import json
 from datetime import timedelta
@@ -20,7 +20,7 @@ def states(bot: Bot) -> list[str]:
 
 @pytest.fixture
 def flood(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> int:
-    """Five days with one reader, and a sixth with four; gives how many were sent before."""
+    """Run five days with one reader and a sixth with four; return the number sent before."""
     top = f"{smtp_keys(smtp)}\nsending_limits: {{volume: 2, volume_floor: 1}}"
     configure(arxiv.url, top=top, deliver="[{email: r0@example.org}]")
     for day in range(6):
@@ -35,36 +35,34 @@ def flood(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> int:
     return 5
 
 
-def test_a_flood_waits_for_the_owner(bot: Bot, smtp: SmtpServer, flood: int) -> None:
+def test_unusual_volume_is_held_until_release(bot: Bot, smtp: SmtpServer, flood: int) -> None:
     assert len(smtp.messages) == flood
     at = NOW + 5 * DAY
     status = bot("status", at=at)
     assert status.code == 1
-    assert "4 deliveries held: 'digestbot deliveries list --state held' tells why" in status.out
-    assert bot("deliveries", "retry", "--all", at=at).out == "0 queued again\n"
+    assert "4 deliveries held: 'digestbot deliveries list --state held' shows why;" in status.out
+    assert bot("deliveries", "retry", "--all", at=at).out == "0 deliveries queued\n"
     assert bot("run", at=at).code == 0
     assert len(smtp.messages) == flood
     released = bot("deliveries", "release", at=at)
-    assert (released.code, released.out) == (0, "4 queued again\n")
+    assert (released.code, released.out) == (0, "4 deliveries queued\n")
     assert bot("run", at=at).code == 0
     assert len(smtp.messages) == flood + 4
     assert bot("status", at=at).code == 0
 
 
-def test_a_flood_can_be_dropped(bot: Bot, smtp: SmtpServer, flood: int) -> None:
+def test_held_deliveries_can_be_cancelled(bot: Bot, smtp: SmtpServer, flood: int) -> None:
     at = NOW + 5 * DAY
     dropped = bot("deliveries", "cancel", "--held", at=at)
-    assert (dropped.code, dropped.out) == (0, "4 cancelled\n")
+    assert (dropped.code, dropped.out) == (0, "4 deliveries cancelled\n")
     assert bot("deliveries", "cancel", "1").code == 1  # sent
     assert bot("deliveries", "cancel").code == 2
-    assert bot("deliveries", "release", at=at).out == "0 queued again\n"
+    assert bot("deliveries", "release", at=at).out == "0 deliveries queued\n"
     assert bot("run", at=at).code == 0
     assert len(smtp.messages) == flood
 
 
-def test_last_months_news_waits_for_the_owner(
-    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
-) -> None:
+def test_stale_delivery_is_held(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
     configure(arxiv.url, top=smtp_keys(smtp), deliver="[{email: r@example.org}, {folder: out}]")
     smtp.faults = [("MAIL", "451 4.3.0 later")]
     bot("run")
@@ -79,7 +77,7 @@ def test_last_months_news_waits_for_the_owner(
     assert len(smtp.messages) == 1
 
 
-def test_a_digest_says_how_long_it_is_news(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
+def test_expires_sets_the_age_limit(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
     configure(arxiv.url, top=smtp_keys(smtp), deliver="[{email: r@example.org}]\n    expires: 1h")
     smtp.faults = [("MAIL", "451 4.3.0 later")]
     bot("run")
@@ -87,7 +85,7 @@ def test_a_digest_says_how_long_it_is_news(bot: Bot, arxiv: ArxivServer, smtp: S
     assert states(bot) == ["held"]
 
 
-def test_a_reader_of_many_digests_gets_so_many_a_day(
+def test_daily_limit_per_address_delays_deliveries(
     bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
 ) -> None:
     top = f"{smtp_keys(smtp)}\nsending_limits: {{per_day: 2}}"

@@ -1,4 +1,4 @@
-"""`serve`: the bot itself, as a process of its own, over real servers on loopback."""
+"""`serve`: the bot in a separate process, with real servers on loopback."""
 
 import json
 import os
@@ -23,15 +23,15 @@ from tests.servers.smtp import SILENCE, SmtpServer
 from tests.servers.web import Reply, WebServer
 
 PATIENCE_S = 60
-"""After this a process that hangs is killed, and its test fails."""
+"""Time limit after which a hanging process is killed and its test fails."""
 
 
 class Serving:
-    """``digestbot serve`` in the current folder, for ``with``; killed at the end if need be."""
+    """Context manager that runs ``digestbot serve`` in the current folder."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        """Of stderr, as far as they were waited for."""
+        """Lines of stderr read so far."""
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -56,20 +56,20 @@ class Serving:
         self._guard.join()
         assert not shows_a_secret("".join((*self.lines, rest, more)))
 
-    def wait_for(self, words: str) -> None:
-        """Read its log until a line has *words*."""
+    def wait_for(self, text: str) -> None:
+        """Read its log until a line contains *text*."""
         assert self._process.stderr is not None
         for line in self._process.stderr:
             self.lines.append(line)
-            if words in line:
+            if text in line:
                 return
-        raise AssertionError(f"it ended without {words!r}:\n{''.join(self.lines)}")
+        raise AssertionError(f"it ended without {text!r}:\n{''.join(self.lines)}")
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
     def end(self) -> tuple[int, float]:
-        """Its exit code after SIGTERM, and how many seconds it took."""
+        """Send SIGTERM; return the exit code and the seconds until the exit."""
         begun = time.monotonic()
         self.signal(signal.SIGTERM)
         _, rest = self._process.communicate()
@@ -77,7 +77,7 @@ class Serving:
         return self._process.returncode, time.monotonic() - begun
 
 
-def test_it_delivers_reloads_and_ends(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
+def test_serve_delivers_reloads_and_stops(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
     configure(arxiv.url, top=smtp_keys(smtp), deliver="[{email: r@example.org}]")
     path = Path("config.yaml")
     good = path.read_text()
@@ -98,20 +98,20 @@ def test_it_delivers_reloads_and_ends(bot: Bot, arxiv: ArxivServer, smtp: SmtpSe
         code, seconds = serving.end()
     assert (code, seconds < 10) == (0, True)
     log = "".join(serving.lines)
-    assert "INFO digestbot.scheduler: stopped\n" in log, "nothing had to be cancelled"
+    assert "INFO digestbot.scheduler: stopped\n" in log, "stopped without cancelling anything"
     assert "r@example.org" not in log
     assert "Traceback" not in log
 
 
 def queue_a_delivery(bot: Bot, url: str, *, top: str, deliver: str) -> None:
-    """An edition whose delivery is due now, so that serve begins with it."""
+    """Queue a delivery that is due now, so that serve starts with it."""
     configure(url, top=top, deliver=deliver)
     now = datetime.now(UTC)
     assert bot("run", at=now).code == 1
     assert bot("deliveries", "retry", "--all", at=now).code == 0
 
 
-def test_it_ends_in_time_while_a_mail_server_is_silent(
+def test_stops_in_time_with_a_silent_mail_server(
     bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
 ) -> None:
     smtp.faults = [("RCPT", "450 4.2.0 later"), ("DOT", SILENCE)]
@@ -128,7 +128,7 @@ def test_it_ends_in_time_while_a_mail_server_is_silent(
     assert states == {"email": "data_done", "folder": "sent"}
 
 
-def test_it_ends_in_time_while_slack_is_silent(bot: Bot, arxiv: ArxivServer) -> None:
+def test_stops_in_time_with_a_silent_slack(bot: Bot, arxiv: ArxivServer) -> None:
     """A thread waits for the answer, and threads cannot be cancelled."""
     with SlackServer(faults=[(503, "busy", {})]) as slack, silent_server() as (url, connected):
         keys = 'slack: {{token: xoxb-pl4nted-right, url: "{}"}}'
@@ -142,7 +142,7 @@ def test_it_ends_in_time_while_slack_is_silent(bot: Bot, arxiv: ArxivServer) -> 
     assert (code, seconds < 10) == (0, True)
 
 
-def test_it_ends_in_time_while_a_source_is_silent(bot: Bot) -> None:
+def test_stops_in_time_with_a_silent_source(bot: Bot) -> None:
     answer = threading.Event()
     with WebServer.of(Reply(wait_for=answer)) as web:
         configure(f"{web.url}/api/query")
@@ -157,31 +157,31 @@ def test_it_ends_in_time_while_a_source_is_silent(bot: Bot) -> None:
 
 @contextmanager
 def silent_server() -> Iterator[tuple[str, threading.Event]]:
-    """A server that takes connections and says nothing; its address, and whether one came."""
+    """Accept one connection and stay silent; yield the URL and a connected event."""
     connected = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        taken: list[socket.socket] = []
+        accepted: list[socket.socket] = []
 
         def accept() -> None:
-            taken.append(server.accept()[0])
+            accepted.append(server.accept()[0])
             connected.set()
 
         thread = threading.Thread(target=accept)
         thread.start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}/api/", connected
         thread.join(PATIENCE_S)
-        for each in taken:
-            each.close()
+        for connection in accepted:
+            connection.close()
 
 
-def test_a_bad_config_ends_it_before_it_begins(bot: Bot) -> None:
+def test_invalid_config_prevents_the_start(bot: Bot) -> None:
     Path("config.yaml").write_text("digests: 5\n")
     called = bot("serve")
     assert called.code == 2
     assert "config.yaml:1:" in called.err
 
 
-def test_a_source_that_fails_is_logged_with_its_reason(bot: Bot) -> None:
+def test_failed_source_is_logged_with_its_reason(bot: Bot) -> None:
     with WebServer.of(Reply(status=404)) as bad:
         configure(bad.url)
         with Serving() as serving:
@@ -191,9 +191,7 @@ def test_a_source_that_fails_is_logged_with_its_reason(bot: Bot) -> None:
             assert serving.end()[0] == 0
 
 
-def test_a_digest_that_fails_is_logged_once_and_stops_no_other(
-    bot: Bot, arxiv: ArxivServer
-) -> None:
+def test_failed_digest_is_logged_once(bot: Bot, arxiv: ArxivServer) -> None:
     arxiv.papers.append(a_paper(1, "Erasure"))
     configure(arxiv.url, top="templates: mine", more="  other: {deliver: [{folder: out}]}\n")
     Path("mine/mail").mkdir(parents=True)

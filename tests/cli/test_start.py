@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from digestbot.cli import COMMANDS, help_text
+from digestbot.cli.commands import COMMANDS, help_text
 from tests.cli.conftest import Bot, a_paper
 from tests.servers.arxiv import ArxivServer
 
@@ -134,6 +134,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert {name for name in loaded if name.startswith("digestbot")} == {
         "digestbot",
         "digestbot.cli",
+        "digestbot.cli.commands",
     }
 
 
@@ -164,7 +165,7 @@ def test_every_command_has_help(bot: Bot, command: str) -> None:
 def test_a_misspelled_command_gets_a_suggestion(bot: Bot) -> None:
     called = bot("chekc")
     assert called.code == 2
-    assert "no command 'chekc'; did you mean 'check'?" in called.err
+    assert 'unknown command "chekc"; did you mean "check"?' in called.err
 
 
 def test_an_unknown_option_is_bad_usage(bot: Bot) -> None:

@@ -1,4 +1,4 @@
-"""`status`: how everything stands, and an exit code for a watchdog."""
+"""`status`: the state of the bot, and an exit code for monitoring."""
 
 import json
 from datetime import timedelta
@@ -11,14 +11,14 @@ from tests.servers.smtp import SmtpServer
 from tests.servers.web import Reply, WebServer
 
 
-def test_before_the_first_run_nothing_is_wrong(bot: Bot, arxiv: ArxivServer) -> None:
+def test_new_store_has_no_problems(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     called = bot("status")
     assert (called.code, called.err) == (0, "")
     assert "0 papers; deliveries: none yet" in called.out
 
 
-def test_after_a_good_run_nothing_is_wrong(bot: Bot, arxiv: ArxivServer) -> None:
+def test_successful_run_has_no_problems(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     bot("run")
     called = bot("status", "--json")
@@ -33,25 +33,25 @@ def test_after_a_good_run_nothing_is_wrong(bot: Bot, arxiv: ArxivServer) -> None
     assert facts["deliveries"]["sent"] == 1
 
 
-def test_a_source_that_fails_is_a_problem(bot: Bot) -> None:
+def test_failed_source_needs_attention(bot: Bot) -> None:
     with WebServer.of(Reply(status=404)) as web:
         configure(f"{web.url}/api/query")
         bot("fetch")
     called = bot("status")
     assert called.code == 1
-    assert "to look at:\n  source arxiv: refused: http://127.0.0.1:" in called.out
+    assert "Needs attention:\n  source arxiv: refused: http://127.0.0.1:" in called.out
 
 
-def test_a_digest_that_nobody_gets_is_a_problem(bot: Bot, arxiv: ArxivServer) -> None:
+def test_digest_without_recipients_needs_attention(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url, deliver="[]")
     called = bot("status")
     assert called.code == 1
-    assert "  digest systems: nobody gets it" in called.out
+    assert "  digest systems: no recipients" in called.out
     bot("subscribers", "add", "systems", "reader@example.org")
     assert bot("status").code == 0
 
 
-def test_a_delivery_that_fails_is_a_problem_until_it_is_sent(
+def test_failed_delivery_needs_attention_until_sent(
     bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
 ) -> None:
     smtp.faults = [("RCPT", "450 4.2.0 later")]
@@ -69,9 +69,7 @@ def test_a_delivery_that_fails_is_a_problem_until_it_is_sent(
     assert bot("status", at=NOW + timedelta(hours=1)).code == 0
 
 
-def test_a_channel_that_is_gone_stops_itself_only_and_is_a_problem(
-    bot: Bot, arxiv: ArxivServer
-) -> None:
+def test_dead_channel_needs_attention(bot: Bot, arxiv: ArxivServer) -> None:
     with SlackServer() as slack:
         top = f'slack: {{token: {TOKEN}, url: "{slack.url}"}}'
         deliver = (
@@ -88,20 +86,20 @@ def test_a_channel_that_is_gone_stops_itself_only_and_is_a_problem(
     assert "\n  also dead, slack #gone: Slack: channel_not_found; invite the app" in called.out
 
 
-def test_a_bot_that_nobody_runs_is_a_problem(bot: Bot, arxiv: ArxivServer) -> None:
-    """Its last run was good, and then somebody lost the cron job."""
+def test_overdue_digest_needs_attention(bot: Bot, arxiv: ArxivServer) -> None:
+    """The last run succeeded, but the cron job is gone."""
     configure(arxiv.url)
     bot("run")
     assert bot("status", at=NOW + timedelta(days=1, hours=23)).code == 0
     called = bot("status", at=NOW + timedelta(days=5))
     assert called.code == 1
     assert (
-        "digest systems: overdue for 4 days; does a cron job or 'digestbot serve' run?"
+        "digest systems: overdue by 4 days; is a cron job or 'digestbot serve' running?"
         in called.out
     )
 
 
-def test_times_are_the_owners(bot: Bot, arxiv: ArxivServer) -> None:
+def test_times_are_in_the_configured_zone(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url, top="timezone: Asia/Tokyo")
     bot("run")
     out = bot("status").out

@@ -1,4 +1,4 @@
-"""`subscribers`: readers by hand and as CSV; who left stays out."""
+"""`subscribers`: added by hand or CSV; unsubscribed readers stay unsubscribed."""
 
 import json
 from datetime import timedelta
@@ -20,12 +20,12 @@ OTHER = """\
 
 @pytest.fixture(autouse=True)
 def config(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
-    """Two digests; one reader of `systems` stands in the config."""
+    """Configure two digests, with one reader of `systems` in the config."""
     configure(arxiv.url, top=smtp_keys(smtp), deliver="[{email: config@example.org}]", more=OTHER)
 
 
 def readers(bot: Bot, *options: str) -> dict[tuple[str, str], str]:
-    """State by digest and mail address."""
+    """Return the state by digest and email address."""
     called = bot("subscribers", "list", "--json", *options)
     assert called.code == 0
     return {
@@ -39,7 +39,7 @@ def delivered_to(smtp: SmtpServer) -> set[str]:
     return {recipient for message in smtp.messages for recipient in message.recipients}
 
 
-def test_the_config_and_the_command_make_the_same_thing(bot: Bot, smtp: SmtpServer) -> None:
+def test_added_and_configured_subscribers_are_equal(bot: Bot, smtp: SmtpServer) -> None:
     added = bot("subscribers", "add", "systems", "a@example.org", "b@example.org", "--name", "Ana")
     assert (added.code, added.out) == (0, "2 subscribed to systems\n")
     assert readers(bot, "systems") == dict.fromkeys(
@@ -60,14 +60,14 @@ def test_adding_twice_changes_nothing(bot: Bot) -> None:
     assert len(readers(bot, "systems")) == 2
 
 
-def test_one_bad_address_and_nobody_is_added(bot: Bot) -> None:
+def test_one_invalid_address_adds_none(bot: Bot) -> None:
     called = bot("subscribers", "add", "systems", "good@example.org", "bad")
     assert called.code == 2
     assert '"bad"' in called.err
     assert ("systems", "good@example.org") not in readers(bot)
 
 
-def test_who_leaves_one_digest_keeps_the_other(bot: Bot) -> None:
+def test_remove_from_one_digest_keeps_the_others(bot: Bot) -> None:
     for digest in ("systems", "other"):
         bot("subscribers", "add", digest, "a@example.org")
     called = bot("subscribers", "remove", "a@example.org", "--digest", "other")
@@ -77,16 +77,14 @@ def test_who_leaves_one_digest_keeps_the_other(bot: Bot) -> None:
     assert readers(bot)["systems", "a@example.org"] == "confirmed"
     again = bot("subscribers", "remove", "a@example.org", "--digest", "other")
     assert again.code == 1
-    assert "a@example.org does not get other" in again.err
+    assert "a@example.org is not subscribed to other" in again.err
 
 
-def test_who_leaves_all_gets_nothing_any_more_until_it_is_lifted(
-    bot: Bot, smtp: SmtpServer
-) -> None:
+def test_remove_from_all_suppresses_until_lifted(bot: Bot, smtp: SmtpServer) -> None:
     bot("subscribers", "add", "systems", "a@example.org")
     called = bot("subscribers", "remove", "A@Example.org")
     assert called.code == 0
-    assert "unsubscribed from 1 digest; the address is suppressed" in called.out
+    assert "unsubscribed from 1 digest; the address is now suppressed" in called.out
     refused = bot("subscribers", "add", "systems", "a@example.org")
     assert refused.code == 2
     assert "a@example.org is suppressed: it unsubscribed, complained or bounced" in refused.err
@@ -97,16 +95,14 @@ def test_who_leaves_all_gets_nothing_any_more_until_it_is_lifted(
 
 
 @pytest.mark.parametrize("options", [(), ("--digest", "systems")], ids=["all", "one"])
-def test_the_config_does_not_bring_back_who_left(
-    bot: Bot, smtp: SmtpServer, options: tuple[str, ...]
-) -> None:
+def test_config_does_not_resubscribe(bot: Bot, smtp: SmtpServer, options: tuple[str, ...]) -> None:
     assert bot("subscribers", "remove", "config@example.org", *options).code == 0
     assert ("systems", "config@example.org") not in readers(bot)
     assert bot("run").code == 0
     assert smtp.messages == []
 
 
-def test_who_left_gets_not_even_what_was_queued(
+def test_unsubscribing_cancels_queued_deliveries(
     bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
 ) -> None:
     smtp.faults = [("RCPT", "450 4.2.0 later")]
@@ -118,7 +114,7 @@ def test_who_left_gets_not_even_what_was_queued(
     assert delivery["state"] == "cancelled"
 
 
-def test_who_is_taken_out_of_the_config_may_come_back(bot: Bot, smtp: SmtpServer) -> None:
+def test_address_can_return_to_the_config(bot: Bot, smtp: SmtpServer) -> None:
     bot("run")
     path = Path("config.yaml")
     before = path.read_text()
@@ -128,14 +124,14 @@ def test_who_is_taken_out_of_the_config_may_come_back(bot: Bot, smtp: SmtpServer
     assert readers(bot)["systems", "config@example.org"] == "confirmed"
 
 
-def test_what_was_exported_can_be_imported_elsewhere(bot: Bot, arxiv: ArxivServer) -> None:
+def test_export_can_be_imported_elsewhere(bot: Bot, arxiv: ArxivServer) -> None:
     bot("subscribers", "add", "systems", "a@example.org", "--name", '=Ana, "the" 1st')
     bot("subscribers", "add", "other", "b@example.org")
     bot("subscribers", "add", "other", "gone@example.org")
     bot("subscribers", "remove", "gone@example.org", "--digest", "other")
     called = bot("subscribers", "export", "--out", "readers.csv")
     assert (called.code, called.out) == (0, "")
-    assert "3 readers written to readers.csv" in called.err
+    assert "3 subscribers written to readers.csv" in called.err
     exported = Path("readers.csv").read_text()
     assert bot("subscribers", "export").out == exported
     assert "gone@example.org" not in exported
@@ -143,8 +139,10 @@ def test_what_was_exported_can_be_imported_elsewhere(bot: Bot, arxiv: ArxivServe
         Path("config.yaml").read_text() + "store: sqlite:///elsewhere.db\n"
     )
     called = bot("subscribers", "import", "readers.csv")
-    assert (called.code, called.out) == (0, "3 added, 0 known before\n")
-    assert bot("subscribers", "import", "-", stdin=exported).out == "0 added, 3 known before\n"
+    assert (called.code, called.out) == (0, "3 added, 0 already subscribed\n")
+    assert (
+        bot("subscribers", "import", "-", stdin=exported).out == "0 added, 3 already subscribed\n"
+    )
     again = bot("subscribers", "export").out
     assert sorted(again.splitlines()) == sorted(exported.splitlines())
 
@@ -158,7 +156,7 @@ def test_export_of_one_digest(bot: Bot) -> None:
     ]
 
 
-def test_bad_rows_are_told_of_and_the_others_go_in(bot: Bot) -> None:
+def test_invalid_rows_are_reported_and_others_imported(bot: Bot) -> None:
     bot("subscribers", "remove", "gone@example.org")
     Path("readers.csv").write_text(
         "email,digest\n"
@@ -173,14 +171,14 @@ def test_bad_rows_are_told_of_and_the_others_go_in(bot: Bot) -> None:
     )
     called = bot("subscribers", "import", "readers.csv")
     assert called.code == 1
-    assert called.out == "2 added, 0 known before\n"
+    assert called.out == "2 added, 0 already subscribed\n"
     places = [line.split(": ")[:2] for line in called.err.splitlines()]
     assert places == [["readers.csv", f"line {number}"] for number in (3, 4, 5, 7, 8)]
     assert ("systems", "good@example.org") in readers(bot)
     assert ("other", "last@example.org") in readers(bot)
 
 
-def test_a_file_does_not_bring_back_who_left_one_digest(bot: Bot) -> None:
+def test_import_does_not_resubscribe(bot: Bot) -> None:
     bot("subscribers", "add", "other", "a@example.org")
     exported = bot("subscribers", "export").out
     bot("subscribers", "remove", "a@example.org", "--digest", "other")
@@ -193,7 +191,7 @@ def test_a_file_does_not_bring_back_who_left_one_digest(bot: Bot) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("name\nAna\n", "the first line must name the columns; missing: digest, email"),
         ("", "the first line must name the columns; missing: digest, email"),
@@ -201,41 +199,41 @@ def test_a_file_does_not_bring_back_who_left_one_digest(bot: Bot) -> None:
     ],
     ids=["other columns", "empty", "a quote that never ends"],
 )
-def test_a_file_that_is_no_list_of_readers_is_bad_usage(bot: Bot, text: str, words: str) -> None:
+def test_import_of_another_file_exits_2(bot: Bot, text: str, message: str) -> None:
     called = bot("subscribers", "import", "-", stdin=text)
     assert (called.code, called.out) == (2, "")
-    assert words in called.err
+    assert message in called.err
 
 
-def test_a_file_in_another_encoding_is_bad_usage(bot: Bot) -> None:
+def test_import_requires_utf8(bot: Bot) -> None:
     Path("readers.csv").write_bytes(
         "email,digest,name\na@example.org,systems,José\n".encode("latin-1")
     )
     called = bot("subscribers", "import", "readers.csv")
     assert called.code == 2
-    assert "readers.csv is not UTF-8: save it as UTF-8" in called.err
+    assert "readers.csv: not UTF-8; save the file as UTF-8" in called.err
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
         (("list", "no-such"), 'no digest "no-such"'),
         (("add", "no-such", "a@example.org"), 'no digest "no-such"'),
         (("remove", "a@example.org", "--digest", "no-such"), 'no digest "no-such"'),
-        (("remove", "nobody"), '"nobody"'),
+        (("remove", "invalid"), '"invalid"'),
         (("import", "no-such.csv"), "cannot read no-such.csv"),
         (("import", "-", "--digest", "no-such"), 'no digest "no-such"'),
         (("export", "no-such"), 'no digest "no-such"'),
         (("export", "--out", "no-such/readers.csv"), "cannot write no-such/readers.csv"),
     ],
 )
-def test_bad_usage(bot: Bot, options: tuple[str, ...], words: str) -> None:
+def test_invalid_arguments_exit_2(bot: Bot, options: tuple[str, ...], message: str) -> None:
     called = bot("subscribers", *options)
     assert (called.code, called.out) == (2, "")
-    assert words in called.err
+    assert message in called.err
 
 
-def test_a_new_reader_gets_the_next_edition_only(
+def test_new_subscriber_gets_the_next_edition(
     bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
 ) -> None:
     bot("run")

@@ -1,4 +1,4 @@
-"""`suppressions`: who is on the list gets nothing, and the list travels as CSV."""
+"""`suppressions`: addresses that get no email, and their CSV form."""
 
 import json
 from datetime import timedelta
@@ -18,43 +18,43 @@ def config(bot: Bot, arxiv: ArxivServer, smtp: SmtpServer) -> None:
 
 
 def listed(bot: Bot) -> dict[str, str]:
-    """Reason by address."""
+    """Return the reason by address."""
     called = bot("suppressions", "--json")
     assert called.code == 0
     return {s["address"]: s["reason"] for s in json.loads(called.out)}
 
 
-def test_nobody_is_suppressed_at_first(bot: Bot) -> None:
-    assert bot("suppressions").out == "nobody is suppressed\n"
+def test_list_is_empty_at_first(bot: Bot) -> None:
+    assert bot("suppressions").out == "no suppressed addresses\n"
     assert bot("suppressions", "export").out == "email,reason,since\n"
 
 
-def test_who_is_added_gets_nothing(bot: Bot, smtp: SmtpServer) -> None:
+def test_suppressed_address_gets_no_email(bot: Bot, smtp: SmtpServer) -> None:
     added = bot("suppressions", "add", "A@Example.org", "c@example.org", "--reason", "left the lab")
-    assert (added.code, added.out) == (0, "2 suppressed, 0 were before\n")
-    assert bot("suppressions", "add", "a@example.org").out == "0 suppressed, 1 were before\n"
+    assert (added.code, added.out) == (0, "2 suppressed, 0 already suppressed\n")
+    assert bot("suppressions", "add", "a@example.org").out == "0 suppressed, 1 already suppressed\n"
     assert listed(bot) == {"a@example.org": "left the lab", "c@example.org": "left the lab"}
     assert "a@example.org  2026-11-23 08:00  left the lab" in bot("suppressions", "list").out
     assert bot("run").code == 0
     assert [m.recipients for m in smtp.messages] == [("b@example.org",)]
 
 
-def test_one_bad_address_and_nobody_is_added(bot: Bot) -> None:
+def test_one_invalid_address_adds_none(bot: Bot) -> None:
     called = bot("suppressions", "add", "a@example.org", "bad")
     assert (called.code, called.err) == (2, '"bad" is not an email address; write name@domain\n')
     assert listed(bot) == {}
 
 
-def test_who_is_removed_gets_the_next_edition(bot: Bot, smtp: SmtpServer) -> None:
+def test_lifted_address_gets_the_next_edition(bot: Bot, smtp: SmtpServer) -> None:
     bot("suppressions", "add", "a@example.org")
-    assert bot("suppressions", "remove", "A@example.org").out == "1 allowed again\n"
+    assert bot("suppressions", "remove", "A@example.org").out == "1 no longer suppressed\n"
     again = bot("suppressions", "remove", "a@example.org")
     assert (again.code, again.err) == (1, "digestbot: not suppressed: a@example.org\n")
     assert bot("run").code == 0
     assert len(smtp.messages) == 2
 
 
-def test_the_list_comes_back_as_it_was(bot: Bot) -> None:
+def test_export_and_import_round_trip(bot: Bot) -> None:
     bot("suppressions", "add", "a@example.org", "--reason", "=HYPERLINK(1), and more")
     bot("suppressions", "add", "b@example.org", at=NOW + timedelta(days=1))
     assert bot("suppressions", "export", "--out", "list.csv").code == 0
@@ -62,18 +62,18 @@ def test_the_list_comes_back_as_it_was(bot: Bot) -> None:
     assert "'=HYPERLINK" in Path("list.csv").read_text()
     bot("suppressions", "remove", "a@example.org", "b@example.org")
     called = bot("suppressions", "import", "list.csv", at=NOW + timedelta(days=9))
-    assert (called.code, called.out) == (0, "2 added, 0 known before\n")
+    assert (called.code, called.out) == (0, "2 added, 0 already suppressed\n")
     assert bot("suppressions", "list", "--json").out == before
-    assert bot("suppressions", "import", "list.csv").out == "0 added, 2 known before\n"
+    assert bot("suppressions", "import", "list.csv").out == "0 added, 2 already suppressed\n"
 
 
-def test_another_tools_list_is_taken_in_row_by_row(bot: Bot) -> None:
+def test_foreign_csv_is_imported_row_by_row(bot: Bot) -> None:
     bot("suppressions", "add", "a@example.org", "--reason", "mine")
     rows = (
         "Email;Since\na@example.org;\nno mail;\nc@example.org;yesterday\nd@example.org;2026-01-02"
     )
     called = bot("suppressions", "import", "-", stdin=rows)
-    assert (called.code, called.out) == (1, "1 added, 1 known before\n")
+    assert (called.code, called.out) == (1, "1 added, 1 already suppressed\n")
     assert called.err.splitlines() == [
         '-: line 3: "no mail" is not an email address; write name@domain',
         '-: line 4: "yesterday" is not a date; write 2026-11-23T08:00:00Z',

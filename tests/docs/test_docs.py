@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from digestbot import __version__
-from digestbot.cli import COMMANDS
+from digestbot.cli.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 MADE_BY_USERS = {"config.yaml", "digestbot/locales/fr/LC_MESSAGES/digestbot.po"}

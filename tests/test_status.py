@@ -1,0 +1,95 @@
+"""The state of the bot, and the lines about what needs attention."""
+
+from datetime import timedelta
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from digestbot.config import Config, load_config
+from digestbot.demo import CONFIG, SEED
+from digestbot.model import DeliveryState
+from digestbot.pipeline import make_editions
+from digestbot.render import load_templates
+from digestbot.sources.arxiv import parse
+from digestbot.status import OVERDUE, gather
+from digestbot.store import PassStatus, Store
+from digestbot.syncing import sync_config
+from tests.factories import NOW
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """Load the demo's config: one source and one digest, delivered to a folder."""
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG)
+    return load_config(path, {})
+
+
+def end_pass(store: Store, status: PassStatus, error: str | None = None) -> None:
+    """Record one pass over the source, with the papers of the bundled page."""
+    entries = parse((files("digestbot") / SEED).read_bytes()).entries
+    pass_id = store.sources.begin_pass("arxiv-systems", NOW)
+    ingested = store.papers.ingest("arxiv-systems", entries, {}, NOW)
+    store.sources.end_pass(
+        pass_id,
+        status=status,
+        pages=1,
+        entries=len(entries),
+        new=ingested.new,
+        error=error,
+        note=None,
+        next_try_at=None,
+        now=NOW,
+    )
+
+
+def test_new_digest_is_due_and_has_no_problems(store: Store, config: Config) -> None:
+    status = gather(store, config, NOW)
+    (digest,) = status.digests
+    assert (digest.state, digest.next_due_at, digest.subscribers) == (None, NOW, 1)
+    assert (status.papers, status.problems) == (0, ())
+
+
+def test_failed_source_needs_attention(store: Store, config: Config) -> None:
+    end_pass(store, PassStatus.REFUSED, "arxiv-systems: answered 403")
+    assert gather(store, config, NOW).problems == ("source arxiv-systems: refused: answered 403",)
+
+
+def test_papers_after_the_cursor_are_pending(store: Store, config: Config) -> None:
+    end_pass(store, PassStatus.OK)
+    assert gather(store, config, NOW).digests[0].waiting == 15
+    sync_config(store, config, NOW)
+    make_editions(store, config, load_templates(None), now=NOW)
+    status = gather(store, config, NOW)
+    assert (status.digests[0].waiting, status.problems) == (0, ())
+
+
+def test_digest_without_recipients_needs_attention(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG.partition("    deliver:")[0])
+    assert gather(store, load_config(path, {}), NOW).problems == ("digest systems: no recipients",)
+
+
+def test_overdue_digest_needs_attention(store: Store, config: Config) -> None:
+    end_pass(store, PassStatus.OK)
+    sync_config(store, config, NOW)
+    make_editions(store, config, load_templates(None), now=NOW)
+    due = gather(store, config, NOW).digests[0].next_due_at
+    assert due is not None
+    assert gather(store, config, due + OVERDUE).problems == ()
+    assert gather(store, config, due + OVERDUE + timedelta(days=1)).problems == (
+        "digest systems: overdue by 3 days; is a cron job or 'digestbot serve' running?",
+    )
+
+
+def test_deliveries_in_progress_need_attention(store: Store, config: Config) -> None:
+    end_pass(store, PassStatus.OK)
+    sync_config(store, config, NOW)
+    make_editions(store, config, load_templates(None), now=NOW)
+    store.outbox.claim(NOW, lease_s=60, limit=1)
+    status = gather(store, config, NOW)
+    assert status.deliveries[DeliveryState.SENDING] == 1
+    assert status.problems == (
+        "1 delivery in progress; if no worker is running, the next run takes over after 2 minutes",
+    )
