@@ -52,7 +52,7 @@ def split_authors(text: str, *, is_one: bool = False) -> list[str]:
 
     Args:
         text: Plain text without tags; superscript marks are dropped.
-        is_one: *text* stands in an element of its own, beside others: a single comma then
+        is_one: *text* is one of several elements, one per author: a single comma then
             separates the family name from the given names.
     """
     line = " ".join(text[:MAX_LENGTH].split())

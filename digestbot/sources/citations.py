@@ -51,7 +51,7 @@ _SENTENCE = re.compile(r"[a-z]{2}\. [A-Z]|\b(?:the|is|are|was|were|we|of|in|with
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What the description of an entry holds."""
+    """Fields found in the description of an entry."""
 
     abstract: str
     """Without citation lines and headings; empty if nothing is left."""

@@ -63,7 +63,7 @@ class ParsedFeed:
     papers: tuple[FetchedPaper, ...] = field(repr=False)
     """In the order of the feed."""
     skipped: int = 0
-    """Items without title and text, or that could not be read."""
+    """Items that lack title and text, or are unreadable."""
     first_skipped: str | None = None
     """Guid or link of the first of them that has one."""
     is_cut: bool = False
@@ -200,7 +200,7 @@ def _newest(items: list["_Item"], limit: int) -> list["_Item"]:
 
 
 def _parse(document: bytes, headers: Mapping[str, str], text: str) -> tuple[Any, int]:
-    """Return what feedparser reads, and how many items it cannot read."""
+    """Return the parsed feed, and the number of unreadable items."""
     try:
         return _feedparser(document, headers), 0
     except Exception as error:
@@ -209,7 +209,7 @@ def _parse(document: bytes, headers: Mapping[str, str], text: str) -> tuple[Any,
 
 
 def _parse_one_by_one(text: str, headers: Mapping[str, str]) -> tuple[Any, int]:
-    """Read each item in a feed of its own, so that the bad one costs only itself."""
+    """Read each item in a separate feed, so that a bad one costs only itself."""
     starts = [found.start() for found in _ITEM.finditer(text)]
     ends = [*starts[1:], len(text)]
     head = text[: starts[0]] if starts else text
@@ -262,7 +262,7 @@ def _journal_of_title(title: str) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Item:
-    """An item as feedparser reads it, and as it is."""
+    """Item as feedparser reads it, and its raw elements."""
 
     entry: Any
     raw: RawItem
@@ -318,7 +318,7 @@ class _Item:
         )
 
     def abstract(self) -> str:
-        """Return the first abstract that is not cut off, else the longest."""
+        """Return the first complete abstract, else the longest."""
         texts = [each.abstract for each in self.descriptions() if each.abstract]
         whole = next((text for text in texts if not _CUT_OFF.search(text[-10:])), "")
         return _bounded(whole or max(texts, key=len, default=""), MAX_ABSTRACT)

@@ -27,13 +27,13 @@ _BARE_STARTS = (
     (b"\0\0\0<", "utf-32-be"),
     (b"\x4c\x6f\xa7\x94", "cp037"),
 )
-"""First bytes without a byte order mark (XML 1.0, appendix F)."""
+"""First bytes of XML in charsets that need no mark (XML 1.0, appendix F)."""
 _NOT_CHARSETS = frozenset({
     "idna", "punycode", "utf-7", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem",
 })  # fmt: skip
-"""Codecs of Python that are no charsets of documents; some take quadratic time."""
+"""Codecs of Python that documents never use; some take quadratic time."""
 _ALIASES = {"iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030"}
-"""What is declared → what browsers read (WHATWG Encoding): a superset of it."""
+"""Declared charset → the superset that browsers read (WHATWG Encoding)."""
 _REFERENCE = re.compile(r"&(?:#(?:[xX]([0-9a-fA-F]{1,9})|(\d{1,11}))|([A-Za-z][A-Za-z0-9]{1,31}));")
 _SURROGATES = re.compile("([\ud800-\udbff])([\udc00-\udfff])")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -42,7 +42,7 @@ _XML_NAMES = frozenset({"amp", "lt", "gt", "quot", "apos"})
 
 def decode(body: bytes, content_type: str = "") -> str:
     """
-    Return the text of *body*, without byte order mark and XML declaration.
+    Decode *body* and drop its byte order mark and XML declaration.
 
     A byte order mark decides, then UTF-8 if it is valid or named, then the header, then the XML
     declaration. Bytes that do not fit are replaced: one bad byte costs one character.
@@ -66,7 +66,7 @@ def _decoded(body: bytes, content_type: str) -> str:
     named = [name for found in (header, declaration) if found and (name := _known(found[1]))]
     other = next((name for name in named if name != "utf-8"), None)
     if other and other.startswith(("iso2022", "hz", "utf-16", "utf-32")):
-        return body.decode(other, "replace")  # ASCII bytes that are no ASCII
+        return body.decode(other, "replace")  # encoded in ASCII bytes
     text = body.decode("utf-8", "replace")
     misread = text.count("\ufffd")
     if not misread or ("utf-8" in named and (other is None or _is_mostly_read(text, misread))):
@@ -75,14 +75,14 @@ def _decoded(body: bytes, content_type: str) -> str:
 
 
 def _is_mostly_read(text: str, misread: int) -> bool:
-    """Return True if UTF-8 explains more of the bytes beyond ASCII than it does not."""
+    """Return True if UTF-8 explains most of the bytes beyond ASCII."""
     return sum(not char.isascii() for char in text) >= 2 * misread
 
 
 def _known(name: str) -> str | None:
     try:
         codec = codecs.lookup(name)
-        b"".decode(name)  # refuses codecs that are no text encodings, such as zlib
+        b"".decode(name)  # refuses binary codecs such as zlib
     except (LookupError, ValueError):
         return None
     return None if codec.name in _NOT_CHARSETS else _ALIASES.get(codec.name, codec.name)

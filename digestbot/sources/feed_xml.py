@@ -4,7 +4,7 @@ Prepare a feed for feedparser, and keep what feedparser would lose.
 feedparser breaks on elements named like its own keys (``<authors>``, ``<links>``), keeps one of
 several ``dc:identifier``, and takes a figure's caption for the abstract. So each item is read here
 first: its elements are collected as `RawItem`, and a copy with only the elements and attributes
-that feedparser reads well goes on to it. Begin at `prepare`.
+that feedparser reads well is passed to it. Begin at `prepare`.
 """
 
 import re
@@ -96,7 +96,7 @@ class Prepared:
 
 def prepare(text: str) -> Prepared | None:
     """
-    Return the feed in *text*, without its prolog, or None if it is no XML with a feed's items.
+    Parse *text*, a feed from its root on; return None unless it is XML with all items.
 
     What is not well-formed is recovered where that loses no item.
     """
@@ -138,7 +138,7 @@ def _starts(text: str) -> list[str]:
 
 
 def _count(root: Any) -> int:
-    return sum(_local(each) in _ITEM_TAGS for each in root.iter())
+    return sum(_local(each) in _ITEM_TAGS and not _is_nested(each) for each in root.iter())
 
 
 def _local(element: Any) -> str:
@@ -156,7 +156,7 @@ def _is_nested(element: Any) -> bool:
 
 
 def _drop_foreign(root: Any) -> None:
-    """Drop references that were not resolved; lxml keeps them as nodes of their own."""
+    """Turn unresolved references, which lxml keeps as nodes, into text."""
     for entity in list(root.iter(etree.Entity)):
         parent, previous = entity.getparent(), entity.getprevious()
         if parent is None:

@@ -18,12 +18,12 @@ from digestbot.ids import PaperId, normalise_doi, parse_paper_id
 from digestbot.text import folded_words
 
 MAX_NAME = 2048
-"""Characters of a guid or link that are looked at."""
+"""Characters of a guid or link that are compared."""
 
 _DOI_IN_URL = re.compile(r"(?:^|[/=])(10\.\d{4,9}/[^?#&\s]+)")
 _DOI_IN_TEXT = re.compile(r"\b10\.\d{4,9}/[^\s|;,<>\"]+")
 _PAGE_SUFFIX = re.compile(
-    r"(?:/(?:full|fulltext|abstract|abs|pdf|epdf|html|meta|short|summary|references|suppl)\b.*"
+    r"(?:/(?:full|fulltext|abstract|abs|pdf|epdf|html|meta|short|summary|references|suppl\w*)\b.*"
     r"|\.(?:full|short|abstract|long|pdf|full-text|full\.pdf))+$",
     re.IGNORECASE,
 )
@@ -44,7 +44,7 @@ _BARE_ID = re.compile(r"(?:oai:arxiv\.org:|arxiv:)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """What an item calls itself."""
+    """Names that an item gives itself."""
 
     guid: str = ""
     links: Sequence[str] = ()

@@ -28,7 +28,7 @@ MEMORY_BYTES = 2 * 1024**3
 """Address space of a child; the interpreter with all parsers takes 200 MB of it."""
 WORKERS = 2
 CALLS_PER_WORKER = 500
-"""A child is replaced after that many calls, so that no leak of a parser adds up."""
+"""Calls after which a child is replaced, so that leaks of a parser stay small."""
 
 
 class ParserStopped(DigestbotError):

@@ -52,7 +52,7 @@ def remember(
     """
     Store the aliases of *fetched*, which were *resolved*; an alias keeps its first paper.
 
-    The paper's own id needs no row.
+    The paper's own id is left out.
     """
     rows = {
         _key(source, name): {"alias": _key(source, name), "paper_id": now.id}

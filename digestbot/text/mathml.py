@@ -11,8 +11,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lxml import etree
-
 MAX_LENGTH = 50_000
 """Characters of one formula; a longer one is reduced to its text."""
 MAX_DEPTH = 60
@@ -43,7 +41,7 @@ def replace_mathml(source: str) -> str:
     """
     Return *source* with each ``<math>`` element replaced by its formula in dollars.
 
-    Prefixes such as ``mml:`` are understood. A TeX annotation is used as it is given. Time is
+    Prefixes such as ``mml:`` are understood. A TeX annotation is used unchanged. Time is
     linear in the length of *source*.
     """
     lower = source.lower()
@@ -70,7 +68,9 @@ def _formula(element: str) -> str:
 
 
 def to_latex(element: str) -> str:
-    """Return one ``<math>`` element as LaTeX without dollars; its text if it is broken."""
+    """Convert one ``<math>`` element to LaTeX; return its text if it is broken."""
+    from lxml import etree  # here: most commands parse nothing
+
     bare = re.sub(r"(</?)[A-Za-z]{1,10}:", r"\1", element)
     bare = re.sub(r"\s[a-z]+:[a-z]+=|\sxmlns(?::\w+)?=", " data-x=", bare, flags=re.IGNORECASE)
     try:
