@@ -110,8 +110,10 @@ class FeedOptions:
         try:
             headers = {each: response.headers.get(each, "") for each in _HEADERS}
             parsed = await parse(_parse, self, response.body, headers, shown_url(response.url), now)
-        except (BadAnswer, ParserStopped) as error:
+        except BadAnswer as error:
             raise unreadable(name, f"{url}: {error}", client.clock()) from error
+        except ParserStopped as error:
+            raise ParserStopped(f"{name}: {url}: {error}") from error
         yield _page(self, parsed, memory, validators)
 
     async def _get(self, name: str, client: Client, conditions: Mapping[str, str]) -> Response:

@@ -61,10 +61,10 @@ class ParserPool:
         self,
         *,
         workers: int = WORKERS,
-        timeout_s: float = TIMEOUT_S,
+        timeout_s: float | None = None,
         memory_bytes: int = MEMORY_BYTES,
     ) -> None:
-        self._timeout_s = timeout_s
+        self._timeout_s = TIMEOUT_S if timeout_s is None else timeout_s
         self._memory_bytes = memory_bytes
         self._slots = asyncio.Semaphore(workers)
         self._idle: list[_Worker] = []
