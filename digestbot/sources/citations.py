@@ -31,7 +31,7 @@ _PARTS = (
     r"article in press|accepted (?:article|manuscript)|in press|published online|just accepted"
 )
 _CITATION = re.compile(
-    rf"(?P<journal>[^,;\[\]]{{2,200}}),? (?:{_PARTS})(?![a-z])[^\n]{{0,400}}", re.IGNORECASE
+    rf"(?P<journal>[^,;\[\]]{{2,200}}), (?:{_PARTS})(?![a-z])[^\n]{{0,400}}", re.IGNORECASE
 )
 _VOLUME_FIRST = re.compile(
     r"(?:volume|vol\.) ?\w{1,10}, (?:issue|no\.|page)[^\n]{0,300}", re.IGNORECASE

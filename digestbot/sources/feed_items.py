@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -114,9 +115,9 @@ def parse_feed(
     )
     for item in items:
         if "//arxiv.org/api/errors" in str(item.entry.get("id") or ""):
-            raise BadAnswer(f'arXiv answered with an error: "{item.abstract()[:200]}"')
+            raise BadAnswer(f'arXiv answered with an error: "{item.abstract[:200]}"')
     items = _newest(items, max_items)
-    identities = identify([item.names() for item in items], feed_url)
+    identities = identify([item.names for item in items], feed_url)
     papers: list[FetchedPaper] = []
     unread: list[str] = []
     for item, identity in zip(items, identities, strict=True):
@@ -194,7 +195,7 @@ def _newest(items: list["_Item"], limit: int) -> list["_Item"]:
     """Return the newest *limit* items in feed order. Some feeds begin with the oldest."""
     if len(items) <= limit:
         return items
-    dates = [moment.at if (moment := item.updated()) else _LONG_AGO for item in items]
+    dates = [moment.at if (moment := item.updated) else _LONG_AGO for item in items]
     by_date = sorted(range(len(items)), key=dates.__getitem__, reverse=True)
     return [items[index] for index in sorted(by_date[:limit])]
 
@@ -260,24 +261,25 @@ def _journal_of_title(title: str) -> str | None:
     return bare or title or None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Item:
-    """Item as feedparser reads it, and its raw elements."""
+    """Item as feedparser reads it, and its raw elements; each field is computed once."""
 
     entry: Any
     raw: RawItem
 
+    @cached_property
     def names(self) -> Names:
         """Return what the item calls itself."""
-        published = self.published()
+        published = self.published
         return Names(
             guid=str(self.entry.get("id") or self.raw.about or ""),
             links=tuple(filter(None, [*self.raw.texts("origlink"), *self._links()])),
             identifiers=tuple(map(_plain, self._identifiers())),
-            title=self.title(),
-            authors=tuple(self.authors()),
+            title=self.title,
+            authors=tuple(self.authors),
             day=published.at.date().isoformat() if published else "",
-            text=self.abstract()[:500],
+            text=self.abstract[:500],
         )
 
     def _links(self) -> Iterator[str]:
@@ -290,25 +292,28 @@ class _Item:
         yield from self.raw.texts("doi", "articledoi", "identifier")
         for key in ("prism_doi", "dc_identifier"):
             yield str(self.entry.get(key) or "")
-        if doi := self.description().doi:
+        if doi := self.description.doi:
             yield doi
 
+    @cached_property
     def title(self) -> str:
         """Return the title on one line, or the beginning of the abstract."""
         title = one_line(plain_html(str(self.entry.get("title") or "")))
-        return _bounded(title or _beginning(self.abstract()) or "", MAX_TITLE)
+        text = self.abstract or _plain(str(self.entry.get("summary") or ""))
+        return _bounded(title or _beginning(text) or "", MAX_TITLE)
 
-    def descriptions(self) -> Iterator[Description]:
-        """Yield what the texts of the item say: the summary first, then longer forms."""
-        yield parse_description(plain_html(str(self.entry.get("summary") or "")))
-        for content in self.entry.get("content") or ():
-            yield parse_description(plain_html(str(content.get("value") or "")))
-        for text in self.raw.texts("description", "abstract", namespaces=DC):
-            yield parse_description(plain_html(text))
+    @cached_property
+    def descriptions(self) -> tuple[Description, ...]:
+        """The texts of the item: the summary first, then longer forms."""
+        texts = [str(self.entry.get("summary") or "")]
+        texts += [str(each.get("value") or "") for each in self.entry.get("content") or ()]
+        texts += self.raw.texts("description", "abstract", namespaces=DC)
+        return tuple(parse_description(plain_html(text)) for text in dict.fromkeys(texts))
 
+    @cached_property
     def description(self) -> Description:
         """Return the fields of all descriptions; the first that has one wins."""
-        found = list(self.descriptions())
+        found = self.descriptions
         return Description(
             abstract="",
             authors=next((each.authors for each in found if each.authors), ()),
@@ -317,17 +322,19 @@ class _Item:
             published=next((each.published for each in found if each.published), None),
         )
 
+    @cached_property
     def abstract(self) -> str:
         """Return the first complete abstract, else the longest."""
-        texts = [each.abstract for each in self.descriptions() if each.abstract]
+        texts = [each.abstract for each in self.descriptions if each.abstract]
         whole = next((text for text in texts if not _CUT_OFF.search(text[-10:])), "")
         return _bounded(whole or max(texts, key=len, default=""), MAX_ABSTRACT)
 
+    @cached_property
     def authors(self) -> list[str]:
         """Return the names: several elements are one author each, a single one may list all."""
         listed = self._author_elements()
         if not listed:
-            return list(self.description().authors)
+            return list(self.description.authors)
         texts = [plain_html(_SUP.sub("", text)) for text in listed]
         names = [name for text in texts for name in split_authors(text, is_one=len(texts) > 1)]
         return list(dict.fromkeys(names))[:MAX_AUTHORS]
@@ -343,14 +350,16 @@ class _Item:
         )
         return next((texts for texts in choices if any(map(str.strip, texts))), [])[:MAX_AUTHORS]
 
+    @cached_property
     def published(self) -> Moment | None:
         """Return when the item says it was published."""
         names = ("published", "pubdate", "issued", "date", "publicationdate", "created")
-        return self._moment(names, ("published", "created")) or self.description().published
+        return self._moment(names, ("published", "created")) or self.description.published
 
+    @cached_property
     def updated(self) -> Moment | None:
         """Return when the item says it was changed last, or published."""
-        return self._moment(("updated", "modified"), ("updated",)) or self.published()
+        return self._moment(("updated", "modified"), ("updated",)) or self.published
 
     def _moment(self, names: tuple[str, ...], keys: tuple[str, ...]) -> Moment | None:
         texts = [text for name in names for text in self.raw.texts(name)]
@@ -358,13 +367,14 @@ class _Item:
         texts += [str(self.entry[key] or "") for key in keys if key in self.entry]
         return next((found for text in texts if (found := parse_date(_plain(text)))), None)
 
+    @cached_property
     def journal(self) -> str | None:
         """Return the journal: PRISM, Dublin Core, RSS's source, then a citation."""
         sources = [each for each in self.raw.texts("source") if not is_web_url(each.strip())]
         texts = [*self.raw.texts("publicationname"), *sources]
         texts += [str(self.entry.get("prism_publicationname") or "")]
         named = next(filter(None, (one_line(plain_html(text)) for text in texts)), None)
-        return named or self.description().journal
+        return named or self.description.journal
 
 
 def _plain(text: str) -> str:
@@ -376,13 +386,11 @@ def _bounded(text: str, length: int) -> str:
 
 
 def _paper(item: _Item, identity: Identity, context: _FeedContext) -> FetchedPaper | None:
-    title = item.title()
+    title = item.title
     if not title:
         return None
-    if item.names().guid.startswith(
-        ("http://arxiv.org/api/errors", "https://arxiv.org/api/errors")
-    ):
-        raise BadAnswer(f'arXiv answered with an error: "{item.abstract()[:200]}"')
+    if item.names.guid.startswith(("http://arxiv.org/api/errors", "https://arxiv.org/api/errors")):
+        raise BadAnswer(f'arXiv answered with an error: "{item.abstract[:200]}"')
     paper = identity.paper
     published, updated = _dates(item, context.now)
     is_arxiv = paper.id.startswith("arxiv:")
@@ -393,12 +401,12 @@ def _paper(item: _Item, identity: Identity, context: _FeedContext) -> FetchedPap
         version=version,
         type=AnnounceType.NEW if version == 1 else AnnounceType.REPLACE,
         title=title,
-        abstract=item.abstract(),
-        authors=tuple(Author(name=name) for name in item.authors()),
+        abstract=item.abstract,
+        authors=tuple(Author(name=name) for name in item.authors),
         categories=tuple(dict.fromkeys([*context.categories, *_tags(item.entry)])),
         published=published,
         updated=updated,
-        journal_ref=item.journal() or (None if is_arxiv else context.journal),
+        journal_ref=item.journal or (None if is_arxiv else context.journal),
         doi=doi,
         url=_link(item.entry) or _url_of(paper, doi),
         pdf_url=arxiv_pdf_url(paper.id, paper.version) if is_arxiv else _pdf(item.entry),
@@ -415,7 +423,7 @@ def _url_of(paper: PaperId, doi: str | None) -> str:
 
 def _dates(item: _Item, now: datetime) -> tuple[datetime | None, datetime | None]:
     """Return published and updated; what lies in the future is a mistake, but for issue dates."""
-    published, updated = item.published(), item.updated()
+    published, updated = item.published, item.updated
     stated = published.at if published else None
     if (
         published

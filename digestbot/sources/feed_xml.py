@@ -21,6 +21,8 @@ MAX_ITEMS = 10_000
 """Items of one feed; feedparser takes 3 s for them."""
 MAX_FIELDS = 5_000
 """Elements of one item: a paper with thousands of authors has that many."""
+MAX_ATTRIBUTES = 20
+"""Attributes of one element; beyond that, only known ones are kept."""
 MAX_FIELD = 200_000
 """Characters of one field."""
 INDEX = "digestbotindex"
@@ -107,6 +109,8 @@ def prepare(text: str) -> Prepared | None:
         if root is None or _count(root) < len(_starts(text)):
             return None
     _drop_foreign(root)
+    for element in root.iter():
+        _prune(element)
     elements = [each for each in root.iter() if _local(each) in _ITEM_TAGS]
     elements = [each for each in elements if not _is_nested(each)]
     items = tuple(_raw(each) for each in elements[:MAX_ITEMS])
@@ -170,6 +174,18 @@ def _drop_foreign(root: Any) -> None:
         parent.remove(entity)
 
 
+def _prune(element: Any) -> None:
+    """Drop unknown attributes: feedparser takes quadratic time for many."""
+    if len(element.attrib) > MAX_ATTRIBUTES:
+        kept = {
+            key: value
+            for key, value in element.attrib.items()
+            if key.rpartition("}")[2] in _ATTRIBUTES
+        }
+        element.attrib.clear()
+        element.attrib.update(kept)
+
+
 def _raw(element: Any) -> RawItem:
     found: list[RawField] = []
     for child in element:
@@ -204,9 +220,6 @@ def _simplify(item: Any, index: int) -> None:
         if _local(child) not in _READ_WELL or _namespace(child) not in _OWN:
             item.remove(child)
             continue
-        for key in list(child.attrib):
-            if key.rpartition("}")[2] not in _ATTRIBUTES:
-                del child.attrib[key]
         _shorten(child)
     number = etree.SubElement(item, f"{{urn:digestbot}}{INDEX}", nsmap={"db": "urn:digestbot"})
     number.text = str(index)

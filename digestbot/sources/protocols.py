@@ -53,6 +53,7 @@ class Options(Protocol):
 
         Raises:
             SourceLate, SourceRefused, BadAnswer: pages already yielded remain valid.
+            ParserStopped: The response took too long to parse.
         """
         ...
 
