@@ -63,6 +63,9 @@ class FetchedPaper:
     url: str
     """Web page about the paper (arXiv's abs page), http or https."""
     pdf_url: str | None = None
+    aliases: tuple[str, ...] = ()
+    """Other names of the paper, the most reliable first: ``doi:``, ``arxiv:`` and ``url:`` hold in
+    every source, ``guid:``, ``link:`` and ``work:`` in this one."""
     backlog: bool = False
     """Too old to be news on a source's first fetch: logged, but left out of editions."""
 

@@ -250,8 +250,11 @@ def _pacing_store(app: App, config: Config) -> "Iterator[Store]":
 
 
 async def _first_page(name: str, options: Options, client: Client, now: datetime) -> str:
-    async for page in options.fetch(name, client, {}, now):
-        return f"{count(len(page.papers), 'paper')} on the first page"
+    from digestbot.sources.parser_pool import ParserPool
+
+    async with ParserPool() as pool:
+        async for page in options.fetch(name, client, {}, now, parse=pool):
+            return f"{count(len(page.papers), 'paper')} on the first page"
     return "the first page is empty"
 
 

@@ -12,6 +12,7 @@ from digestbot.config import Config
 from digestbot.errors import DigestbotError, SourceError, SourceRefused, StoreError, UsageError
 from digestbot.net import Client, user_agent
 from digestbot.sources import Options, Page
+from digestbot.sources.parser_pool import Parse, ParserPool
 from digestbot.store import Store
 
 log = logging.getLogger(__name__)
@@ -89,9 +90,11 @@ async def fetch(
         known = ", ".join(config.sources) or "none"
         raise UsageError(f'no source "{unknown[0]}" in the config; it has: {known}')
     agent = user_agent(config.contact)
-    async with Client(user_agent=agent, pacer=StorePacer(store, clock), clock=clock) as client:
+    client = Client(user_agent=agent, pacer=StorePacer(store, clock), clock=clock)
+    async with client, ParserPool() as pool:
         passes = (
-            _Pass(store, name, config.sources[name], clock, progress).run(client) for name in chosen
+            _Pass(store, name, config.sources[name], clock, progress, pool).run(client)
+            for name in chosen
         )
         return tuple(await asyncio.gather(*passes))
 
@@ -128,13 +131,20 @@ class _Pass:
     """One pass over one source, isolated from the others."""
 
     def __init__(
-        self, store: Store, name: str, options: Options, clock: Clock, progress: FetchProgress
+        self,
+        store: Store,
+        name: str,
+        options: Options,
+        clock: Clock,
+        progress: FetchProgress,
+        parse: Parse,
     ) -> None:
         self._store = store
         self._name = name
         self._options = options
         self._clock = clock
         self._progress = progress
+        self._parse = parse
         self._pages = self._entries = self._new = 0
 
     async def run(self, client: Client) -> Fetched:
@@ -186,7 +196,8 @@ class _Pass:
         """Store page after page; return the last one."""
         memory = (await asyncio.to_thread(self._store.sources.state, self._name)).memory
         last = None
-        async for page in self._options.fetch(self._name, client, memory, self._clock()):
+        now = self._clock()
+        async for page in self._options.fetch(self._name, client, memory, now, parse=self._parse):
             last = page
             await self._ingest(page)
         return last

@@ -38,6 +38,7 @@ from digestbot.sources.arxiv_retry import (
     decide,
 )
 from digestbot.sources.memory import fingerprint
+from digestbot.sources.parser_pool import Parse
 from digestbot.sources.protocols import Page, check_interval, check_span
 
 __all__ = ["ArxivFeed", "ArxivOptions", "parse"]
@@ -112,7 +113,13 @@ class ArxivOptions:
         return allowed_interval_s(self.url, self.interval.total_seconds())
 
     def fetch(
-        self, name: str, client: Client, memory: Mapping[str, str], now: datetime
+        self,
+        name: str,
+        client: Client,
+        memory: Mapping[str, str],
+        now: datetime,
+        *,
+        parse: Parse,
     ) -> AsyncIterator[Page]:
         """Make one pass; see `Options.fetch`."""
         return _Pass(

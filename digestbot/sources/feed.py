@@ -5,7 +5,6 @@ A pass is one request, conditional on the validators of the last response. `feed
 `arxiv_rss` parse the bytes; this module decides which papers are new. Begin at `FeedOptions.fetch`.
 """
 
-import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Mapping
@@ -25,6 +24,7 @@ from digestbot.net import (
     shown_url,
 )
 from digestbot.sources.memory import RecentPapers, fingerprint
+from digestbot.sources.parser_pool import Parse, ParserStopped
 from digestbot.sources.protocols import Page, check_interval, check_span
 from digestbot.sources.retry import from_net_error, from_status, unreadable
 
@@ -37,6 +37,7 @@ MAX_BYTES = 10 * 1024 * 1024
 MAX_VALIDATOR_CHARS = 1024
 """ETag or Last-Modified; a longer one is not stored, and the next request is unconditional."""
 _ACCEPT = "application/atom+xml, application/rss+xml, application/xml;q=0.9, */*;q=0.8"
+_HEADERS = ("content-type", "content-language")
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -75,7 +76,13 @@ class FeedOptions:
         check_span("backfill", self.backfill)
 
     async def fetch(
-        self, name: str, client: Client, memory: Mapping[str, str], now: datetime
+        self,
+        name: str,
+        client: Client,
+        memory: Mapping[str, str],
+        now: datetime,
+        *,
+        parse: Parse,
     ) -> AsyncIterator[Page]:
         """Make one pass of one page; see `Options.fetch`."""
         conditions = _conditions(self.url, memory)
@@ -101,9 +108,12 @@ class FeedOptions:
             yield Page(papers=(), memory={**memory, **validators}, complete=True)
             return
         try:
-            parsed = await asyncio.to_thread(_parse, self, response, now)
+            headers = {each: response.headers.get(each, "") for each in _HEADERS}
+            parsed = await parse(_parse, self, response.body, headers, shown_url(response.url), now)
         except BadAnswer as error:
             raise unreadable(name, f"{url}: {error}", client.clock()) from error
+        except ParserStopped as error:
+            raise ParserStopped(f"{name}: {url}: {error}") from error
         yield _page(self, parsed, memory, validators)
 
     async def _get(self, name: str, client: Client, conditions: Mapping[str, str]) -> Response:
@@ -163,21 +173,21 @@ class _Parsed:
     """True for arXiv's daily feeds: everything was just announced, so nothing is backlog."""
 
 
-def _parse(options: FeedOptions, response: Response, now: datetime) -> _Parsed:
+def _parse(
+    options: FeedOptions, body: bytes, headers: Mapping[str, str], url: str, now: datetime
+) -> _Parsed:
     # Here, not above: every command needs the options of a feed, few need the parsers.
     from digestbot.sources.arxiv_rss import is_announcement, parse_announcements
     from digestbot.sources.feed_items import ParsedFeed, parse_feed
 
-    if is_announcement(response.body):
-        papers = parse_announcements(response.body)[: options.max_items]
+    if is_announcement(body):
+        papers = parse_announcements(body)[: options.max_items]
         labelled = tuple(_with_categories(paper, options.categories) for paper in papers)
         return _Parsed(feed=ParsedFeed(title="", papers=labelled), is_batch=True)
-    names = ("content-type", "content-language")
-    headers = {name: response.headers[name] for name in names if name in response.headers}
-    headers["content-location"] = shown_url(response.url)  # links must not inherit a password
+    given = {name: value for name, value in headers.items() if value}
     feed = parse_feed(
-        response.body,
-        headers,
+        body,
+        {**given, "content-location": url},  # shown: links must not inherit a password
         feed_url=options.url,
         now=now,
         categories=options.categories,
@@ -205,18 +215,26 @@ def _page(
         old |= recent.renamed(papers)
         papers = tuple(replace(p, backlog=True) if p.id in old else p for p in papers)
     if parsed.feed.is_cut:
-        # Keep the old memory: "304 Not Modified" would withhold the missing items for good.
+        # Without validators: "304 Not Modified" would withhold the missing items for good.
         note = "the feed is cut off; missing items are read with the next response"
-        return Page(papers=papers, memory=memory, done=len(papers), complete=False, note=note)
-    skipped = parsed.feed.skipped
+        learned = {"url": validators["url"], **recent.with_papers(papers).written()}
+        return Page(papers=papers, memory=learned, done=len(papers), complete=False, note=note)
     return Page(
         papers=papers,
         memory={**validators, **recent.with_papers(papers).written()},
         total=len(papers),
         done=len(papers),
         complete=True,
-        note=f"unreadable items skipped: {skipped}" if skipped else None,
+        note=_skipped(parsed.feed),
     )
+
+
+def _skipped(feed: "ParsedFeed") -> str | None:
+    """Return how many items were skipped, and the name of the first."""
+    if not feed.skipped:
+        return None
+    first = f", the first is {feed.first_skipped}" if feed.first_skipped else ""
+    return f"unreadable items skipped: {feed.skipped}{first}"
 
 
 def _before_first_fetch(papers: tuple[FetchedPaper, ...], options: FeedOptions) -> set[str]:

@@ -1,36 +1,59 @@
 """
 Parser for ordinary feeds: RSS 0.9 to 2.0, RDF and Atom.
 
-feedparser reads the feed; this module turns its entries into papers. Pure: bytes in, values out.
+`feed_text` decodes, `feed_xml` prepares, feedparser reads, and this module turns items into papers.
+Pure: bytes in, values out. A bad item costs only itself. Begin at `parse_feed`.
 """
 
-import calendar
-import hashlib
 import io
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from digestbot.errors import BadAnswer, InvalidPaperId
-from digestbot.ids import PaperId, arxiv_pdf_url, parse_paper_id
+from digestbot.errors import BadAnswer
+from digestbot.ids import PaperId, arxiv_pdf_url, arxiv_url
 from digestbot.model import AnnounceType, Author, FetchedPaper
 from digestbot.net import is_web_url, shown_url
-from digestbot.sources.markup import one_line, plain_html, split_names
+from digestbot.sources import feed_xml
+from digestbot.sources.author_lists import split_authors
+from digestbot.sources.citations import Description, parse_description
+from digestbot.sources.dates import Moment, parse_date
+from digestbot.sources.feed_text import decode, without_prolog
+from digestbot.sources.feed_xml import DC, RawItem
+from digestbot.sources.identity import Identity, Names, identify
+from digestbot.sources.markup import one_line, plain_html
 
 log = logging.getLogger(__name__)
 
 MAX_TAGS = 300_000
 """feedparser needs seconds for this many; 10 MB could contain millions."""
-_DTD = re.compile(rb"<!DOCTYPE[^>\[]*\[|<!ENTITY", re.IGNORECASE)
-_DOI = re.compile(r"(?:doi:\s*)?(10\.\d{4,9}/\S+)", re.IGNORECASE)
-_INITIALS = re.compile(r"[A-Z]\.?(?:[\s-]*[A-Z]\.?){0,4}")
-_EMAIL = re.compile(r"\S+@\S+\s*\((?P<name>[^)]+)\)")
-_LONGEST_TITLE = 120
+MAX_TITLE = 2_000
+MAX_ABSTRACT = 50_000
+MAX_AUTHORS = 5_000
+MAX_URL = 2_048
+"""Characters of a link that servers and browsers accept."""
+MAX_AHEAD = timedelta(days=400)
+"""How far in the future the date of an issue may be; beyond it is a mistake."""
+_LONGEST_UNTITLED = 120
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+_UTF8 = {"content-type": "application/xml; charset=utf-8"}
+_SUP = re.compile(r"<sup\b[^>]{0,200}>[^<]{0,200}</sup>", re.IGNORECASE)
+_NAME = re.compile(r"<(?:\w{1,20}:)?name[^<>]{0,200}>([^<]{0,2000})<", re.IGNORECASE)
+_ITEM = re.compile(r"<(?:\w{1,20}:)?(item|entry)[\s>]", re.IGNORECASE)
+_CUT_OFF = re.compile(r"(?:\.\.\.|…|\[…\]|\[\.\.\.\])$")
+_CHANNEL_NOISE = re.compile(
+    r"^(?:sciencedirect publication|wiley|recent (?:articles|papers) in|latest (?:articles|results)"
+    r" (?:from|for)|new articles in)\s*:?\s*|"
+    r"(?:\s*[-:,|(]\s*|\s+)(?:table of contents|latest issue|current issue|early access|"
+    r"online first|advance access|recent issues?|latest articles|most recent articles|"
+    r"rss(?: feed)?|toc)\)?$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +64,9 @@ class ParsedFeed:
     papers: tuple[FetchedPaper, ...] = field(repr=False)
     """In the order of the feed."""
     skipped: int = 0
-    """Items that lack both title and text."""
+    """Items that lack title and text, or are unreadable."""
+    first_skipped: str | None = None
+    """Guid or link of the first of them that has one."""
     is_cut: bool = False
     """True if the root element is unclosed, so that items are missing; an unclosed last item is
     left out."""
@@ -73,84 +98,148 @@ def parse_feed(
     Raises:
         BadAnswer: The body is not a feed, or declares entities in a document type.
     """
-    _refuse_bombs(body)
-    parsed = _parse(body, headers)
-    feed = parsed.get("feed") or {}
-    title = one_line(_text(feed, "title")) or ""
-    if not parsed.get("version") and not parsed.get("entries") and not title:
-        raise BadAnswer("not an RSS or Atom feed; check the URL")
-    text = body.replace(b"\0", b"")  # UTF-16 hides ASCII between zeros
-    entries = list(parsed.get("entries", ()))[: -1 if _is_last_item_cut(text) else None]
-    page = _link_url(feed.get("link"))
+    text = decode(body, headers.get("content-type", ""))
+    if text.count("<") > MAX_TAGS:
+        raise BadAnswer(f"the feed has more than {MAX_TAGS:,} elements")
+    text = without_prolog(text)
+    title, items, page, channel_journal, omitted = _read(text, headers)
+    is_cut = _is_cut(text)
+    if is_cut and _is_last_item_cut(text):
+        items = items[:-1]
     context = _FeedContext(
         url=feed_url,
         page=page or shown_url(feed_url),
         now=now,
         categories=categories,
-        journal=journal,
-        shared=_shared(entries) | {str(page)},
+        journal=journal or channel_journal or _journal_of_title(title),
     )
-    entries = _newest(entries, max_items, now)
-    papers = tuple(filter(None, (_paper(entry, context) for entry in entries)))
-    skipped = len(entries) - len(papers)
-    return ParsedFeed(title=title, papers=papers, skipped=skipped, is_cut=_is_cut(text))
+    for item in items:
+        if "//arxiv.org/api/errors" in str(item.entry.get("id") or ""):
+            raise BadAnswer(f'arXiv answered with an error: "{item.abstract[:200]}"')
+    items = _newest(items, max_items)
+    identities = identify([item.names for item in items], feed_url)
+    papers: list[FetchedPaper] = []
+    unread: list[str] = []
+    for item, identity in zip(items, identities, strict=True):
+        paper = _fenced_paper(item, identity, context)
+        if paper is None:
+            unread.append(_bounded(str(item.entry.get("id") or item.entry.get("link") or ""), 80))
+        else:
+            papers.append(paper)
+    return ParsedFeed(
+        title=title,
+        papers=tuple(papers),
+        skipped=omitted + len(unread),
+        first_skipped=next(filter(None, unread), None),
+        is_cut=is_cut,
+    )
 
 
-def _is_cut(text: bytes) -> bool:
-    """Return True if the root element is unclosed."""
-    root = re.search(rb"<([A-Za-z][^\s/>]*)[^>]*>", text)
-    if root is None or root[0].endswith(b"/>"):
+def _fenced_paper(
+    item: "_Item", identity: Identity, context: "_FeedContext"
+) -> FetchedPaper | None:
+    try:
+        return _paper(item, identity, context)
+    except Exception as error:
+        log.warning("unreadable item skipped", extra={"cause": type(error).__name__})
+        return None
+
+
+def _read(
+    text: str, headers: Mapping[str, str]
+) -> tuple[str, list["_Item"], str | None, str | None, int]:
+    """Return title, items, page and journal of the feed, and how many items were left out."""
+    prepared = feed_xml.prepare(text)
+    document = prepared.document if prepared else text.encode("utf-8", "replace")
+    parsed, skipped = _parse(document, headers, text)
+    feed = parsed.get("feed") or {}
+    title = one_line(plain_html(str(feed.get("title") or ""))) or ""
+    entries = list(parsed.get("entries") or ())
+    if not parsed.get("version") and not entries and not title:
+        raise BadAnswer("not an RSS or Atom feed; check the URL")
+    if prepared is None:
+        items = [_Item(entry=entry, raw=RawItem(())) for entry in entries]
+        return title, items, _link_url(feed.get("link")), None, skipped
+    by_index = {_index(entry): entry for entry in entries}
+    items = [
+        _Item(entry=by_index[index], raw=raw)
+        for index, raw in enumerate(prepared.items)
+        if index in by_index
+    ]
+    skipped += prepared.omitted + len(prepared.items) - len(items)
+    journal = next(prepared.channel.texts("publicationname"), None)
+    return title, items, _link_url(feed.get("link")), one_line(plain_html(journal or "")), skipped
+
+
+def _index(entry: Any) -> int:
+    number = str(entry.get(f"db_{feed_xml.INDEX}") or entry.get(feed_xml.INDEX) or "")
+    return int(number) if number.isascii() and number.isdigit() else -1
+
+
+def _is_cut(text: str) -> bool:
+    """Return True if the root element, with which *text* begins, is unclosed."""
+    root = re.match(r"<([A-Za-z][\w:.-]{0,60})", text)
+    if root is None or text[: text.find(">") + 1].endswith("/>"):
         return False
-    return re.search(rb"</" + re.escape(root[1]) + rb"\s*>", text, re.IGNORECASE) is None
+    return text.lower().rfind(f"</{root[1].lower()}") < 0
 
 
-def _is_last_item_cut(text: bytes) -> bool:
+def _is_last_item_cut(text: str) -> bool:
     """Return True if the last item is unclosed: half of its text may be missing."""
-    last = list(re.finditer(rb"<(/?)(?:\w+:)?(?:item|entry)\b[^>]*", text, re.IGNORECASE))[-1:]
-    return any(not tag[1] and not tag[0].endswith(b"/") for tag in last) and _is_cut(text)
+    lower = text.lower()
+    starts = list(_ITEM.finditer(lower))
+    return bool(starts) and lower.rfind(f"{starts[-1][1]}>") < starts[-1].end()
 
 
-def _newest(entries: list[Any], limit: int, now: datetime) -> list[Any]:
-    """Return the newest *limit* entries in feed order. Some feeds begin with the oldest."""
-    if len(entries) <= limit:
-        return entries
-    dates = [_dates(entry, now)[1] or _LONG_AGO for entry in entries]
-    by_date = sorted(range(len(entries)), key=dates.__getitem__, reverse=True)
-    return [entries[index] for index in sorted(by_date[:limit])]
+def _newest(items: list["_Item"], limit: int) -> list["_Item"]:
+    """Return the newest *limit* items in feed order. Some feeds begin with the oldest."""
+    if len(items) <= limit:
+        return items
+    dates = [moment.at if (moment := item.updated) else _LONG_AGO for item in items]
+    by_date = sorted(range(len(items)), key=dates.__getitem__, reverse=True)
+    return [items[index] for index in sorted(by_date[:limit])]
 
 
-def _shared(entries: Iterable[Any]) -> frozenset[str]:
-    """
-    Return the ids and links that different items of one response share.
-
-    Some feeds link every item to the journal's page, or give all of them one guid: used as their
-    identity, it would lose all but one of the items.
-    """
-    titles: dict[str, set[str]] = {}
-    links: dict[str, set[str]] = {}
-    for entry in entries:
-        guid, link, title = (str(entry.get(key) or "") for key in ("id", "link", "title"))
-        for key in filter(None, {guid, link}):
-            titles.setdefault(key, set()).add(title)
-            links.setdefault(key, set()).add(link if key == guid else title)
-    return frozenset(key for key, names in titles.items() if len(names) > 1 and len(links[key]) > 1)
+def _parse(document: bytes, headers: Mapping[str, str], text: str) -> tuple[Any, int]:
+    """Return the parsed feed, and the number of unreadable items."""
+    try:
+        return _feedparser(document, headers), 0
+    except Exception as error:
+        log.warning("feedparser failed", extra={"cause": type(error).__name__})
+    return _parse_one_by_one(document.decode("utf-8", "replace"), headers)
 
 
-def _parse(body: bytes, headers: Mapping[str, str]) -> Any:
+def _parse_one_by_one(text: str, headers: Mapping[str, str]) -> tuple[Any, int]:
+    """Read each item in a separate feed, so that a bad one costs only itself."""
+    starts = [found.start() for found in _ITEM.finditer(text)]
+    ends = [*starts[1:], len(text)]
+    head = text[: starts[0]] if starts else text
+    result: dict[str, Any] = {"entries": [], "feed": {}, "version": ""}
+    skipped = 0
+    for start, end in zip(starts, ends, strict=True):
+        try:
+            one = _feedparser((head + text[start:end]).encode("utf-8", "replace"), headers)
+        except Exception:
+            skipped += 1
+            continue
+        result["entries"] += one.get("entries") or ()
+        result["feed"] = result["feed"] or one.get("feed") or {}
+        result["version"] = result["version"] or one.get("version") or ""
+    if not result["entries"]:
+        raise BadAnswer("the feed is unreadable")
+    return result, skipped
+
+
+def _feedparser(document: bytes, headers: Mapping[str, str]) -> Any:
     import feedparser  # here: most commands parse nothing
 
-    try:
-        return feedparser.parse(
-            io.BytesIO(body),  # bytes or a string would be tried as a URL or a file name first
-            response_headers=dict(headers),
-            # Its sanitizer drops text that looks like a tag; `plain_html` keeps it.
-            sanitize_html=False,
-            resolve_relative_uris=False,
-        )
-    except Exception as error:
-        # Its loose parser may raise anything on garbage.
-        log.warning("feedparser failed", extra={"cause": type(error).__name__})
-        raise BadAnswer("the feed is unreadable") from error
+    return feedparser.parse(
+        io.BytesIO(document),  # bytes or a string would be tried as a URL or a file name first
+        response_headers={**headers, **_UTF8},
+        # Its sanitizer drops text that looks like a tag; `plain_html` keeps it.
+        sanitize_html=False,
+        resolve_relative_uris=False,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,185 +251,200 @@ class _FeedContext:
     now: datetime
     categories: tuple[str, ...]
     journal: str | None
-    shared: frozenset[str]
-    """Ids and links that several items share."""
 
 
-def _refuse_bombs(body: bytes) -> None:
-    """
-    Raise for bodies that would explode in a parser.
-
-    UTF-16 and UTF-32 hide ASCII between zeros; expat's own limits cover other disguises.
-    """
-    if _DTD.search(body.replace(b"\0", b"")):
-        raise BadAnswer("the feed declares entities in a document type, which is refused")
-    if body.count(b"<") > MAX_TAGS:
-        raise BadAnswer(f"the feed has more than {MAX_TAGS:,} elements")
+def _journal_of_title(title: str) -> str | None:
+    """Return the journal that the title of a feed names."""
+    bare = title
+    for _ in range(3):
+        bare = _CHANNEL_NOISE.sub("", bare).strip()
+    return bare or title or None
 
 
-def _paper(entry: Any, context: _FeedContext) -> FetchedPaper | None:
-    abstract = _abstract(entry)
-    title = one_line(_text(entry, "title")) or _beginning(abstract)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Item:
+    """Item as feedparser reads it, and its raw elements; each field is computed once."""
+
+    entry: Any
+    raw: RawItem
+
+    @cached_property
+    def names(self) -> Names:
+        """Return what the item calls itself."""
+        published = self.published
+        return Names(
+            guid=str(self.entry.get("id") or self.raw.about or ""),
+            links=tuple(filter(None, [*self.raw.texts("origlink"), *self._links()])),
+            identifiers=tuple(map(_plain, self._identifiers())),
+            title=self.title,
+            authors=tuple(self.authors),
+            day=published.at.date().isoformat() if published else "",
+            text=self.abstract[:500],
+        )
+
+    def _links(self) -> Iterator[str]:
+        yield str(self.entry.get("link") or "")
+        for link in self.entry.get("links") or ():
+            if link.get("rel") in (None, "alternate"):
+                yield str(link.get("href") or "")
+
+    def _identifiers(self) -> Iterator[str]:
+        yield from self.raw.texts("doi", "articledoi", "identifier")
+        for key in ("prism_doi", "dc_identifier"):
+            yield str(self.entry.get(key) or "")
+        if doi := self.description.doi:
+            yield doi
+
+    @cached_property
+    def title(self) -> str:
+        """Return the title on one line, or the beginning of the abstract."""
+        title = one_line(plain_html(str(self.entry.get("title") or "")))
+        text = self.abstract or _plain(str(self.entry.get("summary") or ""))
+        return _bounded(title or _beginning(text) or "", MAX_TITLE)
+
+    @cached_property
+    def descriptions(self) -> tuple[Description, ...]:
+        """The texts of the item: the summary first, then longer forms."""
+        texts = [str(self.entry.get("summary") or "")]
+        texts += [str(each.get("value") or "") for each in self.entry.get("content") or ()]
+        texts += self.raw.texts("description", "abstract", namespaces=DC)
+        return tuple(parse_description(plain_html(text)) for text in dict.fromkeys(texts))
+
+    @cached_property
+    def description(self) -> Description:
+        """Return the fields of all descriptions; the first that has one wins."""
+        found = self.descriptions
+        return Description(
+            abstract="",
+            authors=next((each.authors for each in found if each.authors), ()),
+            journal=next((each.journal for each in found if each.journal), None),
+            doi=next((each.doi for each in found if each.doi), None),
+            published=next((each.published for each in found if each.published), None),
+        )
+
+    @cached_property
+    def abstract(self) -> str:
+        """Return the first complete abstract, else the longest."""
+        texts = [each.abstract for each in self.descriptions if each.abstract]
+        whole = next((text for text in texts if not _CUT_OFF.search(text[-10:])), "")
+        return _bounded(whole or max(texts, key=len, default=""), MAX_ABSTRACT)
+
+    @cached_property
+    def authors(self) -> list[str]:
+        """Return the names: several elements are one author each, a single one may list all."""
+        listed = self._author_elements()
+        if not listed:
+            return list(self.description.authors)
+        texts = [plain_html(_SUP.sub("", text)) for text in listed]
+        names = [name for text in texts for name in split_authors(text, is_one=len(texts) > 1)]
+        return list(dict.fromkeys(names))[:MAX_AUTHORS]
+
+    def _author_elements(self) -> list[str]:
+        atom = [name for text in self.raw.texts("author") for name in _NAME.findall(text)]
+        choices = (
+            list(self.raw.texts("creator", namespaces=DC)),
+            atom,
+            list(self.raw.texts("authors")),
+            list(self.raw.texts("author")),
+            [str(each.get("name") or "") for each in self.entry.get("authors") or ()],
+        )
+        return next((texts for texts in choices if any(map(str.strip, texts))), [])[:MAX_AUTHORS]
+
+    @cached_property
+    def published(self) -> Moment | None:
+        """Return when the item says it was published."""
+        names = ("published", "pubdate", "issued", "date", "publicationdate", "created")
+        return self._moment(names, ("published", "created")) or self.description.published
+
+    @cached_property
+    def updated(self) -> Moment | None:
+        """Return when the item says it was changed last, or published."""
+        return self._moment(("updated", "modified"), ("updated",)) or self.published
+
+    def _moment(self, names: tuple[str, ...], keys: tuple[str, ...]) -> Moment | None:
+        texts = [text for name in names for text in self.raw.texts(name)]
+        # By `in`: a missing "updated" falls back to "published" with a warning.
+        texts += [str(self.entry[key] or "") for key in keys if key in self.entry]
+        return next((found for text in texts if (found := parse_date(_plain(text)))), None)
+
+    @cached_property
+    def journal(self) -> str | None:
+        """Return the journal: PRISM, Dublin Core, RSS's source, then a citation."""
+        sources = [each for each in self.raw.texts("source") if not is_web_url(each.strip())]
+        texts = [*self.raw.texts("publicationname"), *sources]
+        texts += [str(self.entry.get("prism_publicationname") or "")]
+        named = next(filter(None, (one_line(plain_html(text)) for text in texts)), None)
+        return named or self.description.journal
+
+
+def _plain(text: str) -> str:
+    return one_line(plain_html(text)) or ""
+
+
+def _bounded(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def _paper(item: _Item, identity: Identity, context: _FeedContext) -> FetchedPaper | None:
+    title = item.title
     if not title:
         return None
-    paper, doi = _identity(entry, context)
-    dates = _dates(entry, context.now)
-    link = _link(entry)
+    if item.names.guid.startswith(("http://arxiv.org/api/errors", "https://arxiv.org/api/errors")):
+        raise BadAnswer(f'arXiv answered with an error: "{item.abstract[:200]}"')
+    paper = identity.paper
+    published, updated = _dates(item, context.now)
     is_arxiv = paper.id.startswith("arxiv:")
     version = paper.version or 1
+    doi = identity.doi
     return FetchedPaper(
         id=paper.id,
         version=version,
         type=AnnounceType.NEW if version == 1 else AnnounceType.REPLACE,
         title=title,
-        abstract=abstract,
-        authors=tuple(Author(name=name) for name in _authors(entry)),
-        categories=tuple(dict.fromkeys([*context.categories, *_tags(entry)])),
-        published=dates[0],
-        updated=dates[1],
-        journal_ref=_journal(entry) or context.journal,
+        abstract=item.abstract,
+        authors=tuple(Author(name=name) for name in item.authors),
+        categories=tuple(dict.fromkeys([*context.categories, *_tags(item.entry)])),
+        published=published,
+        updated=updated,
+        journal_ref=item.journal or (None if is_arxiv else context.journal),
         doi=doi,
-        url=link or (f"https://doi.org/{doi}" if doi else context.page),
-        pdf_url=arxiv_pdf_url(paper.id, paper.version) if is_arxiv else _pdf(entry),
+        url=_link(item.entry) or _url_of(paper, doi),
+        pdf_url=arxiv_pdf_url(paper.id, paper.version) if is_arxiv else _pdf(item.entry),
+        aliases=identity.aliases,
     )
 
 
-def _text(entry: Any, key: str) -> str:
-    """Return the text of a field that may be HTML. Plain text stays unchanged."""
-    value = str(entry.get(key) or "")
-    kind = (entry.get(f"{key}_detail") or {}).get("type", "text/html")
-    return value if kind == "text/plain" else plain_html(value)
+def _url_of(paper: PaperId, doi: str | None) -> str:
+    """Return the page that the id leads to, or an empty string: a wrong link is worse."""
+    if paper.id.startswith("arxiv:"):
+        return arxiv_url(paper.id, paper.version)
+    return f"https://doi.org/{doi}" if doi else ""
 
 
-def _abstract(entry: Any) -> str:
-    summary = _text(entry, "summary").strip()
-    if summary:
-        return summary
-    contents = entry.get("content") or ()
-    return next(
-        (text for content in contents if (text := plain_html(content.get("value") or ""))), ""
-    )
+def _dates(item: _Item, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """Return published and updated; what lies in the future is a mistake, but for issue dates."""
+    published, updated = item.published, item.updated
+    stated = published.at if published else None
+    if (
+        published
+        and published.at > now
+        and not (published.is_date and published.at - now < MAX_AHEAD)
+    ):
+        stated = now
+    return stated, min(updated.at, now) if updated else None
 
 
 def _beginning(text: str) -> str | None:
     """Return the beginning of *text* as a title. RSS 2.0 allows untitled items."""
     line = one_line(text)
-    if line is None or len(line) <= _LONGEST_TITLE:
+    if line is None or len(line) <= _LONGEST_UNTITLED:
         return line
-    return line[:_LONGEST_TITLE].rpartition(" ")[0] + " …"
-
-
-def _identity(entry: Any, context: _FeedContext) -> tuple[PaperId, str | None]:
-    """Return id and DOI: the arXiv id if any field names one, else the DOI or a hash."""
-    named = list(_named_papers(entry))
-    doi = next((paper.id.removeprefix("doi:") for paper in named if paper.id[:4] == "doi:"), None)
-    arxiv = next((paper for paper in named if paper.id.startswith("arxiv:")), None)
-    if arxiv is not None:
-        return arxiv, doi
-    if doi is not None:
-        return PaperId(id=f"doi:{doi}", version=None), doi
-    return PaperId(id=f"feed:{_hash(entry, context)}", version=None), None
-
-
-def _named_papers(entry: Any) -> Iterable[PaperId]:
-    """Yield the papers named in fields of *entry*, the most reliable field first."""
-    guid, link = str(entry.get("id") or ""), str(entry.get("link") or "")
-    for text in (guid, entry.get("prism_doi"), entry.get("dc_identifier"), link):
-        candidate = str(text or "").strip()
-        if not _may_name_paper(candidate):
-            continue
-        try:
-            yield parse_paper_id(candidate)
-        except InvalidPaperId:
-            continue
-
-
-def _may_name_paper(text: str) -> bool:
-    """Return True for DOIs, prefixed ids and URLs. Bare numbers often count items."""
-    lower = text.lower()
-    if lower.startswith(("oai:arxiv.org:", "arxiv:")) or _DOI.fullmatch(text):
-        return True
-    try:
-        host = urlsplit(lower).hostname or ""
-    except ValueError:
-        return False
-    return f".{host}".endswith((".doi.org", ".arxiv.org"))
-
-
-def _hash(entry: Any, context: _FeedContext) -> str:
-    """Return a stable id, scoped by the feed: guids such as "1" repeat elsewhere."""
-    names = (str(entry.get(key) or "") for key in ("id", "link"))
-    key = next((name for name in names if name and name not in context.shared), None)
-    if key is None:
-        key = f"{entry.get('title', '')}\n{entry.get('summary', '')}"
-    return hashlib.sha256(f"{context.url}\n{key}".encode("utf-8", "replace")).hexdigest()[:24]
-
-
-def _dates(entry: Any, now: datetime) -> tuple[datetime | None, datetime | None]:
-    """Return published and updated; each replaces the other if missing."""
-    published = _moment(entry, "published_parsed", now) or _moment(entry, "created_parsed", now)
-    updated = _moment(entry, "updated_parsed", now)
-    return published or updated, updated or published
-
-
-def _moment(entry: Any, key: str, now: datetime) -> datetime | None:
-    # A missing updated_parsed falls back to published_parsed with a warning: check first.
-    if key not in entry or entry[key] is None:
-        return None
-    try:
-        moment = datetime.fromtimestamp(calendar.timegm(entry[key]), UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return min(moment, now)
-
-
-def _authors(entry: Any) -> list[str]:
-    """Return the names: several elements are one author each, a single one may list all."""
-    listed = [plain_html(str(author.get("name") or "")) for author in entry.get("authors") or ()]
-    names = [_without_email(name) for name in map(one_line, listed) if name]
-    if len(names) == 1:
-        names = split_authors(names[0])
-    return list(dict.fromkeys(_given_first(name) for name in names))
-
-
-def split_authors(text: str) -> list[str]:
-    """
-    Split a list of authors: ``A. Bee, C. Dee`` or ``Bee, A.; Dee, C.``.
-
-    ``Bee, A., Dee, C.`` is paired if every second part is initials. Commas inside brackets belong
-    to affiliations.
-    """
-    if ";" in text:
-        return [name for part in text.split(";") if (name := part.strip())]
-    joined = re.sub(r",?\s+and\s+", ", ", text)
-    parts = split_names(joined)
-    families, initials = parts[::2], parts[1::2]
-    if len(families) == len(initials) and all(map(_INITIALS.fullmatch, initials)):
-        return [f"{family}, {given}" for family, given in zip(families, initials, strict=True)]
-    return parts
-
-
-def _given_first(name: str) -> str:
-    """Turn ``Bee, Ann`` into ``Ann Bee``, the order on papers."""
-    family, comma, given = name.partition(",")
-    if not comma or "," in given or not given.strip() or "(" in name:
-        return name
-    return f"{given.strip()} {family.strip()}"
-
-
-def _without_email(name: str) -> str:
-    """Extract the name from ``ann@example.org (Ann Bee)``, the form of RSS 2.0."""
-    match = _EMAIL.fullmatch(name)
-    return match["name"].strip() if match else name
+    return line[:_LONGEST_UNTITLED].rpartition(" ")[0] + " …"
 
 
 def _tags(entry: Any) -> list[str]:
     terms = (one_line(str(tag.get("term") or "")) for tag in entry.get("tags") or ())
     return [term for term in terms if term]
-
-
-def _journal(entry: Any) -> str | None:
-    return one_line(plain_html(str(entry.get("prism_publicationname") or "")))
 
 
 def _link(entry: Any) -> str | None:
@@ -359,8 +463,11 @@ def _pdf(entry: Any) -> str | None:
 
 
 def _link_url(text: object) -> str | None:
-    """Return *text* if it is safe to show as a link."""
+    """Return *text* as a link that is safe to show: what a URL may not contain is encoded."""
     url = str(text or "").strip()
-    if len(url) > 2048 or not url.isprintable() or re.search(r"[\s<>\"]", url):
+    if not url.isprintable() or len(url) > MAX_URL:
         return None
-    return url if is_web_url(url) else None
+    encoded = quote(url, safe="%/:=&?~#+!$,;'@()*[]|")
+    if not is_web_url(encoded) or len(encoded) > MAX_URL or "@" in (urlsplit(encoded).netloc):
+        return None
+    return encoded

@@ -5,6 +5,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from digestbot.errors import BadAnswer
+from digestbot.text.mathml import replace_mathml
+from digestbot.text.mathtext import script
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -99,7 +101,9 @@ _NAMES = (
     "section|select|small|source|span|strike|strong|style|sub|summary|sup|svg|table|tbody|td|"
     "textarea|tfoot|th|thead|time|title|tr|tt|u|ul|var|video|wbr|"
     "m(?:i|n|o|row|sub|sup|subsup|text|stack|over|under|frac|sqrt|space|style|table|tr|td)|"
-    "(?:jats|mml):[a-z-]+"
+    "inline-formula|disp-formula|tex-math|alternatives|inline-graphic|named-content|sc|sec|st|xref|"
+    "ext-link|graphic|fig|italic|bold|roman|monospace|"
+    "(?:jats|mml|xhtml|ali|xlink):[a-z-]+"
 )
 # Attributes need a "=": otherwise "x <b and c> y" would contain a tag.
 _TAG = re.compile(
@@ -108,8 +112,18 @@ _TAG = re.compile(
 )
 _BREAKS = re.compile(
     r"address|article|blockquote|br|caption|dd|div|d[lt]|figcaption|figure|footer|h[1-6]|header|"
-    r"hr|li|[ou]l|p|pre|section|table|tr|jats:(?:p|sec|title)"
+    r"hr|li|[ou]l|p|pre|section|sec|st|table|tr|title|jats:(?:p|sec|title)"
 )
+_SCRIPT = re.compile(
+    r"<(?:\w{1,10}:)?(?P<kind>sub|sup)(?:\s[^<>]{0,200})?>(?P<text>[^<>]{1,40})"
+    r"</(?:\w{1,10}:)?(?P=kind)>",
+    re.IGNORECASE,
+)
+_ESCAPED = re.compile(
+    r"&(?:lt|gt|amp|quot|apos|nbsp|[mn]dash|#\d{1,6}|#x[\da-f]{1,5});", re.IGNORECASE
+)
+MAX_ESCAPES = 3
+"""How often text is escaped at most; feeds escape twice, rarely three times."""
 _HIDDEN = frozenset({"script", "style", "head"})
 _BLANKS = re.compile(r"[^\S\n]+")
 _LINES = re.compile(r"\s*\n\s*")
@@ -117,13 +131,33 @@ _LINES = re.compile(r"\s*\n\s*")
 
 def plain_html(source: str) -> str:
     """
-    Return the text of the HTML *source*, one line per paragraph.
+    Return the text of the HTML *source*, one line per paragraph; takes linear time.
 
-    It takes linear time.
-
-    Only known element names are tags, so inequalities stay. Scripts, styles and comments are
-    dropped.
+    Only known element names are tags, so inequalities stay. MathML becomes LaTeX, sub- and
+    superscripts become Unicode. Scripts, styles and comments are dropped. What is still escaped
+    afterwards was escaped twice and is read again.
     """
+    text = _plain(source)
+    for _ in range(MAX_ESCAPES - 1):
+        if not (_ESCAPED.search(text) or _is_marked_up(text)):
+            break
+        text = _plain(text)
+    return text
+
+
+def _is_marked_up(text: str) -> bool:
+    """Return True if *text* has a whole element, as left by a second escaping."""
+    opening = next((tag for tag in _TAG.finditer(text) if tag["name"] and not tag["end"]), None)
+    return opening is not None and f"</{opening['name']}".lower() in text.lower()
+
+
+def _script(found: re.Match[str]) -> str:
+    return script(html.unescape(found["text"]).strip(), up=found["kind"].lower() == "sup")
+
+
+def _plain(source: str) -> str:
+    if "<" in source:
+        source = _SCRIPT.sub(_script, replace_mathml(source))
     parts: list[str] = []
     hidden: str | None = None
     last = 0

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from digestbot.model import FetchedPaper
 from digestbot.net import Client
+from digestbot.sources.parser_pool import Parse
 
 _CENTURY = timedelta(days=36_500)
 
@@ -32,7 +33,13 @@ class Options(Protocol):
     """Options of one kind of source: a frozen dataclass of its config keys that can fetch."""
 
     def fetch(
-        self, name: str, client: Client, memory: Mapping[str, str], now: datetime
+        self,
+        name: str,
+        client: Client,
+        memory: Mapping[str, str],
+        now: datetime,
+        *,
+        parse: Parse,
     ) -> AsyncIterator[Page]:
         """
         Make one pass over the source, page by page.
@@ -42,9 +49,11 @@ class Options(Protocol):
             client: Sends the requests.
             memory: The memory of the last stored page; empty on the first pass.
             now: When the pass begins.
+            parse: Runs parsers of untrusted bytes where they can be killed.
 
         Raises:
             SourceLate, SourceRefused, BadAnswer: pages already yielded remain valid.
+            ParserStopped: The response took too long to parse.
         """
         ...
 

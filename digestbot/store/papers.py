@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, Select, func, select, update
 
 from digestbot.model import Announcement, AnnounceType, Author, FetchedPaper, Paper
+from digestbot.store import aliases
 from digestbot.store.database import INGEST_LOCK, Database, chunks
 from digestbot.store.tables import PassStatus, announcements, papers, sources, storable
 from digestbot.store.values import Ingested, authors_from_json, authors_to_json
@@ -46,10 +47,12 @@ class Papers:
             memory: The source's own notes after this page.
             now: When the papers were fetched.
         """
-        merged = _merge(fetched)
-        texts = self._plain_texts(merged)
+        texts = self._plain_texts(fetched)
         with self._database.write() as connection:
             self._database.take_lock(connection, INGEST_LOCK)
+            resolved = aliases.resolve(connection, source, fetched)
+            aliases.remember(connection, self._database, source, fetched, resolved)
+            merged = _merge(resolved)
             updated = _store_papers(connection, merged, texts)
             new = _append(connection, source, merged, now)
             self._remember(connection, source, memory)

@@ -245,6 +245,14 @@ announcements = Table(
     sqlite_autoincrement=True,
 )
 
+# Hashes of names: guids and links are long, and only compared.
+paper_aliases = Table(
+    "paper_aliases",
+    metadata,
+    Column("alias", StoredText, primary_key=True),
+    Column("paper_id", StoredText, nullable=False),
+)
+
 sources = Table(
     "sources",
     metadata,

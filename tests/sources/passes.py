@@ -9,6 +9,7 @@ from digestbot.errors import SourceError
 from digestbot.model import FetchedPaper
 from digestbot.net import Client
 from digestbot.sources import Options, Page
+from digestbot.sources.parser_pool import in_thread
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
@@ -61,7 +62,9 @@ def run_pass(
             user_agent="test", clock=lambda: now, sleep=sleeper.sleep, jitter=lambda: 0.5
         )
         async with client:
-            async for page in options.fetch("source", client, dict(memory or {}), now):
+            async for page in options.fetch(
+                "source", client, dict(memory or {}), now, parse=in_thread
+            ):
                 found.append(page)
                 if len(found) == pages:
                     return

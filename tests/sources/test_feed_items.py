@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from digestbot.errors import BadAnswer
 from digestbot.model import FetchedPaper
-from digestbot.sources.feed_items import MAX_TAGS, parse_feed, split_authors
+from digestbot.sources.feed_items import MAX_TAGS, parse_feed
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 URL = "https://journal.example/feed.xml"
@@ -105,9 +105,8 @@ def test_shared_links_and_guids_identify_no_item() -> None:
     for shared in (home, toc):
         found = papers("".join(f"<item><title>{t}</title>{shared}</item>" for t in "ABC"))
         assert len({p.id for p in found}) == 3
-    assert papers(f"<item><title>A</title>{home}</item><item><title>B</title>{home}</item>")[
-        :1
-    ] == (one)
+    first, _ = papers(f"<item><title>A</title>{home}</item><item><title>B</title>{home}</item>")
+    assert first.id == one[0].id
     same_guid = "".join(
         f"<item><title>{t}</title><guid>x</guid><link>https://journal.example/{t}</link></item>"
         for t in "ABC"
@@ -156,7 +155,7 @@ def test_a_cut_feed_is_detected(charset: str) -> None:
         ("if x&lt;y then z&gt;w", "if x<y then z>w"),
         ("<![CDATA[for $0<a<b$ and c>d]]>", "for $0<a<b$ and c>d"),
         ("<![CDATA[x <b and c> y]]>", "x <b and c> y"),
-        ("<![CDATA[<i>E. coli</i> &amp; H<sub>2</sub>O]]>", "E. coli & H2O"),
+        ("<![CDATA[<i>E. coli</i> &amp; H<sub>2</sub>O]]>", "E. coli & H₂O"),
         ("&lt;b>AT&amp;amp;T&lt;/b>", "AT&T"),
         ("<![CDATA[a<script>alert(1)</script>b]]>", "ab"),
         ("<![CDATA[a<!-- <b>x</b> -->b]]>", "ab"),
@@ -191,31 +190,19 @@ def test_content_replaces_a_missing_summary() -> None:
     assert found.abstract == "Hello"
 
 
-@pytest.mark.parametrize("link", ["javascript:alert(1)", "data:text/html,x", 'http://x/"><b', "x"])
+@pytest.mark.parametrize("link", ["javascript:alert(1)", "data:text/html,x", "x"])
 def test_only_web_urls_are_links(link: str) -> None:
     found = paper(f"<title>T</title><link><![CDATA[{link}]]></link><guid>x</guid>")
-    assert found.url == "https://journal.example/"
+    assert found.url == ""
+
+
+def test_links_are_encoded_not_replaced() -> None:
+    inside = "<link><![CDATA[http://x.example/a b/<1>.html]]></link>"
+    assert paper(f"<title>T</title>{inside}").url == "http://x.example/a%20b/%3C1%3E.html"
+    assert paper(f"<title>T</title><link>http://x.example/{'a' * 2_100}</link>").url == ""
 
 
 # Authors, dates and other fields.
-
-
-@pytest.mark.parametrize(
-    ("text", "names"),
-    [
-        ("Ana Pérez, Ion Stoica", ["Ana Pérez", "Ion Stoica"]),
-        ("Ana Pérez and Ion Stoica", ["Ana Pérez", "Ion Stoica"]),
-        ("Ana Pérez, Li Wei, and Ion Stoica", ["Ana Pérez", "Li Wei", "Ion Stoica"]),
-        ("LAPALU, N., SIMON, A., Plaumann, P.-L.", ["LAPALU, N.", "SIMON, A.", "Plaumann, P.-L."]),
-        ("Pérez, Ana; Stoica, Ion", ["Pérez, Ana", "Stoica, Ion"]),
-        ("A. Bee (Here, There), C. Dee", ["A. Bee (Here, There)", "C. Dee"]),
-        ("A. Bee (open, C. Dee", ["A. Bee (open, C. Dee"]),
-        ("Alexander Sandberg", ["Alexander Sandberg"]),
-        ("", []),
-    ],
-)
-def test_a_list_of_authors_is_split(text: str, names: list[str]) -> None:
-    assert split_authors(text) == names
 
 
 @pytest.mark.parametrize(
@@ -326,7 +313,7 @@ def test_recorded_feeds_are_read_or_a_bad_answer(corpus: Path) -> None:
             found = parse_feed(path.read_bytes(), {}, feed_url=URL, now=NOW).papers
             read += bool(found)
             for one in found:
-                assert one.url.startswith(("http://", "https://")), path.name
+                assert not one.url or one.url.startswith(("http://", "https://")), path.name
                 assert one.title, path.name
                 assert one.updated is None or one.updated <= NOW
     assert read > 60

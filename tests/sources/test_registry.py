@@ -89,5 +89,6 @@ def test_a_registry_line_adds_a_kind(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "digests: {d: {schedule: daily 09:00}}\n",
         encoding="utf-8",
     )
-    assert load_config(path, {}).sources == {"none": EmptyOptions(url="https://x.example/")}
+    found: object = load_config(path, {}).sources["none"]
+    assert found == EmptyOptions(url="https://x.example/")
     assert '"const": "empty"' in json.dumps(json_schema())

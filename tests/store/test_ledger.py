@@ -31,7 +31,8 @@ def other(tmp_path: Path) -> Iterator[Store]:
 
 def fill(store: Store) -> None:
     """Fill a store with four papers, an edition, and deliveries in several states."""
-    ingest(store, 1, 2, 3)
+    known = [fetched(n, aliases=("guid:1",) if n == 1 else ()) for n in (1, 2, 3)]
+    store.papers.ingest("arxiv", known, {}, NOW)
     rows = log(store)
     register(store)
     reader = store.subscriptions.add(

@@ -176,6 +176,12 @@ def upgrade() -> None:
         op.f("ix_announcements_seen_at_seq"), "announcements", ["seen_at", "seq"], unique=False
     )
     op.create_table(
+        "paper_aliases",
+        sa.Column("alias", sa.Text(), nullable=False),
+        sa.Column("paper_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("alias", name=op.f("pk_paper_aliases")),
+    )
+    op.create_table(
         "editions",
         sa.Column("id", BIG, nullable=False),
         sa.Column("digest_id", BIG, nullable=False),

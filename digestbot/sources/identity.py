@@ -1,0 +1,233 @@
+"""
+Identify the paper behind a feed's item: DOI, arXiv id, guid, link, or title with authors and date.
+
+A feed may call one paper by several names, and change them: http becomes https, links carry session
+tokens, a DOI comes later. So an item has one id and all its `aliases`; the store knows the paper by
+each of them. Begin at `identify`.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from digestbot.errors import InvalidPaperId
+from digestbot.ids import PaperId, normalise_doi, parse_paper_id
+from digestbot.text import folded_words
+
+MAX_NAME = 2048
+"""Characters of a guid or link that are compared."""
+
+_DOI_IN_URL = re.compile(r"(?:^|[/=])(10\.\d{4,9}/[^?#&\s]+)")
+_DOI_IN_TEXT = re.compile(r"\b10\.\d{4,9}/[^\s|;,<>\"]+")
+_PAGE_SUFFIX = re.compile(
+    r"(?:/(?:full|fulltext|abstract|abs|pdf|epdf|html|meta|short|summary|references|suppl\w*)\b.*"
+    r"|\.(?:full|short|abstract|long|pdf|full-text|full\.pdf))+$",
+    re.IGNORECASE,
+)
+_PREPRINT_VERSION = re.compile(r"(?<=\d)v\d+$")
+_ARXIV_IN_PATH = re.compile(r"(?:^|[/=])(\d{4}\.\d{4,5})(v\d+)?(?=$|[/.?#&])")
+_MIRRORS = frozenset({
+    "papers.cool", "huggingface.co", "hf.co", "alphaxiv.org", "scirate.com", "emergentmind.com",
+    "paperswithcode.com", "catalyzex.com", "deeplearn.org", "scholar.archive.org",
+})  # fmt: skip
+"""Sites that put arXiv's ids into their own URLs."""
+_TRACKING = re.compile(
+    r"(?:utm_\w+|rss|af|dgcid|fbclid|gclid|mc_[ce]id|ref|src|source|feed|cmp|tracking|"
+    r"amp|campaign|ssrc|et_[cr]id|sessionid|jsessionid|phpsessid|sid|token)",
+    re.IGNORECASE,
+)
+_BARE_ID = re.compile(r"(?:oai:arxiv\.org:|arxiv:)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """Names that an item gives itself."""
+
+    guid: str = ""
+    links: Sequence[str] = ()
+    identifiers: Sequence[str] = ()
+    """``dc:identifier``, ``prism:doi`` and other elements made for identifiers."""
+    title: str = ""
+    authors: Sequence[str] = ()
+    day: str = ""
+    """ISO date, empty if there is none."""
+    text: str = ""
+    """Beginning of the abstract, for items without any name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """The id of a paper, and every name it may return under."""
+
+    paper: PaperId
+    doi: str | None
+    aliases: tuple[str, ...]
+    """``doi:``, ``arxiv:`` and ``url:`` hold in every feed, the others in one source."""
+
+
+def identify(items: Sequence[Names], feed_url: str) -> list[Identity]:
+    """
+    Return the identity of each of the *items* of one response.
+
+    A name that several different items share identifies none of them: some feeds give every item
+    the journal's DOI, the home page as link, or one guid.
+    """
+    named = [tuple(dict.fromkeys(_aliases(item))) for item in items]
+    works = [_work(item) for item in items]
+    repeated = Counter(work for work in works if work)
+    shared = _shared(items, named)
+    return [
+        _identity(
+            [alias for alias in aliases if alias not in shared],
+            work if repeated[work] == 1 else "",
+            item,
+            feed_url,
+        )
+        for aliases, work, item in zip(named, works, items, strict=True)
+    ]
+
+
+def _shared(items: Sequence[Names], named: Sequence[tuple[str, ...]]) -> set[str]:
+    """
+    Return the aliases that items with different titles share.
+
+    A guid or DOI counts only if the links differ too: a journal may correct a title.
+    """
+    titles: dict[str, set[str]] = {}
+    links: dict[str, set[str]] = {}
+    for item, aliases in zip(items, named, strict=True):
+        for alias in aliases:
+            titles.setdefault(alias, set()).add(_words(item.title))
+            links.setdefault(alias, set()).add(next(iter(item.links), ""))
+    return {
+        alias
+        for alias, different in titles.items()
+        if len(different) > 1
+        and not alias.startswith("arxiv:")
+        and (alias.startswith("link:") or len(links[alias]) > 1)
+    }
+
+
+def _words(title: str) -> str:
+    return " ".join(folded_words(title))
+
+
+def _identity(aliases: list[str], work: str, item: Names, feed_url: str) -> Identity:
+    doi = next((alias.removeprefix("doi:") for alias in aliases if alias.startswith("doi:")), None)
+    arxiv = next((alias for alias in aliases if alias.startswith("arxiv:")), None)
+    if arxiv:
+        paper = PaperId(id=arxiv, version=_arxiv_version(item, arxiv))
+    elif doi:
+        paper = PaperId(id=f"doi:{doi}", version=None)
+    else:
+        paper = PaperId(id=f"feed:{_hash(aliases, item, feed_url)}", version=None)
+    return Identity(paper=paper, doi=doi, aliases=(*aliases, *([work] if work else [])))
+
+
+def _hash(aliases: list[str], item: Names, feed_url: str) -> str:
+    """Return a stable id from the best alias; only URLs mean the same in every feed."""
+    key = next(iter(aliases), None) or f"{item.title}\n{item.text}\n{item.day}"
+    scope = "" if key.startswith("url:") else f"{feed_url}\n"
+    return hashlib.sha256(f"{scope}{key}".encode("utf-8", "replace")).hexdigest()[:24]
+
+
+def _aliases(item: Names) -> Iterator[str]:
+    """Yield the names of *item*, the most reliable first."""
+    guid = item.guid.strip()[:MAX_NAME]
+    links = [link.strip()[:MAX_NAME] for link in item.links]
+    papers = [paper.id for text in (*item.identifiers, guid, *links) for paper in papers_in(text)]
+    yield from sorted(papers, key=lambda name: not name.startswith("arxiv:"))
+    if canonical := canonical_url(guid):
+        yield f"url:{canonical}"
+    elif guid:
+        yield f"guid:{guid}"
+    title = _words(item.title)
+    for link in filter(None, map(canonical_url, links)):
+        if title:
+            yield f"url:{link} {_digest(title)}"
+        yield f"link:{link}"
+
+
+def papers_in(text: str) -> Iterator[PaperId]:
+    """Yield the papers that an identifier, guid or link names. A bare number is none."""
+    text = text.strip()[:MAX_NAME]
+    lower = text.lower()
+    try:
+        if _BARE_ID.match(lower):
+            yield parse_paper_id(text)
+        elif lower.startswith(("http://", "https://")):
+            yield from _in_url(text)
+        elif lower.startswith(("10.", "doi:", "info:doi/", "urn:doi:")):
+            found = _DOI_IN_TEXT.search(text)
+            if found:
+                yield _doi(found[0])
+    except InvalidPaperId:
+        return
+
+
+def _in_url(text: str) -> Iterator[PaperId]:
+    try:
+        parts = urlsplit(text)
+        host = (parts.hostname or "").removeprefix("www.")
+    except ValueError:
+        return
+    rest = unquote(f"{parts.path}?{parts.query}" if parts.query else parts.path)
+    if f".{host}".endswith((".arxiv.org", ".doi.org")):
+        yield parse_paper_id(text)
+        return
+    found = _ARXIV_IN_PATH.search(rest)
+    if found and (host in _MIRRORS or "/arxiv/" in rest.lower()):
+        yield parse_paper_id(found[1] + (found[2] or ""))
+    elif found := _DOI_IN_URL.search(rest):
+        bare = _PAGE_SUFFIX.sub("", found[1])
+        yield _doi(
+            _PREPRINT_VERSION.sub("", bare) if bare.startswith(("10.1101/", "10.64898/")) else bare
+        )
+
+
+def _doi(text: str) -> PaperId:
+    return PaperId(id=f"doi:{normalise_doi(text)}", version=None)
+
+
+def _arxiv_version(item: Names, arxiv: str) -> int | None:
+    texts = (*item.identifiers, item.guid, *item.links)
+    found = (paper for text in texts for paper in papers_in(text) if paper.id == arxiv)
+    return next((paper.version for paper in found if paper.version), None)
+
+
+def canonical_url(text: str) -> str:
+    """
+    Return *text* for comparison if it is a URL or URN, else an empty string.
+
+    Scheme, ``www.``, fragment, trailing slash and tracking parameters do not count.
+    """
+    lower = text.lower()
+    if lower.startswith(("urn:", "tag:")):
+        return text
+    if not lower.startswith(("http://", "https://")):
+        return ""
+    try:
+        parts = urlsplit(text)
+        host = (parts.hostname or "").removeprefix("www.")
+    except ValueError:
+        return ""
+    if not host:
+        return ""
+    query = [pair for pair in parse_qsl(parts.query, True) if not _TRACKING.fullmatch(pair[0])]
+    return f"//{host}{parts.path.rstrip('/')}" + (f"?{urlencode(sorted(query))}" if query else "")
+
+
+def _work(item: Names) -> str:
+    """Return the alias of last resort: title, authors and day."""
+    title = _words(item.title)
+    if not title or not (item.authors or item.day):
+        return ""
+    authors = " ".join(word for name in item.authors for word in folded_words(name))
+    return f"work:{_digest(f'{title}|{authors}|{item.day}')}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]

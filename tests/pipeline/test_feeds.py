@@ -1,0 +1,83 @@
+"""Feeds that rename their items, through the whole pipeline: each work is announced once."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from digestbot.config import load_config
+from digestbot.pipeline import fetch
+from digestbot.pipeline.fetching import Fetched
+from digestbot.sources import parser_pool
+from digestbot.store import Store, open_store
+from tests.servers.web import Reply, WebServer
+
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+
+
+def item(number: int, token: str) -> str:
+    """An item as CNKI serves it: the link carries a token of the session, and no guid."""
+    return (
+        f"<item><title>Study {number:02} of alloys</title>"
+        f"<link>https://kns.example/article?v={token}{number}</link>"
+        f"<pubDate>2026-09-{1 + number:02}</pubDate><author>Bee A;Dee C</author></item>"
+    )
+
+
+def feed(*items: str) -> Reply:
+    body = f'<rss version="2.0"><channel><title>J</title>{"".join(items)}</channel></rss>'
+    return Reply(body=body.encode(), headers={"content-type": "application/rss+xml"})
+
+
+def fetch_all(store: Store, folder: Path, *urls: str, hours: int = 0) -> Sequence[Fetched]:
+    sources = "".join(
+        f'  s{n}: {{kind: feed, url: "{url}", newest: 50, backfill: 3650d, interval: 0s}}\n'
+        for n, url in enumerate(urls)
+    )
+    path = folder / "config.yaml"
+    path.write_text(f"sources:\n{sources}digests: {{d: {{deliver: [{{folder: out}}]}}}}\n")
+    now = NOW + timedelta(hours=hours)
+    return asyncio.run(fetch(store, load_config(path, {}), clock=lambda: now))
+
+
+def test_links_with_session_tokens_are_one_paper(tmp_path: Path) -> None:
+    before = [item(n, "AAAA") for n in range(20)]
+    after = [item(n, "BBBB") for n in range(5, 25)]
+    with (
+        WebServer.of(feed(*before), feed(*after)) as server,
+        open_store("sqlite://") as store,
+    ):
+        (first,) = fetch_all(store, tmp_path, server.url)
+        (second,) = fetch_all(store, tmp_path, server.url, hours=1)
+    assert (first.new, second.new) == (20, 5)
+
+
+def test_two_feeds_of_a_journal_share_their_papers(tmp_path: Path) -> None:
+    def plain(number: int) -> str:
+        link = f"http://journal.example/a/{number}"
+        return (
+            f"<item><title>Paper {number}</title><link>{link}</link><guid>j-{number}</guid></item>"
+        )
+
+    with (
+        WebServer.of(feed(plain(1), plain(2))) as one,
+        WebServer.of(feed(plain(2), plain(3))) as other,
+        open_store("sqlite://") as store,
+    ):
+        fetch_all(store, tmp_path, one.url, other.url)
+        assert store.papers.count() == 3
+
+
+def test_a_hostile_feed_affects_only_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is killed after its time; the other source is read."""
+    monkeypatch.setattr(parser_pool, "TIMEOUT_S", 0.0)
+    plain = feed(item(1, "A"))
+    with WebServer.of(plain) as server, open_store("sqlite://") as store:
+        (stopped,) = fetch_all(store, tmp_path, server.url)
+    assert stopped.error is not None
+    assert "parsing took longer than 0 s" in stopped.error
+    assert stopped.status == "broken"

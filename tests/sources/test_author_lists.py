@@ -1,0 +1,38 @@
+"""Author lists of feeds; the table says why each row is there."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digestbot.sources.author_lists import MAX_LENGTH, MAX_NAME, split_authors
+from tests.filters.tables import table
+from tests.growth import is_linear
+
+ROWS = table("author_lists.tsv")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[-1])
+def test_lists_are_split_into_names(row: list[str]) -> None:
+    text, names, is_one, _ = row
+    expected = names.split(" | ") if names else []
+    assert split_authors(text, is_one=is_one == "yes") == expected
+
+
+@given(st.text(alphabet="AaÖ .,;()[]&-1*'@:|", max_size=80))
+def test_any_text_gives_bounded_names_once(text: str) -> None:
+    names = split_authors(text)
+    assert len(set(names)) == len(names)
+    assert all(0 < len(name) <= 3 * MAX_NAME for name in names)
+
+
+@given(st.lists(st.sampled_from(["Ada Bee", "Carl M. Dee", "Eve Fee-Gee", "J. Li"]), unique=True))
+def test_a_list_survives_every_separator(names: list[str]) -> None:
+    for separator in (", ", "; ", " | "):
+        assert split_authors(separator.join(names)) == names
+
+
+@pytest.mark.parametrize(
+    "unit", ["a", "@", "é b ", "(", ")", "A. ", "and ", "; ", ", ", "Bee, A., ", " & ", "1,", "J.-"]
+)
+def test_time_grows_with_the_length_only(unit: str) -> None:
+    assert is_linear(lambda size: (unit * size)[:size], split_authors, MAX_LENGTH // 4)
