@@ -13,6 +13,7 @@ from typing import Any
 from digestbot.errors import BadAnswer, InvalidPaperId
 from digestbot.ids import PaperId, arxiv_pdf_url, arxiv_url, parse_paper_id
 from digestbot.model import AnnounceType, Author, FetchedPaper
+from digestbot.sources.identity import first_doi
 from digestbot.sources.markup import child_text, one_line, own_text, parse_xml
 
 log = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ def _paper(entry: Any) -> FetchedPaper:
         updated=read_time(child_text(entry, f"{ATOM}updated")) or published,
         comment=_arxiv_text(entry, "comment"),
         journal_ref=_arxiv_text(entry, "journal_ref"),
-        doi=_arxiv_text(entry, "doi"),
+        doi=first_doi(_arxiv_text(entry, "doi")),
         url=arxiv_url(paper.id, version),
         pdf_url=arxiv_pdf_url(paper.id, version),
     )
@@ -135,8 +136,8 @@ def _paper_id(entry: Any) -> PaperId:
 
 def _author(element: Any) -> Author | None:
     name = one_line(child_text(element, f"{ATOM}name"))
-    if name is None:
-        return None
+    if name is None or not any(map(str.isalpha, name)):
+        return None  # arXiv turns "X Collaboration: A. Bee" into three authors
     places = (one_line(own_text(place)) for place in element.findall(f"{ARXIV}affiliation"))
     return Author(name=name, affiliations=tuple(filter(None, places)))
 

@@ -13,7 +13,9 @@ from digestbot.errors import BadAnswer, InvalidPaperId
 from digestbot.ids import PaperId, arxiv_pdf_url, arxiv_url, parse_paper_id
 from digestbot.model import AnnounceType, Author, FetchedPaper
 from digestbot.sources.arxiv_atom import ARXIV, ATOM
-from digestbot.sources.markup import child_text, one_line, own_text, parse_xml, split_names
+from digestbot.sources.author_lists import split_authors
+from digestbot.sources.identity import first_doi
+from digestbot.sources.markup import child_text, one_line, own_text, parse_xml
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ def _paper(item: Any) -> FetchedPaper:
         # Unmarked in the feed; the first category of arXiv's records is the primary one.
         primary_category=next(iter(categories), None),
         journal_ref=one_line(child_text(item, f"{ARXIV}journal_reference")),
-        doi=one_line(child_text(item, f"{ARXIV}DOI")),
+        doi=first_doi(child_text(item, f"{ARXIV}DOI")),
         url=arxiv_url(paper.id, version),
         pdf_url=arxiv_pdf_url(paper.id, version),
     )
@@ -101,7 +103,7 @@ def _categories(item: Any) -> tuple[str, ...]:
 
 def _authors(item: Any) -> list[str]:
     """Return the names in ``dc:creator``, which lists them all."""
-    return split_names(" ".join((_first(item, f"{DC}creator") or "").split()))
+    return split_authors(_first(item, f"{DC}creator") or "", is_natural=True)
 
 
 def _first(item: Any, *tags: str) -> str | None:

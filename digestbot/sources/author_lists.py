@@ -46,7 +46,7 @@ _PARTICLES = frozenset({
 _ADDRESSED = re.compile(r"[^\s@()]+@[^\s@()]+ ?\((?P<name>[^()]+)\)")
 
 
-def split_authors(text: str, *, is_one: bool = False) -> list[str]:
+def split_authors(text: str, *, is_one: bool = False, is_natural: bool = False) -> list[str]:
     """
     Return the names in *text*, each once, in its order.
 
@@ -54,13 +54,14 @@ def split_authors(text: str, *, is_one: bool = False) -> list[str]:
         text: Plain text without tags; superscript marks are dropped.
         is_one: *text* is one of several elements, one per author: a single comma then
             separates the family name from the given names.
+        is_natural: All names are in the order "Given Family", as in arXiv's feeds.
     """
     line = " ".join(text[:MAX_LENGTH].split())
     addressed = _ADDRESSED.fullmatch(line)
     if addressed:  # RSS 2.0: "ann@example.org (Ann Bee)"
         line = addressed["name"]
     line = _without_others(_LEAD.sub("", _without_brackets(line), count=1))
-    names = (_tidy(name) for name in _names(line, is_one=is_one))
+    names = (_tidy(name) for name in _names(line, is_one=is_one, is_natural=is_natural))
     return list(dict.fromkeys(name for name in names if any(map(str.isalpha, name))))
 
 
@@ -71,21 +72,21 @@ def _without_others(line: str) -> str:
     return (head + _AND_OTHERS.sub("", tail)).rstrip(" ,;")
 
 
-def _names(line: str, *, is_one: bool) -> Iterator[str]:
+def _names(line: str, *, is_one: bool, is_natural: bool) -> Iterator[str]:
     if re.search(r"[;|•·]", line):
         for part in re.split(r"[;|•·]", line):
-            yield from _members(part.strip(" ,"), is_one=True)
+            yield from _members(part.strip(" ,"), is_one=True, is_natural=is_natural)
         return
     group, colon, rest = line.partition(":")
     if colon and _GROUP.search(group):  # arXiv: "X Collaboration: A. Bee, C. Dee"
         yield group
-        yield from _names(rest, is_one=False)
+        yield from _names(rest, is_one=False, is_natural=is_natural)
         return
-    if _is_bibtex(line):
+    if not is_natural and _is_bibtex(line):
         for part in _WORD_AND.split(line):
             yield _natural_order(part)
         return
-    yield from _members(line, is_one=is_one)
+    yield from _members(line, is_one=is_one, is_natural=is_natural)
 
 
 def _is_bibtex(line: str) -> bool:
@@ -94,18 +95,18 @@ def _is_bibtex(line: str) -> bool:
     return len(parts) > 1 and all(part.count(",") == 1 and part[-1:] != "," for part in parts)
 
 
-def _members(line: str, *, is_one: bool) -> Iterator[str]:
+def _members(line: str, *, is_one: bool, is_natural: bool) -> Iterator[str]:
     """Yield the names of a list that commas and "and" separate."""
     parts = _with_suffixes(_parts(line))
     run: list[str] = []
     for part in parts:
         if _GROUP.search(part):
-            yield from _people(run, is_one=is_one)
+            yield from run if is_natural else _people(run, is_one=is_one)
             yield _ON_BEHALF.sub("", part)
             run, is_one = [], False
         else:
             run.append(part)
-    yield from _people(run, is_one=is_one)
+    yield from run if is_natural else _people(run, is_one=is_one)
 
 
 def _parts(line: str) -> Iterator[str]:

@@ -168,6 +168,12 @@ def papers_in(text: str) -> Iterator[PaperId]:
         return
 
 
+def first_doi(text: str | None) -> str | None:
+    """Return the first DOI in *text*, which may hold several or their URLs; the case is kept."""
+    found = _DOI_IN_TEXT.search(unquote((text or "")[:MAX_NAME]))
+    return found[0].rstrip(".,;") if found else None
+
+
 def _in_url(text: str) -> Iterator[PaperId]:
     try:
         parts = urlsplit(text)

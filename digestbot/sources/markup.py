@@ -79,18 +79,6 @@ def one_line(text: str | None) -> str | None:
     return " ".join((text or "").split()) or None
 
 
-def split_names(text: str) -> list[str]:
-    """Split *text* at commas. Those inside brackets belong to affiliations."""
-    parts, depth = [""], 0
-    for char in text:
-        depth = max(0, depth + (char == "(") - (char == ")"))
-        if char == "," and not depth:
-            parts.append("")
-        else:
-            parts[-1] += char
-    return [name for part in parts if (name := part.strip())]
-
-
 # Element names of HTML 5, JATS and MathML that feeds put into titles and abstracts. Everything else
 # is text: an HTML parser would drop parts of "if x<y then z>w" and "$0<a<b$".
 _NAMES = (

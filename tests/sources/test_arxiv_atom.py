@@ -38,7 +38,7 @@ z&gt;w.
     <author><name> </name></author>
     <arxiv:comment xmlns:arxiv="http://arxiv.org/schemas/atom"> 23 pages </arxiv:comment>
     <arxiv:journal_ref xmlns:arxiv="http://arxiv.org/schemas/atom">J. X 1</arxiv:journal_ref>
-    <arxiv:doi xmlns:arxiv="http://arxiv.org/schemas/atom">10.1/AbC</arxiv:doi>
+    <arxiv:doi xmlns:arxiv="http://arxiv.org/schemas/atom">10.1000/AbC</arxiv:doi>
     <link title="pdf" href="http://elsewhere.example/x.pdf" rel="related"/>
     <category term="math.GT"/><category term="14J60; 14F05"/>
     <arxiv:primary_category xmlns:arxiv="http://arxiv.org/schemas/atom" term="math.GT"/>
@@ -64,7 +64,7 @@ def test_every_field_of_an_entry_is_read_as_served() -> None:
             updated=datetime(2003, 7, 8, 17, 46, 39, tzinfo=UTC),
             comment="23 pages",
             journal_ref="J. X 1",
-            doi="10.1/AbC",
+            doi="10.1000/AbC",
             url="https://arxiv.org/abs/math/0309136v2",
             pdf_url="https://arxiv.org/pdf/math/0309136v2",
         ),

@@ -36,3 +36,17 @@ def test_a_list_survives_every_separator(names: list[str]) -> None:
 )
 def test_time_grows_with_the_length_only(unit: str) -> None:
     assert is_linear(lambda size: (unit * size)[:size], split_authors, MAX_LENGTH // 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Deepti, Sheza Munir", ["Deepti", "Sheza Munir"]),
+        ("Deepti, A. Bee", ["Deepti", "A. Bee"]),
+        ("X Collaboration: A. Bee, C. Dee (Y, Z)", ["X Collaboration", "A. Bee", "C. Dee"]),
+        ("A. Bee (U. of X, C. Dee, E. Fee (Y)", ["A. Bee", "C. Dee", "E. Fee"]),
+    ],
+)
+def test_names_in_natural_order_are_kept(text: str, names: list[str]) -> None:
+    """arXiv's feeds name people as on the paper; a single name is a whole one."""
+    assert split_authors(text, is_natural=True) == names

@@ -2,7 +2,7 @@
 
 import pytest
 
-from digestbot.sources.identity import Names, canonical_url, identify, papers_in
+from digestbot.sources.identity import Names, canonical_url, first_doi, identify, papers_in
 
 FEED = "https://journal.example/feed"
 
@@ -105,3 +105,17 @@ def test_an_arxiv_id_comes_first_and_keeps_its_version() -> None:
     names = Names(guid="10.1234/x", links=("https://arxiv.org/abs/2603.20941v3",), title="T")
     (found,) = identify([names], FEED)
     assert (found.paper.id, found.paper.version, found.doi) == ("arxiv:2603.20941", 3, "10.1234/x")
+
+
+@pytest.mark.parametrize(
+    ("text", "doi"),
+    [
+        ("10.1234/exj.1 10.1234/exj.2", "10.1234/exj.1"),
+        ("https://doi.org/10.1234/EXJ.3", "10.1234/EXJ.3"),
+        ("see 10.1234/exj.4", "10.1234/exj.4"),
+        ("none", None),
+        (None, None),
+    ],
+)
+def test_a_field_has_one_doi(text: str | None, doi: str | None) -> None:
+    assert first_doi(text) == doi

@@ -3,7 +3,7 @@
 import pytest
 
 from digestbot.errors import BadAnswer
-from digestbot.sources.markup import child_text, one_line, parse_xml, plain_html, split_names
+from digestbot.sources.markup import child_text, one_line, parse_xml, plain_html
 
 
 def test_forbidden_characters_are_removed_from_xml() -> None:
@@ -37,10 +37,6 @@ def test_unsafe_or_broken_xml_is_a_bad_answer(body: bytes, message: str) -> None
 )
 def test_html_becomes_plain_text(source: str, text: str) -> None:
     assert plain_html(source) == text
-
-
-def test_names_are_split_outside_brackets() -> None:
-    assert split_names("A. Bee (Here, There), C. Dee, ") == ["A. Bee (Here, There)", "C. Dee"]
 
 
 @pytest.mark.parametrize(("text", "line"), [(" a\n b ", "a b"), (" \n", None), (None, None)])
