@@ -184,6 +184,9 @@ class Service:
         """
         asyncio.get_running_loop().set_default_executor(DaemonThreads(THREADS))
         self._listen_to_signals()
+        # `_isolated` logs every error; the executor would add a traceback for a job that is
+        # cancelled before its first step.
+        logging.getLogger("apscheduler.executors").setLevel(logging.CRITICAL)
         # misfire_grace_time: its default of one second would drop a tick after every sleep.
         scheduler = AsyncIOScheduler(
             timezone="UTC",
