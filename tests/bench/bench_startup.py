@@ -25,6 +25,7 @@ from digestbot.config import load_config
 from digestbot.pipeline import fetch, make_editions
 from digestbot.render import load_templates
 from digestbot.store import open_store
+from digestbot.syncing import sync_config
 from tests.servers.arxiv import ArxivServer, make_papers
 
 PAPERS = 1000
@@ -89,6 +90,7 @@ def make_store(folder: Path, now: datetime) -> str:
         config = load_config(path, {})
         with open_store(config.store) as store:
             asyncio.run(fetch(store, config, tuple(config.sources), clock=lambda: clock[0]))
+            sync_config(store, config, clock[0])
             make_editions(store, config, load_templates(None), now=clock[0])
             for delivery in store.outbox.list():
                 store.outbox.cancel(delivery.id, "the benchmark sends nothing")
