@@ -98,7 +98,7 @@ def _plain(kind: type, value: Any) -> Any:
 def _annotated(inner: Any, validators: Sequence[Any], value: Any) -> Any:
     """Apply *validators* in pydantic's order.
 
-    Those before the type check run from the right, those after it from the left.
+    Validators before the type check run right to left, the others left to right.
     """
     for validator in reversed(validators):
         if isinstance(validator, BeforeValidator):

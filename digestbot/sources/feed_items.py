@@ -38,7 +38,7 @@ MAX_AUTHORS = 5_000
 MAX_URL = 2_048
 """Characters of a link that servers and browsers accept."""
 MAX_AHEAD = timedelta(days=400)
-"""How far in the future the date of an issue may be; beyond it is a mistake."""
+"""Longest time by which the date of an issue may lie in the future."""
 _LONGEST_UNTITLED = 120
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 _UTF8 = {"content-type": "application/xml; charset=utf-8"}

@@ -100,7 +100,7 @@ def prepare(text: str) -> Prepared | None:
     """
     Parse *text*, a feed from its root on; return None unless it is XML with all items.
 
-    What is not well-formed is recovered where that loses no item.
+    Malformed XML is recovered if that loses no item.
     """
     source = text.encode("utf-8", "replace")
     root = _parsed(source, recover=False)

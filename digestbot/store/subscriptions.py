@@ -132,7 +132,7 @@ class Subscriptions:
         """
         Confirm again what `end_digest` ended; return how many.
 
-        Those of origin ``config`` are left to `sync_config`, which knows what the config names now.
+        `sync_config` restores subscriptions of origin ``config``.
         """
         here = subscriptions.c
         ended = (here.digest == digest, here.state == _State.ENDED, here.origin != Origin.CONFIG)
