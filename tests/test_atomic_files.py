@@ -20,9 +20,8 @@ def test_content_is_replaced(tmp_path: Path) -> None:
 def test_a_failed_write_keeps_the_old_content(tmp_path: Path) -> None:
     path = tmp_path / "digest.html"
     path.write_bytes(b"old")
-    with pytest.raises(RuntimeError), replacing(path) as file:
-        file.write(b"half of the new")
-        raise RuntimeError
+    with pytest.raises(TypeError), replacing(path) as file:
+        file.writelines([b"half of the new", None])  # type: ignore[list-item]
     assert path.read_bytes() == b"old"
     assert [each.name for each in tmp_path.iterdir()] == ["digest.html"]
 
