@@ -374,7 +374,9 @@ def test_the_query_of_a_source_is_decoded(tmp_path: Path, written: str, sent: st
 def test_a_query_from_outside_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(
-            tmp_path, f"sources: {{a: {{kind: arxiv, query: '${{Q}}'}}}}\n{DIGESTS}", Q="hunter2:x"
+            tmp_path,
+            f"sources: {{a: {{kind: arxiv, query: '${{Q}}'}}}}\n{DIGESTS}",
+            Q="tit:hunter2",
         )
     assert "hunter2" not in str(caught.value)
 
