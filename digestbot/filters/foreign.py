@@ -16,7 +16,7 @@ from digestbot.filters.flow_style import flow_style
 from digestbot.filters.patterns import check_pattern
 from digestbot.filters.query import corrected
 from digestbot.filters.tree import Path
-from digestbot.taxonomy import codes_in, expand
+from digestbot.taxonomy import codes_in, expand, named
 
 Check = Callable[[str, str, Path], str | None]
 """Takes the text, its key and its path; returns a message."""
@@ -472,7 +472,7 @@ def _category(text: str, key: str, path: Path) -> str | None:
     if found and expand(text[found.end() :].strip()):
         term = text[found.end() :].strip()
         return f"{quoted(text)} does not exclude; {_exclude(key, term, path)}"
-    codes = codes_in(text)
+    codes = codes_in(text) or _names_in(text)
     if not codes:
         return None
     if len(codes) == 1:
@@ -482,6 +482,13 @@ def _category(text: str, key: str, path: Path) -> str | None:
         each = [{key: code} for code in codes]
         return f"{what}; for papers in all of them, {_write({'all': each})}"
     return f"{what}; {_write({key: list(codes)})}"
+
+
+def _names_in(text: str) -> tuple[str, ...]:
+    """Return the categories in a list that has English names; a name may have commas itself."""
+    parts = tuple(part for part in re.split(r"\s*[,;]\s*", text) if part)
+    is_list = len(parts) > 1 and not named(text)
+    return parts if is_list and all(named(part) or expand(part) for part in parts) else ()
 
 
 _WORDS = frozenset({"", "title", "abstract", "comment", "journal"})

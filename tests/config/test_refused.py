@@ -15,8 +15,10 @@ from digestbot.config.interpolation import interpolate
 from digestbot.config.yaml_reader import read_yaml
 from digestbot.errors import ConfigError, InvalidFilter
 from digestbot.filters import check_filter
+from digestbot.filters.foreign import foreign_syntax
 from digestbot.filters.query import source_query
 from tests.filters.tables import table
+from tests.filters.test_index_corpus import real_papers
 
 HEAD = """\
 sources: {a: {kind: arxiv, categories: [cs.DC]}}
@@ -99,6 +101,16 @@ def test_terms_of_real_configs_are_accepted(corpus: Path) -> None:
         "is one phrase here"
     }
     assert len(refused) < 30
+
+
+@pytest.mark.corpus
+def test_titles_and_authors_of_papers_are_accepted(corpus: Path) -> None:
+    """A pasted title is refused about once in a thousand, for commas or brackets."""
+    papers = [one.paper for one in real_papers(corpus, 5000)]
+    titles = [foreign_syntax(paper.title, "title", ()) for paper in papers]
+    names = {author.name for paper in papers for author in paper.authors}
+    assert len(list(filter(None, titles))) <= len(titles) / 500
+    assert len([name for name in names if foreign_syntax(name, "author", ())]) <= len(names) / 5000
 
 
 def _errors(term: str) -> tuple[InvalidFilter, ...]:
