@@ -24,7 +24,7 @@ def _inner(value: object) -> str:
 
 
 def _scalar(text: str) -> str:
-    if text.isdigit() or (_PLAIN.fullmatch(text) and text.lower() not in _OTHER_VALUES):
+    if _PLAIN.fullmatch(text) and text.lower() not in _OTHER_VALUES:
         return text
     if "'" in text and not re.search(r'["\\]', text):
         return f'"{text}"'

@@ -100,7 +100,8 @@ def _sign(text: str, key: str, path: Path) -> str | None:
         what = f'{quoted(text)} is one text; for a list, put a space after each "-"'
         return f"{what}, or {_list(key, items, path)}"
     if sign == "+":
-        return f"{quoted(text)} does not require it; {_write({'all': [_entry(key, term)]})}"
+        what = "does not make the word required"
+        return f"{quoted(text)} {what}; {_write({'all': [_entry(key, term)]})}"
     if sign == "~":
         what = "does not search for similar words; a word also finds its plural and other spellings"
         return f"{quoted(text)} {what}; {_write(_entry(key, term))}"
@@ -368,7 +369,8 @@ def _distance(text: str, key: str, path: Path) -> str | None:
     if not first or not last or first == last:
         return None
     words = next((int(number) for number in found.groups()[1:] if number), 10)
-    within = min(100, words + len(first.split()) + len(last.split()))
+    between = words - 1 if found[1].lower().startswith("adj") else words  # Ovid's adj1: adjacent
+    within = max(2, min(100, between + len(first.split()) + len(last.split())))
     pair: dict[str, object] = {"near": [first, last], "within": within}
     tool = {"a": "Ovid", "A": "Ovid", "N": "Web of Science"}.get(found[1][0], "Scopus")
     return f"{quoted(found[1])} is an operator of {tool}; {_write(pair)}"
@@ -385,7 +387,7 @@ def _tags(text: str, key: str, path: Path) -> str | None:
     what = f"{quoted(tag.tag)} is the syntax of {tag.tool}"
     if _is_more(text, tag) and (query := corrected(without_tags(text))):
         return f"{what}; {_write({'query': query})}"
-    where = f"the key is {tag.field}:" if tag.field else "a term searches title and abstract"
+    where = f"the key is {tag.field}" if tag.field else "a term searches title and abstract"
     return f"{what}; here, {where}; {_write(_entry(tag.field, _simple(tag.term)))}"
 
 

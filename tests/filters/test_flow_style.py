@@ -50,7 +50,7 @@ def test_yaml_reads_the_value_back(value: object) -> None:
         ("Crohn's disease", "Crohn's disease"),
         ("it's: so", '"it\'s: so"'),
         (r"\bGPT\b", r"'\bGPT\b'"),
-        ("007", "007"),
+        ("007", "'007'"),
         ("true", "'true'"),
         ({"none": [{"title": "survey"}]}, "none: [{title: survey}]"),
         ({"any": ["a"], "none": ["b"]}, "{any: [a], none: [b]}"),
