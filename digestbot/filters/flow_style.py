@@ -9,7 +9,7 @@ _OTHER_VALUES = frozenset({"true", "false", "null"})
 
 
 def flow_style(value: object) -> str:
-    """Return *value*, made of mappings, lists and text, as YAML on one line; no outer braces."""
+    """Return *value*, made of mappings, lists, numbers and text, as YAML without outer braces."""
     if isinstance(value, Mapping) and len(value) == 1:
         return _inner(value)[1:-1]
     return _inner(value)
@@ -20,6 +20,8 @@ def _inner(value: object) -> str:
         return "{" + ", ".join(f"{key}: {_inner(each)}" for key, each in value.items()) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(map(_inner, value)) + "]"
+    if isinstance(value, int):
+        return str(value)
     return _scalar("".join(sign if sign.isprintable() else " " for sign in str(value)))
 
 

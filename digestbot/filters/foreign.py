@@ -51,9 +51,11 @@ def _accepted(value: object, key: str) -> object:
         return {each: _accepted(child, each) for each, child in value.items()}
     if isinstance(value, list):
         return [_accepted(child, key) for child in value]
+    if not isinstance(value, str):
+        return value
     key = "" if key in ("any", "all", "none", "near") else key
-    is_refused = key in _PLAIN and foreign_syntax(str(value), key, ()) is not None
-    return _words_of(str(value), key) if is_refused else value
+    is_refused = key in _PLAIN and foreign_syntax(value, key, ()) is not None
+    return _words_of(value, key) if is_refused else value
 
 
 def _words_of(text: str, key: str) -> str:

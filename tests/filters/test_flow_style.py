@@ -55,6 +55,7 @@ def test_yaml_reads_the_value_back(value: object) -> None:
         ({"none": [{"title": "survey"}]}, "none: [{title: survey}]"),
         ({"any": ["a"], "none": ["b"]}, "{any: [a], none: [b]}"),
         ("a\nb", "a b"),
+        ({"near": ["a", "b"], "within": 5}, "{near: [a, b], within: 5}"),
     ],
 )
 def test_quotes_are_added_where_needed(value: object, text: str) -> None:
