@@ -61,6 +61,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "status",
             "backtest",
             "lint",
+            "spellings",
         ),
     ),
     ("top", ("cli", "demo", "scheduler")),
