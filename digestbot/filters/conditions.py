@@ -208,7 +208,8 @@ READERS: Mapping[str, Reader] = {
 def quoted(text: object) -> str:
     """Return *text* in quotes on one line, shortened."""
     try:
-        shown = " ".join(str(text).split())
+        plain = "".join(sign if sign.isprintable() else " " for sign in str(text))
+        shown = " ".join(plain.split())
     except ValueError:  # an integer of more than 4,300 digits
         shown = "a number"
     return f'"{shown[:60]}…"' if len(shown) > 60 else f'"{shown}"'

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from digestbot.config.interpolation import interpolate
@@ -42,6 +42,7 @@ def test_a_suggestion_is_accepted(syntax: str, terms: tuple[str, str, str], key:
         assert check_filter(data)[1] == (), message
 
 
+@example("000\x1b", "author")
 @given(st.text(max_size=40) | st.text("ab,;:|()[]*?!-+~/\\\"' ANDOR\n=.", max_size=40), KEYS)
 def test_any_text_is_judged_on_one_line(text: str, key: str) -> None:
     message = foreign_syntax(text, key, ())
