@@ -17,7 +17,7 @@ from random import Random
 from apscheduler.job import Job
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from digestbot.bounces import BouncesSettings
+from digestbot.bounces.settings import BouncesSettings
 from digestbot.config import Config
 from digestbot.daemon_threads import DaemonThreads
 from digestbot.errors import DigestbotError, StoreReplaced

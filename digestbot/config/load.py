@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from digestbot.addresses import check_mailbox
-from digestbot.bounces import BouncesSettings
+from digestbot.bounces.settings import BouncesSettings
 from digestbot.config.error_messages import Sight, did_you_mean, flaws, unknown
 from digestbot.config.interpolation import Filled, interpolate
 from digestbot.config.positions import Flaw, Steps, at, path_text, problems

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digestbot.bounces import MAX_BYTES, Report, read_report
+from digestbot.bounces.parsing import MAX_BYTES, Report, read_report
 from digestbot.deliver.verp import bounce_address, delivery_of
 from digestbot.model import BounceKind
 
