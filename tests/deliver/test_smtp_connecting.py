@@ -8,7 +8,7 @@ import pytest
 
 from digestbot.errors import (
     Misconfigured,
-    TransientFailure,
+    ServerUnavailable,
 )
 from tests.deliver.smtp_client import PASSWORD, failure, login, outgoing, send, settings, tls_server
 from tests.servers.smtp import (
@@ -47,7 +47,7 @@ def test_refused_starttls_is_not_skipped(certificates: Certificates, ca_file: st
     faults = [("STARTTLS", "454 4.7.0 not now")]
     with tls_server("starttls", certificates, faults=faults) as server:
         error = failure(settings(server, security="starttls", ca_file=ca_file))
-    assert isinstance(error, TransientFailure)
+    assert isinstance(error, ServerUnavailable)
     assert "MAIL" not in server.commands
 
 
@@ -99,10 +99,12 @@ def test_missing_ca_file_is_named(certificates: Certificates) -> None:
     assert "no/such.pem" in str(error)
 
 
-def test_tls_to_a_plain_port_is_transient(ca_file: str) -> None:
+def test_tls_to_a_plain_port_names_the_setting(ca_file: str) -> None:
     with SmtpServer() as server:
         how = settings(server, security="tls", ca_file=ca_file, timeout=timedelta(seconds=2))
-        assert isinstance(failure(how), TransientFailure)
+        error = failure(how)
+    assert isinstance(error, Misconfigured)
+    assert '"smtp.security" to starttls' in str(error)
     assert server.messages == []
 
 
