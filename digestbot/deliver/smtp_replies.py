@@ -88,13 +88,33 @@ def refusal(phase: Phase, code: int, text: str) -> DeliveryError:
 
 
 def connection_error(phase: Phase, error: Exception) -> DeliveryError:
-    """Classify a broken connection; an untrusted certificate affects every delivery."""
+    """Classify a broken connection; what the settings can mend affects every delivery."""
     cause = error if isinstance(error, ssl.SSLError) else error.__cause__
     if isinstance(cause, ssl.SSLCertVerificationError):
-        why = one_line(cause.verify_message)
+        return Misconfigured(_untrusted(cause))
+    if phase is Phase.CONNECT and isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
         return Misconfigured(
-            f"untrusted certificate of the mail server: {why};"
-            ' set "smtp.ca_file", or "smtp.host" to the name in the certificate'
+            "the mail server does not speak TLS from the first byte;"
+            ' set "smtp.security" to starttls (usual on port 587), or "smtp.port" to 465'
         )
     fallback = "timed out" if isinstance(error, TimeoutError) else type(error).__name__
     return classify(phase, None, None, str(error) or fallback)
+
+
+_NO_TLS: Final = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"}
+"""Reasons of OpenSSL for a handshake with a server that answered in clear text."""
+_WRONG_NAME: Final = {62, 64}
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
+_EXPIRED: Final = 10
+
+
+def _untrusted(error: ssl.SSLCertVerificationError) -> str:
+    """Say what is wrong with the certificate, and what to change."""
+    why = one_line(error.verify_message).rstrip(".")
+    if error.verify_code in _WRONG_NAME:
+        advice = 'set "smtp.host" to the name in the certificate'
+    elif error.verify_code == _EXPIRED:
+        advice = "renew it on the server"
+    else:
+        advice = 'set "smtp.ca_file" to a PEM file with it, or with that of its authority'
+    return f"untrusted certificate of the mail server: {why}; {advice}"

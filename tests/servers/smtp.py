@@ -89,6 +89,10 @@ class SmtpServer:
         self.refused: dict[str, str] = {}
         self.per_session: tuple[int, str] | None = None
         """Messages taken over one connection, and the reply to the MAIL of the next."""
+        self.greeted_as: set[str] = set()
+        """Names given in EHLO."""
+        self.ehlo_lines: list[str] = []
+        """Further lines of the reply to EHLO."""
         self.quota: tuple[int, str] | None = None
         """Messages taken in all, and the reply to the final dot of the next."""
         self.port = 0
@@ -216,8 +220,10 @@ class _Mailbox:
         responses: list[str],
     ) -> list[str]:
         session.host_name = hostname
+        self._server.greeted_as.add(hostname)
         offered = ["250-PIPELINING"] if self._server.pipelining else []
-        return [*responses[:1], *offered, *responses[1:]]
+        more = [f"250-{line}" for line in self._server.ehlo_lines]
+        return [*responses[:1], *offered, *more, *responses[1:]]
 
     async def auth_XOAUTH2(self, dialogue: "_Dialogue", args: list[str]) -> AuthResult:
         """Refuse as Google does: by a challenge with the reason, which takes an empty response."""
