@@ -37,6 +37,7 @@ async def open_socket(host: str, port: int) -> socket.socket:
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     attempts = [partial(_connect, info) for info in by_turns(found)]
+    winner: socket.socket | None
     winner, _, errors = await staggered_race(attempts, DELAY_S)
     if winner is None:
         raise next(error for error in errors if error is not None)

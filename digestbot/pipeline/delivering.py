@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
@@ -27,12 +27,14 @@ from digestbot.errors import (
     PermanentFailure,
     StoreError,
     StoreUnavailable,
+    TooLarge,
     TransientFailure,
 )
-from digestbot.model import Delivery, DeliveryState, Form, OutgoingMessage
+from digestbot.model import Delivery, DeliveryState, Form, OutgoingMessage, Receipt
 from digestbot.pipeline.group_commit import GroupCommit, Sleep, retry_while_unavailable
 from digestbot.pipeline.messages import MessageBuilder
 from digestbot.pipeline.processing_bounces import record_refusal
+from digestbot.render import without_attachments
 from digestbot.sending_limits import day_of
 from digestbot.store import Cap, KindPause, Store, Transition
 
@@ -376,7 +378,7 @@ class _Run:
         forms = REGISTRY[delivery.destination.kind].forms
         outgoing = await self._message(delivery, forms)
         checkpoint = _StoreCheckpoint(self._commits, delivery, self._clock)
-        receipt = await sender.send(outgoing, checkpoint)
+        receipt = await self._send_in_size(sender, outgoing, checkpoint)
         now = self._clock()
         await self._commits.write(
             Transition(
@@ -389,6 +391,23 @@ class _Run:
         if kind in self._pauses and kind not in self._stopped_kinds:
             del self._pauses[kind]
             await self._commits.retry_while_unavailable(partial(self._store.pauses.end, kind))
+
+    async def _send_in_size(
+        self, sender: Sender, outgoing: OutgoingMessage, checkpoint: Checkpoint
+    ) -> Receipt:
+        """Send *outgoing*, without as many attachments as are too large for the server."""
+        message, left_out = outgoing, 0
+        while True:
+            try:
+                return await sender.send(message, checkpoint)
+            except TooLarge:
+                left_out += 1
+                smaller = without_attachments(outgoing.mime, left_out)
+                if smaller is None:
+                    raise
+            facts = {"delivery": outgoing.delivery.id, "attachments": left_out}
+            log.warning("attachments left out, too large for the mail server", extra=facts)
+            message = replace(outgoing, mime=smaller)
 
     async def _message(self, delivery: Delivery, forms: Collection[Form]) -> OutgoingMessage:
         """Build the message, mostly from what was read ahead."""
@@ -504,9 +523,9 @@ class _Run:
     async def count_waiting(self) -> dict[str, int]:
         """Count the due deliveries of each paused kind."""
         now = self._clock()
-        count = self._store.outbox.count_due
+        count_due = self._store.outbox.count_due
         counts = {
-            kind: await retry_while_unavailable(partial(count, kind, now), self._sleep)
+            kind: await retry_while_unavailable(partial(count_due, kind, now), self._sleep)
             for kind in sorted(self._stopped_kinds)
         }
         return {kind: number for kind, number in counts.items() if number}

@@ -166,6 +166,27 @@ def sender_of(template: Iterable[bytes]) -> str:
     return found[1].rpartition(b"<")[2].removesuffix(b">").decode("ascii")
 
 
+def without_attachments(message: bytes, number: int) -> bytes | None:
+    """
+    Return *message* without its *number* largest attachments, and with a part that names them.
+
+    For a server that takes no message of that size. None if it has fewer attachments.
+    """
+    head, *parts = message.removesuffix(_MIXED_END).split(_MIXED_LINE)
+    attachments = sorted(parts[1:], key=len, reverse=True)
+    if len(attachments) < number:
+        return None
+    left_out = attachments[:number]
+    kept = [part for part in parts if part not in left_out]
+    return _MIXED_LINE.join([head, *kept, _notice(left_out)]) + _MIXED_END
+
+
+def _notice(left_out: Sequence[bytes]) -> bytes:
+    names = [found[1].decode("ascii") for part in left_out if (found := _FILE_NAME.search(part))]
+    text = f"Left out, since the mail server takes no message of that size: {', '.join(names)}\n"
+    return _ascii_lines(_part("plain", encode(text).decode("ascii").replace("\r\n", "\n")) + "\n")
+
+
 def compose(
     *,
     subject: str,
@@ -192,9 +213,12 @@ def compose(
     ).decode("ascii")
 
 
+_FILE_NAME = re.compile(rb'filename="([^"]+)"')
 _ALTERNATIVE = "=_alternative"
 _MIXED = "=_mixed"
 """Boundaries: quoted-printable never contains "=_", nor base64 "_" (RFC 2045 6)."""
+_MIXED_LINE = f"--{_MIXED}\r\n".encode()
+_MIXED_END = f"--{_MIXED}--\r\n".encode()
 
 
 def _content(attachments: Sequence[Attachment]) -> Fragments:
