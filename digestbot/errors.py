@@ -25,7 +25,7 @@ All errors that digestbot raises on purpose.
     │   │   └── TooLarge         try once more without attachments
     │   ├── Misconfigured        every delivery of this kind would fail; stop all
     │   ├── ServerUnavailable    every delivery of this kind waits
-    │   │   └── SessionLimit     goes on over another connection
+    │   │   └── SessionLimit     sent over another connection
     │   ├── NotAttempted         left alone while its server rests
     │   └── OutcomeUnknown       the server may have accepted it
     ├── MailboxError             the mailbox for bounces failed                       exit 1

@@ -121,7 +121,7 @@ def pause(
         error: Failure of the latest attempt.
         failures: Earlier failures of this server in a row.
         now: Aware, UTC.
-        next_day: Start of the next day, when a daily quota begins anew.
+        next_day: Start of the next day, when a daily quota starts again.
     """
     match error:
         case Misconfigured():
@@ -138,8 +138,7 @@ def soon(error: DeliveryError, *, retries: int, patience: timedelta) -> timedelt
     """
     Return the wait before a short retry of the delivery, if one is worthwhile.
 
-    A full mailbox or a refusal is no different in a minute, and a message in doubt may have
-    arrived.
+    Not after a full mailbox or a refusal, nor in doubt, when the message may have arrived.
 
     Args:
         error: Failure of the latest attempt.

@@ -88,7 +88,7 @@ def refusal(phase: Phase, code: int, text: str) -> DeliveryError:
 
 
 def connection_error(phase: Phase, error: Exception) -> DeliveryError:
-    """Classify a broken connection; what the settings can mend affects every delivery."""
+    """Classify a broken connection; what the settings can fix affects every delivery."""
     cause = error if isinstance(error, ssl.SSLError) else error.__cause__
     if isinstance(cause, ssl.SSLCertVerificationError):
         return Misconfigured(_untrusted(cause))

@@ -57,7 +57,7 @@ MAX_CONCURRENT = 128
 limits its own connections below that."""
 
 SOON_MAX = 20
-"""Deliveries that one run retries within its patience: more are no hiccup."""
+"""Deliveries that one run retries within its patience: more mean an outage."""
 
 
 class DeliverProgress(Protocol):

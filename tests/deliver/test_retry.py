@@ -140,7 +140,7 @@ def test_answer_about_a_recipient_pauses_nothing(error: DeliveryError) -> None:
     assert pause(error, failures=0, now=NOW, next_day=NEXT_DAY) is None
 
 
-def test_a_server_that_is_down_is_asked_three_times_in_the_first_minute() -> None:
+def test_server_that_is_down_is_asked_thrice_in_a_minute() -> None:
     at, tries = NOW, 0
     while at < NOW + timedelta(minutes=1):
         found = pause(ServerUnavailable("down"), failures=tries, now=at, next_day=NEXT_DAY)

@@ -173,7 +173,7 @@ def email_config(tmp_path: Path) -> Config:
 
 
 @pytest.mark.parametrize("kind", ["slack", "email"])
-def test_a_form_that_no_destination_needs_cannot_fail_an_edition(tmp_path: Path, kind: str) -> None:
+def test_form_without_destination_cannot_fail_an_edition(tmp_path: Path, kind: str) -> None:
     """The sender is broken, which concerns mails only."""
     config = email_config(tmp_path)
     assert config.smtp is not None
