@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "status_codes",
             "oauth",
             "csv_files",
+            "atomic_files",
             "languages",
             "daemon_threads",
         ),

@@ -210,6 +210,7 @@ class _Draft:
             store=_absolute_store(top.store, self._folder),
             public_url=top.public_url,
             contact=top.contact,
+            umask=int(top.umask, 8),
             templates=self._folder / top.templates if top.templates else None,
             sources=MappingProxyType(self._sources),
             smtp=self._smtp_from_here(),
