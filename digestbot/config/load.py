@@ -40,7 +40,6 @@ from digestbot.deliver.smtp_settings import TLS_PORT, is_helo
 from digestbot.deliver.verp import TOKEN, check_template
 from digestbot.errors import ConfigError, InvalidAddress, Problem
 from digestbot.filters.conditions import ConditionError
-from digestbot.filters.query import source_query
 from digestbot.model import Destination, Form
 from digestbot.schedule import parse_schedule
 from digestbot.secret import Secret, is_private
@@ -276,6 +275,8 @@ class _Draft:
 
     def _decoded_query(self, steps: Steps, query: str) -> str:
         """Return a query in arXiv's syntax, decoded; record its mistake if it has one."""
+        from digestbot.filters.query import source_query
+
         try:
             return source_query(query) if query.strip() else query
         except ConditionError as error:

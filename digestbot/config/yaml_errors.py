@@ -14,7 +14,6 @@ from ruamel.yaml.error import MarkedYAMLError
 from digestbot.config.error_messages import SECRET_KEYS
 from digestbot.config.positions import Scalar, Steps
 from digestbot.filters.flow_style import flow_style
-from digestbot.filters.foreign import foreign_syntax
 from digestbot.filters.parser import KEYS
 
 Found = tuple[int, int, str]
@@ -194,6 +193,8 @@ def _after_quote(source: _Source) -> Found | None:
         return None
     first = source.event.start_mark
     whole = source.rest(first)
+    from digestbot.filters.foreign import foreign_syntax
+
     meant = foreign_syntax(whole, "", ())
     if meant and source.hint(first, whole):
         return (*source.at(source.mark), f"text after a closing quote; write {_written(meant)}")
@@ -271,6 +272,8 @@ def _first_sign(source: _Source) -> Found | None:
         return None
     rest = source.rest(source.mark)
     is_author = "author" in source.line(source.mark)[: source.mark.column]
+    from digestbot.filters.foreign import foreign_syntax
+
     meant = foreign_syntax(rest, "author", ()) if is_author else None
     if meant and source.hint(source.mark, rest):
         return (*source.at(source.mark), meant)

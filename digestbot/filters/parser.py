@@ -19,9 +19,7 @@ from digestbot.filters.conditions import (
     text_of_value,
 )
 from digestbot.filters.flow_style import flow_style
-from digestbot.filters.foreign import foreign_syntax, list_items
 from digestbot.filters.patterns import MAX_PROGRAM, steps
-from digestbot.filters.query import parse_query
 from digestbot.filters.tree import (
     TEXT_FIELDS,
     AllOf,
@@ -37,6 +35,12 @@ from digestbot.filters.tree import (
 )
 from digestbot.ids import parse_paper_id
 from digestbot.text import forms
+
+# Values that no other search language would read differently: words, or one category.
+_OWN_SYNTAX = re.compile(
+    r"(?!.*(?:\b(?i:and|or|not|andnot|adj)\b|\badj\d|\d{3}))[^\W_]+(?:(?: |'|’|-)[^\W_]+)*"
+    r"|[a-z][a-z-]*\.[A-Za-z-]+"
+)
 
 MAX_DEPTH = 32
 MAX_CONDITIONS = 2000
@@ -277,7 +281,7 @@ class _Reader:
             return AnyOf(children=(), path=path)
         try:
             text = text_of_value(key, value)
-            if message := foreign_syntax(text, key, path):
+            if message := _foreign_syntax(text, key, path):
                 return self.fail(message, path)
             if key == "query":
                 return self._query(text, weight, path)
@@ -306,6 +310,8 @@ class _Reader:
             )
 
     def _query(self, text: str, weight: float, path: Path) -> Node:
+        from digestbot.filters.query import parse_query
+
         node = parse_query(text, weight, path)
         return (
             node
@@ -396,6 +402,8 @@ def _is_repeat(one: Words, other: Words) -> bool:
 def _listed(value: object) -> str:
     """Suggest the list that is meant by a text with commas."""
     only = value[0] if isinstance(value, list) and len(value) == 1 else value
+    from digestbot.filters.foreign import list_items
+
     items = list_items(only) if isinstance(only, str) else []
     is_list = 2 <= len(items) <= MAX_NEAR_TERMS
     return f"; write {flow_style({'near': items})}" if is_list else ""
@@ -412,3 +420,12 @@ def _hint(key: object, value: object, known: tuple[str, ...]) -> str:
         text = f"{key}: {value}"
         return f"; text with a colon needs quotes; write {flow_style(text)}"
     return hint
+
+
+def _foreign_syntax(text: str, key: str, path: Path) -> str | None:
+    """Call `foreign.foreign_syntax` unless *text* is plain, as nearly all values are."""
+    if _OWN_SYNTAX.fullmatch(text):
+        return None
+    from digestbot.filters.foreign import foreign_syntax
+
+    return foreign_syntax(text, key, path)

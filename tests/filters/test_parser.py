@@ -6,12 +6,13 @@ from difflib import get_close_matches
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from digestbot.errors import InvalidFilter
 from digestbot.filters import check_filter, parse_filter
-from digestbot.filters.parser import ATOMS, GROUPS
+from digestbot.filters.foreign import _CHECKS, foreign_syntax
+from digestbot.filters.parser import _OWN_SYNTAX, ATOMS, GROUPS
 
 DEEP: Any = "x"
 for _ in range(40):
@@ -299,3 +300,10 @@ def test_any_yaml_is_a_filter_or_has_errors(data: object) -> None:
     assert all(str(error) and "\n" not in str(error) for error in errors)
     if found is not None:
         assert found.describe()
+
+
+@example("Kaiming He and Ross Girshick", "author")
+@example("-cs.AI", "category")
+@given(st.from_regex(_OWN_SYNTAX, fullmatch=True), st.sampled_from(sorted(_CHECKS)))
+def test_what_is_passed_unseen_is_no_foreign_syntax(text: str, key: str) -> None:
+    assert not _OWN_SYNTAX.fullmatch(text) or foreign_syntax(text, key, ()) is None
