@@ -1,15 +1,16 @@
 """
-Parser for ordinary feeds: RSS 0.9 to 2.0, RDF and Atom.
+Parser for ordinary feeds: RSS 0.9 to 2.0, RDF, Atom and JSON Feed.
 
-`feed_text` decodes, `feed_xml` prepares, feedparser reads, and this module turns items into papers.
-Pure: bytes in, values out. A bad item costs only itself. Begin at `parse_feed`.
+`feed_text` decodes, `feed_kind` refuses other documents, `feed_xml` prepares, feedparser reads (or
+`json_feed`), and this module turns items into papers. Pure: bytes in, values out. A bad
+item costs only itself. Begin at `parse_feed`.
 """
 
 import io
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -23,9 +24,11 @@ from digestbot.sources import feed_xml
 from digestbot.sources.author_lists import split_authors
 from digestbot.sources.citations import Description, parse_description
 from digestbot.sources.dates import Moment, parse_date
+from digestbot.sources.feed_kind import is_json, refuse_binary, refuse_other
 from digestbot.sources.feed_text import decode, without_prolog
 from digestbot.sources.feed_xml import DC, RawItem
 from digestbot.sources.identity import Identity, Names, identify
+from digestbot.sources.json_feed import read_json_feed
 from digestbot.sources.markup import one_line, plain_html
 
 log = logging.getLogger(__name__)
@@ -98,25 +101,18 @@ def parse_feed(
     Raises:
         BadAnswer: The body is not a feed, or declares entities in a document type.
     """
-    text = decode(body, headers.get("content-type", ""))
-    if text.count("<") > MAX_TAGS:
-        raise BadAnswer(f"the feed has more than {MAX_TAGS:,} elements")
-    text = without_prolog(text)
-    title, items, page, channel_journal, omitted = _read(text, headers)
-    is_cut = _is_cut(text)
-    if is_cut and _is_last_item_cut(text):
-        items = items[:-1]
+    refuse_binary(body)
+    read = _read_json(body) if is_json(body) else _read_xml(body, headers, feed_url)
     context = _FeedContext(
         url=feed_url,
-        page=page or shown_url(feed_url),
         now=now,
         categories=categories,
-        journal=journal or channel_journal or _journal_of_title(title),
+        journal=journal or read.journal or _journal_of_title(read.title),
     )
-    for item in items:
+    for item in read.items:
         if "//arxiv.org/api/errors" in str(item.entry.get("id") or ""):
             raise BadAnswer(f'arXiv answered with an error: "{item.abstract[:200]}"')
-    items = _newest(items, max_items)
+    items = _newest(read.items, max_items)
     identities = identify([item.names for item in items], feed_url)
     papers: list[FetchedPaper] = []
     unread: list[str] = []
@@ -127,11 +123,11 @@ def parse_feed(
         else:
             papers.append(paper)
     return ParsedFeed(
-        title=title,
+        title=read.title,
         papers=tuple(papers),
-        skipped=omitted + len(unread),
+        skipped=read.omitted + len(unread),
         first_skipped=next(filter(None, unread), None),
-        is_cut=is_cut,
+        is_cut=read.is_cut,
     )
 
 
@@ -145,21 +141,51 @@ def _fenced_paper(
         return None
 
 
-def _read(
-    text: str, headers: Mapping[str, str]
-) -> tuple[str, list["_Item"], str | None, str | None, int]:
-    """Return title, items, page and journal of the feed, and how many items were left out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """A feed of any format, before its items become papers."""
+
+    title: str
+    items: list["_Item"]
+    journal: str | None = None
+    """Stated by the channel."""
+    omitted: int = 0
+    """Items that were left out."""
+    is_cut: bool = False
+
+
+def _read_json(body: bytes) -> _Read:
+    feed = read_json_feed(body)
+    return _Read(
+        title=_plain(feed.title),
+        items=[_Item(entry=entry, raw=raw) for entry, raw in feed.items],
+        omitted=feed.skipped,
+    )
+
+
+def _read_xml(body: bytes, headers: Mapping[str, str], feed_url: str) -> _Read:
+    text = without_prolog(decode(body, headers.get("content-type", "")))
+    refuse_other(text, headers.get("content-location") or shown_url(feed_url))
+    if text.count("<") > MAX_TAGS:
+        raise BadAnswer(f"the feed has more than {MAX_TAGS:,} elements")
+    read = _read(text, headers)
+    if not _is_cut(text):
+        return read
+    items = read.items[:-1] if _is_last_item_cut(text) else read.items
+    return replace(read, items=items, is_cut=True)
+
+
+def _read(text: str, headers: Mapping[str, str]) -> _Read:
     prepared = feed_xml.prepare(text)
     document = prepared.document if prepared else text.encode("utf-8", "replace")
     parsed, skipped = _parse(document, headers, text)
-    feed = parsed.get("feed") or {}
-    title = one_line(plain_html(str(feed.get("title") or ""))) or ""
+    title = _plain(str((parsed.get("feed") or {}).get("title") or ""))
     entries = list(parsed.get("entries") or ())
     if not parsed.get("version") and not entries and not title:
         raise BadAnswer("not an RSS or Atom feed; check the URL")
     if prepared is None:
         items = [_Item(entry=entry, raw=RawItem(())) for entry in entries]
-        return title, items, _link_url(feed.get("link")), None, skipped
+        return _Read(title=title, items=items, omitted=skipped)
     by_index = {_index(entry): entry for entry in entries}
     items = [
         _Item(entry=by_index[index], raw=raw)
@@ -167,8 +193,8 @@ def _read(
         if index in by_index
     ]
     skipped += prepared.omitted + len(prepared.items) - len(items)
-    journal = next(prepared.channel.texts("publicationname"), None)
-    return title, items, _link_url(feed.get("link")), one_line(plain_html(journal or "")), skipped
+    journal = _plain(next(prepared.channel.texts("publicationname"), ""))
+    return _Read(title=title, items=items, journal=journal or None, omitted=skipped)
 
 
 def _index(entry: Any) -> int:
@@ -247,7 +273,6 @@ class _FeedContext:
     """Facts about the feed that its items need."""
 
     url: str
-    page: str
     now: datetime
     categories: tuple[str, ...]
     journal: str | None
