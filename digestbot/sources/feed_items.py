@@ -18,16 +18,17 @@ from urllib.parse import quote, urlsplit
 
 from digestbot.errors import BadAnswer
 from digestbot.ids import PaperId, arxiv_pdf_url, arxiv_url
-from digestbot.model import AnnounceType, Author, FetchedPaper
+from digestbot.model import NOTICES, AnnounceType, Author, DocumentType, FetchedPaper
 from digestbot.net import is_web_url, shown_url
 from digestbot.sources import feed_xml
 from digestbot.sources.author_lists import split_authors
 from digestbot.sources.citations import Description, parse_description
 from digestbot.sources.dates import Moment, parse_date
+from digestbot.sources.document_types import document_type
 from digestbot.sources.feed_kind import is_json, refuse_binary, refuse_other
 from digestbot.sources.feed_text import decode, without_prolog
 from digestbot.sources.feed_xml import DC, RawItem
-from digestbot.sources.identity import Identity, Names, identify
+from digestbot.sources.identity import Identity, Names, dois_in, identify
 from digestbot.sources.json_feed import read_json_feed
 from digestbot.sources.markup import one_line, plain_html
 
@@ -38,6 +39,8 @@ MAX_TAGS = 300_000
 MAX_TITLE = 2_000
 MAX_ABSTRACT = 50_000
 MAX_AUTHORS = 5_000
+MAX_NOTICE = 5_000
+"""Characters of a notice in which the DOI of its subject is looked for."""
 MAX_URL = 2_048
 """Characters of a link that servers and browsers accept."""
 MAX_AHEAD = timedelta(days=400)
@@ -355,6 +358,18 @@ class _Item:
         return _bounded(whole or max(texts, key=len, default=""), MAX_ABSTRACT)
 
     @cached_property
+    def document_type(self) -> DocumentType:
+        """Return the type by title, or by what the publisher calls it."""
+        names = [*self.raw.texts("type", namespaces=DC), *self.raw.texts("section", "genre")]
+        return document_type(self.title, map(_plain, names))
+
+    @cached_property
+    def text(self) -> str:
+        """Return the beginning of each description, citations included."""
+        texts = [self.entry.get("summary"), *self.raw.texts("description", "encoded")]
+        return " ".join(_plain(str(text or "")[:MAX_NOTICE]) for text in texts)
+
+    @cached_property
     def authors(self) -> list[str]:
         """Return the names: several elements are one author each, a single one may list all."""
         listed = self._author_elements()
@@ -436,7 +451,17 @@ def _paper(item: _Item, identity: Identity, context: _FeedContext) -> FetchedPap
         url=_link(item.entry) or _url_of(paper, doi),
         pdf_url=arxiv_pdf_url(paper.id, paper.version) if is_arxiv else _pdf(item.entry),
         aliases=identity.aliases,
+        document_type=item.document_type,
+        about=_subject(item, doi),
     )
+
+
+def _subject(item: _Item, doi: str | None) -> str | None:
+    """Return the one other DOI in the text of a notice: that of the paper that it is about."""
+    if item.document_type not in NOTICES or not doi:
+        return None
+    found = {each for text in (item.title, item.text) for each in dois_in(text)} - {doi.lower()}
+    return f"doi:{found.pop()}" if len(found) == 1 else None
 
 
 def _url_of(paper: PaperId, doi: str | None) -> str:
