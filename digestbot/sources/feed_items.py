@@ -50,6 +50,9 @@ _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 _UTF8 = {"content-type": "application/xml; charset=utf-8"}
 _SUP = re.compile(r"<sup\b[^>]{0,200}>[^<]{0,200}</sup>", re.IGNORECASE)
 _NAME = re.compile(r"<(?:\w{1,20}:)?name[^<>]{0,200}>([^<]{0,2000})<", re.IGNORECASE)
+_TITLE = re.compile(r"<(?:\w{1,20}:)?title[^<>]{0,200}>([^<]{0,2000})<", re.IGNORECASE)
+_ARXIV_SUFFIX = re.compile(r"\.? \(arXiv:[^()\s]{9,30}(?: \[[\w.-]{1,20}\])?(?: [A-Z ]{1,20})?\)$")
+"""What arXiv's feeds appended to titles until 2023."""
 _ITEM = re.compile(r"<(?:\w{1,20}:)?(item|entry)[\s>]", re.IGNORECASE)
 _CUT_OFF = re.compile(r"(?:\.\.\.|…|\[…\]|\[\.\.\.\])$")
 _CHANNEL_NOISE = re.compile(
@@ -410,11 +413,19 @@ class _Item:
     @cached_property
     def journal(self) -> str | None:
         """Return the journal: PRISM, Dublin Core, RSS's source, then a citation."""
-        sources = [each for each in self.raw.texts("source") if not is_web_url(each.strip())]
-        texts = [*self.raw.texts("publicationname"), *sources]
+        texts = [*self.raw.texts("publicationname")]
         texts += [str(self.entry.get("prism_publicationname") or "")]
-        named = next(filter(None, (one_line(plain_html(text)) for text in texts)), None)
-        return named or self.description.journal
+        named = next(filter(None, map(_plain, texts)), None)
+        return named or self._source or self.description.journal
+
+    @property
+    def _source(self) -> str | None:
+        """Return the title of the feed that the item was taken from, or a journal's name."""
+        sources = [each for each in self.raw.texts("source") if not is_web_url(each.strip())]
+        # Atom's source has a title, authors and more (RFC 4287 4.2.11).
+        titles = (found[1] if (found := _TITLE.search(each)) else each for each in sources)
+        title = next(filter(None, map(_plain, titles)), None)
+        return _journal_of_title(title) if title else None
 
 
 def _plain(text: str) -> str:
@@ -440,7 +451,7 @@ def _paper(item: _Item, identity: Identity, context: _FeedContext) -> FetchedPap
         id=paper.id,
         version=version,
         type=AnnounceType.NEW if version == 1 else AnnounceType.REPLACE,
-        title=title,
+        title=_ARXIV_SUFFIX.sub("", title) if is_arxiv else title,
         abstract=item.abstract,
         authors=tuple(Author(name=name) for name in item.authors),
         categories=tuple(dict.fromkeys([*context.categories, *_tags(item.entry)])),

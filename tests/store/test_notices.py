@@ -29,7 +29,7 @@ def retracted(**facts: object) -> FetchedPaper:
     return paper("RETRACTED: Gold", document_type=RETRACTED, **facts)
 
 
-def notice(**facts: object) -> FetchedPaper:
+def notice() -> FetchedPaper:
     return paper(
         "Retraction: Gold",
         "10.1/notice",
@@ -37,7 +37,6 @@ def notice(**facts: object) -> FetchedPaper:
         authors=(),
         about=f"doi:{DOI}",
         document_type=RETRACTED,
-        **facts,
     )
 
 
