@@ -192,6 +192,10 @@ class ForeignStore(StoreError):
     """The database contains the tables of another program."""
 
 
+class StoreReplaced(StoreError):
+    """The database's file was deleted, moved or replaced while it was open."""
+
+
 class LedgerError(StoreError):
     """A row of a ledger cannot be imported; *number* counts rows from 1."""
 

@@ -38,6 +38,8 @@ from digestbot.deliver import REGISTRY as DESTINATIONS
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.deliver.verp import TOKEN, check_template
 from digestbot.errors import ConfigError, InvalidAddress, Problem
+from digestbot.filters.conditions import ConditionError
+from digestbot.filters.query import source_query
 from digestbot.model import Destination, Form
 from digestbot.schedule import parse_schedule
 from digestbot.secret import Secret, is_private
@@ -209,6 +211,7 @@ class _Draft:
             store=_absolute_store(top.store, self._folder),
             public_url=top.public_url,
             contact=top.contact,
+            umask=int(top.umask, 8),
             templates=self._folder / top.templates if top.templates else None,
             sources=MappingProxyType(self._sources),
             smtp=self._smtp_from_here(),
@@ -262,11 +265,22 @@ class _Draft:
             self._no_kind(steps, kind)
             return
         rest = {key: value for key, value in options.items() if key != "kind"}
+        if isinstance(rest.get("query"), str):
+            rest["query"] = self._decoded_query(steps, rest["query"])
         source, errors = checked(REGISTRY[kind], rest)
         known = ("kind", *keys_of(REGISTRY[kind]))
         self.flaws += flaws(errors, self._sight, steps, lambda _: known)
         if source is not None:
             self._sources[name] = source
+
+    def _decoded_query(self, steps: Steps, query: str) -> str:
+        """Return a query in arXiv's syntax, decoded; record its mistake if it has one."""
+        try:
+            return source_query(query) if query.strip() else query
+        except ConditionError as error:
+            mistake = {"type": "value_error", "loc": ("query",), "ctx": {"error": error}}
+            self.flaws += flaws([mistake], self._sight, steps, lambda _: ())
+            return query
 
     def _no_kind(self, steps: Steps, kind: object) -> None:
         if kind is None:

@@ -59,7 +59,13 @@ def sender(config: Config) -> str:
 
 def message_domain(config: Config) -> str:
     """Return the right side of Message-IDs and List-Ids: the sender's domain."""
-    return parseaddr(sender(config))[1].rpartition("@")[2] or "localhost"
+    return _address(sender(config)).rpartition("@")[2] or "localhost"
+
+
+@lru_cache(maxsize=16)
+def _address(sender: str) -> str:
+    """Return the address in *sender*; parsing it takes longer than the rest of the headers."""
+    return parseaddr(sender)[1]
 
 
 def render_context(
@@ -139,9 +145,10 @@ def _list_unsubscribe(config: Config, digest: str) -> str:
 
 def _unsubscribe_mailto(config: Config, digest: str) -> str:
     """Return the mailto form of List-Unsubscribe (RFC 2369 section 3.2)."""
-    return _mailto(parseaddr(sender(config))[1], digest)
+    return _mailto(_address(sender(config)), digest)
 
 
+@lru_cache(maxsize=256)
 def _mailto(address: str, digest: str) -> str:
     return f"mailto:{quote(address, safe='@{}')}?subject={quote(f'unsubscribe {digest}')}"
 
@@ -167,7 +174,7 @@ def preview_message(config: Config, edition: Edition, context: RenderContext) ->
     mail = bodies(edition, context)
     return personalize(
         frozen_message(config, edition, mail.subject, context),
-        recipient=parseaddr(sender(config))[1],
+        recipient=_address(sender(config)),
         message_id=make_message_id("preview", edition.name, domain=message_domain(config)),
         date=edition.created_at,
         text=mail.text,

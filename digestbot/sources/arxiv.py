@@ -135,6 +135,9 @@ class ArxivOptions:
 def _check_category(category: str) -> None:
     if taxonomy.expand(category):
         return
+    if codes := taxonomy.codes_in(category):
+        what = f'"{category[:60]}" is not one category'
+        raise ValueError(f"{what}; write categories: [{', '.join(codes)}]")
     nearest = taxonomy.suggest(category)
     hint = taxonomy.meant(nearest) if nearest else ""
     raise ValueError(f'arXiv has no category "{category}"{hint}')

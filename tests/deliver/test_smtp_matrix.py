@@ -118,6 +118,7 @@ def config(base: Path, smtp: SmtpSettings) -> Config:
         store="",
         public_url=None,
         contact=None,
+        umask=0o077,
         templates=None,
         sources={},
         smtp=smtp,
