@@ -1,5 +1,6 @@
 """Feeds as publishers really serve them, from bytes to papers; each case says why it is here."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ API = (
     '<feed xmlns="http://www.w3.org/2005/Atom" xmlns:arxiv="http://arxiv.org/schemas/atom"><entry>'
     "<id>http://arxiv.org/abs/2609.00011v1</id><title>T</title>{item}</entry></feed>"
 )
-BREAKS = {
+BREAKS: Mapping[str, Callable[[str], bytes]] = {
     "bad-byte": lambda text: text.encode().replace("\ufffe".encode(), b"\x92"),
     "cut": lambda text: text.encode().replace(b"\xc3\x9fe<", b"\xc3<"),
 }

@@ -1,6 +1,7 @@
 """A retraction of a known paper is a new version of it, announced once."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,8 @@ DOI = "10.1/x"
 RETRACTED = DocumentType.RETRACTION
 
 
-def paper(title: str = "Gold", doi: str = DOI, **facts: object) -> FetchedPaper:
-    given: dict[str, object] = {
+def paper(title: str = "Gold", doi: str = DOI, **facts: Any) -> FetchedPaper:
+    given: dict[str, Any] = {
         "id": f"doi:{doi}",
         "title": title,
         "abstract": "We melt it.",
@@ -22,10 +23,10 @@ def paper(title: str = "Gold", doi: str = DOI, **facts: object) -> FetchedPaper:
         "doi": doi,
         "aliases": (f"doi:{doi}",),
     }
-    return FetchedPaper(**{**given, **facts})  # type: ignore[arg-type]
+    return FetchedPaper(**{**given, **facts})
 
 
-def retracted(**facts: object) -> FetchedPaper:
+def retracted(**facts: Any) -> FetchedPaper:
     return paper("RETRACTED: Gold", document_type=RETRACTED, **facts)
 
 
