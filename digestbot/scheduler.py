@@ -17,7 +17,7 @@ from random import Random
 from apscheduler.job import Job
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from digestbot.bounces import BouncesSettings
+from digestbot.bounces.settings import BouncesSettings
 from digestbot.config import Config
 from digestbot.daemon_threads import DaemonThreads
 from digestbot.errors import DigestbotError, StoreReplaced
@@ -115,6 +115,8 @@ class Service:
         """Sync the current config and return it; other processes change the same rows."""
         config = self._config
         await asyncio.to_thread(sync_config, self._store, config, self._clock())
+        if config is not self._synced:  # the operator may have fixed what a pause waits for
+            await asyncio.to_thread(self._store.pauses.lift, only_operator=True)
         self._synced = config
         return config
 

@@ -274,7 +274,11 @@ def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 )
 @click.pass_obj
 def retry(app: App, numbers: tuple[int, ...], all_failed: bool) -> int:
-    """Queue failed deliveries again; the next 'digestbot run' or 'serve' sends them."""
+    """
+    Queue failed deliveries again; the next 'digestbot run' or 'serve' sends them.
+
+    A destination that is paused since its server refused us is asked again too.
+    """
     if bool(numbers) == all_failed:
         raise UsageError("give delivery numbers or --all, and not both")
     config = app.config()
@@ -283,6 +287,7 @@ def retry(app: App, numbers: tuple[int, ...], all_failed: bool) -> int:
             found = store.outbox.list(states=FAILED, limit=1_000_000)
             numbers = tuple(d.id for d in found)
         queued = store.outbox.requeue(numbers, app.clock())
+        store.pauses.lift()
     app.show({"queued": queued}, lambda: f"{_deliveries(queued)} queued")
     if queued < len(numbers):
         unchanged = _deliveries(len(numbers) - queued)

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from digestbot.addresses import check_mailbox
-from digestbot.bounces import BouncesSettings
+from digestbot.bounces.settings import BouncesSettings
 from digestbot.config.error_messages import Sight, did_you_mean, flaws, unknown
 from digestbot.config.interpolation import Filled, interpolate
 from digestbot.config.positions import Flaw, Steps, at, path_text, problems
@@ -36,6 +36,7 @@ from digestbot.config.settings import Config, DigestConfig
 from digestbot.config.yaml_reader import read_yaml
 from digestbot.deliver import REGISTRY as DESTINATIONS
 from digestbot.deliver import SlackSettings, SmtpSettings
+from digestbot.deliver.smtp_settings import TLS_PORT, is_helo
 from digestbot.deliver.verp import TOKEN, check_template
 from digestbot.errors import ConfigError, InvalidAddress, Problem
 from digestbot.filters.conditions import ConditionError
@@ -303,6 +304,7 @@ class _Draft:
         port = self._smtp.port if self._smtp else None
         if port is not None and not 1 <= port <= 65535:
             self._flaw(("smtp", "port"), "smtp.port must be from 1 to 65535")
+        self._check_connection()
         if smtp.get("oauth") is not None:
             self._check_oauth("smtp", smtp)
             if smtp.get("security") == "none":
@@ -380,6 +382,15 @@ class _Draft:
         ca_file = bounces.get("ca_file")
         if isinstance(ca_file, str) and not _is_file(self._folder / ca_file):
             self._flaw(("bounces", "ca_file"), "bounces.ca_file: no such file")
+
+    def _check_connection(self) -> None:
+        """Check what belongs together in the dialogue with the mail server."""
+        smtp = self._smtp
+        if smtp and smtp.port == TLS_PORT and smtp.security == "starttls":
+            message = 'port 465 expects TLS from the first byte; set "security: tls"'
+            self._flaw(("smtp", "port"), f"smtp.port: {message}")
+        if smtp and smtp.helo is not None and not is_helo(smtp.helo):
+            self._flaw(("smtp", "helo"), "smtp.helo must be a host name, or an address in brackets")
 
     def _check_mailbox(self, key: str, check: Callable[[str], object]) -> None:
         steps = ("smtp", key)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 from zoneinfo import ZoneInfo
 
-from digestbot.bounces import BouncesSettings
+from digestbot.bounces.settings import BouncesSettings
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.errors import UsageError
 from digestbot.filters import Filter

@@ -13,7 +13,8 @@ from digestbot.deliver import SmtpSettings, fingerprint
 from digestbot.errors import ConfigError
 from digestbot.model import AnnounceType, Destination, DestinationKind, Theme
 from digestbot.secret import Secret
-from digestbot.sources import ArxivOptions, FeedOptions
+from digestbot.sources.arxiv import ArxivOptions
+from digestbot.sources.feed import FeedOptions
 
 SOURCES = "sources:\n  a: {kind: arxiv, categories: [cs.DC]}\n"
 DIGESTS = "digests:\n  d: {schedule: daily 09:00}\n"
