@@ -9,7 +9,8 @@ from ruamel.yaml import YAML
 
 from digestbot.errors import BadAnswer
 from digestbot.model import FetchedPaper
-from digestbot.sources import FeedOptions, arxiv_atom
+from digestbot.sources import arxiv_atom
+from digestbot.sources.feed import FeedOptions
 from digestbot.text import plain
 from tests.servers.web import Reply, WebServer
 from tests.sources.passes import run_pass
