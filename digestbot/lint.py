@@ -26,6 +26,7 @@ from digestbot.filters.tree import (
     AuthorIs,
     CategoryIs,
     DateIn,
+    DocumentIs,
     DoiIs,
     Exact,
     IdIs,
@@ -53,7 +54,7 @@ SIMILARITY = 0.85
 """Minimum similarity of two words for one to count as a typo of the other."""
 MAX_TYPO = 40
 """Longest word, in characters, for which a similar one is searched."""
-SINGLE_VALUED = (CategoryIs, TypeIs, SourceIs, IdIs)
+SINGLE_VALUED = (CategoryIs, TypeIs, DocumentIs, SourceIs, IdIs)
 """Conditions on properties of which a paper has one value."""
 KEY_MAX = 8
 """Longest prefix, in characters, by which conditions are indexed."""
@@ -236,6 +237,8 @@ def _are_exclusive(one: Node, other: Node) -> bool:
         case CategoryIs(is_primary=True), CategoryIs(is_primary=True):
             return one.codes.isdisjoint(other.codes)
         case TypeIs(), TypeIs():
+            return one.type is not other.type
+        case DocumentIs(), DocumentIs():
             return one.type is not other.type
         case SourceIs(), SourceIs():
             return one.term != other.term

@@ -17,6 +17,7 @@ from digestbot.filters.tree import (
     Atom,
     AuthorIs,
     CategoryIs,
+    DocumentIs,
     DoiIs,
     Exact,
     IdIs,
@@ -27,7 +28,7 @@ from digestbot.filters.tree import (
     Words,
 )
 from digestbot.ids import normalise_doi, parse_paper_id
-from digestbot.model import AnnounceType
+from digestbot.model import AnnounceType, DocumentType
 from digestbot.taxonomy import expand, meant, named, suggest
 from digestbot.text import plain, words
 
@@ -172,6 +173,15 @@ def _type(text: str, key: str, weight: float, path: Path) -> Atom:
     return TypeIs(term=text, label=key, weight=weight, path=path, type=type_)
 
 
+def _document(text: str, key: str, weight: float, path: Path) -> Atom:
+    try:
+        type_ = DocumentType(text.lower().replace(" ", "-"))
+    except ValueError:
+        hint = did_you_mean(text, tuple(DocumentType))
+        raise ConditionError(f"unknown document type {quoted(text)}{hint}") from None
+    return DocumentIs(term=text, label=key, weight=weight, path=path, type=type_)
+
+
 def _source(text: str, key: str, weight: float, path: Path) -> Atom:
     if not text:
         raise ConditionError("source is empty; name a source from the config")
@@ -197,6 +207,7 @@ READERS: Mapping[str, Reader] = {
     "category": _category,
     "primary": _category,
     "type": _type,
+    "document": _document,
     "source": _source,
     "id": _id,
     "doi": _doi,

@@ -38,6 +38,7 @@ from digestbot.model import (
     AnnounceType,
     BounceKind,
     DeliveryState,
+    DocumentType,
     Form,
     Origin,
     SubscriptionState,
@@ -222,6 +223,7 @@ papers = Table(
     Column("doi", StoredText),
     Column("url", StoredText, nullable=False),
     Column("pdf_url", StoredText),
+    Column("document_type", _enum(DocumentType, "document_type"), nullable=False),
     # Encoded by `text.pack_words`, so that a text is tokenized once and not at each matching.
     Column("title_words", StoredText),
     Column("abstract_words", StoredText),

@@ -102,6 +102,17 @@ def test_a_filter_has_a_description(data: object, words: str) -> None:
             ("type",),
             'unknown announce type "replaced"; did you mean "replace"?',
         ),
+        (
+            {"document": "retracted"},
+            ("document",),
+            'unknown document type "retracted"; did you mean "retraction"?',
+        ),
+        (
+            {"document": "x"},
+            ("document",),
+            "choose one of paper, editorial, correction, retraction, withdrawal, concern, "
+            "front-matter, news",
+        ),
         ({"source": ""}, ("source",), "source is empty; name a source from the config"),
         ({"id": 2603.2094}, ("id",), "drops its trailing zeros; put it in quotes"),
         ({"id": "serverless"}, ("id",), "is not a paper id"),
