@@ -180,8 +180,10 @@ class Database:
             return
         try:
             found = self._path.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             found = None
+        except OSError:
+            return  # SQLite will report it better
         here = (found.st_dev, found.st_ino) if found else None
         if self._file is None:
             self._file = here
