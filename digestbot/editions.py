@@ -130,4 +130,5 @@ def _first_seen(announcement: Announcement) -> tuple[float, int]:
 
 def _best_first(entry: EditionPaper) -> tuple[float, float, str]:
     newest = entry.paper.updated or entry.paper.published or entry.seen_at
+    newest = min(newest, entry.seen_at)  # the day of a journal's issue may lie ahead
     return -entry.score, -newest.timestamp(), entry.paper.id

@@ -202,6 +202,8 @@ def to_paper(row: Row[Any]) -> Paper:
         doi=row.doi,
         url=row.url,
         pdf_url=row.pdf_url,
+        published_is_date=row.published_is_date,
+        updated_is_date=row.updated_is_date,
         title_words=row.title_words,
         abstract_words=row.abstract_words,
     )
@@ -334,7 +336,9 @@ def _changes(old: Row[Any] | None, paper: FetchedPaper) -> dict[str, Any]:
     if old is None:
         return row
     stored = old._mapping
-    return {name: value for name, value in row.items() if value and value != stored[name]}
+    given = {name for name, value in row.items() if value}
+    given |= {f"{name}_is_date" for name in ("published", "updated") if row[name]}
+    return {name: row[name] for name in row if name in given and row[name] != stored[name]}
 
 
 def _row(paper: FetchedPaper) -> dict[str, Any]:
@@ -348,7 +352,9 @@ def _row(paper: FetchedPaper) -> dict[str, Any]:
         "categories": list(paper.categories),
         "primary_category": paper.primary_category,
         "published": paper.published,
+        "published_is_date": paper.published_is_date,
         "updated": paper.updated,
+        "updated_is_date": paper.updated_is_date,
         "comment": _line(paper.comment),
         "journal_ref": _line(paper.journal_ref),
         "doi": paper.doi,
