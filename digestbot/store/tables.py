@@ -269,6 +269,8 @@ sources = Table(
     Column("failures", Integer, nullable=False),
     Column("last_error", StoredText),
     Column("note", StoredText),
+    # Of recent papers: how many had which field; see `FieldCounts`.
+    Column("fields", StoredJson, nullable=False),
 )
 
 passes = Table(
