@@ -26,7 +26,7 @@ from digestbot.sources.dates import Moment, parse_date
 from digestbot.sources.feed_text import decode, without_prolog
 from digestbot.sources.feed_xml import DC, RawItem
 from digestbot.sources.identity import Identity, Names, identify
-from digestbot.sources.markup import one_line, plain_html
+from digestbot.sources.markup import bounded_attributes, one_line, plain_html
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def parse_feed(
     text = decode(body, headers.get("content-type", ""))
     if text.count("<") > MAX_TAGS:
         raise BadAnswer(f"the feed has more than {MAX_TAGS:,} elements")
-    text = without_prolog(text)
+    text = bounded_attributes(without_prolog(text))
     title, items, page, channel_journal, omitted = _read(text, headers)
     is_cut = _is_cut(text)
     if is_cut and _is_last_item_cut(text):
