@@ -9,7 +9,7 @@ import pytest
 
 from digestbot.errors import BadAnswer, SourceError, SourceLate, SourceRefused
 from digestbot.model import FetchedPaper
-from digestbot.sources import FeedOptions
+from digestbot.sources.feed import FeedOptions
 from tests.servers.web import Reply, Request, WebServer
 from tests.sources.passes import NOW, Pass, run_pass
 
@@ -133,12 +133,10 @@ def test_a_first_fetch_reports_only_the_newest_papers() -> None:
 
 def test_a_day_at_the_edge_of_backfill_is_reported() -> None:
     """The paper may be from the end of that day."""
+    dates = [f"{NOW:%Y-%m-%dT%H:%M:%SZ}", *(f"{NOW - timedelta(n):%Y-%m-%d}" for n in (7, 8))]
     days = "".join(
         f"<item><guid>{n}</guid><title>Paper {n}</title><pubDate>{date}</pubDate></item>"
-        for n, date in enumerate(
-            [f"{NOW:%Y-%m-%dT%H:%M:%SZ}", f"{NOW - timedelta(days=7):%Y-%m-%d}"]
-            + [f"{NOW - timedelta(days=8):%Y-%m-%d}"]
-        )
+        for n, date in enumerate(dates)
     )
     with WebServer.of(reply(days)) as server:
         result = fetched(server, backfill=timedelta(days=7))
