@@ -132,5 +132,6 @@ def _first_seen(announcement: Announcement) -> tuple[float, int]:
 
 def _best_first(entry: EditionPaper) -> tuple[bool, float, float, str]:
     newest = entry.paper.updated or entry.paper.published or entry.seen_at
+    newest = min(newest, entry.seen_at)  # the day of a journal's issue may lie ahead
     is_notice = entry.paper.document_type in NOTICES
     return not is_notice, -entry.score, -newest.timestamp(), entry.paper.id

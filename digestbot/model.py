@@ -79,8 +79,12 @@ class FetchedPaper:
     primary_category: str | None = None
     published: datetime | None = None
     """Submission of version 1; the announcement comes later."""
+    published_is_date: bool = False
+    """Only the day of `published` is known: midnight UTC, the same day in every time zone."""
     updated: datetime | None = None
     """Submission of this version."""
+    updated_is_date: bool = False
+    """Like `published_is_date`."""
     comment: str | None = None
     journal_ref: str | None = None
     doi: str | None = None
@@ -121,6 +125,9 @@ class Paper:
     url: str
     pdf_url: str | None
     document_type: DocumentType = DocumentType.PAPER
+    published_is_date: bool = False
+    """See `FetchedPaper.published_is_date`; likewise `updated_is_date`."""
+    updated_is_date: bool = False
     title_words: str | None = field(default=None, compare=False, repr=False)
     """Words of the title, encoded by `text.pack_words`; None if not tokenized yet."""
     abstract_words: str | None = field(default=None, compare=False, repr=False)

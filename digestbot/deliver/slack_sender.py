@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 from digestbot.deliver.protocols import Checkpoint
 from digestbot.deliver.retry import UNKNOWN_CODE
-from digestbot.deliver.slack import SlackSettings
 from digestbot.deliver.slack_http import (
     GATEWAY_ERRORS,
     INVALID_LAYOUT,
@@ -26,6 +25,7 @@ from digestbot.deliver.slack_http import (
     retry_after_s,
     shown,
 )
+from digestbot.deliver.slack_settings import SlackSettings
 from digestbot.errors import (
     DeliveryError,
     Misconfigured,

@@ -7,6 +7,7 @@ escaped: escaping is the last step of each form. Begin at `show`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 
 from digestbot.model import (
     NOTICES,
@@ -17,6 +18,7 @@ from digestbot.model import (
     Edition,
     EditionPaper,
     Match,
+    Paper,
     SourceCoverage,
     Theme,
 )
@@ -218,7 +220,6 @@ def show_paper(
     changed = {change.field for change in changes(entry)}
     untitled = lang.gettext("(no title)")
     authors, more = _authors(paper.authors, entry.matches)
-    when = paper.updated or paper.published
     emphasized = emphases(paper.title_raw, paper.title, one_line=True)
     title = spans(paper.title, _positions(entry.matches, "title"), TITLE, emphasized)
     return ShownPaper(
@@ -235,13 +236,21 @@ def show_paper(
         authors=authors,
         more_authors=more,
         categories=_categories(paper.categories, lang),
-        date=lang.day_of_year(when, context.timezone) if when else None,
+        date=_date(paper, context),
         comment=_remark(paper.comment) if "comment" not in changed else None,
         journal=_remark(paper.journal_ref) if "journal_ref" not in changed else None,
         why=_why(entry.matches, lang),
         changes=_changes(entry, lang),
         abstract=_abstract(entry, abstract),
     )
+
+
+def _date(paper: Paper, context: RenderContext) -> str | None:
+    """Return the day of this version; one stated without a time is the same in every zone."""
+    when = paper.updated or paper.published
+    is_date = paper.updated_is_date if paper.updated else paper.published_is_date
+    zone = UTC if is_date else context.timezone
+    return context.lang.day_of_year(when, zone) if when else None
 
 
 def _abstract(entry: EditionPaper, length: int) -> tuple[Span, ...]:

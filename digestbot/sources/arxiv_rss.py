@@ -25,7 +25,7 @@ _DESCRIPTION = re.compile(
     r"\s*arXiv:(?P<id>\S+)\s+Announce Type:\s*(?P<type>[a-z-]+)\s*(?:Abstract:\s?)?(?P<text>.*)",
     re.DOTALL,
 )
-_MARK = re.compile(rb"announce_type\s*>|arXiv:\S+\s+Announce Type:")
+_MARK = re.compile(rb"announce_type\s{0,20}>|arXiv:\S{1,40}\s{1,20}Announce Type:")
 _TYPES = {kind.value: kind for kind in AnnounceType}
 
 

@@ -30,7 +30,7 @@ from digestbot.sources.feed_text import decode, without_prolog
 from digestbot.sources.feed_xml import DC, RawItem
 from digestbot.sources.identity import Identity, Names, dois_in, identify
 from digestbot.sources.json_feed import read_json_feed
-from digestbot.sources.markup import one_line, plain_html
+from digestbot.sources.markup import bounded_attributes, one_line, plain_html
 
 log = logging.getLogger(__name__)
 
@@ -170,10 +170,11 @@ def _read_json(body: bytes) -> _Read:
 
 
 def _read_xml(body: bytes, headers: Mapping[str, str], feed_url: str) -> _Read:
-    text = without_prolog(decode(body, headers.get("content-type", "")))
-    refuse_other(text, headers.get("content-location") or shown_url(feed_url))
+    text = decode(body, headers.get("content-type", ""))
     if text.count("<") > MAX_TAGS:
         raise BadAnswer(f"the feed has more than {MAX_TAGS:,} elements")
+    text = bounded_attributes(without_prolog(text))
+    refuse_other(text, headers.get("content-location") or shown_url(feed_url))
     read = _read(text, headers)
     if not _is_cut(text):
         return read
@@ -443,7 +444,7 @@ def _paper(item: _Item, identity: Identity, context: _FeedContext) -> FetchedPap
     if item.names.guid.startswith(("http://arxiv.org/api/errors", "https://arxiv.org/api/errors")):
         raise BadAnswer(f'arXiv answered with an error: "{item.abstract[:200]}"')
     paper = identity.paper
-    published, updated = _dates(item, context.now)
+    published, updated = _past(item.published, context.now), _past(item.updated, context.now)
     is_arxiv = paper.id.startswith("arxiv:")
     version = paper.version or 1
     doi = identity.doi
@@ -455,8 +456,10 @@ def _paper(item: _Item, identity: Identity, context: _FeedContext) -> FetchedPap
         abstract=item.abstract,
         authors=tuple(Author(name=name) for name in item.authors),
         categories=tuple(dict.fromkeys([*context.categories, *_tags(item.entry)])),
-        published=published,
-        updated=updated,
+        published=published.at if published else None,
+        published_is_date=published is not None and published.is_date,
+        updated=updated.at if updated else None,
+        updated_is_date=updated is not None and updated.is_date,
         journal_ref=item.journal or (None if is_arxiv else context.journal),
         doi=doi,
         url=_link(item.entry) or _url_of(paper, doi),
@@ -482,17 +485,11 @@ def _url_of(paper: PaperId, doi: str | None) -> str:
     return f"https://doi.org/{doi}" if doi else ""
 
 
-def _dates(item: _Item, now: datetime) -> tuple[datetime | None, datetime | None]:
-    """Return published and updated; what lies in the future is a mistake, but for issue dates."""
-    published, updated = item.published, item.updated
-    stated = published.at if published else None
-    if (
-        published
-        and published.at > now
-        and not (published.is_date and published.at - now < MAX_AHEAD)
-    ):
-        stated = now
-    return stated, min(updated.at, now) if updated else None
+def _past(moment: Moment | None, now: datetime) -> Moment | None:
+    """Return *moment*, or *now* if it lies ahead by mistake; the day of an issue may lie ahead."""
+    if moment is None or moment.at <= now or (moment.is_date and moment.at - now < MAX_AHEAD):
+        return moment
+    return Moment(now)
 
 
 def _beginning(text: str) -> str | None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from digestbot.store.database import Database
 from digestbot.store.tables import PassStatus, pacing, passes, sources
-from digestbot.store.values import Pass, SourceState
+from digestbot.store.values import FieldCounts, Pass, SourceState
 
 KEEP_PASSES: Final = timedelta(days=90)
 """Age at which passes are deleted; a source fetched every five minutes makes 26,000 by then."""
@@ -140,7 +140,8 @@ class Sources:
 
     def _touch(self, connection: Connection, name: str, now: datetime, asked: str | None) -> None:
         values = {"last_try_at": now, "asked": asked}
-        first = {"name": name, "memory": {}, "status": PassStatus.NEVER, "failures": 0}
+        first: dict[str, Any] = {"name": name, "memory": {}, "fields": {}}
+        first |= {"status": PassStatus.NEVER, "failures": 0}
         row = self._database.insert(sources).values(first | values)
         connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
 
@@ -158,7 +159,7 @@ def _write_pace(connection: Connection, group: str, span_s: float, now: datetime
 
 
 def _to_state(row: Row[Any]) -> SourceState:
-    return SourceState(**row._mapping)
+    return SourceState(**{**row._mapping, "fields": FieldCounts(**row.fields)})
 
 
 def _never(name: str) -> SourceState:
@@ -174,4 +175,5 @@ def _never(name: str) -> SourceState:
         failures=0,
         last_error=None,
         note=None,
+        fields=FieldCounts(),
     )

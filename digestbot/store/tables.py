@@ -217,7 +217,9 @@ papers = Table(
     Column("categories", StoredJson, nullable=False),
     Column("primary_category", StoredText),
     Column("published", UtcDateTime),
+    Column("published_is_date", Boolean, nullable=False),
     Column("updated", UtcDateTime),
+    Column("updated_is_date", Boolean, nullable=False),
     Column("comment", StoredText),
     Column("journal_ref", StoredText),
     Column("doi", StoredText),
@@ -269,6 +271,8 @@ sources = Table(
     Column("failures", Integer, nullable=False),
     Column("last_error", StoredText),
     Column("note", StoredText),
+    # Of recent papers: how many had which field; see `FieldCounts`.
+    Column("fields", StoredJson, nullable=False),
 )
 
 passes = Table(

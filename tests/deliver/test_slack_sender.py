@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from digestbot.deliver.slack import SlackSettings
 from digestbot.deliver.slack_sender import SlackSender, classify
+from digestbot.deliver.slack_settings import SlackSettings
 from digestbot.errors import (
     DeliveryError,
     Misconfigured,

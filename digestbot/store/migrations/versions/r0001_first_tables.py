@@ -58,7 +58,9 @@ def upgrade() -> None:
         sa.Column("categories", sa.Text(), nullable=False),
         sa.Column("primary_category", sa.Text(), nullable=True),
         sa.Column("published", MOMENT, nullable=True),
+        sa.Column("published_is_date", sa.Boolean(), nullable=False),
         sa.Column("updated", MOMENT, nullable=True),
+        sa.Column("updated_is_date", sa.Boolean(), nullable=False),
         sa.Column("comment", sa.Text(), nullable=True),
         sa.Column("journal_ref", sa.Text(), nullable=True),
         sa.Column("doi", sa.Text(), nullable=True),
@@ -123,6 +125,7 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("fields", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_sources")),
     )
     op.create_table(
