@@ -9,7 +9,7 @@ import math
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlalchemy.types import TypeEngine
 
-from digestbot.errors import ForeignStore, MissingExtra, StoreUnavailable
+from digestbot.errors import ForeignStore, MissingExtra, StoreError, StoreUnavailable
 from digestbot.store.bulk_values import BulkValues
 
 if TYPE_CHECKING:
@@ -135,22 +135,39 @@ class Database:
         event.listen(self._engine, "handle_error", self._explain)
         self._writer = self._engine.execution_options(digestbot_writes=True)
         self._turn = threading.Lock()
+        self._group = _Group()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a transaction that only reads."""
+        if self._group.connection is not None:
+            yield self._group.connection
+            return
         with self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Open a transaction. It is committed at the end, and undone if the block raises."""
+        if self._group.connection is not None:
+            with self._group.connection.begin_nested():
+                yield self._group.connection
+            return
         if not self.is_sqlite:
             with self._writer.begin() as connection:
                 yield connection
             return
         with self._turn, self._writer.begin() as connection:
             yield connection
+
+    def together(self, acts: Sequence[Callable[[], T]]) -> list[T | Exception]:
+        """Call *acts* in one transaction that their reads and writes join; see `Store.together`."""
+        with self.write() as connection:
+            self._group.connection = connection
+            try:
+                return [_outcome(act) for act in acts]
+            finally:
+                self._group.connection = None
 
     def make_read_only(self) -> None:
         """Let the database refuse every write, on the connections of now and of later."""
@@ -216,6 +233,21 @@ class Database:
             advice = "the file is damaged: restore a backup, or move it away to start afresh"
             return StoreUnavailable(f"{shown(self.url)}: {cause}; {advice}")
         return None
+
+
+class _Group(threading.local):
+    """Transaction that the current thread's reads and writes join."""
+
+    connection: Connection | None = None
+
+
+def _outcome(act: Callable[[], T]) -> T | Exception:
+    try:
+        return act()
+    except StoreError:
+        raise  # the transaction may be lost
+    except Exception as error:
+        return error
 
 
 def _sqlite_engine(url: URL, busy_s: float) -> Engine:

@@ -33,7 +33,13 @@ class Papers:
         self._database = database
 
     def ingest(
-        self, source: str, fetched: Sequence[FetchedPaper], memory: Mapping[str, str], now: datetime
+        self,
+        source: str,
+        fetched: Sequence[FetchedPaper],
+        memory: Mapping[str, str],
+        now: datetime,
+        *,
+        texts: "PlainTexts | None" = None,
     ) -> Ingested:
         """
         Store a page of papers and the source's memory.
@@ -46,8 +52,9 @@ class Papers:
             fetched: Papers in the order for the log; repeats are merged.
             memory: The source's own notes after this page.
             now: When the papers were fetched.
+            texts: From `plain_texts`; None to compute them here.
         """
-        texts = self._plain_texts(fetched)
+        texts = texts or self.plain_texts(fetched)
         with self._database.write() as connection:
             self._database.take_lock(connection, INGEST_LOCK)
             resolved = aliases.resolve(connection, source, fetched)
@@ -156,9 +163,9 @@ class Papers:
         with self._database.read() as connection:
             return connection.execute(select(func.count()).select_from(papers)).scalar_one()
 
-    def _plain_texts(self, fetched: Sequence[FetchedPaper]) -> "_PlainTexts":
+    def plain_texts(self, fetched: Sequence[FetchedPaper]) -> "PlainTexts":
         """Do the slow part of `ingest` before its transaction."""
-        texts = _PlainTexts()
+        texts = PlainTexts()
         with self._database.read() as connection:
             stored = _stored(connection, [paper.id for paper in fetched])
         for paper in fetched:
@@ -308,7 +315,7 @@ def _stored(connection: Connection, ids: Sequence[str]) -> dict[_Key, Row[Any]]:
 
 
 def _store_papers(
-    connection: Connection, fetched: Sequence[FetchedPaper], texts: "_PlainTexts"
+    connection: Connection, fetched: Sequence[FetchedPaper], texts: "PlainTexts"
 ) -> int:
     """Insert new versions and update others. Return the number changed."""
     stored = _stored(connection, [paper.id for paper in fetched])
@@ -370,7 +377,7 @@ def _plain_author(author: Author) -> Author:
     return Author(name=name, affiliations=tuple(affiliations))
 
 
-class _PlainTexts:
+class PlainTexts:
     """Plain forms and words of titles and abstracts, each computed once."""
 
     def __init__(self) -> None:
