@@ -274,8 +274,8 @@ class _Item:
         published = self.published
         return Names(
             guid=str(self.entry.get("id") or self.raw.about or ""),
-            links=tuple(filter(None, [*self.raw.texts("origlink"), *self._links()])),
-            identifiers=tuple(map(_plain, self._identifiers())),
+            links=tuple(dict.fromkeys(filter(None, [*self.raw.texts("origlink"), *self._links()]))),
+            identifiers=tuple(map(_plain, filter(None, dict.fromkeys(self._identifiers())))),
             title=self.title,
             authors=tuple(self.authors),
             day=published.at.date().isoformat() if published else "",
