@@ -113,17 +113,18 @@ def parse_feed(
         categories=categories,
         journal=journal or channel_journal or _journal_of_title(title),
     )
-    for item in items:
-        if "//arxiv.org/api/errors" in str(item.entry.get("id") or ""):
-            raise BadAnswer(f'arXiv answered with an error: "{item.abstract[:200]}"')
-    items = _newest(items, max_items)
+    if len(items) == 1 and "//arxiv.org/api/errors" in str(items[0].entry.get("id") or ""):
+        raise BadAnswer(f'arXiv answered with an error: "{items[0].abstract[:200]}"')
+    readable = list(filter(_is_readable, items))
+    omitted += len(items) - len(readable)
+    items = _newest(readable, max_items)
     identities = identify([item.names for item in items], feed_url)
     papers: list[FetchedPaper] = []
     unread: list[str] = []
     for item, identity in zip(items, identities, strict=True):
         paper = _fenced_paper(item, identity, context)
         if paper is None:
-            unread.append(_bounded(str(item.entry.get("id") or item.entry.get("link") or ""), 80))
+            unread.append(bounded(str(item.entry.get("id") or item.entry.get("link") or ""), 80))
         else:
             papers.append(paper)
     return ParsedFeed(
@@ -133,6 +134,15 @@ def parse_feed(
         first_skipped=next(filter(None, unread), None),
         is_cut=is_cut,
     )
+
+
+def _is_readable(item: "_Item") -> bool:
+    """Return False if *item* makes its own fields fail, which are computed here and kept."""
+    try:
+        return (item.names, item.updated) is not None
+    except Exception as error:
+        log.warning("unreadable item skipped", extra={"cause": type(error).__name__})
+        return False
 
 
 def _fenced_paper(
@@ -300,7 +310,7 @@ class _Item:
         """Return the title on one line, or the beginning of the abstract."""
         title = one_line(plain_html(str(self.entry.get("title") or "")))
         text = self.abstract or _plain(str(self.entry.get("summary") or ""))
-        return _bounded(title or _beginning(text) or "", MAX_TITLE)
+        return bounded(title or _beginning(text) or "", MAX_TITLE)
 
     @cached_property
     def descriptions(self) -> tuple[Description, ...]:
@@ -327,7 +337,7 @@ class _Item:
         """Return the first complete abstract, else the longest."""
         texts = [each.abstract for each in self.descriptions if each.abstract]
         whole = next((text for text in texts if not _CUT_OFF.search(text[-10:])), "")
-        return _bounded(whole or max(texts, key=len, default=""), MAX_ABSTRACT)
+        return bounded(whole or max(texts, key=len, default=""), MAX_ABSTRACT)
 
     @cached_property
     def authors(self) -> list[str]:
@@ -381,7 +391,8 @@ def _plain(text: str) -> str:
     return one_line(plain_html(text)) or ""
 
 
-def _bounded(text: str, length: int) -> str:
+def bounded(text: str, length: int) -> str:
+    """Return *text*, cut with "…" after *length* characters."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
@@ -389,8 +400,6 @@ def _paper(item: _Item, identity: Identity, context: _FeedContext) -> FetchedPap
     title = item.title
     if not title:
         return None
-    if item.names.guid.startswith(("http://arxiv.org/api/errors", "https://arxiv.org/api/errors")):
-        raise BadAnswer(f'arXiv answered with an error: "{item.abstract[:200]}"')
     paper = identity.paper
     published, updated = _dates(item, context.now)
     is_arxiv = paper.id.startswith("arxiv:")

@@ -36,6 +36,11 @@ _PARSER_OPTIONS = {
     "remove_pis": True,
     "huge_tree": False,
 }
+_ROOT = re.compile(r"<([A-Za-z][\w:.-]{0,60})[^<>]*>")
+_BOUNDARY = re.compile(
+    r"<!--|<!\[CDATA\[|<(?P<end>/?)(?:\w{1,20}:)?(?:[iI][tT][eE][mM]|[eE][nN][tT][rR][yY])(?=[\s/>])"
+)
+_HIDDEN_ENDS = {"<!--": "-->", "<![CDATA[": "]]>"}
 _ITEM_TAGS = frozenset({"item", "entry"})
 _READ_WELL = frozenset(
     {"title", "link", "guid", "id", "description", "summary", "content", "encoded", "category",
@@ -100,12 +105,11 @@ def prepare(text: str) -> Prepared | None:
     """
     Parse *text*, a feed from its root on; return None unless it is XML with all items.
 
-    Malformed XML is recovered if that loses no item.
+    Malformed XML is recovered item by item, so that one does not swallow or change another.
     """
-    source = text.encode("utf-8", "replace")
-    root = _parsed(source, recover=False)
+    root = _parsed(text, recover=False)
     if root is None:
-        root = _parsed(source, recover=True)
+        root = _parsed(_with_sound_items(text), recover=True)
         if root is None or _count(root) < len(_starts(text)):
             return None
     _drop_foreign(root)
@@ -128,12 +132,58 @@ def prepare(text: str) -> Prepared | None:
     )
 
 
-def _parsed(source: bytes, *, recover: bool) -> Any:
+def _parsed(text: str, *, recover: bool) -> Any:
     parser = etree.XMLParser(**_PARSER_OPTIONS, recover=recover, encoding="utf-8")
     try:
-        return etree.fromstring(source, parser)
+        return etree.fromstring(text.encode("utf-8", "replace"), parser)
     except (etree.XMLSyntaxError, ValueError):
         return None
+
+
+def _with_sound_items(text: str) -> str:
+    """Return *text* with each malformed item recovered alone."""
+    opening = _ROOT.match(text)
+    if opening is None:
+        return text
+    parts: list[str] = []
+    last = 0
+    for start, end in _item_spans(text):
+        parts += [text[last:start], _sound_item(text[start:end], opening[0], f"</{opening[1]}>")]
+        last = end
+    return "".join([*parts, text[last:]])
+
+
+def _sound_item(item: str, opening: str, closing: str) -> str:
+    """Return *item* as well-formed XML; empty if nothing can be recovered."""
+    whole = opening + item + closing
+    if _parsed(whole, recover=False) is not None:
+        return item
+    root = _parsed(whole, recover=True)
+    found = (each for each in root.iter() if _local(each) in _ITEM_TAGS) if root is not None else ()
+    element = next(iter(found), None)
+    return "" if element is None else etree.tostring(element, encoding="unicode", with_tail=False)
+
+
+def _item_spans(text: str) -> list[tuple[int, int]]:
+    """Return where items begin and end; one without an end tag ends where the next begins."""
+    spans: list[tuple[int, int]] = []
+    start: int | None = None
+    at = 0
+    # A comment or CDATA that never ends hides nothing.
+    hides = {begin: text.rfind(end) for begin, end in _HIDDEN_ENDS.items()}
+    while found := _BOUNDARY.search(text, at):
+        at = found.end()
+        if found[0] in hides:
+            if at <= hides[found[0]]:
+                at = text.find(_HIDDEN_ENDS[found[0]], at)
+        elif found["end"]:
+            at = text.find(">", at) + 1 or len(text)
+            spans += [(start, at)] if start is not None else []
+            start = None
+        else:
+            spans += [(start, found.start())] if start is not None else []
+            start = found.start()
+    return spans
 
 
 def _starts(text: str) -> list[str]:
