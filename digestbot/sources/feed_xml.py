@@ -8,7 +8,7 @@ that feedparser reads well is passed to it. Begin at `prepare`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,8 +109,9 @@ def prepare(text: str) -> Prepared | None:
     """
     root = _parsed(text, recover=False)
     if root is None:
-        root = _parsed(_with_sound_items(text), recover=True)
-        if root is None or _count(root) < len(_starts(text)):
+        spans = _item_spans(text)
+        root = _parsed(_with_sound_items(text, spans), recover=True)
+        if root is None or _count(root) < len(spans):
             return None
     _drop_foreign(root)
     for element in root.iter():
@@ -140,14 +141,14 @@ def _parsed(text: str, *, recover: bool) -> Any:
         return None
 
 
-def _with_sound_items(text: str) -> str:
-    """Return *text* with each malformed item recovered alone."""
+def _with_sound_items(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """Return *text* with each malformed item, at one of *spans*, recovered alone."""
     opening = _ROOT.match(text)
     if opening is None:
         return text
     parts: list[str] = []
     last = 0
-    for start, end in _item_spans(text):
+    for start, end in spans:
         parts += [text[last:start], _sound_item(text[start:end], opening[0], f"</{opening[1]}>")]
         last = end
     return "".join([*parts, text[last:]])
@@ -166,29 +167,36 @@ def _sound_item(item: str, opening: str, closing: str) -> str:
 
 def _item_spans(text: str) -> list[tuple[int, int]]:
     """Return where items begin and end; one without an end tag ends where the next begins."""
+    tags = list(_item_tags(text))
+    is_balanced = sum(1 if is_start else -1 for is_start, _, _ in tags) == 0
     spans: list[tuple[int, int]] = []
     start: int | None = None
-    at = 0
-    # A comment or CDATA that never ends hides nothing.
-    hides = {begin: text.rfind(end) for begin, end in _HIDDEN_ENDS.items()}
-    while found := _BOUNDARY.search(text, at):
-        at = found.end()
-        if found[0] in hides:
-            if at <= hides[found[0]]:
-                at = text.find(_HIDDEN_ENDS[found[0]], at)
-        elif found["end"]:
-            at = text.find(">", at) + 1 or len(text)
-            spans += [(start, at)] if start is not None else []
+    depth = 0
+    for is_start, begin, end in tags:
+        if is_start and is_balanced and depth:
+            depth += 1  # an element inside an item that is called the same
+        elif is_start:
+            spans += [(start, begin)] if start is not None else []
+            start, depth = begin, 1
+        elif start is not None and (depth := depth - 1) == 0:
+            spans.append((start, end))
             start = None
-        else:
-            spans += [(start, found.start())] if start is not None else []
-            start = found.start()
     return spans
 
 
-def _starts(text: str) -> list[str]:
-    """Return the start tags of items in *text*, those in CDATA included."""
-    return re.findall(r"<(?:\w{1,20}:)?(?:item|entry)[\s>]", text, re.IGNORECASE)
+def _item_tags(text: str) -> Iterator[tuple[bool, int, int]]:
+    """Yield the tags of items outside comments and CDATA: is it a start tag, from, to."""
+    # A comment or CDATA that never ends hides nothing.
+    hides = {begin: text.rfind(end) for begin, end in _HIDDEN_ENDS.items()}
+    at = 0
+    while found := _BOUNDARY.search(text, at):
+        at = found.end()
+        if found[0] not in hides:
+            at = text.find(">", at) + 1 or len(text)
+            if text[at - 2] != "/":
+                yield not found["end"], found.start(), at
+        elif at <= hides[found[0]]:
+            at = text.find(_HIDDEN_ENDS[found[0]], at)
 
 
 def _count(root: Any) -> int:
