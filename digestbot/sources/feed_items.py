@@ -222,7 +222,7 @@ def _parse(document: bytes, headers: Mapping[str, str], text: str) -> tuple[Any,
 def _parse_one_by_one(text: str, headers: Mapping[str, str]) -> tuple[Any, int]:
     """Read each item in a separate feed, so that a bad one costs only itself."""
     starts = [found.start() for found in _ITEM.finditer(text)]
-    ends = [*starts[1:], len(text)]
+    ends = [*starts[1:], len(text)][: len(starts)]
     head = text[: starts[0]] if starts else text
     result: dict[str, Any] = {"entries": [], "feed": {}, "version": ""}
     skipped = 0

@@ -150,8 +150,7 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """Open a transaction. It is committed at the end, and undone if the block raises."""
         if self._group.connection is not None:
-            with self._group.connection.begin_nested():
-                yield self._group.connection
+            yield self._group.connection
             return
         if not self.is_sqlite:
             with self._writer.begin() as connection:
@@ -165,7 +164,7 @@ class Database:
         with self.write() as connection:
             self._group.connection = connection
             try:
-                return [_outcome(act) for act in acts]
+                return [_outcome(connection, act) for act in acts]
             finally:
                 self._group.connection = None
 
@@ -241,9 +240,10 @@ class _Group(threading.local):
     connection: Connection | None = None
 
 
-def _outcome(act: Callable[[], T]) -> T | Exception:
+def _outcome(connection: Connection, act: Callable[[], T]) -> T | Exception:
     try:
-        return act()
+        with connection.begin_nested():
+            return act()
     except StoreError:
         raise  # the transaction may be lost
     except Exception as error:

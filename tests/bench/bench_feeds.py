@@ -23,7 +23,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from digestbot.sources.feed import FeedOptions, _parse
+from digestbot.sources.feed_items import parse_feed
 from digestbot.sources.parser_pool import ParserPool, in_thread
 
 ITEMS = 20
@@ -81,7 +81,7 @@ def _item(journal: int, number: int) -> str:
 
 
 async def serve(hosts: Sequence[str], port: int, latency_s: float) -> None:
-    """Answer ``/N.xml`` on each of *hosts* until killed; print the port first."""
+    """Answer ``/N.xml``, and without validators ``/N.rss``, until killed; print the port first."""
     body = lru_cache(maxsize=None)(feed)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -101,13 +101,19 @@ async def serve(hosts: Sequence[str], port: int, latency_s: float) -> None:
 
 
 def _response(head: bytes, body: Callable[[int], bytes]) -> bytes:
-    number = int(head.split(b" ")[1].strip(b"/").partition(b".")[0])
+    path = head.split(b" ")[1].strip(b"/")
+    number = int(path.partition(b".")[0])
+    if path.endswith(b".rss"):
+        return _page(body(number))
     tag = f'"feed-{number}"'
     if f"if-none-match: {tag}".encode() in head.lower():
         return f"HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\n\r\n".encode()
-    content = body(number)
+    return _page(body(number), f"ETag: {tag}\r\n")
+
+
+def _page(content: bytes, validator: str = "") -> bytes:
     return (
-        f"HTTP/1.1 200 OK\r\nContent-Type: application/rss+xml; charset=utf-8\r\nETag: {tag}\r\n"
+        f"HTTP/1.1 200 OK\r\nContent-Type: application/rss+xml; charset=utf-8\r\n{validator}"
         f"Content-Length: {len(content)}\r\n\r\n"
     ).encode() + content
 
@@ -196,30 +202,43 @@ class Figure:
 
 def side_by_side(root: Path, rounds: int) -> list[Figure]:
     """Fetch `FEEDS` feeds of one host, first and again with nothing new, with both programs."""
-    taken: dict[str, list[float]] = {"first": [], "r2e first": [], "repeat": [], "r2e repeat": []}
     with feed_server(["127.0.0.1"]) as port:
-        urls = [f"http://127.0.0.1:{port}/{number}.xml" for number in range(FEEDS)]
-        for number in range(rounds + 1):
-            ours = our_folder(root / f"ours{number}", urls, ", interval: 0s")
-            theirs = their_folder(root / f"theirs{number}", urls)
-            times = [our_fetch(ours), their_run(theirs), our_fetch(ours), their_run(theirs)]
-            if number == 0:  # it fills the caches of compiled modules
-                _check(ours, theirs)
-                continue
-            for name, each in zip(
-                ("first", "r2e first", "repeat", "r2e repeat"), times, strict=True
-            ):
-                taken[name].append(each)
+        whole = [f"http://127.0.0.1:{port}/{number}.rss" for number in range(FEEDS)]
+        tagged = [f"http://127.0.0.1:{port}/{number}.xml" for number in range(FEEDS)]
+        first, again = _rounds(root / "whole", whole, rounds)
+        _, unchanged = _rounds(root / "tagged", tagged, rounds)
     return [
-        Figure(
-            name=f"{FEEDS} feeds on one host, {what}: share of r2e's time",
-            value=median(map(float.__truediv__, taken[which], taken[f"r2e {which}"])),
-            target=1.0,
-            unit="",
-            note=f"{median(taken[which]):.2f} s and {median(taken[f'r2e {which}']):.2f} s",
-        )
-        for which, what in (("first", "first fetch"), ("repeat", "nothing new"))
+        _share("first fetch", first),
+        _share("nothing new, feeds without validators", again),
+        _share("nothing new, all answer 304", unchanged),
     ]
+
+
+Times = list[tuple[float, float]]
+"""Seconds of ours and theirs, round by round."""
+
+
+def _rounds(root: Path, urls: Sequence[str], rounds: int) -> tuple[Times, Times]:
+    """Return the times of first fetches, and of fetches with nothing new."""
+    first, again = [], []
+    for number in range(rounds + 1):
+        ours = our_folder(root / f"ours{number}", urls, ", interval: 0s")
+        theirs = their_folder(root / f"theirs{number}", urls)
+        first.append((our_fetch(ours), their_run(theirs)))
+        again.append((our_fetch(ours), their_run(theirs)))
+        _check(ours, theirs)
+    return first[1:], again[1:]  # round 0 fills the caches of compiled modules
+
+
+def _share(what: str, times: Times) -> Figure:
+    ours, theirs = (median(each) for each in zip(*times, strict=True))
+    return Figure(
+        name=f"{FEEDS} feeds on one host, {what}: share of r2e's time",
+        value=median(our / their for our, their in times),
+        target=1.0,
+        unit="",
+        note=f"{ours:.2f} s and {theirs:.2f} s",
+    )
 
 
 def _check(ours: Path, theirs: Path) -> None:
@@ -237,7 +256,7 @@ def many_hosts(root: Path) -> Figure:
     hosts = [f"127.0.1.{number + 1}" for number in range(HOSTS)]
     with feed_server(hosts, LATENCY_S) as port:
         urls = [f"http://{hosts[n % HOSTS]}:{port}/{n}.xml" for n in range(MANY_FEEDS)]
-        value = our_fetch(our_folder(root / "many", urls, ""))
+        value = our_fetch(our_folder(root / "many" / "ours", urls, ""))
     name = f"{MANY_FEEDS:,} feeds on {HOSTS} hosts with {LATENCY_S * 1000:.0f} ms latency"
     return Figure(name=name, value=value, target=MANY_S)
 
@@ -245,17 +264,18 @@ def many_hosts(root: Path) -> Figure:
 def pool_cost(rounds: int) -> Figure:
     """Parse the same feeds in this process and in a warm pool of one child, in turn."""
     bodies = [feed(number) for number in range(POOL_FEEDS)]
-    options = FeedOptions(url="https://journal.example.org/feed.xml")
+    url = "https://journal.example.org/feed.xml"
 
     async def one_by_one(parse: Any) -> float:
         start = time.perf_counter()
         for body in bodies:
-            await parse(_parse, options, body, {}, options.url, NOW)
+            await parse(parse_feed, body, {}, feed_url=url, now=NOW)
         return time.perf_counter() - start
 
     async def measured() -> list[tuple[float, float]]:
         async with ParserPool(workers=1) as pool:
-            await one_by_one(in_thread), await one_by_one(pool)
+            await one_by_one(in_thread)
+            await one_by_one(pool)
             return [(await one_by_one(in_thread), await one_by_one(pool)) for _ in range(rounds)]
 
     times = asyncio.run(measured())

@@ -62,6 +62,37 @@ def test_no_element_name_costs_another_item(form: str) -> None:
             check_neighbors(form, bad, 1)
 
 
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<title><b>Bad</title>",
+        "<title>&foo;Bad</title><item>x</item>",
+        "<title><br>Bad</title><pubDate>x<e:entry xmlns:e='urn:x'>y</e:entry></pubDate>",
+        "<title><br>Bad</title><links>https://bad.example/9</links>",
+        "<title>Bad</title><guid>http://arxiv.org/api/errors#x</guid>",
+        "<title><!-- Bad</title>",
+        "<title>Bad <![CDATA[ &</title>",
+    ],
+)
+def test_found_items_cost_themselves_only(inside: str) -> None:
+    """Each was found by the fuzzer: it lost or changed the other items of the feed."""
+    for at in range(4):
+        check_neighbors("rss", f"<item>{inside}</item>".encode(), at)
+
+
+FOUND = (
+    b"<fe><title><i xmlns:dc='http://purl.&nbsp;org/'>http://[</i></title></fe>",
+    (SEEDS / "arxiv.rss").read_bytes().replace(b"Seeds at Scale", b"x" * 3000),
+)
+"""Feeds that the fuzzer found: an unexpected exception, and a title without bounds."""
+
+
+@pytest.mark.parametrize("body", FOUND)
+def test_found_feeds_give_papers_or_one_error(body: bytes) -> None:
+    for headers in HEADERS:
+        check_feed(body, dict(headers))
+
+
 @pytest.mark.corpus
 def test_mutated_real_feeds_give_papers_or_one_error(corpus: Path) -> None:
     dice = random.Random(11)
