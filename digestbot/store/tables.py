@@ -478,6 +478,19 @@ days = Table(
     Column("deliveries", Integer, nullable=False),
 )
 
+# Kinds of destination whose server refuses us, until a delivery succeeds.
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("kind", StoredText, primary_key=True),
+    Column("until", UtcDateTime, nullable=False),
+    # Failures in a row.
+    Column("failures", Integer, nullable=False),
+    # The settings have to change first.
+    Column("needs_operator", Boolean, nullable=False),
+    Column("error", StoredText, nullable=False),
+)
+
 # Returned emails. The address is the delivery's, as in `suppressions`: a report may name another
 # one, to which the email was forwarded.
 bounces = Table(

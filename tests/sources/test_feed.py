@@ -9,7 +9,7 @@ import pytest
 
 from digestbot.errors import BadAnswer, SourceError, SourceLate, SourceRefused
 from digestbot.model import FetchedPaper
-from digestbot.sources import FeedOptions
+from digestbot.sources.feed import FeedOptions
 from tests.servers.web import Reply, Request, WebServer
 from tests.sources.passes import NOW, Pass, run_pass
 

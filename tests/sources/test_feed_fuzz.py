@@ -114,4 +114,6 @@ def test_five_minutes_guided_by_coverage(tmp_path: Path, corpus: Path) -> None:
     done = subprocess.run(
         [*command, f"-artifact_prefix={tmp_path}/", str(inputs)], capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stderr[-5000:]
+    # atheris prints the exception to stdout; the input is a file that pytest removes soon.
+    inputs_found = [path.read_bytes() for path in tmp_path.glob("*-*") if path.is_file()]
+    assert done.returncode == 0, (done.stdout[-3000:], inputs_found)

@@ -430,3 +430,12 @@ def upgrade() -> None:
         sa.Column("deliveries", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("kind", "address", name=op.f("pk_days")),
     )
+    op.create_table(
+        "pauses",
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("until", MOMENT, nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("needs_operator", sa.Boolean(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", name=op.f("pk_pauses")),
+    )
