@@ -129,7 +129,7 @@ def _begin_passes(
 class Write(Protocol):
     """Calls a method of the store, and returns once its transaction is committed."""
 
-    async def __call__(self, act: Callable[[], T]) -> T: ...
+    async def __call__(self, act: Callable[[], T], /) -> T: ...
 
 
 class StorePacer:

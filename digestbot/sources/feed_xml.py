@@ -160,9 +160,13 @@ def _sound_item(item: str, opening: str, closing: str) -> str:
     if _parsed(whole, recover=False) is not None:
         return item
     root = _parsed(whole, recover=True)
-    found = (each for each in root.iter() if _local(each) in _ITEM_TAGS) if root is not None else ()
-    element = next(iter(found), None)
-    return "" if element is None else etree.tostring(element, encoding="unicode", with_tail=False)
+    if root is None:
+        return ""
+    element = next((each for each in root.iter() if _local(each) in _ITEM_TAGS), None)
+    if element is None:
+        return ""
+    sound: str = etree.tostring(element, encoding="unicode", with_tail=False)
+    return sound
 
 
 def _item_spans(text: str) -> list[tuple[int, int]]:

@@ -70,7 +70,7 @@ def test_a_long_wait_is_logged_once(
 
 
 def test_a_pause_of_zero_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def write(_: object) -> NoReturn:
+    async def write(_: object, /) -> NoReturn:
         raise AssertionError("there is nothing to reserve")
 
     async def use(pacer: StorePacer) -> None:

@@ -108,7 +108,7 @@ def test_calls_that_arrive_together_share_a_transaction(
         write = GroupedWrites(store)
         acts = [partial(store.sources.begin_pass, name, NOW) for name in ("a", "b")]
         calls = (write(acts[0]), write(begin_and_fail), write(acts[1]))
-        return await asyncio.gather(*calls, return_exceptions=True)
+        return list(await asyncio.gather(*calls, return_exceptions=True))
 
     monkeypatch.setattr(store, "together", counted)
     first, failed, last = asyncio.run(write_all())
@@ -126,7 +126,7 @@ def test_a_failed_database_fails_all_calls_of_a_transaction(store: Store) -> Non
     async def write_all() -> list[int | BaseException]:
         write = GroupedWrites(store)
         begin = partial(store.sources.begin_pass, "a", NOW)
-        return await asyncio.gather(write(begin), write(fail), return_exceptions=True)
+        return list(await asyncio.gather(write(begin), write(fail), return_exceptions=True))
 
     assert all(isinstance(each, StoreUnavailable) for each in asyncio.run(write_all()))
     assert store.sources.states() == ()

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from digestbot.config import Config, load_config
 from digestbot.net import Client, Response
 from digestbot.pipeline import fetch, make_editions
-from digestbot.pipeline.fetching import ParserPool
 from digestbot.render import load_templates
-from digestbot.sources.parser_pool import in_thread
+from digestbot.sources.parser_pool import ParserPool, in_thread
 from digestbot.store import Store, open_store
 from digestbot.syncing import sync_config
 from tests.pipeline.conftest import MONDAY

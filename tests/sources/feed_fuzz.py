@@ -23,7 +23,7 @@ URL = "https://journal.example.org/feed.xml"
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 DC = "http://purl.org/dc/elements/1.1/"
 ATOM = "http://www.w3.org/2005/Atom"
-HEADERS = (
+HEADERS: tuple[dict[str, str], ...] = (
     {},
     {"content-type": "text/xml"},
     {"content-type": "application/rss+xml; charset=utf-8"},
@@ -249,14 +249,14 @@ def _remove(element: Any, _: list[Any], __: random.Random) -> None:
 def _repeat(element: Any, _: list[Any], dice: random.Random) -> None:
     if not _is_item(element):
         copy = etree.tostring(element, with_tail=False)
-        for _ in range(dice.choice((1, 2, 30))):
+        for __ in range(dice.choice((1, 2, 30))):
             element.addnext(etree.fromstring(copy))
 
 
 def _nest(element: Any, _: list[Any], dice: random.Random) -> None:
     if not _is_item(element):
         inner = element
-        for _ in range(dice.choice((1, 3, 60))):
+        for __ in range(dice.choice((1, 3, 60))):
             inner = etree.SubElement(inner, inner.tag)
         inner.text = element.text
 
