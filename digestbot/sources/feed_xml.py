@@ -288,12 +288,18 @@ def _simplify(item: Any, index: int) -> None:
 
 
 def _shorten(child: Any) -> None:
-    """Bound the text of a field; one with inner markup is reduced to that markup's text."""
-    if len(child) and _local(child) in ("title", "guid", "id", "link"):
+    """
+    Bound the text of a field; inner markup becomes text.
+
+    feedparser would take inner elements for fields, and one ``<content>`` in a ``<description>``
+    makes it lose the description of a later item.
+    """
+    if len(child):
         text = _inner(child)
         for inner in list(child):
             child.remove(inner)
         child.text = text
+        child.attrib.pop("mode", None)
         child.set("type", "html")
     if child.text and len(child.text) > MAX_FIELD:
         child.text = child.text[:MAX_FIELD]

@@ -72,6 +72,7 @@ def test_no_element_name_costs_another_item(form: str) -> None:
         "<title>Bad</title><guid>http://arxiv.org/api/errors#x</guid>",
         "<title><!-- Bad</title>",
         "<title>Bad <![CDATA[ &</title>",
+        "<title>Bad</title>" + "<description>x<content>y</content></description>" * 3,
     ],
 )
 def test_found_items_cost_themselves_only(inside: str) -> None:
