@@ -101,9 +101,10 @@ def _shared(items: Sequence[Names], named: Sequence[tuple[str, ...]]) -> set[str
     titles: dict[str, set[str]] = {}
     links: dict[str, set[str]] = {}
     for item, aliases in zip(items, named, strict=True):
+        title, link = _words(item.title), next(iter(item.links), "")
         for alias in aliases:
-            titles.setdefault(alias, set()).add(_words(item.title))
-            links.setdefault(alias, set()).add(next(iter(item.links), ""))
+            titles.setdefault(alias, set()).add(title)
+            links.setdefault(alias, set()).add(link)
     return {
         alias
         for alias, different in titles.items()
@@ -139,8 +140,9 @@ def _hash(aliases: list[str], item: Names, feed_url: str) -> str:
 def _aliases(item: Names) -> Iterator[str]:
     """Yield the names of *item*, the most reliable first."""
     guid = item.guid.strip()[:MAX_NAME]
-    links = [link.strip()[:MAX_NAME] for link in item.links]
-    papers = [paper.id for text in (*item.identifiers, guid, *links) for paper in papers_in(text)]
+    links = dict.fromkeys(link.strip()[:MAX_NAME] for link in item.links)
+    texts = dict.fromkeys((*item.identifiers, guid, *links))
+    papers = [paper.id for text in texts for paper in papers_in(text)]
     yield from sorted(papers, key=lambda name: not name.startswith("arxiv:"))
     if canonical := canonical_url(guid):
         yield f"url:{canonical}"

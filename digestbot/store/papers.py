@@ -41,7 +41,13 @@ class Papers:
         self._database = database
 
     def ingest(
-        self, source: str, fetched: Sequence[FetchedPaper], memory: Mapping[str, str], now: datetime
+        self,
+        source: str,
+        fetched: Sequence[FetchedPaper],
+        memory: Mapping[str, str],
+        now: datetime,
+        *,
+        texts: "PlainTexts | None" = None,
     ) -> Ingested:
         """
         Store a page of papers and the source's memory.
@@ -54,16 +60,18 @@ class Papers:
             fetched: Papers in the order for the log; repeats are merged.
             memory: The source's own notes after this page.
             now: When the papers were fetched.
+            texts: From `plain_texts`; None to compute them here.
         """
-        texts = self._plain_texts(fetched)
+        texts = texts or self.plain_texts(fetched)
         with self._database.write() as connection:
             self._database.take_lock(connection, INGEST_LOCK)
             resolved = aliases.resolve(connection, source, fetched)
             aliases.remember(connection, self._database, source, fetched, resolved)
-            merged = _merge(notices.as_versions(connection, resolved))
+            versions = notices.as_versions(connection, resolved)
+            merged = _merge(versions)
             updated = _store_papers(connection, merged, texts)
             new = _append(connection, source, merged, now)
-            served = {(r.id, r.version): p for p, r in zip(fetched, resolved, strict=True)}
+            served = {(r.id, r.version): p for p, r in zip(fetched, versions, strict=True)}
             counts = FieldCounts.of(served[key] for key in new)
             self._remember(connection, source, memory, counts)
         return Ingested(new=len(new), known=len(merged) - len(new), updated=updated)
@@ -179,9 +187,9 @@ class Papers:
         with self._database.read() as connection:
             return connection.execute(select(func.count()).select_from(papers)).scalar_one()
 
-    def _plain_texts(self, fetched: Sequence[FetchedPaper]) -> "_PlainTexts":
+    def plain_texts(self, fetched: Sequence[FetchedPaper]) -> "PlainTexts":
         """Do the slow part of `ingest` before its transaction."""
-        texts = _PlainTexts()
+        texts = PlainTexts()
         with self._database.read() as connection:
             stored = _stored(connection, [paper.id for paper in fetched])
         for paper in fetched:
@@ -340,7 +348,7 @@ def _stored(connection: Connection, ids: Sequence[str]) -> dict[_Key, Row[Any]]:
 
 
 def _store_papers(
-    connection: Connection, fetched: Sequence[FetchedPaper], texts: "_PlainTexts"
+    connection: Connection, fetched: Sequence[FetchedPaper], texts: "PlainTexts"
 ) -> int:
     """Insert new versions and update others. Return the number changed."""
     stored = _stored(connection, [paper.id for paper in fetched])
@@ -408,7 +416,7 @@ def _plain_author(author: Author) -> Author:
     return Author(name=name, affiliations=tuple(affiliations))
 
 
-class _PlainTexts:
+class PlainTexts:
     """Plain forms and words of titles and abstracts, each computed once."""
 
     def __init__(self) -> None:
