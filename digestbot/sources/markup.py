@@ -59,7 +59,9 @@ def _parse_cleaned(body: bytes, first: "etree.XMLSyntaxError") -> Any:
     try:
         return _parse(cleaned)
     except etree.XMLSyntaxError:
-        cause = " ".join(str(first.msg).split())[:120]
+        # libxml2 quotes names from the response, which may contain anything.
+        shown = "".join(each if each.isprintable() else " " for each in str(first.msg))
+        cause = " ".join(shown.split())[:120]
         raise BadAnswer(f"the response is not well-formed XML: {cause}") from first
 
 

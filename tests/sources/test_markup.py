@@ -42,3 +42,9 @@ def test_html_becomes_plain_text(source: str, text: str) -> None:
 @pytest.mark.parametrize(("text", "line"), [(" a\n b ", "a b"), (" \n", None), (None, None)])
 def test_one_line_collapses_whitespace(text: str | None, line: str | None) -> None:
     assert one_line(text) == line
+
+
+def test_errors_about_xml_are_one_printable_line() -> None:
+    with pytest.raises(BadAnswer) as caught:
+        parse_xml("<a><x\u0301\u0378:b/></a>".encode())
+    assert str(caught.value).isprintable()
