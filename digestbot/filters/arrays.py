@@ -27,11 +27,16 @@ def hashes_of_bytes(texts: Iterable[bytes]) -> Array:
 def combine_hashes(columns: Iterable[Array]) -> Array:
     """Combine equally long columns of hashes into one hash per row; order matters."""
     total: Any = np.uint64(0)
-    with np.errstate(over="ignore"):
-        for column in columns:
-            total = (total + column) * _ODD
-            total = total ^ (total >> _SHIFT)
+    for column in columns:
+        total = extend_hashes(total, column)
     return np.asarray(total, dtype=np.uint64)
+
+
+def extend_hashes(total: Any, column: Array) -> Array:
+    """Extend hashes made by `combine_hashes` by one column."""
+    with np.errstate(over="ignore"):
+        total = (total + column) * _ODD
+    return np.asarray(total ^ (total >> _SHIFT), dtype=np.uint64)
 
 
 def offsets(lengths: Array) -> Array:

@@ -5,17 +5,19 @@ Words become numbers; values that are compared as a whole (categories, types, so
 facts. Begin at `Batch`.
 """
 
+from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import islice
 
 import numpy as np
 
-from digestbot.filters.arrays import Array, hashes, offsets, ranges
+from digestbot.filters.arrays import Array, hashes, offsets, ranges, take_rows
 from digestbot.filters.evaluate import field_text
 from digestbot.model import Announcement
-from digestbot.text import folded_words, unpack_words
+from digestbot.text import compound_readings, compounds, unpack_words
 
 FIELDS = {"title": 1, "abstract": 2, "comment": 4, "journal": 8, "author": 16}
 """Fields with words, each with its bit; each author's name is a separate text."""
@@ -30,6 +32,12 @@ class Stream:
     """Index in the batch of each word's announcement."""
     fields: Array
     """Bit of each word's field."""
+    joined_words: Array
+    """Words read from several words of a compound …"""
+    joined_starts: Array
+    """… and the places of the first of these …"""
+    joined_sizes: Array
+    """… and their number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +64,7 @@ class Batch:
         self._numbers: defaultdict[str, int] = defaultdict()
         self._numbers.default_factory = self._numbers.__len__
         self._numbers[""]  # reserves the word 0, which occurs in no text
+        self._compounds = _Compounds(self._numbers.__getitem__)
         self._streams: dict[int, Stream] = {}
         self._hashes = hashes([""])
         for bit in (FIELDS["title"], FIELDS["abstract"]):
@@ -72,11 +81,8 @@ class Batch:
     def stream(self, mask: int) -> Stream:
         """Return the words of the fields in *mask*, a sum of bits from `FIELDS`."""
         if mask not in self._streams:
-            parts = [self._field(bit) for bit in FIELDS.values() if mask & bit]
-            self._streams[mask] = Stream(
-                words=np.concatenate([part.words for part in parts]),
-                papers=np.concatenate([part.papers for part in parts]),
-                fields=np.concatenate([part.fields for part in parts]),
+            self._streams[mask] = _concatenated(
+                [self._field(bit) for bit in FIELDS.values() if mask & bit]
             )
         return self._streams[mask]
 
@@ -125,30 +131,26 @@ class Batch:
 
     def _tokenize(self, field: str, bit: int) -> Stream:
         listed = self.authors if field == "author" else None
-        found = map(folded_words, listed.texts) if listed else self._words_of(field)
+        found = map(compounds, listed.texts) if listed else self._words_of(field)
         numbers, lengths = self._numbered(found)
         papers = np.arange(len(lengths))
         if listed is not None:
             bounds = offsets(lengths)
             numbers = numbers[ranges(bounds[listed.numbers], lengths[listed.numbers])]
             papers, lengths = listed.papers, lengths[listed.numbers]
-        return Stream(
-            words=numbers,
-            papers=np.repeat(papers, lengths),
-            fields=np.full(len(numbers), bit, dtype=np.uint8),
-        )
+        return self._compounds.stream(numbers, np.repeat(papers, lengths), bit)
 
     def _words_of(self, field: str) -> Iterator[Sequence[str]]:
-        """Yield the words of *field* per announcement, as stored or else split now."""
+        """Yield the compounds of *field* per announcement, as stored or else split now."""
         stored = {"title": "title_words", "abstract": "abstract_words"}.get(field)
         for announcement, text in zip(self.announcements, self.texts(field), strict=True):
             packed = getattr(announcement.paper, stored) if stored else None
             found = unpack_words(packed)
-            yield folded_words(text) if found is None else found
+            yield compounds(text) if found is None else found
 
     def _numbered(self, texts: Iterable[Sequence[str]]) -> tuple[Array, Array]:
-        """Number the words of all texts, each text closed by a 0, and count them per text."""
-        number = self._numbers.__getitem__
+        """Number the compounds of all texts, each closed by a 0, and count them per text."""
+        number = self._compounds.number
         numbers: list[int] = []
         ends: list[int] = []
         for text in texts:
@@ -156,6 +158,74 @@ class Batch:
             numbers.append(0)
             ends.append(len(numbers))
         return np.array(numbers, dtype=np.int64), np.diff(np.array(ends, dtype=np.int64), prepend=0)
+
+
+class _Compounds:
+    """Distinct compounds by number, each with the numbers of its words and of their readings."""
+
+    def __init__(self, number_word: Callable[[str], int]) -> None:
+        self._number_word = number_word
+        self._numbers: defaultdict[str, int] = defaultdict()
+        self._numbers.default_factory = self._numbers.__len__
+        self.number = self._numbers.__getitem__
+        self.number("")  # the compound 0 closes a text, as the word 0
+        self._sizes = array("i", [1])
+        self._words = array("i", [0])
+        self._reading_counts = array("i", [0])
+        self._readings = array("i")
+
+    def stream(self, numbers: Array, papers: Array, bit: int) -> Stream:
+        """Return the words of the compounds *numbers*, which belong to *papers*."""
+        self._read_new()
+        sizes, places = take_rows(offsets(_ints(self._sizes)), numbers)
+        starts = sizes[:-1]
+        counts, rows = take_rows(offsets(_ints(self._reading_counts)), numbers)
+        first, size, word = _ints(self._readings).reshape(-1, 3)[rows].T
+        words = _ints(self._words)[places]
+        return Stream(
+            words=words,
+            papers=np.repeat(papers, np.diff(sizes)),
+            fields=np.full(len(words), bit, dtype=np.uint8),
+            joined_words=word,
+            joined_starts=np.repeat(starts, np.diff(counts)) + first,
+            joined_sizes=size,
+        )
+
+    def _read_new(self) -> None:
+        """Split the compounds that have been numbered since the last call."""
+        for compound in islice(self._numbers, len(self._sizes), None):
+            if "-" not in compound:
+                self._sizes.append(1)
+                self._words.append(self._number_word(compound))
+                self._reading_counts.append(0)
+                continue
+            words = compound.split("-")
+            readings = tuple(compound_readings(words))
+            self._sizes.append(len(words))
+            self._words.extend(map(self._number_word, words))
+            self._reading_counts.append(len(readings))
+            for start, end, joined in readings:
+                self._readings.extend((start, end - start, self._number_word(joined)))
+
+
+def _ints(numbers: "array[int]") -> Array:
+    return np.array(numbers, dtype=np.int64)
+
+
+def _concatenated(parts: Sequence[Stream]) -> Stream:
+    def column(name: str) -> Array:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    shifts = offsets(np.array([len(part.words) for part in parts]))[:-1]
+    counts = [len(part.joined_words) for part in parts]
+    return Stream(
+        words=column("words"),
+        papers=column("papers"),
+        fields=column("fields"),
+        joined_words=column("joined_words"),
+        joined_starts=column("joined_starts") + np.repeat(shifts, counts),
+        joined_sizes=column("joined_sizes"),
+    )
 
 
 def fact(kind: str, value: str) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digestbot.text import Word, fold, folded_words, pack_words, unpack_words, words
-from digestbot.text.tokens import RULES
+from digestbot.text.canonical import RULES
 
 SPLIT = [
     ("Cold-start", ["cold", "start"]),
