@@ -7,14 +7,14 @@ facts. Begin at `Batch`.
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice
 
 import numpy as np
 
-from digestbot.filters.arrays import Array, hashes, offsets, ranges, take_rows
+from digestbot.filters.arrays import Array, hashes, offsets, ranges
 from digestbot.filters.evaluate import field_text
 from digestbot.model import Announcement
 from digestbot.text import compound_readings, compounds, unpack_words
@@ -64,7 +64,7 @@ class Batch:
         self._numbers: defaultdict[str, int] = defaultdict()
         self._numbers.default_factory = self._numbers.__len__
         self._numbers[""]  # reserves the word 0, which occurs in no text
-        self._compounds = _Compounds(self._numbers.__getitem__)
+        self._compounds = _Compounds(self._numbers)
         self._streams: dict[int, Stream] = {}
         self._hashes = hashes([""])
         for bit in (FIELDS["title"], FIELDS["abstract"]):
@@ -87,7 +87,7 @@ class Batch:
         return self._streams[mask]
 
     def vocabulary(self) -> tuple[str, ...]:
-        """Return the distinct words of all fields tokenized so far, in order of their numbers."""
+        """Return the words and compounds of all fields tokenized so far, by number."""
         return tuple(self._numbers)
 
     def word_hashes(self) -> Array:
@@ -150,7 +150,7 @@ class Batch:
 
     def _numbered(self, texts: Iterable[Sequence[str]]) -> tuple[Array, Array]:
         """Number the compounds of all texts, each closed by a 0, and count them per text."""
-        number = self._compounds.number
+        number = self._numbers.__getitem__
         numbers: list[int] = []
         ends: list[int] = []
         for text in texts:
@@ -161,51 +161,58 @@ class Batch:
 
 
 class _Compounds:
-    """Distinct compounds by number, each with the numbers of its words and of their readings."""
+    """Compounds by number, each with the numbers of its words and of their readings."""
 
-    def __init__(self, number_word: Callable[[str], int]) -> None:
-        self._number_word = number_word
-        self._numbers: defaultdict[str, int] = defaultdict()
-        self._numbers.default_factory = self._numbers.__len__
-        self.number = self._numbers.__getitem__
-        self.number("")  # the compound 0 closes a text, as the word 0
-        self._sizes = array("i", [1])
-        self._words = array("i", [0])
-        self._reading_counts = array("i", [0])
+    def __init__(self, numbers: defaultdict[str, int]) -> None:
+        self._numbers = numbers
+        self._read = 0
+        self._compounds = array("i")
+        self._sizes = array("i")
+        self._words = array("i")
+        self._reading_counts = array("i")
         self._readings = array("i")
 
     def stream(self, numbers: Array, papers: Array, bit: int) -> Stream:
-        """Return the words of the compounds *numbers*, which belong to *papers*."""
+        """Return the words of the words and compounds *numbers*, which belong to *papers*."""
         self._read_new()
-        sizes, places = take_rows(offsets(_ints(self._sizes)), numbers)
-        starts = sizes[:-1]
-        counts, rows = take_rows(offsets(_ints(self._reading_counts)), numbers)
+        total = len(self._numbers)
+        compounds = _ints(self._compounds)
+        sizes = np.ones(total, dtype=np.int64)
+        sizes[compounds] = _ints(self._sizes)
+        reading_counts = np.zeros(total, dtype=np.int64)
+        reading_counts[compounds] = _ints(self._reading_counts)
+        bounds = offsets(sizes)
+        words_of = np.repeat(np.arange(total), sizes)
+        words_of[ranges(bounds[compounds], sizes[compounds])] = _ints(self._words)
+        lengths = sizes[numbers]
+        starts = offsets(lengths)
+        words = words_of[ranges(bounds[numbers], lengths)]
+        several = np.flatnonzero(reading_counts[numbers])
+        counts = reading_counts[numbers[several]]
+        rows = ranges(offsets(reading_counts)[numbers[several]], counts)
         first, size, word = _ints(self._readings).reshape(-1, 3)[rows].T
-        words = _ints(self._words)[places]
         return Stream(
             words=words,
-            papers=np.repeat(papers, np.diff(sizes)),
+            papers=np.repeat(papers, lengths),
             fields=np.full(len(words), bit, dtype=np.uint8),
             joined_words=word,
-            joined_starts=np.repeat(starts, np.diff(counts)) + first,
+            joined_starts=np.repeat(starts[several], counts) + first,
             joined_sizes=size,
         )
 
     def _read_new(self) -> None:
         """Split the compounds that have been numbered since the last call."""
-        for compound in islice(self._numbers, len(self._sizes), None):
-            if "-" not in compound:
-                self._sizes.append(1)
-                self._words.append(self._number_word(compound))
-                self._reading_counts.append(0)
-                continue
+        new = [one for one in islice(self._numbers, self._read, None) if "-" in one]
+        for compound in new:
             words = compound.split("-")
-            readings = tuple(compound_readings(words))
+            readings = compound_readings(words)
+            self._compounds.append(self._numbers[compound])
             self._sizes.append(len(words))
-            self._words.extend(map(self._number_word, words))
+            self._words.extend([self._numbers[word] for word in words])
             self._reading_counts.append(len(readings))
             for start, end, joined in readings:
-                self._readings.extend((start, end - start, self._number_word(joined)))
+                self._readings.extend((start, end - start, self._numbers[joined]))
+        self._read = len(self._numbers)
 
 
 def _ints(numbers: "array[int]") -> Array:

@@ -103,6 +103,11 @@ class _Nodes:
     branches: Array
     """… and these nodes."""
 
+    goes_on: Array
+    """For each node: is the word after it one of a term?"""
+    forks: Array
+    """For each node: do other nodes begin after it, or does the next one continue its word?"""
+
     @classmethod
     def of(cls, segment: Segment, stream: Stream, term_words: TermWords) -> "_Nodes":
         size = len(stream.words)
@@ -112,40 +117,44 @@ class _Nodes:
         words, places, after = (
             np.concatenate(columns) for columns in zip(plain, joined, apart, strict=True)
         )
-        of_words = np.concatenate([term_words.families, segment.families])
-        families = of_words[words]
-        others = np.arange(size, len(words))
-        begins = np.concatenate([np.ones(len(joined.words), dtype=bool), is_first])
-        branches = others[begins]
+        families = np.concatenate([term_words.families, segment.families])[words]
+        is_known = families != 0
+        begins = np.concatenate([np.ones(size + len(joined.words), dtype=bool), is_first])
+        branches = size + np.flatnonzero(begins[size:])
+        branch_counts = np.bincount(places[branches], minlength=size + 1)
         return cls(
             words=words,
             families=families,
             places=places,
             after=after,
-            first=np.flatnonzero(
-                np.concatenate([np.ones(size, dtype=bool), begins]) & (families != 0)
-            ),
-            branch_bounds=offsets(np.bincount(places[branches], minlength=size + 1)),
+            first=np.flatnonzero(begins & is_known),
+            branch_bounds=offsets(branch_counts),
             branches=branches[np.argsort(places[branches], kind="stable")],
+            # No word of a term is in the last place, which closes a text.
+            goes_on=is_known[np.minimum(after, size - 1)] & (after >= 0),
+            forks=(branch_counts[after] > 0) | (after < 0),
         )
 
-    def next(self, nodes: Array, *, known: bool) -> Pairs:
-        """Return the pairs (index in *nodes*, node that may follow it), *known* ones or all."""
-        after = self.after[nodes]
-        inside = np.flatnonzero(after < 0)
-        after[inside] = len(self.branch_bounds) - 2  # past the last word: no node begins there
-        is_next = after < len(self.branch_bounds) - 2
-        if known:
-            is_next &= self.families[after] != 0
-        plain = np.flatnonzero(is_next)
-        first = self.branch_bounds[after]
-        counts = self.branch_bounds[after + 1] - first
-        branching = np.flatnonzero(counts)
-        which = np.repeat(branching, counts[branching])
-        branches = self.branches[ranges(first[branching], counts[branching])]
+    def next(self, nodes: Array) -> Pairs:
+        """Return the pairs (index in *nodes*, node that may follow it), for words of terms."""
+        plain = np.flatnonzero(self.goes_on[nodes])
+        forks, branches = self.branches_after(nodes)
         return (
-            np.concatenate([plain, inside, which]),
-            np.concatenate([after[plain], nodes[inside] + 1, branches]),
+            np.concatenate([plain, forks]),
+            np.concatenate([self.after[nodes[plain]], branches]),
+        )
+
+    def branches_after(self, nodes: Array) -> Pairs:
+        """Return the pairs (index in *nodes*, other node that may follow it)."""
+        forking = np.flatnonzero(self.forks[nodes])
+        after = self.after[nodes[forking]]
+        inside = after < 0
+        outside = forking[~inside]
+        first = self.branch_bounds[after[~inside]]
+        counts = self.branch_bounds[after[~inside] + 1] - first
+        return (
+            np.concatenate([forking[inside], np.repeat(outside, counts)]),
+            np.concatenate([nodes[forking[inside]] + 1, self.branches[ranges(first, counts)]]),
         )
 
 
@@ -205,14 +214,12 @@ def _candidates(segment: Segment, stream: Stream, nodes: _Nodes) -> Pairs:
             which, place = equal_pairs(known, total[likely])
             found.append((place + first, starts[likely][which]))
         if size < sizes[-1]:
-            which, current = nodes.next(current, known=True)
+            which, current = nodes.next(current)
             starts = starts[which]
             total = extend_hashes(total[which], nodes.families[current])
     rows, starts = (np.concatenate(column) for column in zip(*found, strict=True))
     ok = (segment.phrase_masks[rows] & stream.fields[nodes.places[starts]]) != 0
-    pairs = np.unique(rows[ok] * np.int64(len(nodes.words)) + starts[ok])
-    rows, starts = np.divmod(pairs, len(nodes.words))
-    return rows, starts
+    return rows[ok], starts[ok]
 
 
 def _probably_among(known: Array, wanted: Array) -> Array:
@@ -244,9 +251,9 @@ def _compared(
         pair, current = pair[right], current[right]
         is_last = lengths[rows[pair]] == k + 1
         found.append(_ended(segment, nodes, term_words, rows, (pair[is_last], current[is_last])))
-        which, current = nodes.next(current[~is_last], known=True)
+        which, current = nodes.next(current[~is_last])
         pair = pair[~is_last][which]
-    ok = np.unique(np.concatenate([*found, pair]))
+    ok = np.concatenate([*found, pair])
     return rows[ok], starts[ok]
 
 
@@ -263,6 +270,11 @@ def _ended(
         return pair
     texts = len(segment.prefixes)
     meanings = term_words.by_prefix[0] * texts + term_words.by_prefix[1]
-    which, following = nodes.next(current[has_prefix], known=False)
-    right = contains(meanings, nodes.words[following] * texts + prefixes[has_prefix][which])
-    return np.concatenate([pair[~has_prefix], pair[has_prefix][which[right]]])
+    pair_before, current, prefixes = pair[has_prefix], current[has_prefix], prefixes[has_prefix]
+    # The last word of the stream is the 0 that closes a text, which begins with no prefix.
+    places = np.minimum(nodes.after[current], len(nodes.branch_bounds) - 3)
+    which, branches = nodes.branches_after(current)
+    which = np.concatenate([np.arange(len(current)), which])
+    following = nodes.words[np.concatenate([places, branches])]
+    right = contains(meanings, following * texts + prefixes[which])
+    return np.concatenate([pair[~has_prefix], pair_before[which[right]]])

@@ -131,50 +131,57 @@ def unpack_words(packed: str | None) -> Sequence[str] | None:
     return packed[len(RULES) :].split()
 
 
-def compound_readings(words: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+def compound_readings(words: Sequence[str]) -> list[tuple[int, int, str]]:
     """
-    Yield the runs of a compound's *words* that can be read as one: start, end and the joined word.
+    Return the runs of a compound's *words* that can be read as one: start, end and the joined word.
 
     ``re-form`` and a few others mean something else than the joined word.
     """
-    for start, end in _runs(len(words)):
-        run = words[start:end]
-        if (run[0], run[1]) not in _DIFFERENT and _is_joinable(run):
-            yield start, end, "".join(run)
+    return [
+        (start, end, joined)
+        for start, end in _runs(len(words))
+        if (joined := _joined(words[start:end])) and joined not in _DIFFERENT
+    ]
 
 
-def term_readings(words: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+def term_readings(words: Sequence[str]) -> list[tuple[int, int, str]]:
     """
-    Yield the runs of a term's *words* that may be one word in a paper, as `compound_readings`.
+    Return the runs of a term's *words* that may be one word in a paper, as `compound_readings`.
 
     The words of a term may stand apart by mere spaces, so function words are never joined: ``no
     table`` does not find *notable*.
     """
-    for start, end in _runs(len(words)):
-        run = words[start:end]
-        if _NEVER_JOINED.isdisjoint(run) and _is_joinable(run):
-            yield start, end, "".join(run)
+    return [
+        (start, end, joined)
+        for start, end in _runs(len(words))
+        if (joined := _joined(words[start:end])) and _NEVER_JOINED.isdisjoint(words[start:end])
+    ]
 
 
-_DIFFERENT = frozenset(
-    ("re", word) for word in "form forms formed cover covers sign signs lease creation sort".split()
+_DIFFERENT = names(
+    "reform reforms reformed recover recovers resign resigns release recreation resort"
 )
 _NEVER_JOINED = names("a an and as at be by for in is it no not of or so the to we")
 
 
-def _runs(count: int) -> Iterator[tuple[int, int]]:
-    for start in range(count - 1):
-        for end in range(start + 2, min(start + JOINED_MAX, count) + 1):
-            yield start, end
+@lru_cache(maxsize=64)
+def _runs(count: int) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (start, end)
+        for start in range(count - 1)
+        for end in range(start + 2, min(start + JOINED_MAX, count) + 1)
+    )
 
 
-def _is_joinable(words: Sequence[str]) -> bool:
-    """Return False if joining would make another number (``10-3``) or a Greek letter (``p-i``)."""
-    are_numbers = any(a[-1].isdigit() and b[0].isdigit() for a, b in pairwise(words))
-    return not are_numbers and "".join(words) not in _GREEK_NAMES
-
-
-_NOT_JOINED = names("a an and as at be by for in is it no not of or so the to we")
+def _joined(words: Sequence[str]) -> str:
+    """Join *words*; empty if that made another number (``10-3``) or a Greek letter (``p-i``)."""
+    joined = "".join(words)
+    if joined in _GREEK_NAMES:
+        return ""
+    # Nearly all compounds have no digit, and are done here.
+    if not joined.isalpha() and any(a[-1].isdigit() and b[0].isdigit() for a, b in pairwise(words)):
+        return ""
+    return joined
 
 
 def _with_hyphens(text: str) -> str:

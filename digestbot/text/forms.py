@@ -16,7 +16,11 @@ def forms(word: str) -> frozenset[str]:
     plurals, spelled = plural_forms(word), spellings(word)
     if len(plurals) == len(spelled) == 1:
         return plurals
-    return plurals | spelled | frozenset(
-        [other for one in plurals for other in spellings(one)]
-        + [other for one in spelled for other in plural_forms(one)]
+    return (
+        plurals
+        | spelled
+        | frozenset(
+            [other for one in plurals for other in spellings(one)]
+            + [other for one in spelled for other in plural_forms(one)]
+        )
     )
