@@ -91,11 +91,15 @@ class Batch:
         return tuple(self._numbers)
 
     def word_hashes(self) -> Array:
-        """Return the hash of each word in `vocabulary`."""
+        """Return the hash of each word in `vocabulary`; 0 for a compound, which no term has."""
         known = len(self._hashes)
         if known < len(self._numbers):
-            new = hashes(list(self._numbers)[known:])
-            self._hashes = np.concatenate([self._hashes, new])
+            new = list(islice(self._numbers, known, None))
+            words = [place for place, text in enumerate(new, known) if "-" not in text]
+            found = np.zeros(len(self._numbers), dtype=np.uint64)
+            found[:known] = self._hashes
+            found[words] = hashes([new[place - known] for place in words])
+            self._hashes = found
         return self._hashes
 
     @cached_property
@@ -179,24 +183,26 @@ class _Compounds:
         compounds = _ints(self._compounds)
         sizes = np.ones(total, dtype=np.int64)
         sizes[compounds] = _ints(self._sizes)
-        reading_counts = np.zeros(total, dtype=np.int64)
-        reading_counts[compounds] = _ints(self._reading_counts)
-        bounds = offsets(sizes)
-        words_of = np.repeat(np.arange(total), sizes)
-        words_of[ranges(bounds[compounds], sizes[compounds])] = _ints(self._words)
         lengths = sizes[numbers]
         starts = offsets(lengths)
-        words = words_of[ranges(bounds[numbers], lengths)]
-        several = np.flatnonzero(reading_counts[numbers])
-        counts = reading_counts[numbers[several]]
-        rows = ranges(offsets(reading_counts)[numbers[several]], counts)
-        first, size, word = _ints(self._readings).reshape(-1, 3)[rows].T
+        words = np.repeat(numbers, lengths)
+        rows = np.full(total, -1, dtype=np.int64)
+        rows[compounds] = np.arange(len(compounds))
+        several = np.flatnonzero(lengths > 1)
+        rows = rows[numbers[several]]
+        bounds = offsets(_ints(self._sizes))
+        words[ranges(starts[several], lengths[several])] = _ints(self._words)[
+            ranges(bounds[rows], lengths[several])
+        ]
+        counts = _ints(self._reading_counts)
+        readings = ranges(offsets(counts)[rows], counts[rows])
+        first, size, word = _ints(self._readings).reshape(-1, 3)[readings].T
         return Stream(
             words=words,
             papers=np.repeat(papers, lengths),
             fields=np.full(len(words), bit, dtype=np.uint8),
             joined_words=word,
-            joined_starts=np.repeat(starts[several], counts) + first,
+            joined_starts=np.repeat(starts[several], counts[rows]) + first,
             joined_sizes=size,
         )
 
@@ -204,8 +210,7 @@ class _Compounds:
         """Split the compounds that have been numbered since the last call."""
         new = [one for one in islice(self._numbers, self._read, None) if "-" in one]
         for compound in new:
-            words = compound.split("-")
-            readings = compound_readings(words)
+            words, readings = _read(compound)
             self._compounds.append(self._numbers[compound])
             self._sizes.append(len(words))
             self._words.extend([self._numbers[word] for word in words])
@@ -213,6 +218,12 @@ class _Compounds:
             for start, end, joined in readings:
                 self._readings.extend((start, end - start, self._numbers[joined]))
         self._read = len(self._numbers)
+
+
+@lru_cache(maxsize=1 << 16)
+def _read(compound: str) -> tuple[tuple[str, ...], tuple[tuple[int, int, str], ...]]:
+    words = tuple(compound.split("-"))
+    return words, tuple(compound_readings(words))
 
 
 def _ints(numbers: "array[int]") -> Array:

@@ -276,6 +276,8 @@ def _distinct(stream: Stream, term_words: TermWords) -> _Distinct:
     places = np.concatenate([wanted, stream.joined_starts[joined]])
     word = np.concatenate([stream.words[wanted], stream.joined_words[joined]])
     codes = (stream.papers[places] * _FIELD_CODES + stream.fields[places]) * words + word
+    if len(codes) and codes.max() < 1 << 31:
+        codes = codes.astype(np.int32)  # sorted twice as fast
     codes.sort()  # np.unique takes three times as long
     found = codes[np.diff(codes, prepend=-1) != 0]
     rest, word = np.divmod(found, words)

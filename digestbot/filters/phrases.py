@@ -17,10 +17,11 @@ import numpy as np
 from digestbot.filters.arrays import (
     Array,
     contains,
+    equal_hash_pairs,
     equal_number_pairs,
-    equal_pairs,
     extend_hashes,
     offsets,
+    probably_among,
     ranges,
 )
 from digestbot.filters.batch import Batch, Stream
@@ -45,7 +46,7 @@ class TermWords:
 
     @classmethod
     def of(cls, segment: Segment, batch: Batch) -> "TermWords":
-        word, place = equal_pairs(segment.form_hashes, batch.word_hashes())
+        word, place = equal_hash_pairs(segment.form_hashes, batch.word_hashes())
         means = segment.form_words[place]
         families = np.zeros(len(batch.word_hashes()), dtype=np.uint64)
         families[word] = segment.families[means]
@@ -53,7 +54,7 @@ class TermWords:
             by_word=(word, means),
             by_prefix=_prefix_pairs(segment, batch),
             families=families,
-            by_join=equal_pairs(segment.join_hashes, batch.word_hashes()),
+            by_join=equal_hash_pairs(segment.join_hashes, batch.word_hashes()),
         )
 
 
@@ -96,17 +97,10 @@ class _Nodes:
     """Place in the stream where the node begins."""
     after: Array
     """Place in the stream that follows; -1 if the next node continues the word."""
-    first: Array
-    """Nodes where a path may begin."""
     branch_bounds: Array
     """For each place: bounds of the other nodes that begin there …"""
     branches: Array
     """… and these nodes."""
-
-    goes_on: Array
-    """For each node: is the word after it one of a term?"""
-    forks: Array
-    """For each node: do other nodes begin after it, or does the next one continue its word?"""
 
     @classmethod
     def of(cls, segment: Segment, stream: Stream, term_words: TermWords) -> "_Nodes":
@@ -117,44 +111,33 @@ class _Nodes:
         words, places, after = (
             np.concatenate(columns) for columns in zip(plain, joined, apart, strict=True)
         )
-        families = np.concatenate([term_words.families, segment.families])[words]
-        is_known = families != 0
-        begins = np.concatenate([np.ones(size + len(joined.words), dtype=bool), is_first])
-        branches = size + np.flatnonzero(begins[size:])
-        branch_counts = np.bincount(places[branches], minlength=size + 1)
+        begins = np.concatenate([np.ones(len(joined.words), dtype=bool), is_first])
+        branches = size + np.flatnonzero(begins)
         return cls(
             words=words,
-            families=families,
+            families=np.concatenate([term_words.families, segment.families])[words],
             places=places,
             after=after,
-            first=np.flatnonzero(begins & is_known),
-            branch_bounds=offsets(branch_counts),
+            branch_bounds=offsets(np.bincount(places[branches], minlength=size + 1)),
             branches=branches[np.argsort(places[branches], kind="stable")],
-            # No word of a term is in the last place, which closes a text.
-            goes_on=is_known[np.minimum(after, size - 1)] & (after >= 0),
-            forks=(branch_counts[after] > 0) | (after < 0),
         )
+
+    @property
+    def size(self) -> int:
+        """Number of words in the stream."""
+        return len(self.branch_bounds) - 2
 
     def next(self, nodes: Array) -> Pairs:
-        """Return the pairs (index in *nodes*, node that may follow it), for words of terms."""
-        plain = np.flatnonzero(self.goes_on[nodes])
-        forks, branches = self.branches_after(nodes)
+        """Return the pairs (index in *nodes*, node that may follow it)."""
+        after = self.after[nodes]
+        inside = np.flatnonzero(after < 0)
+        outside = np.flatnonzero((after >= 0) & (after < self.size))
+        after = after[outside]
+        first = self.branch_bounds[after]
+        counts = self.branch_bounds[after + 1] - first
         return (
-            np.concatenate([plain, forks]),
-            np.concatenate([self.after[nodes[plain]], branches]),
-        )
-
-    def branches_after(self, nodes: Array) -> Pairs:
-        """Return the pairs (index in *nodes*, other node that may follow it)."""
-        forking = np.flatnonzero(self.forks[nodes])
-        after = self.after[nodes[forking]]
-        inside = after < 0
-        outside = forking[~inside]
-        first = self.branch_bounds[after[~inside]]
-        counts = self.branch_bounds[after[~inside] + 1] - first
-        return (
-            np.concatenate([forking[inside], np.repeat(outside, counts)]),
-            np.concatenate([nodes[forking[inside]] + 1, self.branches[ranges(first, counts)]]),
+            np.concatenate([inside, outside, np.repeat(outside, counts)]),
+            np.concatenate([nodes[inside] + 1, after, self.branches[ranges(first, counts)]]),
         )
 
 
@@ -203,32 +186,84 @@ def _apart(
 def _candidates(segment: Segment, stream: Stream, nodes: _Nodes) -> Pairs:
     """Return the pairs (phrase, first node) whose hashed words are of the right families."""
     found = []
-    starts = current = nodes.first
-    total = extend_hashes(np.zeros(len(current), dtype=np.uint64), nodes.families[current])
-    sizes = np.flatnonzero(np.diff(segment.phrase_sizes))
-    for size in range(1, int(sizes[-1]) + 1):
+    longest = int(np.flatnonzero(np.diff(segment.phrase_sizes))[-1])
+    plain, forked = _PlainPaths.of(nodes), _Paths.of(nodes, nodes.branches)
+    for size in range(1, longest + 1):
         first, end = segment.phrase_sizes[size], segment.phrase_sizes[size + 1]
-        if first < end:
-            known = segment.phrase_hashes[first:end]
-            likely = _probably_among(known, total)
-            which, place = equal_pairs(known, total[likely])
-            found.append((place + first, starts[likely][which]))
-        if size < sizes[-1]:
-            which, current = nodes.next(current)
-            starts = starts[which]
-            total = extend_hashes(total[which], nodes.families[current])
+        known = segment.phrase_hashes[first:end]
+        for starts, hashes in (plain.likely(known), forked.likely(known)):
+            which, place = equal_hash_pairs(known, hashes)
+            found.append((place + first, starts[which]))
+        if size < longest:
+            forked = forked.longer(nodes, plain)
+            plain = plain.longer(nodes)
     rows, starts = (np.concatenate(column) for column in zip(*found, strict=True))
     ok = (segment.phrase_masks[rows] & stream.fields[nodes.places[starts]]) != 0
     return rows[ok], starts[ok]
 
 
-def _probably_among(known: Array, wanted: Array) -> Array:
-    """Preselect *wanted* by a bit table: the indexes of all in *known*, and of few others."""
-    size = 1 << max(10, len(known).bit_length() + 3)
-    low = np.uint64(size - 1)
-    table: Array = np.zeros(size, dtype=bool)
-    table[known & low] = True
-    return np.flatnonzero(table[wanted & low])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PlainPaths:
+    """Paths of *size* words of the stream, one from each of its first places."""
+
+    size: int
+    hashes: Array
+    known: Array
+    """For each path: is every word of it one of a term?"""
+
+    @classmethod
+    def of(cls, nodes: _Nodes) -> "_PlainPaths":
+        families = nodes.families[: nodes.size]
+        hashes = extend_hashes(np.uint64(0), families)
+        return cls(size=1, hashes=hashes, known=families != 0)
+
+    def longer(self, nodes: _Nodes) -> "_PlainPaths":
+        families = nodes.families[self.size : nodes.size]
+        count = len(families)
+        return _PlainPaths(
+            size=self.size + 1,
+            hashes=extend_hashes(self.hashes[:count], families),
+            known=self.known[:count] & (families != 0),
+        )
+
+    def likely(self, known: Array) -> tuple[Array, Array]:
+        """Return the first places and hashes of all paths in *known*, and of few others."""
+        starts = np.flatnonzero(probably_among(known, self.hashes) & self.known)
+        return starts, self.hashes[starts]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Paths:
+    """Paths through at least one other node."""
+
+    starts: Array
+    ends: Array
+    """Their last nodes."""
+    hashes: Array
+
+    @classmethod
+    def of(cls, nodes: _Nodes, first: Array) -> "_Paths":
+        known = first[nodes.families[first] != 0]
+        hashes = extend_hashes(np.uint64(0), nodes.families[known])
+        return cls(starts=known, ends=known, hashes=hashes)
+
+    def likely(self, known: Array) -> tuple[Array, Array]:
+        """Return the first nodes and hashes, as of `_PlainPaths`."""
+        rows = np.flatnonzero(probably_among(known, self.hashes))
+        return self.starts[rows], self.hashes[rows]
+
+    def longer(self, nodes: _Nodes, plain: _PlainPaths) -> "_Paths":
+        """Return the paths with one more node, and the *plain* ones that a branch goes on."""
+        which, ends = nodes.next(self.ends)
+        branches = nodes.branches
+        before = nodes.places[branches] - plain.size
+        ok = (before >= 0) & plain.known[before]
+        starts = np.concatenate([self.starts[which], before[ok]])
+        hashes = np.concatenate([self.hashes[which], plain.hashes[before[ok]]])
+        ends = np.concatenate([ends, branches[ok]])
+        known = nodes.families[ends] != 0
+        starts, ends, hashes = starts[known], ends[known], hashes[known]
+        return _Paths(starts=starts, ends=ends, hashes=extend_hashes(hashes, nodes.families[ends]))
 
 
 def _compared(
@@ -239,6 +274,9 @@ def _compared(
     vocabulary = len(segment.vocabulary) + 1
     meanings = term_words.by_word[0] * vocabulary + term_words.by_word[1]
     meanings.sort()
+    some_meaning = np.full(len(term_words.families), -1, dtype=np.int64)
+    some_meaning[term_words.by_word[0]] = term_words.by_word[1]
+    some_meaning = np.concatenate([some_meaning, np.arange(vocabulary)])
     found = []
     pair, current = np.arange(len(rows)), starts
     for k in count():
@@ -246,8 +284,9 @@ def _compared(
             break
         wanted = segment.phrase_words[segment.phrase_bounds[rows[pair]] + k]
         words = nodes.words[current]
-        right = contains(meanings, words * vocabulary + wanted)
-        right |= words == wanted + len(term_words.families)
+        right = some_meaning[words] == wanted
+        rest = np.flatnonzero(~right)
+        right[rest] = contains(meanings, words[rest] * vocabulary + wanted[rest])
         pair, current = pair[right], current[right]
         is_last = lengths[rows[pair]] == k + 1
         found.append(_ended(segment, nodes, term_words, rows, (pair[is_last], current[is_last])))
@@ -270,11 +309,6 @@ def _ended(
         return pair
     texts = len(segment.prefixes)
     meanings = term_words.by_prefix[0] * texts + term_words.by_prefix[1]
-    pair_before, current, prefixes = pair[has_prefix], current[has_prefix], prefixes[has_prefix]
-    # The last word of the stream is the 0 that closes a text, which begins with no prefix.
-    places = np.minimum(nodes.after[current], len(nodes.branch_bounds) - 3)
-    which, branches = nodes.branches_after(current)
-    which = np.concatenate([np.arange(len(current)), which])
-    following = nodes.words[np.concatenate([places, branches])]
-    right = contains(meanings, following * texts + prefixes[which])
-    return np.concatenate([pair[~has_prefix], pair_before[which[right]]])
+    which, following = nodes.next(current[has_prefix])
+    right = contains(meanings, nodes.words[following] * texts + prefixes[has_prefix][which])
+    return np.concatenate([pair[~has_prefix], pair[has_prefix][which[right]]])
