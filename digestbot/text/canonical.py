@@ -2,9 +2,9 @@
 Split text into canonical words: one spelling for what authors write in several ways.
 
 A Greek letter becomes its name, a script joins its base (``H₀``, ``H_0`` → ``h0``), a genitive
-``'s`` and the plus of ``UNet++`` are dropped, a version is split off (``ResNet50`` → ``resnet 50``).
-Hyphenated words form a *compound*, whose words can also be read as one. Papers and terms are split
-the same way. Begin at `canonical_words`.
+``'s`` and the plus of ``UNet++`` are dropped, a version is split off (``ResNet50`` → ``resnet``,
+``50``). Hyphenated words form a *compound*, whose words can also be read as one. Papers and terms
+are split the same way. Begin at `canonical_words`.
 """
 
 import re
@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from digestbot.text.symbols import names
+from digestbot.text.symbols import names, without_scripts
 from digestbot.text.tokens import Word, fold, words
 
 RULES = f"2/{unicodedata.unidata_version}"
@@ -39,14 +39,11 @@ class CanonicalWord(NamedTuple):
     """True if it continues the compound of the previous word."""
 
 
-GREEK = dict(
-    zip(
-        "αβγδεζηθικλμνξοπρςστυφχψω",
-        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho "
-        "sigma sigma tau upsilon phi chi psi omega".split(),
-        strict=True,
-    )
+_NAMES = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma "
+    "sigma tau upsilon phi chi psi omega"
 )
+GREEK = dict(zip("αβγδεζηθικλμνξοπρςστυφχψω", _NAMES.split(), strict=True))
 """Name of each folded Greek letter."""
 _GREEK_NAMES = frozenset(GREEK.values())
 _UNITS = frozenset("aAfFgGhHJKlLMmNOsSTVW") | {"as", "eV", "Hz", "Jy", "mag", "rad"}
@@ -61,8 +58,9 @@ _ELEMENTS = names(
 )
 _SYMBOL = "|".join(sorted(_ELEMENTS, key=len, reverse=True))
 _FORMULA = re.compile(rf"(?:(?:{_SYMBOL})\d*)+")
-_ION = re.compile(rf"(?:{_SYMBOL})\d?")
-_COMMON_ION = names("h na k li ca ca2 mg mg2 fe2 fe3 zn2 cu2 mn2 al3 ag au")
+# An element, or a molecule with hydrogen: Na⁺, Ca²⁺, HCO⁺, NH₄⁺, but not CD4+.
+_ION = re.compile(rf"(?:{_SYMBOL})\d?|(?=.*H(?![a-z]))(?:(?:{_SYMBOL})\d?){{2,4}}")
+_COMMON_IONS = names("h na k li ca ca2 mg mg2 fe2 fe3 zn2 cu2 mn2 al3 ag au")
 """Ions that are also recognized in lower case, as typed in a filter."""
 
 # Spaces that stand for a hyphen: "non linear", "HEK 293", "C II".
@@ -140,7 +138,9 @@ def compound_readings(words: Sequence[str]) -> list[tuple[int, int, str]]:
     return [
         (start, end, joined)
         for start, end in _runs(len(words))
-        if (joined := _joined(words[start:end])) and joined not in _DIFFERENT
+        if (joined := _joined(words[start:end]))
+        and joined not in _DIFFERENT
+        and not (end - start == len(joined) > 2)  # letters one by one
     ]
 
 
@@ -260,7 +260,7 @@ def _is_script(token: str, base: Word, script: Word) -> bool:
     """Return True if *script* is written as a script of *base*, not as in ``max_iter``."""
     if not _SCRIPT.fullmatch(token[base.end : script.start]):
         return False
-    if base.text in _GREEK_NAMES or base.text[-1] in GREEK:
+    if {base.text, base.text + script.text} & _GREEK_NAMES or base.text[-1] in GREEK:
         return False
     return len(base.text) < 3 or len(script.text) < 3 or script.text[0].isdigit()
 
@@ -270,10 +270,12 @@ def _parts(token: str, word: Word) -> Iterator[tuple[str, int, int]]:
     text, start, end = word
     raw = token[start:end]
     if text[-1] in "+#":
-        text = _with_known_sign(text, fold(raw))
+        text = _with_known_sign(text, without_scripts(raw))
         end = start + len(raw.rstrip("+#\uff0b\uff03⁺₊")) if text[-1] not in "+#" else end
         raw = token[start:end]
-    if any(char in GREEK for char in text):
+    if text in _GREEK_NAMES and without_scripts(raw) != raw:
+        yield from _letters_apart(raw, start)
+    elif any(char in GREEK for char in text):
         yield from _greek_parts(text, raw, start, end)
     elif (found := _VERSION.fullmatch(text)) and not _is_formula(raw):
         middle = end - len(found[2])
@@ -283,13 +285,14 @@ def _parts(token: str, word: Word) -> Iterator[tuple[str, int, int]]:
         yield text, start, end
 
 
-def _with_known_sign(text: str, cased: str) -> str:
+def _with_known_sign(text: str, raw: str) -> str:
     """Drop the signs at the end of *text*, except those of C++, C#, F# and ions."""
-    bare = text.rstrip("+#")
+    bare, cased = text.rstrip("+#"), raw.rstrip("+#")
     sign = text[len(bare) :]
     if (bare, sign) in (("c", "++"), ("c", "#"), ("f", "#")):
         return text
-    return text if sign == "+" and bare in _COMMON_ION else bare
+    is_ion = bare in _COMMON_IONS or _ION.fullmatch(cased)
+    return text if sign == "+" and is_ion else bare
 
 
 def _greek_parts(text: str, raw: str, start: int, end: int) -> Iterator[tuple[str, int, int]]:
@@ -311,6 +314,13 @@ def _greek_parts(text: str, raw: str, start: int, end: int) -> Iterator[tuple[st
             place += size
 
 
+def _letters_apart(raw: str, start: int) -> Iterator[tuple[str, int, int]]:
+    """Split ``xᵢ``, which is not the letter xi."""
+    for letter, size in _letters(raw):
+        yield letter, start, start + size
+        start += size
+
+
 def _letters(raw: str) -> list[tuple[str, int]]:
     """Return the folded letters of *raw*, each with the length of its source, marks included."""
     out: list[tuple[str, int]] = []
@@ -325,4 +335,5 @@ def _letters(raw: str) -> list[tuple[str, int]]:
 
 def _is_formula(raw: str) -> bool:
     """Return True for a chemical formula such as ``BaTiO3``, whose number is no version."""
-    return bool(_FORMULA.fullmatch(raw)) and not raw.rstrip("0123456789").isupper()
+    formula = _SCRIPT.sub("", without_scripts(raw))
+    return bool(_FORMULA.fullmatch(formula)) and not formula.rstrip("0123456789").isupper()
