@@ -84,10 +84,11 @@ _BREAKS = str.maketrans(dict.fromkeys('.,;:!?"', " "))
 _TOKEN = re.compile(r"[^\s.,;:!?\"]+")
 
 _HYPHENS = "-\u2010\u2011\u2012\u2013\u2212"
-_TIGHT = re.compile(rf"[{_HYPHENS}]{{1,2}}|[{_HYPHENS}]\)|['’ʼ@]")
+_TIGHT = re.compile(rf"[{_HYPHENS}]{{1,2}}|[{_HYPHENS}]\)|['’ʼ@]|}}{{")
 _SCRIPT = re.compile(r"[_^][({]?")
 _APOSTROPHES = frozenset("'’‘ʼ")
-_VERSION = re.compile(r"([a-z]{4,}?)(v?[0-9]+[a-z]{0,2})")
+# YOLOv8n, Gemma2b, BraTS2020; not Real3D, Style30k or word2vec.
+_VERSION = re.compile(r"([a-z]{4,}?)(v[0-9]{1,3}[a-z]?|[0-9]{1,4}[bclmnosx]?)")
 _SIMPLE = re.compile(r"[A-Za-z]+")
 _LONGEST_CACHED = 40
 
@@ -174,14 +175,18 @@ def _runs(count: int) -> tuple[tuple[int, int], ...]:
 
 
 def _joined(words: Sequence[str]) -> str:
-    """Join *words*; empty if that made another number (``10-3``) or a Greek letter (``p-i``)."""
+    """Join *words*; empty if that might make another word: ``103``, a Greek letter, ``pin``."""
     joined = "".join(words)
     if joined in _GREEK_NAMES:
         return ""
     # Nearly all compounds have no digit, and are done here.
     if not joined.isalpha() and any(a[-1].isdigit() and b[0].isdigit() for a, b in pairwise(words)):
         return ""
-    return joined
+    is_risky = joined.isalpha() and len(joined) < 6 and not _SHORT_NAMES.isdisjoint(words)
+    return "" if is_risky else joined
+
+
+_SHORT_NAMES = frozenset(name for name in _GREEK_NAMES if len(name) < 4)
 
 
 def _with_hyphens(text: str) -> str:
