@@ -22,7 +22,8 @@ from tests.factories import make_announcement, make_paper
 
 TERMS = (
     "pre-training", "pretraining", "gamma-ray", "behaviour", "optimisation", "modelling", "Qwen",
-    "H_0", "Alzheimer disease", "Alzheimer's disease", "CO2", "PM2.5", "ResNet", "YOLO", "non linear",
+    "H_0", "Alzheimer disease", "Alzheimer's disease", "CO2", "PM2.5", "ResNet", "YOLO",
+    "non linear",
     "TNF-alpha", "alpha-synuclein", "k-means", "[C II]", "[O III]", "H-alpha", "Lyα", "Lambda-CDM",
     "J/psi", "T_c", "R^2", "N_eff", "U-Net", "HEK-293", "C++", "Na+", "Bayes' theorem",
     "Newton method", "fine-tuning", "time series", "data set", "multi-agent", "real-time", "LLaMA",

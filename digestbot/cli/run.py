@@ -49,6 +49,7 @@ def command(app: App, digests: tuple[str, ...], force: bool, no_fetch: bool) -> 
     templates = load_templates(config.templates)
     with app.store(config) as store:
         sync_config(store, config, app.clock())
+        store.papers.rebuild_words()
         fetched = () if no_fetch else _fetch(app, store, config, wanted, force=force)
         bounced = read_bounces(store, config, clock=app.clock)
         made = make_editions(store, config, templates, now=app.clock(), names=names, force=force)
