@@ -3,6 +3,8 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,14 +25,20 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stored_words, "BATCH", 3)
 
 
-def make_stale(url: str, count: int) -> Database:
+@contextmanager
+def stale_papers(url: str, count: int) -> Iterator[Database]:
     """Store *count* papers with the words of other rules."""
     with open_store(url) as store:
         ingest(store, *range(1, count + 1))
     database = Database(read_url(url))
+    make_stale(database)
+    yield database
+    database.close()
+
+
+def make_stale(database: Database) -> None:
     with database.write() as connection:
         connection.execute(update(papers).values(title_words=STALE, abstract_words=STALE))
-    return database
 
 
 def stale_count(database: Database) -> int:
@@ -45,11 +53,11 @@ def stale_count(database: Database) -> int:
 
 @pytest.mark.usefixtures("small_batches")
 def test_each_call_rebuilds_a_bounded_number_and_goes_on(store_url: str) -> None:
-    database = make_stale(store_url, 10)
-    assert [rebuild_words(database, limit=6) for _ in range(3)] == [6, 4, 0]
-    assert stale_count(database) == 0
-    with database.read() as connection:
-        assert connection.execute(select(word_rebuilds.c.is_complete)).scalars().all() == [True]
+    with stale_papers(store_url, 10) as database:
+        assert [rebuild_words(database, limit=6) for _ in range(3)] == [6, 4, 0]
+        assert stale_count(database) == 0
+        with database.read() as connection:
+            assert connection.execute(select(word_rebuilds.c.is_complete)).scalars().all() == [True]
 
 
 def test_an_empty_store_is_complete_at_once(store: Store) -> None:
@@ -60,13 +68,12 @@ def test_an_empty_store_is_complete_at_once(store: Store) -> None:
 
 @pytest.mark.usefixtures("small_batches")
 def test_new_rules_start_again(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    database = make_stale(store_url, 4)
-    assert rebuild_words(database) == 4
-    with database.write() as connection:
-        connection.execute(update(papers).values(title_words=STALE, abstract_words=STALE))
-    assert rebuild_words(database) == 0
-    monkeypatch.setattr(stored_words, "RULES", "3/0.0.0")
-    assert rebuild_words(database) == 4
+    with stale_papers(store_url, 4) as database:
+        assert rebuild_words(database) == 4
+        make_stale(database)
+        assert rebuild_words(database) == 0
+        monkeypatch.setattr(stored_words, "RULES", "3/0.0.0")
+        assert rebuild_words(database) == 4
 
 
 KILLED = """
@@ -91,14 +98,14 @@ stored_words.rebuild_words(database)
 def test_a_killed_rebuild_goes_on(tmp_path: Path) -> None:
     """Kill at one statement after the other until a run survives."""
     url = f"sqlite:///{tmp_path / 'papers.db'}"
-    database = make_stale(url, 8)
     left = [8]
-    for point in range(1, 200):
-        done = subprocess.run([sys.executable, "-c", KILLED, url, str(point)], check=False)
-        left.append(stale_count(database))
-        if done.returncode == 0:
-            break
-        assert done.returncode == -signal.SIGKILL
+    with stale_papers(url, 8) as database:
+        for point in range(1, 200):
+            done = subprocess.run([sys.executable, "-c", KILLED, url, str(point)], check=False)
+            left.append(stale_count(database))
+            if done.returncode == 0:
+                break
+            assert done.returncode == -signal.SIGKILL
     assert left == sorted(left, reverse=True)
     assert left[-1] == 0
     assert len(left) > 5
