@@ -63,10 +63,10 @@ class Batch:
         self.announcements = tuple(announcements)
         self._numbers: defaultdict[str, int] = defaultdict()
         self._numbers.default_factory = self._numbers.__len__
-        self._numbers[""]  # reserves the word 0, which occurs in no text
+        self._numbers[_END]  # reserves the word 0, which occurs in no text
         self._compounds = _Compounds(self._numbers)
         self._streams: dict[int, Stream] = {}
-        self._hashes = hashes([""])
+        self._hashes = hashes([_END])
         for bit in (FIELDS["title"], FIELDS["abstract"]):
             self._field(bit)
 
@@ -135,7 +135,7 @@ class Batch:
 
     def _tokenize(self, field: str, bit: int) -> Stream:
         listed = self.authors if field == "author" else None
-        found = map(compounds, listed.texts) if listed else self._words_of(field)
+        found = map(_joined, listed.texts) if listed else self._words_of(field)
         numbers, lengths = self._numbered(found)
         papers = np.arange(len(lengths))
         if listed is not None:
@@ -144,24 +144,28 @@ class Batch:
             papers, lengths = listed.papers, lengths[listed.numbers]
         return self._compounds.stream(numbers, np.repeat(papers, lengths), bit)
 
-    def _words_of(self, field: str) -> Iterator[Sequence[str]]:
+    def _words_of(self, field: str) -> Iterator[str]:
         """Yield the compounds of *field* per announcement, as stored or else split now."""
         stored = {"title": "title_words", "abstract": "abstract_words"}.get(field)
         for announcement, text in zip(self.announcements, self.texts(field), strict=True):
             packed = getattr(announcement.paper, stored) if stored else None
             found = unpack_words(packed)
-            yield compounds(text) if found is None else found
+            yield _joined(text) if found is None else found
 
-    def _numbered(self, texts: Iterable[Sequence[str]]) -> tuple[Array, Array]:
+    def _numbered(self, texts: Iterable[str]) -> tuple[Array, Array]:
         """Number the compounds of all texts, each closed by a 0, and count them per text."""
-        number = self._numbers.__getitem__
-        numbers: list[int] = []
-        ends: list[int] = []
-        for text in texts:
-            numbers += map(number, text)
-            numbers.append(0)
-            ends.append(len(numbers))
-        return np.array(numbers, dtype=np.int64), np.diff(np.array(ends, dtype=np.int64), prepend=0)
+        # One split and one look-up for all texts take half the time of one per text.
+        words = "".join([f"{text} {_END} " for text in texts]).split()
+        numbers = np.fromiter(map(self._numbers.__getitem__, words), np.int64, len(words))
+        return numbers, np.diff(np.flatnonzero(numbers == 0), prepend=-1)
+
+
+_END = "."
+"""Closes a text; never a word."""
+
+
+def _joined(text: str) -> str:
+    return " ".join(compounds(text))
 
 
 class _Compounds:
@@ -209,14 +213,20 @@ class _Compounds:
     def _read_new(self) -> None:
         """Split the compounds that have been numbered since the last call."""
         new = [one for one in islice(self._numbers, self._read, None) if "-" in one]
-        for compound in new:
-            words, readings = _read(compound)
-            self._compounds.append(self._numbers[compound])
-            self._sizes.append(len(words))
-            self._words.extend([self._numbers[word] for word in words])
-            self._reading_counts.append(len(readings))
-            for start, end, joined in readings:
-                self._readings.extend((start, end - start, self._numbers[joined]))
+        number = self._numbers
+        read = [_read(compound) for compound in new]
+        self._compounds.extend([number[compound] for compound in new])
+        self._sizes.extend([len(words) for words, _ in read])
+        self._words.extend([number[word] for words, _ in read for word in words])
+        self._reading_counts.extend([len(readings) for _, readings in read])
+        self._readings.extend(
+            [
+                value
+                for _, readings in read
+                for start, end, joined in readings
+                for value in (start, end - start, number[joined])
+            ]
+        )
         self._read = len(self._numbers)
 
 

@@ -1,10 +1,10 @@
 """
 Match terms of several words against the words of a batch.
 
-The words of a text are nodes of a graph, each followed by the nodes that may come next. Beside the
-words themselves there are nodes for the joined words of a compound (*pre-training* as
-``pretraining``), and pairs of nodes for a word that a term writes apart (*pretraining* as ``pre``,
-``training``). A phrase is a path through them. Begin at `phrase_hits`.
+The words of a text are nodes of a graph, each followed by the nodes that may come next. Other
+nodes are the joined words of a compound (*pre-training* as ``pretraining``) and pairs for a word
+that a term writes apart (*pretraining* as ``pre``, ``training``). A phrase is a path through them.
+Begin at `phrase_hits`.
 """
 
 from bisect import bisect_left
@@ -253,7 +253,7 @@ class _Paths:
         return self.starts[rows], self.hashes[rows]
 
     def longer(self, nodes: _Nodes, plain: _PlainPaths) -> "_Paths":
-        """Return the paths with one more node, and the *plain* ones that a branch goes on."""
+        """Return the paths with one more node, and the *plain* ones that a branch follows."""
         which, ends = nodes.next(self.ends)
         branches = nodes.branches
         before = nodes.places[branches] - plain.size
@@ -299,7 +299,7 @@ def _compared(
 def _ended(
     segment: Segment, nodes: _Nodes, term_words: TermWords, rows: Array, last: Pairs
 ) -> Array:
-    """Return those pairs whose path may end at its node, and goes on with the prefix if any."""
+    """Return those pairs whose path may end at its node, with the prefix after it if any."""
     pair, current = last
     whole = nodes.after[current] >= 0
     pair, current = pair[whole], current[whole]

@@ -3,7 +3,7 @@ Rebuild the words of stored papers after the splitting rules have changed.
 
 Words of other rules are ignored, and the text is split at each matching: right, but slow. A run
 rebuilds them in batches; each is one transaction with the place it has reached, so a killed rebuild
-goes on from there. Begin at `rebuild_words`.
+resumes there. Begin at `rebuild_words`.
 """
 
 from typing import Any

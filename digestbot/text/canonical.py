@@ -123,11 +123,11 @@ def _packed_text(text: str) -> str:
     return "".join(map(_packed, _with_hyphens(text).translate(_BREAKS).split()))
 
 
-def unpack_words(packed: str | None) -> Sequence[str] | None:
-    """Return the compounds from `pack_words`. None if missing or made by other rules."""
+def unpack_words(packed: str | None) -> str | None:
+    """Return the compounds from `pack_words`, in one text. None if missing or of other rules."""
     if packed is None or not f"{packed} ".startswith(f"{RULES} "):
         return None
-    return packed[len(RULES) :].split()
+    return packed[len(RULES) + 1 :]
 
 
 def compound_readings(words: Sequence[str]) -> list[tuple[int, int, str]]:
@@ -175,7 +175,7 @@ def _runs(count: int) -> tuple[tuple[int, int], ...]:
 
 
 def _joined(words: Sequence[str]) -> str:
-    """Join *words*; empty if that might make another word: ``103``, a Greek letter, ``pin``."""
+    """Join *words*; empty if the result may mean something else: ``103``, a Greek name, ``pin``."""
     joined = "".join(words)
     if joined in _GREEK_NAMES:
         return ""
@@ -339,6 +339,6 @@ def _letters(raw: str) -> list[tuple[str, int]]:
 
 
 def _is_formula(raw: str) -> bool:
-    """Return True for a chemical formula such as ``BaTiO3``, whose number is no version."""
+    """Return True for a chemical formula such as ``BaTiO3``, which has an index, not a version."""
     formula = _SCRIPT.sub("", without_scripts(raw))
     return bool(_FORMULA.fullmatch(formula)) and not formula.rstrip("0123456789").isupper()
