@@ -61,6 +61,7 @@ def command(app: App, digests: tuple[str, ...], force: bool, patience: str, no_f
     with app.store(config) as store:
         sync_config(store, config, app.clock())
         store.pauses.lift(only_operator=True)
+        store.papers.rebuild_words()
         fetched = () if no_fetch else _fetch(app, store, config, wanted, force=force)
         bounced = read_bounces(store, config, clock=app.clock)
         made = make_editions(store, config, templates, now=app.clock(), names=names, force=force)

@@ -23,6 +23,7 @@ from digestbot.model import (
 )
 from digestbot.store import aliases, notices
 from digestbot.store.database import INGEST_LOCK, Database, chunks
+from digestbot.store.stored_words import rebuild_words
 from digestbot.store.tables import PassStatus, announcements, papers, sources, storable
 from digestbot.store.values import FieldCounts, Ingested, authors_from_json, authors_to_json
 from digestbot.text import pack_words, plain
@@ -186,6 +187,10 @@ class Papers:
         """Count the stored papers, each version separately."""
         with self._database.read() as connection:
             return connection.execute(select(func.count()).select_from(papers)).scalar_one()
+
+    def rebuild_words(self) -> int:
+        """Rebuild the words of papers split by older rules, as `stored_words.rebuild_words`."""
+        return rebuild_words(self._database)
 
     def plain_texts(self, fetched: Sequence[FetchedPaper]) -> "PlainTexts":
         """Do the slow part of `ingest` before its transaction."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from digestbot.filters import parse_filter
 from digestbot.filters.batch import FIELDS, Batch, fact
 from digestbot.model import Author
-from digestbot.text.tokens import RULES
+from digestbot.text.canonical import RULES
 from tests.factories import make_announcement, make_paper
 from tests.filters.engine import index_of, pairs, titled
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 
 from digestbot.filters import evaluate, explain, format_explanation, parse_filter
@@ -48,6 +49,20 @@ def test_a_filter_without_conditions_says_so() -> None:
 
 def test_one_condition_is_one_line() -> None:
     assert explained("x", "y") == "✗ x: no hit"
+
+
+@pytest.mark.parametrize(
+    ("term", "title", "line"),
+    [
+        ("gamma-ray", "A γ-ray burst", "✓ gamma-ray: “γ-ray” in the title"),
+        ("pre-training", "On Pretraining", "✓ pre-training: “Pretraining” in the title"),
+        ("behaviour", "A behavior", "✓ behaviour: “behavior” in the title"),
+        ("CO2", "Of CO₂ capture", "✓ CO2: “CO₂” in the title"),
+        ("Bayes' rule", "Bayes’s Rule", "✓ Bayes' rule: “Bayes’s Rule” in the title"),
+    ],
+)  # fmt: skip
+def test_the_matched_form_is_shown(term: str, title: str, line: str) -> None:
+    assert explained({"title": term}, title).replace("title: ", "", 1) == line
 
 
 @given(TREE, TITLES, TITLES)
