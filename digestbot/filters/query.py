@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote_plus
 
 from digestbot.errors import InvalidPaperId, InvalidValue
-from digestbot.filters.authors import parse_name
+from digestbot.filters.authors import readings
 from digestbot.filters.conditions import MAX_TERM, READERS, ConditionError, quoted, words_in
 from digestbot.filters.tree import AllOf, AnyOf, CategoryIs, DateIn, Node, NoneOf, Path
 from digestbot.taxonomy import aliases, is_category
@@ -324,7 +324,7 @@ def _anywhere(text: str, weight: float, path: Path) -> Node:
     if text.endswith("*"):
         return words_in(*_EVERYWHERE, "author")(text, "all", weight, path)
     children: list[Node] = [words_in(*_EVERYWHERE)(text, "all", weight, path)]
-    if parse_name(_name(text)).family:
+    if readings(_name(text)):
         children.append(_author(text, weight, path))
     if is_category(text):
         codes = aliases(text)
