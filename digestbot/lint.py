@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from digestbot.backtest import Bits, match_conditions
 from digestbot.filters import Filter, hits, parse_filter
+from digestbot.filters.authors import readings
 from digestbot.filters.tree import (
     AllOf,
     AnyOf,
@@ -126,6 +127,8 @@ def _as_wide(node: Node) -> Iterable[Hashable]:
         return ()
     if isinstance(node, CategoryIs):
         return node.codes
+    if isinstance(node, AuthorIs):
+        return readings(node.name)
     if not isinstance(node, Words):
         return (_bare(node),)
     if node.is_prefix and len(node.words) == 1:
@@ -138,6 +141,8 @@ def _as_narrow(node: Node) -> Iterable[Hashable]:
         return ()
     if isinstance(node, CategoryIs):
         return tuple(node.codes)[:1]
+    if isinstance(node, AuthorIs):
+        return readings(node.name)[:1]
     if not isinstance(node, Words):
         return (_bare(node),)
     prefixes = (f"{word[:end]}*" for word in node.words for end in range(1, KEY_MAX + 1))
@@ -167,6 +172,8 @@ def _is_within(narrow: Atom, wide: Atom) -> bool:
         return set(narrow.fields) <= set(wide.fields) and _has_phrase(narrow, wide)
     if isinstance(narrow, CategoryIs) and isinstance(wide, CategoryIs):
         return narrow.is_primary == wide.is_primary and narrow.codes <= wide.codes
+    if isinstance(narrow, AuthorIs) and isinstance(wide, AuthorIs):
+        return set(readings(narrow.name)) <= set(readings(wide.name))
     return _bare(narrow) == _bare(wide)
 
 

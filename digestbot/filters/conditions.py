@@ -180,6 +180,7 @@ def _doi(text: str, key: str, weight: float, path: Path) -> Atom:
 
 READERS: Mapping[str, Reader] = {
     "": words_in(*TEXT_FIELDS),
+    "text": lambda text, _, weight, path: words_in(*TEXT_FIELDS)(text, "", weight, path),
     "title": words_in("title"),
     "abstract": words_in("abstract"),
     "comment": words_in("comment"),
