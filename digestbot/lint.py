@@ -5,16 +5,21 @@ Some warnings follow from the filter alone; others need enough papers from the l
 warning says what to do. Pure functions; begin at `lint_filter`.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import reduce
 from itertools import combinations
+from operator import or_
 from typing import TYPE_CHECKING
 
-from digestbot.backtest import Bits, match_conditions
+from digestbot.backtest import Bits, ConditionMatches, match_conditions, match_filters
 from digestbot.filters import Filter, hits, parse_filter
 from digestbot.filters.authors import readings
+from digestbot.filters.flow_style import flow_style
+from digestbot.filters.parser import DEFAULT_WITHIN, MAX_NEAR_TERMS
 from digestbot.filters.tree import (
     AllOf,
     AnyOf,
@@ -22,9 +27,11 @@ from digestbot.filters.tree import (
     AuthorIs,
     CategoryIs,
     DateIn,
+    DocumentIs,
     DoiIs,
     Exact,
     IdIs,
+    Near,
     Node,
     NoneOf,
     Path,
@@ -34,7 +41,8 @@ from digestbot.filters.tree import (
     Words,
     atoms,
 )
-from digestbot.text import forms
+from digestbot.spellings import missed_spellings
+from digestbot.text import forms, plain, words
 
 if TYPE_CHECKING:
     from digestbot.filters.index import Batch
@@ -47,7 +55,7 @@ SIMILARITY = 0.85
 """Minimum similarity of two words for one to count as a typo of the other."""
 MAX_TYPO = 40
 """Longest word, in characters, for which a similar one is searched."""
-SINGLE_VALUED = (CategoryIs, TypeIs, SourceIs, IdIs)
+SINGLE_VALUED = (CategoryIs, TypeIs, DocumentIs, SourceIs, IdIs)
 """Conditions on properties of which a paper has one value."""
 KEY_MAX = 8
 """Longest prefix, in characters, by which conditions are indexed."""
@@ -237,6 +245,8 @@ def _are_exclusive(one: Node, other: Node) -> bool:
             return one.codes.isdisjoint(other.codes)
         case TypeIs(), TypeIs():
             return one.type is not other.type
+        case DocumentIs(), DocumentIs():
+            return one.type is not other.type
         case SourceIs(), SourceIs():
             return one.term != other.term
         case IdIs(), IdIs():
@@ -259,29 +269,101 @@ def _unusual_matches(filter_: Filter, pool: "Batch") -> Iterator[LintWarning]:
     if matches.hits and not matches.matched:
         hint = "run 'digestbot explain' on a paper that should match"
         yield LintWarning(path=(), message=f"matches none of the {count} papers tested; {hint}")
+    yield from _missed_spellings(matches, pool)
+    unused = [atom for atom in matches.alone if not matches.hits[atom]]
+    for atom, advice in _advised([atom for atom in unused if not isinstance(atom, RARE)], pool):
+        message = f'"{atom.describe()}" hits none of the {count} papers tested; {advice}'
+        yield LintWarning(path=atom.path, message=message)
     for atom, alone in matches.alone.items():
-        if not matches.hits[atom] and not isinstance(atom, RARE):
-            advice = _advice(atom, pool)
-            message = f'"{atom.describe()}" hits none of the {count} papers tested; {advice}'
-            yield LintWarning(path=atom.path, message=message)
         yield from _too_broad(atom, alone, count)
 
 
-def _advice(atom: Atom, pool: "Batch") -> str:
-    """Suggest a replacement for a condition that hits nothing."""
+def _missed_spellings(matches: ConditionMatches, pool: "Batch") -> Iterator[LintWarning]:
+    """Find spellings of terms that papers have and that the filter does not find."""
+    wanted = {atom: matches.hits[atom] for atom in matches.alone}
+    terms = {atom: bits for atom, bits in wanted.items() if isinstance(atom, Words)}
+    covered = reduce(or_, wanted.values(), 0)
+    for missed in missed_spellings(terms, covered, pool):
+        atom = missed.atom
+        message = f'"{atom.describe()}" misses {missed.papers} of the {len(pool)} papers tested'
+        reason = f'they write "{missed.spelling}"; {_both(atom, missed.spelling)}'
+        yield LintWarning(path=atom.path, message=f"{message}: {reason}")
+
+
+def _both(atom: Words, other: str) -> str:
+    """Say how to search for *other* as well as for *atom*."""
+    if "query" in atom.path:
+        prefix = {"title": "ti", "abstract": "abs", "comment": "co", "journal": "jr"}
+        return f'add OR {prefix.get(atom.label, "all")}:"{other}" to it'
+    both = [atom.term, other]
+    return f"write {flow_style({atom.label: both} if atom.label else both)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Proposal:
+    """A replacement for a term that hits nothing; made only if papers match it."""
+
+    tried: tuple[Atom, ...]
+    """Conditions, each of which must hit a paper."""
+    advice: str
+
+
+def _advised(unused: Sequence[Atom], pool: "Batch") -> Iterator[tuple[Atom, str]]:
+    """Yield each condition that hits nothing with a suggestion that has been tried."""
+    known = frozenset(pool.vocabulary())
+    proposals: dict[Atom, list[_Proposal]] = {
+        atom: list(_proposals(atom, known)) for atom in unused if isinstance(atom, Words)
+    }
+    tried = {one: 0 for each in proposals.values() for proposal in each for one in proposal.tried}
+    found = match_filters([Filter(root=one) for one in tried], pool)
+    counts = {one: bits.bit_count() for one, bits in zip(tried, found, strict=True)}
+    for atom in unused:
+        good = (
+            proposal.advice
+            for proposal in proposals.get(atom, ())
+            if all(counts[one] for one in proposal.tried)
+        )
+        yield atom, next(good, None) or _other_advice(atom, pool)
+
+
+def _other_advice(atom: Atom, pool: "Batch") -> str:
+    """Suggest something for a condition without a tried replacement."""
     if isinstance(atom, Exact):
         form = _other_form(atom, pool)
-        return f'they spell it "{form}"' if form else "try it without exact"
+        return f'they spell it "{form}"' if form else "check its spelling"
     if not isinstance(atom, Words):
         return "check that the sources and types of the digest include it"
-    known = frozenset(pool.vocabulary())
-    unknown = [word for word in atom.words if forms(word).isdisjoint(known)]
-    for word in unknown:
-        if near := _close_word(word, known):
-            return f'did you mean "{near}"?'
-    if unknown or len(atom.words) == 1:
+    if len(atom.words) == 1:
         return "check its spelling"
-    return "its words occur, but never as a phrase; use near to find them apart"
+    return "check its spelling, or use a shorter phrase"
+
+
+def _proposals(atom: Words, known: Collection[str]) -> Iterator[_Proposal]:
+    """Yield what *atom* may mean: a list in one text, a typo, words near each other."""
+    items = [item for item in _SEPARATORS.split(atom.term) if words(plain(item))]
+    if len(items) > 1:
+        alone = [[word.text for word in words(plain(item))] for item in items]
+        both = flow_style({atom.label: items} if atom.label else items)
+        tried = tuple(_with_words(atom, each) for each in alone)
+        yield _Proposal(tried=tried, advice=f"for a list, write {both}")
+    for word in atom.words:
+        near = _close_word(word, known) if forms(word).isdisjoint(known) else None
+        if near:
+            fixed = _with_words(atom, [near if each == word else each for each in atom.words])
+            yield _Proposal(tried=(fixed,), advice=f'did you mean "{near}"?')
+    distinct = list(dict.fromkeys(atom.words))
+    if 2 <= len(distinct) <= MAX_NEAR_TERMS and not atom.is_prefix and not atom.label:
+        terms = tuple(_with_words(atom, [word]) for word in distinct)
+        near_each_other = Near(term="", fields=atom.fields, terms=terms, within=DEFAULT_WITHIN)
+        advice = f"its words are never a phrase; write {flow_style({'near': distinct})}"
+        yield _Proposal(tried=(near_each_other,), advice=advice)
+
+
+_SEPARATORS = re.compile(r"\s*[,;/|]\s*(?:(?:and|or)\s+)?|\s+(?:and|or|&)\s+", re.IGNORECASE)
+
+
+def _with_words(atom: Words, wanted: Sequence[str]) -> Words:
+    return replace(atom, words=tuple(wanted), term=" ".join(wanted), path=())
 
 
 def _close_word(word: str, known: Collection[str]) -> str | None:

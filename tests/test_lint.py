@@ -62,7 +62,34 @@ CASES: list[tuple[object, tuple[str | int, ...], str]] = [
     (
         ["graph", "deep sorting"],
         (1,),
-        f'"deep sorting" {NO_HITS}; its words occur, but never as a phrase; use near to find them',
+        f'"deep sorting" {NO_HITS}; check its spelling, or use a shorter phrase',
+    ),
+    (
+        ["graph", "learning of deep"],
+        (1,),
+        f'"learning of deep" {NO_HITS}; check its spelling, or use a shorter phrase',
+    ),
+    (
+        ["graph", "learning deep"],
+        (1,),
+        f'"learning deep" {NO_HITS}; its words are never a phrase; write near: [learning, deep]',
+    ),
+    (
+        ["graph", "sorting or learning"],
+        (1,),
+        f'"sorting or learning" {NO_HITS}; for a list, write [sorting, learning]',
+    ),
+    (
+        ["graph", {"title": "sorting / learning"}],
+        (1, "title"),
+        f'"title: sorting / learning" {NO_HITS}; for a list, write title: [sorting, learning]',
+    ),
+    (["graph", {"exact": "Wombat"}], (1, "exact"), f'"exact: Wombat" {NO_HITS}; check its spell'),
+    (["graph", "deep lerning"], (1,), f'"deep lerning" {NO_HITS}; did you mean "learning"?'),
+    (
+        ["graph", "sorting lerning"],
+        (1,),
+        f'"sorting lerning" {NO_HITS}; check its spelling, or use a shorter phrase',
     ),
     (
         ["graph", {"type": "replace"}],
@@ -158,6 +185,8 @@ def is_true(filter_: Filter, warning: LintWarning, rows: Sequence[Announcement])
     if "matches none" in warning.message:
         return not any(evaluate(filter_, one).matched for one in rows)
     assert atom is not None
+    if " misses " in warning.message:
+        return True  # tests/test_spellings.py verifies the counts
     if "hits none" in warning.message:
         return not any(hits(atom, one) for one in rows)
     rest = replace(filter_, root=without(filter_.root, warning.path))
@@ -217,6 +246,42 @@ def test_indexed_search_equals_comparing_all_pairs(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lint, "_Keyed", AllPairs)
         assert lint_filter(filter_, None) == by_keys
+
+
+ABBREVIATED = Batch.of(
+    make_announcement(
+        seq=n,
+        paper=make_paper(
+            id=f"arxiv:2611.{n:05}",
+            title=("Mixture of experts (MoE)", "MoE", "Sorting")[n % 3],
+            abstract="",
+        ),
+    )
+    for n in range(ENOUGH)
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (["mixture of experts", "x"], "write [mixture of experts, MoE]"),
+        ([{"title": "mixture of experts"}, "x"], "write title: [mixture of experts, MoE]"),
+        ([{"query": 'ti:"mixture of experts"'}, "x"], 'add OR ti:"MoE" to it'),
+        ([{"query": 'all:"mixture of experts"'}, "x"], 'add OR all:"MoE" to it'),
+    ],
+)
+def test_a_missed_spelling_is_a_warning(data: object, message: str) -> None:
+    filter_ = parse_filter(data)
+    term = filter_.atoms()[0].describe()
+    told = [each.message for each in lint_filter(filter_, ABBREVIATED)]
+    missed = f'"{term}" misses 167 of the 500 papers tested: they write "MoE"; {message}'
+    assert missed in told
+
+
+@pytest.mark.parametrize("data", [["mixture of experts", "MoE"], {"none": ["mixture of experts"]}])
+def test_a_spelling_that_is_listed_or_excluded_is_not_missed(data: object) -> None:
+    found = lint_filter(parse_filter(data), ABBREVIATED)
+    assert not [each for each in found if "misses" in each.message]
 
 
 def test_few_papers_give_no_warnings() -> None:

@@ -24,7 +24,7 @@ from digestbot.model import AnnounceType, Form, Theme
 from digestbot.net import Client, user_agent
 from digestbot.pipeline import next_edition, read_ahead
 from digestbot.pipeline.fetching import StorePacer
-from digestbot.pipeline.messages import render_context
+from digestbot.pipeline.messages import needed_forms, preview_message, render_context
 from digestbot.render import load_templates, render
 from digestbot.render.templates import packaged_folder
 from digestbot.sources import Options
@@ -142,6 +142,8 @@ def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
             )
             for form in FORMS:
                 render(edition, form, context)
+            if Form.EML in needed_forms(each.kind for each in digest.destinations):
+                preview_message(config, edition, context)
         except StoreError:
             raise
         except DigestbotError as error:

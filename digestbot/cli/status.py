@@ -61,6 +61,7 @@ def _facts(status: Status) -> dict[str, object]:
                 "id": f.id,
                 "edition": f.edition_name,
                 "kind": f.destination.kind,
+                "address": f.destination.address,
                 "state": f.state,
                 "attempts": f.attempts,
                 "next_at": f.next_at,

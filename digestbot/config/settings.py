@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 from zoneinfo import ZoneInfo
 
-from digestbot.bounces import BouncesSettings
+from digestbot.bounces.settings import BouncesSettings
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.errors import UsageError
 from digestbot.filters import Filter
@@ -62,6 +62,8 @@ class Config:
     """URL of the web pages, without a final slash."""
     contact: str | None
     """Operator's email address, sent to arXiv and other sources."""
+    umask: int
+    """Permissions that new files lack, as a number: 0o077 leaves them to their owner."""
     templates: Path | None
     """Absolute path of the operator's templates."""
     sources: Mapping[str, Options]

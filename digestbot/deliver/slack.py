@@ -254,5 +254,4 @@ SLACK: Final = DestinationType(
     requires=("slack", "token"),
     requires_hint='needs a token: add "slack: {token: …}" at the top level',
     is_set_up=_has_token,
-    shows_address=True,
 )

@@ -337,7 +337,7 @@ def _is_east_asian(token: _Token) -> bool:
 
 
 def _is_particle(tokens: _Tokens, place: int) -> bool:
-    """Return True if the token starts a family name that goes on after it."""
+    """Return True if the token belongs to the family name after it."""
     token = tokens[place]
     if _is_dotted(token):
         return len(token.folded) > 1 and token.folded in PREFIXES  # "St.", but not "D."
@@ -395,7 +395,7 @@ def _splits(tokens: _Tokens) -> Iterator[Reading]:
     """Read given names first; the family name has its particles, and perhaps more words."""
     is_lower = tokens[0].text.islower() and any(token.text[0].isupper() for token in tokens)
     for start in range(max(1, len(tokens) - MAX_SPLIT), len(tokens)):
-        # "van" in "van der Waals" is no given name, but "Ben" in "Ben Carter" is one.
+        # "Ben" in "Ben Carter" is a given name, unlike "van" in "van der Waals".
         if not _is_particle(tokens, start - 1) or (start == 1 and not is_lower):
             yield _reading(tokens[start:], tokens[:start])
 

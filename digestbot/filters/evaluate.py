@@ -20,6 +20,7 @@ from digestbot.filters.tree import (
     AuthorIs,
     CategoryIs,
     DateIn,
+    DocumentIs,
     DoiIs,
     Exact,
     IdIs,
@@ -108,6 +109,9 @@ def hits(atom: Atom, announcement: Announcement) -> tuple[Match, ...]:
             )
         case TypeIs():
             return _match_if("type", atom, str(announcement.type), announcement.type is atom.type)
+        case DocumentIs():
+            found = paper.document_type
+            return _match_if("document", atom, str(found), found is atom.type)
         case SourceIs():
             source = announcement.source
             return _match_if("source", atom, source, source == atom.term)

@@ -4,6 +4,7 @@ Parse the filter language: from YAML data to a `Filter`, or to all errors with t
 Begin at `check_filter`. The language is described in ``docs/filters.md``.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -18,8 +19,8 @@ from digestbot.filters.conditions import (
     quoted,
     text_of_value,
 )
+from digestbot.filters.flow_style import flow_style
 from digestbot.filters.patterns import MAX_PROGRAM, steps
-from digestbot.filters.query import parse_query
 from digestbot.filters.tree import (
     TEXT_FIELDS,
     AllOf,
@@ -35,6 +36,12 @@ from digestbot.filters.tree import (
 )
 from digestbot.ids import parse_paper_id
 from digestbot.text import forms
+
+# Values that no other search language would read differently: words, or one category.
+_OWN_SYNTAX = re.compile(
+    r"(?!.*(?:\b(?i:and|or|not|andnot|adj)\b|\badj\d|\d{3}))[^\W_]+(?:(?: |'|’|-)[^\W_]+)*"
+    r"|[a-z][a-z-]*\.[A-Za-z-]+"
+)
 
 MAX_DEPTH = 32
 MAX_CONDITIONS = 2000
@@ -217,7 +224,7 @@ class _Reader:
             return self._near(value, modifiers, path)
         if key in ATOMS or key == "query":
             return self._values(str(key), value, modifiers.weight, path)
-        hint = _weight_hint(key, value) or _hint(key, (*KEYS, *extra_keys))
+        hint = _weight_hint(key, value) or _hint(key, value, (*KEYS, *extra_keys))
         return self.fail(f"unknown key {quoted(key)}{hint}", path)
 
     def _group(
@@ -235,7 +242,9 @@ class _Reader:
 
     def _near(self, value: object, modifiers: _Modifiers, path: Path) -> Node:
         if not isinstance(value, list) or not 2 <= len(value) <= MAX_NEAR_TERMS:
-            return self.fail(f"near must be a list of 2 to {MAX_NEAR_TERMS} terms", path)
+            return self.fail(
+                f"near must be a list of 2 to {MAX_NEAR_TERMS} terms{_listed(value)}", path
+            )
         read = [self._atom("", item, 1.0, (*path, i)) for i, item in enumerate(value)]
         terms = tuple(term for term in read if isinstance(term, Words))
         if len(terms) < len(read):
@@ -275,6 +284,8 @@ class _Reader:
             return AnyOf(children=(), path=path)
         try:
             text = text_of_value(key, value)
+            if message := _foreign_syntax(text, key, path):
+                return self.fail(message, path)
             if key == "query":
                 return self._query(text, weight, path)
             if key == "regex":
@@ -302,6 +313,8 @@ class _Reader:
             )
 
     def _query(self, text: str, weight: float, path: Path) -> Node:
+        from digestbot.filters.query import parse_query
+
         node = parse_query(text, weight, path)
         return (
             node
@@ -331,7 +344,7 @@ class _Reader:
             )
             return Examples()
         for key in (key for key in value if key not in ("match", "skip")):
-            hint = _hint(key, ("match", "skip"))
+            hint = _hint(key, None, ("match", "skip"))
             self.fail(f"unknown key {quoted(key)}{hint}", ("examples", key))
         return Examples(match=self._ids(value, "match"), skip=self._ids(value, "skip"))
 
@@ -354,6 +367,21 @@ GROUPS: Mapping[str, type[AllOf | AnyOf | NoneOf]] = {
     "not": NoneOf,
 }
 ATOMS = READERS
+SYNONYMS: Mapping[str, str] = {
+    **dict.fromkeys(("and", "must", "require", "required", "requires"), "all"),
+    **dict.fromkeys(("or", "include", "includes", "keywords", "keyword", "terms", "should"), "any"),
+    **dict.fromkeys(("exclude", "excludes", "excluded", "without", "must_not", "andnot"), "none"),
+    "ti": "title",
+    "abs": "abstract",
+    "ab": "abstract",
+    "summary": "abstract",
+    "au": "author",
+    "cat": "category",
+    "subject": "category",
+    "jr": "journal",
+    "co": "comment",
+}
+"""Keys of other tools, with ours."""
 MODIFIERS = ("weight", "within")
 """Keys that modify the conditions of their mapping."""
 KEYS = (*GROUPS, *filter(None, ATOMS), "near", "query", *MODIFIERS)
@@ -379,9 +407,36 @@ def _weight_hint(key: object, value: object) -> str:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not isinstance(key, str) or get_close_matches(key, KEYS, n=1):
         return ""
-    return f"; to weight a term, write {{text: {key[:MAX_SHOWN]}, weight: {value:g}}}"
+    return f"; to weight a term, write {flow_style({'text': key[:MAX_SHOWN], 'weight': value})}"
 
 
-def _hint(key: object, known: tuple[str, ...]) -> str:
+def _listed(value: object) -> str:
+    """Suggest the list that is meant by a text with commas."""
+    only = value[0] if isinstance(value, list) and len(value) == 1 else value
+    from digestbot.filters.foreign import list_items
+
+    items = list_items(only) if isinstance(only, str) else []
+    is_list = 2 <= len(items) <= MAX_NEAR_TERMS
+    return f"; write {flow_style({'near': items})}" if is_list else ""
+
+
+def _hint(key: object, value: object, known: tuple[str, ...]) -> str:
+    if not isinstance(key, str):
+        return did_you_mean("", known)
+    if key.lower() in SYNONYMS:
+        return f"; write {SYNONYMS[key.lower()]}:"
     # "like" comes from other search languages; it is not a typo of one of our keys.
-    return did_you_mean(key if isinstance(key, str) and key != "like" else "", known)
+    hint = did_you_mean(key if key != "like" else "", known)
+    if isinstance(value, (str, int, float)) and re.search(r"[\sA-Z]", key) and "mean" not in hint:
+        text = f"{key}: {value}"
+        return f"; text with a colon needs quotes; write {flow_style(text)}"
+    return hint
+
+
+def _foreign_syntax(text: str, key: str, path: Path) -> str | None:
+    """Call `foreign.foreign_syntax` unless *text* is plain, as nearly all values are."""
+    if _OWN_SYNTAX.fullmatch(text):
+        return None
+    from digestbot.filters.foreign import foreign_syntax
+
+    return foreign_syntax(text, key, path)

@@ -14,7 +14,7 @@ _EAST_ASIAN = (
     cui dai dang deng di diao ding dong dou du duan fan fang fei feng fu gan gao ge geng gong
     gou gu guan gui guo han hao he hong hou hu hua huang huo ji jia jian jiang jiao jin jing
     ju kang ke kong kuang lai lan lang lei leng li lian liang liao lin ling liu long lou lu luo
-    lv lyu lü ma mao mei meng mi miao min mo mu nan ni nie ning niu ouyang pan pang pei peng pi
+    lv lyu ma mao mei meng mi miao min mo mu nan ni nie ning niu ouyang pan pang pei peng pi
     pu qi qian qiang qiao qin qiu qu quan ran rao ren rong ruan shan shang shao she shen sheng
     shi shu shui si situ song su sui sun tan tang tao teng tian tong tu wan wang wei wen weng
     wu xi xia xian xiang xiao xie xin xing xiong xu xuan xue yan yang yao ye yi yin ying yong

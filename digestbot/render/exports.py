@@ -92,6 +92,7 @@ def _paper(entry: EditionPaper) -> dict[str, object]:
         "doi": paper.doi,
         "url": paper.url,
         "pdf_url": paper.pdf_url,
+        "document_type": paper.document_type.value,
         "source": entry.source,
         "seen_at": _time(entry.seen_at),
         "score": entry.score,

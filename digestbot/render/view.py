@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from digestbot.model import (
+    NOTICES,
     REPLACEMENTS,
     AnnounceType,
     Author,
+    DocumentType,
     Edition,
     EditionPaper,
     Match,
@@ -229,7 +231,7 @@ def show_paper(
         doi_url=sanitize.doi_url(paper.doi),
         identifier=_identifier(entry),
         badge=_badge(entry, lang),
-        kind=_kind(entry.type),
+        kind="update" if paper.document_type in NOTICES else _kind(entry.type),
         authors=authors,
         more_authors=more,
         categories=_categories(paper.categories, lang),
@@ -380,6 +382,34 @@ def _identifier(entry: EditionPaper) -> str | None:
 
 
 def _badge(entry: EditionPaper, lang: Language) -> str:
+    """Return the announce type; a document that is not a paper is named instead of "new"."""
+    document = _document(entry.paper.document_type, lang)
+    if document and (entry.type is AnnounceType.NEW or entry.paper.document_type in NOTICES):
+        return document
+    return ", ".join(filter(None, (_announced(entry, lang), document)))
+
+
+def _document(document_type: DocumentType, lang: Language) -> str:
+    match document_type:
+        case DocumentType.PAPER:
+            return ""
+        case DocumentType.EDITORIAL:
+            return lang.gettext("editorial")
+        case DocumentType.CORRECTION:
+            return lang.gettext("correction")
+        case DocumentType.RETRACTION:
+            return lang.gettext("retracted")
+        case DocumentType.WITHDRAWAL:
+            return lang.gettext("withdrawn")
+        case DocumentType.CONCERN:
+            return lang.gettext("expression of concern")
+        case DocumentType.FRONT_MATTER:
+            return lang.gettext("front matter")
+        case DocumentType.NEWS:
+            return lang.gettext("news")
+
+
+def _announced(entry: EditionPaper, lang: Language) -> str:
     version = entry.paper.version
     match entry.type:
         case AnnounceType.NEW:

@@ -14,6 +14,7 @@ from digestbot.ids import PaperId, arxiv_pdf_url, arxiv_url, parse_paper_id
 from digestbot.model import AnnounceType, Author, FetchedPaper
 from digestbot.sources.arxiv_atom import ARXIV, ATOM
 from digestbot.sources.author_lists import split_authors
+from digestbot.sources.document_types import arxiv_document_type
 from digestbot.sources.identity import first_doi
 from digestbot.sources.markup import child_text, one_line, own_text, parse_xml
 
@@ -64,12 +65,13 @@ def _paper(item: Any) -> FetchedPaper:
     if not title:
         raise InvalidPaperId(f"{paper.id} has no title")
     categories = _categories(item)
+    abstract = stated["text"] if stated else description
     return FetchedPaper(
         id=paper.id,
         version=version,
         type=_type(item, stated, version),
         title=title,
-        abstract=stated["text"] if stated else description,
+        abstract=abstract,
         authors=tuple(Author(name=name) for name in _authors(item)),
         categories=categories,
         # Unmarked in the feed; the first category of arXiv's records is the primary one.
@@ -78,6 +80,7 @@ def _paper(item: Any) -> FetchedPaper:
         doi=first_doi(child_text(item, f"{ARXIV}DOI")),
         url=arxiv_url(paper.id, version),
         pdf_url=arxiv_pdf_url(paper.id, version),
+        document_type=arxiv_document_type(title, None, abstract),
     )
 
 

@@ -1,5 +1,5 @@
 """
-Feeds as a source: RSS, RDF or Atom of journals, preprint servers, people, or arXiv.
+Feeds as a source: RSS, RDF, Atom or JSON Feed of journals, preprint servers, people, or arXiv.
 
 A pass is one request, conditional on the validators of the last response. `feed_items` and
 `arxiv_rss` parse the bytes; this module decides which papers are new. Begin at `FeedOptions.fetch`.
@@ -36,14 +36,17 @@ log = logging.getLogger(__name__)
 MAX_BYTES = 10 * 1024 * 1024
 MAX_VALIDATOR_CHARS = 1024
 """ETag or Last-Modified; a longer one is not stored, and the next request is unconditional."""
-_ACCEPT = "application/atom+xml, application/rss+xml, application/xml;q=0.9, */*;q=0.8"
+_ACCEPT = (
+    "application/atom+xml, application/rss+xml, application/feed+json;q=0.9, "
+    "application/xml;q=0.9, */*;q=0.8"
+)
 _HEADERS = ("content-type", "content-language")
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedOptions:
-    """Papers of an RSS or Atom feed."""
+    """Papers of an RSS, Atom or JSON feed."""
 
     __pydantic_config__: ClassVar[dict[str, object]] = {
         "extra": "forbid",

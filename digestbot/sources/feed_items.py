@@ -1,15 +1,16 @@
 """
-Parser for ordinary feeds: RSS 0.9 to 2.0, RDF and Atom.
+Parser for ordinary feeds: RSS 0.9 to 2.0, RDF, Atom and JSON Feed.
 
-`feed_text` decodes, `feed_xml` prepares, feedparser reads, and this module turns items into papers.
-Pure: bytes in, values out. A bad item costs only itself. Begin at `parse_feed`.
+`feed_text` decodes, `feed_kind` refuses other documents, `feed_xml` prepares, feedparser reads (or
+`json_feed`), and this module turns items into papers. Pure: bytes in, values out. A bad
+item costs only itself. Begin at `parse_feed`.
 """
 
 import io
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -17,15 +18,18 @@ from urllib.parse import quote, urlsplit
 
 from digestbot.errors import BadAnswer
 from digestbot.ids import PaperId, arxiv_pdf_url, arxiv_url
-from digestbot.model import AnnounceType, Author, FetchedPaper
+from digestbot.model import NOTICES, AnnounceType, Author, DocumentType, FetchedPaper
 from digestbot.net import is_web_url, shown_url
 from digestbot.sources import feed_xml
 from digestbot.sources.author_lists import split_authors
 from digestbot.sources.citations import Description, parse_description
 from digestbot.sources.dates import Moment, parse_date
+from digestbot.sources.document_types import document_type
+from digestbot.sources.feed_kind import is_json, refuse_binary, refuse_other
 from digestbot.sources.feed_text import decode, without_prolog
 from digestbot.sources.feed_xml import DC, RawItem
-from digestbot.sources.identity import Identity, Names, identify
+from digestbot.sources.identity import Identity, Names, dois_in, identify
+from digestbot.sources.json_feed import read_json_feed
 from digestbot.sources.markup import one_line, plain_html
 
 log = logging.getLogger(__name__)
@@ -35,6 +39,8 @@ MAX_TAGS = 300_000
 MAX_TITLE = 2_000
 MAX_ABSTRACT = 50_000
 MAX_AUTHORS = 5_000
+MAX_NOTICE = 5_000
+"""Characters of a notice in which the DOI of its subject is looked for."""
 MAX_URL = 2_048
 """Characters of a link that servers and browsers accept."""
 MAX_AHEAD = timedelta(days=400)
@@ -44,6 +50,9 @@ _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 _UTF8 = {"content-type": "application/xml; charset=utf-8"}
 _SUP = re.compile(r"<sup\b[^>]{0,200}>[^<]{0,200}</sup>", re.IGNORECASE)
 _NAME = re.compile(r"<(?:\w{1,20}:)?name[^<>]{0,200}>([^<]{0,2000})<", re.IGNORECASE)
+_TITLE = re.compile(r"<(?:\w{1,20}:)?title[^<>]{0,200}>([^<]{0,2000})<", re.IGNORECASE)
+_ARXIV_SUFFIX = re.compile(r"\.? \(arXiv:[^()\s]{9,30}(?: \[[\w.-]{1,20}\])?(?: [A-Z ]{1,20})?\)$")
+"""What arXiv's feeds appended to titles until 2023."""
 _ITEM = re.compile(r"<(?:\w{1,20}:)?(item|entry)[\s>]", re.IGNORECASE)
 _CUT_OFF = re.compile(r"(?:\.\.\.|…|\[…\]|\[\.\.\.\])$")
 _CHANNEL_NOISE = re.compile(
@@ -98,25 +107,18 @@ def parse_feed(
     Raises:
         BadAnswer: The body is not a feed, or declares entities in a document type.
     """
-    text = decode(body, headers.get("content-type", ""))
-    if text.count("<") > MAX_TAGS:
-        raise BadAnswer(f"the feed has more than {MAX_TAGS:,} elements")
-    text = without_prolog(text)
-    title, items, page, channel_journal, omitted = _read(text, headers)
-    is_cut = _is_cut(text)
-    if is_cut and _is_last_item_cut(text):
-        items = items[:-1]
+    refuse_binary(body)
+    read = _read_json(body) if is_json(body) else _read_xml(body, headers, feed_url)
     context = _FeedContext(
         url=feed_url,
-        page=page or shown_url(feed_url),
         now=now,
         categories=categories,
-        journal=journal or channel_journal or _journal_of_title(title),
+        journal=journal or read.journal or _journal_of_title(read.title),
     )
-    for item in items:
+    for item in read.items:
         if "//arxiv.org/api/errors" in str(item.entry.get("id") or ""):
             raise BadAnswer(f'arXiv answered with an error: "{item.abstract[:200]}"')
-    items = _newest(items, max_items)
+    items = _newest(read.items, max_items)
     identities = identify([item.names for item in items], feed_url)
     papers: list[FetchedPaper] = []
     unread: list[str] = []
@@ -127,11 +129,11 @@ def parse_feed(
         else:
             papers.append(paper)
     return ParsedFeed(
-        title=title,
+        title=read.title,
         papers=tuple(papers),
-        skipped=omitted + len(unread),
+        skipped=read.omitted + len(unread),
         first_skipped=next(filter(None, unread), None),
-        is_cut=is_cut,
+        is_cut=read.is_cut,
     )
 
 
@@ -145,21 +147,51 @@ def _fenced_paper(
         return None
 
 
-def _read(
-    text: str, headers: Mapping[str, str]
-) -> tuple[str, list["_Item"], str | None, str | None, int]:
-    """Return title, items, page and journal of the feed, and how many items were left out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """A feed of any format, before its items become papers."""
+
+    title: str
+    items: list["_Item"]
+    journal: str | None = None
+    """Stated by the channel."""
+    omitted: int = 0
+    """Items that were left out."""
+    is_cut: bool = False
+
+
+def _read_json(body: bytes) -> _Read:
+    feed = read_json_feed(body)
+    return _Read(
+        title=_plain(feed.title),
+        items=[_Item(entry=entry, raw=raw) for entry, raw in feed.items],
+        omitted=feed.skipped,
+    )
+
+
+def _read_xml(body: bytes, headers: Mapping[str, str], feed_url: str) -> _Read:
+    text = without_prolog(decode(body, headers.get("content-type", "")))
+    refuse_other(text, headers.get("content-location") or shown_url(feed_url))
+    if text.count("<") > MAX_TAGS:
+        raise BadAnswer(f"the feed has more than {MAX_TAGS:,} elements")
+    read = _read(text, headers)
+    if not _is_cut(text):
+        return read
+    items = read.items[:-1] if _is_last_item_cut(text) else read.items
+    return replace(read, items=items, is_cut=True)
+
+
+def _read(text: str, headers: Mapping[str, str]) -> _Read:
     prepared = feed_xml.prepare(text)
     document = prepared.document if prepared else text.encode("utf-8", "replace")
     parsed, skipped = _parse(document, headers, text)
-    feed = parsed.get("feed") or {}
-    title = one_line(plain_html(str(feed.get("title") or ""))) or ""
+    title = _plain(str((parsed.get("feed") or {}).get("title") or ""))
     entries = list(parsed.get("entries") or ())
     if not parsed.get("version") and not entries and not title:
         raise BadAnswer("not an RSS or Atom feed; check the URL")
     if prepared is None:
         items = [_Item(entry=entry, raw=RawItem(())) for entry in entries]
-        return title, items, _link_url(feed.get("link")), None, skipped
+        return _Read(title=title, items=items, omitted=skipped)
     by_index = {_index(entry): entry for entry in entries}
     items = [
         _Item(entry=by_index[index], raw=raw)
@@ -167,8 +199,8 @@ def _read(
         if index in by_index
     ]
     skipped += prepared.omitted + len(prepared.items) - len(items)
-    journal = next(prepared.channel.texts("publicationname"), None)
-    return title, items, _link_url(feed.get("link")), one_line(plain_html(journal or "")), skipped
+    journal = _plain(next(prepared.channel.texts("publicationname"), ""))
+    return _Read(title=title, items=items, journal=journal or None, omitted=skipped)
 
 
 def _index(entry: Any) -> int:
@@ -247,7 +279,6 @@ class _FeedContext:
     """Facts about the feed that its items need."""
 
     url: str
-    page: str
     now: datetime
     categories: tuple[str, ...]
     journal: str | None
@@ -330,6 +361,18 @@ class _Item:
         return _bounded(whole or max(texts, key=len, default=""), MAX_ABSTRACT)
 
     @cached_property
+    def document_type(self) -> DocumentType:
+        """Return the type by title, or by what the publisher calls it."""
+        names = [*self.raw.texts("type", namespaces=DC), *self.raw.texts("section", "genre")]
+        return document_type(self.title, map(_plain, names))
+
+    @cached_property
+    def text(self) -> str:
+        """Return the beginning of each description, citations included."""
+        texts = [self.entry.get("summary"), *self.raw.texts("description", "encoded")]
+        return " ".join(_plain(str(text or "")[:MAX_NOTICE]) for text in texts)
+
+    @cached_property
     def authors(self) -> list[str]:
         """Return the names: several elements are one author each, a single one may list all."""
         listed = self._author_elements()
@@ -370,11 +413,19 @@ class _Item:
     @cached_property
     def journal(self) -> str | None:
         """Return the journal: PRISM, Dublin Core, RSS's source, then a citation."""
-        sources = [each for each in self.raw.texts("source") if not is_web_url(each.strip())]
-        texts = [*self.raw.texts("publicationname"), *sources]
+        texts = [*self.raw.texts("publicationname")]
         texts += [str(self.entry.get("prism_publicationname") or "")]
-        named = next(filter(None, (one_line(plain_html(text)) for text in texts)), None)
-        return named or self.description.journal
+        named = next(filter(None, map(_plain, texts)), None)
+        return named or self._source or self.description.journal
+
+    @property
+    def _source(self) -> str | None:
+        """Return the title of the feed that the item was taken from, or a journal's name."""
+        sources = [each for each in self.raw.texts("source") if not is_web_url(each.strip())]
+        # Atom's source has a title, authors and more (RFC 4287 4.2.11).
+        titles = (found[1] if (found := _TITLE.search(each)) else each for each in sources)
+        title = next(filter(None, map(_plain, titles)), None)
+        return _journal_of_title(title) if title else None
 
 
 def _plain(text: str) -> str:
@@ -400,7 +451,7 @@ def _paper(item: _Item, identity: Identity, context: _FeedContext) -> FetchedPap
         id=paper.id,
         version=version,
         type=AnnounceType.NEW if version == 1 else AnnounceType.REPLACE,
-        title=title,
+        title=_ARXIV_SUFFIX.sub("", title) if is_arxiv else title,
         abstract=item.abstract,
         authors=tuple(Author(name=name) for name in item.authors),
         categories=tuple(dict.fromkeys([*context.categories, *_tags(item.entry)])),
@@ -411,7 +462,17 @@ def _paper(item: _Item, identity: Identity, context: _FeedContext) -> FetchedPap
         url=_link(item.entry) or _url_of(paper, doi),
         pdf_url=arxiv_pdf_url(paper.id, paper.version) if is_arxiv else _pdf(item.entry),
         aliases=identity.aliases,
+        document_type=item.document_type,
+        about=_subject(item, doi),
     )
+
+
+def _subject(item: _Item, doi: str | None) -> str | None:
+    """Return the one other DOI in the text of a notice: that of the paper that it is about."""
+    if item.document_type not in NOTICES or not doi:
+        return None
+    found = {each for text in (item.title, item.text) for each in dois_in(text)} - {doi.lower()}
+    return f"doi:{found.pop()}" if len(found) == 1 else None
 
 
 def _url_of(paper: PaperId, doi: str | None) -> str:

@@ -174,6 +174,11 @@ def first_doi(text: str | None) -> str | None:
     return found[0].rstrip(".,;") if found else None
 
 
+def dois_in(text: str) -> frozenset[str]:
+    """Return the DOIs in *text*, in lower case."""
+    return frozenset(found.lower().rstrip(".,;:)]'”’") for found in _DOI_IN_TEXT.findall(text))
+
+
 def _in_url(text: str) -> Iterator[PaperId]:
     try:
         parts = urlsplit(text)

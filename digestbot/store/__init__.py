@@ -29,6 +29,7 @@ from digestbot.store.ledger import Ledger, from_line, to_line
 from digestbot.store.migrate import upgrade
 from digestbot.store.outbox import Outbox
 from digestbot.store.papers import Papers
+from digestbot.store.pauses import Pauses
 from digestbot.store.sources import Sources
 from digestbot.store.subscriptions import Subscriptions
 from digestbot.store.tables import PassStatus
@@ -39,6 +40,7 @@ from digestbot.store.values import (
     DigestState,
     EditionSummary,
     Ingested,
+    KindPause,
     MailboxState,
     Pass,
     Recovered,
@@ -54,6 +56,7 @@ __all__ = [
     "EditionSummary",
     "Envelope",
     "Ingested",
+    "KindPause",
     "MailboxState",
     "Pass",
     "PassStatus",
@@ -77,6 +80,7 @@ class Store:
         self.digests = Digests(database)
         self.editions = Editions(database)
         self.outbox = Outbox(database)
+        self.pauses = Pauses(database)
         self.subscriptions = Subscriptions(database)
         self.bounces = Bounces(database)
         self.ledger = Ledger(database)

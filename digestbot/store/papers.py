@@ -12,8 +12,16 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, func, select, update
 
-from digestbot.model import Announcement, AnnounceType, Author, FetchedPaper, Paper
-from digestbot.store import aliases
+from digestbot.model import (
+    NOTICES,
+    Announcement,
+    AnnounceType,
+    Author,
+    DocumentType,
+    FetchedPaper,
+    Paper,
+)
+from digestbot.store import aliases, notices
 from digestbot.store.database import INGEST_LOCK, Database, chunks
 from digestbot.store.tables import PassStatus, announcements, papers, sources, storable
 from digestbot.store.values import Ingested, authors_from_json, authors_to_json
@@ -55,7 +63,7 @@ class Papers:
             self._database.take_lock(connection, INGEST_LOCK)
             resolved = aliases.resolve(connection, source, fetched)
             aliases.remember(connection, self._database, source, fetched, resolved)
-            merged = _merge(resolved)
+            merged = _merge(notices.as_versions(connection, resolved))
             updated = _store_papers(connection, merged, texts)
             new = _append(connection, source, merged, now)
             self._remember(connection, source, memory)
@@ -116,6 +124,19 @@ class Papers:
             if len(rows) < chunk:
                 return
             after = rows[-1].seq
+
+    def notices(self, after: int, upto: int) -> tuple[Announcement, ...]:
+        """List the rows in ``(after, upto]`` that retract or withdraw a paper, of all sources."""
+        log = announcements.c
+        query = _joined().where(log.seq > after, log.seq <= upto)
+        query = query.where(papers.c.document_type.in_(sorted(NOTICES))).order_by(log.seq)
+        with self._database.read() as connection:
+            return tuple(map(to_announcement, connection.execute(query)))
+
+    def same_papers(self, ids: Collection[str]) -> dict[str, str]:
+        """Return the other id under which each of *ids* is known: an arXiv id for a DOI."""
+        with self._database.read() as connection:
+            return aliases.same_papers(connection, sorted(ids))
 
     def count_announcements(self, after: int, *, sources: Collection[str] | None = None) -> int:
         """Count the rows of sources (default: all) after a seq, except backlog."""
@@ -213,6 +234,7 @@ def to_paper(row: Row[Any]) -> Paper:
         doi=row.doi,
         url=row.url,
         pdf_url=row.pdf_url,
+        document_type=row.document_type,
         title_words=row.title_words,
         abstract_words=row.abstract_words,
     )
@@ -345,7 +367,12 @@ def _changes(old: Row[Any] | None, paper: FetchedPaper) -> dict[str, Any]:
     if old is None:
         return row
     stored = old._mapping
-    return {name: value for name, value in row.items() if value and value != stored[name]}
+    return {
+        name: value
+        for name, value in row.items()
+        # PAPER is the default of sources that know less.
+        if value and value != stored[name] and value is not DocumentType.PAPER
+    }
 
 
 def _row(paper: FetchedPaper) -> dict[str, Any]:
@@ -365,6 +392,7 @@ def _row(paper: FetchedPaper) -> dict[str, Any]:
         "doi": paper.doi,
         "url": paper.url,
         "pdf_url": paper.pdf_url,
+        "document_type": paper.document_type,
     }
 
 

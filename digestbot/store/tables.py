@@ -38,6 +38,7 @@ from digestbot.model import (
     AnnounceType,
     BounceKind,
     DeliveryState,
+    DocumentType,
     Form,
     Origin,
     SubscriptionState,
@@ -222,6 +223,7 @@ papers = Table(
     Column("doi", StoredText),
     Column("url", StoredText, nullable=False),
     Column("pdf_url", StoredText),
+    Column("document_type", _enum(DocumentType, "document_type"), nullable=False),
     # Encoded by `text.pack_words`, so that a text is tokenized once and not at each matching.
     Column("title_words", StoredText),
     Column("abstract_words", StoredText),
@@ -476,6 +478,19 @@ days = Table(
     Column("address", StoredText, primary_key=True),
     Column("day", StoredText, nullable=False),
     Column("deliveries", Integer, nullable=False),
+)
+
+# Kinds of destination whose server refuses us, until a delivery succeeds.
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("kind", StoredText, primary_key=True),
+    Column("until", UtcDateTime, nullable=False),
+    # Failures in a row.
+    Column("failures", Integer, nullable=False),
+    # The settings have to change first.
+    Column("needs_operator", Boolean, nullable=False),
+    Column("error", StoredText, nullable=False),
 )
 
 # Returned emails. The address is the delivery's, as in `suppressions`: a report may name another

@@ -170,6 +170,20 @@ class Cap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KindPause:
+    """Pause of a kind of destination whose server refuses us."""
+
+    kind: str
+    until: datetime
+    failures: int
+    """Failures of the server in a row."""
+    needs_operator: bool
+    """The settings have to change first."""
+    error: str
+    """What the server said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
     """Counts of deliveries recovered from dead workers, by new state."""
 

@@ -204,6 +204,21 @@ def test_connect_reports_each_failing_server(bot: Bot) -> None:
     assert "wr0ng-passw0rd" not in called.out + called.err
 
 
+def test_connect_names_the_feed_of_a_web_page(bot: Bot) -> None:
+    link = b'<link rel="alternate" type="application/rss+xml" href="/rss">'
+    with WebServer.of(Reply(body=b"<html><title>Journal</title>" + link)) as web:
+        configure(NOWHERE)
+        path = Path("config.yaml")
+        feed = f"sources:\n  journal: {{kind: feed, url: {web.url}/toc, interval: 0s}}"
+        path.write_text(path.read_text().replace("sources:", feed, 1))
+        called = bot("check", "--connect")
+    assert called.code == 1
+    assert (
+        f"✗ source journal: journal: {web.url}/toc: "
+        f'a web page, "Journal", not a feed; write url: {web.url}/rss; next try at' in called.out
+    )
+
+
 def test_unwritable_folder_is_reported(bot: Bot, arxiv: ArxivServer) -> None:
     Path("taken").write_text("a file")
     configure(arxiv.url, deliver="[{folder: taken/out}]")

@@ -68,6 +68,12 @@ class Serving:
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
+    def wait(self) -> int:
+        """Wait until it ends by itself; return the exit code."""
+        _, rest = self._process.communicate()
+        self.lines.append(rest)
+        return self._process.returncode
+
     def end(self) -> tuple[int, float]:
         """Send SIGTERM; return the exit code and the seconds until the exit."""
         begun = time.monotonic()
@@ -101,6 +107,24 @@ def test_serve_delivers_reloads_and_stops(bot: Bot, arxiv: ArxivServer, smtp: Sm
     assert "INFO digestbot.scheduler: stopped\n" in log, "stopped without cancelling anything"
     assert "r@example.org" not in log
     assert "Traceback" not in log
+
+
+def test_serve_stops_when_its_store_is_deleted(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
+) -> None:
+    """Without its memory it would send everything again."""
+    configure(arxiv.url, top=smtp_keys(smtp), deliver="[{email: r@example.org}]")
+    with Serving() as serving:
+        serving.wait_for("delivered sent=1")
+        for file in Path().glob("digestbot.db*"):
+            file.unlink()
+        code = serving.wait()
+    assert code == 1
+    log = "".join(serving.lines)
+    assert "digestbot.db: was deleted or moved while digestbot was using it; restore it" in log
+    assert "Traceback" not in log
+    assert len(smtp.messages) == 1
+    assert not Path("digestbot.db").exists()
 
 
 def queue_a_delivery(bot: Bot, url: str, *, top: str, deliver: str) -> None:

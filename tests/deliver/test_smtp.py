@@ -10,7 +10,7 @@ from digestbot.deliver.smtp import SmtpSender
 from digestbot.errors import (
     Misconfigured,
     PermanentFailure,
-    TransientFailure,
+    ServerUnavailable,
 )
 from digestbot.secret import Secret
 from tests.deliver.smtp_client import (
@@ -59,10 +59,10 @@ def test_invalid_address_never_becomes_a_command(address: str) -> None:
     assert server.commands == []
 
 
-def test_closed_port_is_transient() -> None:
+def test_closed_port_is_about_the_server() -> None:
     with SmtpServer() as server:
         gone = settings(server)
-    assert isinstance(failure(gone), TransientFailure)
+    assert isinstance(failure(gone), ServerUnavailable)
 
 
 @pytest.mark.parametrize("security", ["none", "tls", "starttls"])

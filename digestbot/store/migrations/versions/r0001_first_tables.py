@@ -64,6 +64,21 @@ def upgrade() -> None:
         sa.Column("doi", sa.Text(), nullable=True),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("pdf_url", sa.Text(), nullable=True),
+        sa.Column(
+            "document_type",
+            _enum(
+                "document_type",
+                "paper",
+                "editorial",
+                "correction",
+                "retraction",
+                "withdrawal",
+                "concern",
+                "front-matter",
+                "news",
+            ),
+            nullable=False,
+        ),
         sa.Column("title_words", sa.Text(), nullable=True),
         sa.Column("abstract_words", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("paper_id", "version", name=op.f("pk_papers")),
@@ -429,4 +444,13 @@ def upgrade() -> None:
         sa.Column("day", sa.Text(), nullable=False),
         sa.Column("deliveries", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("kind", "address", name=op.f("pk_days")),
+    )
+    op.create_table(
+        "pauses",
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("until", MOMENT, nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("needs_operator", sa.Boolean(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", name=op.f("pk_pauses")),
     )
