@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from digestbot.filters.arrays import Array, hashes, hashes_of_bytes, offsets
-from digestbot.filters.authors import PARTICLES, Name
+from digestbot.filters.authors import wanted_keys
 from digestbot.filters.batch import FIELDS, fact
 from digestbot.filters.parser import Filter
 from digestbot.filters.payload import encode
@@ -253,7 +253,7 @@ def _compile(atom: Atom) -> _Compiled:
             return _one_fact("id", atom.paper_id)
         case DoiIs():
             return _one_fact("doi", atom.doi)
-        case AuthorIs() if atom.name.family:
+        case AuthorIs():
             return _Checked(CHECK_AUTHOR, _bare(atom))
         case Exact() if atom.term and all(field in FIELDS for field in atom.fields):
             return _Checked(CHECK_EXACT, _bare(atom))
@@ -448,7 +448,7 @@ def _checked_arrays(
         (text, place)
         for place, (_, one) in enumerate(checked)
         if one.kind == CHECK_AUTHOR and isinstance(one.atom, AuthorIs)
-        for text in family_keys(one.atom.name)
+        for text in wanted_keys(one.atom.name)
     ]
     return {
         "checked_atoms": _ints(i for i, _ in checked),
@@ -459,38 +459,6 @@ def _checked_arrays(
         "family_hashes": hashes(text for text, _ in families),
         "family_checked": _ints(place for _, place in families),
     }
-
-
-def family_keys(name: Name) -> set[str]:
-    """
-    Return lookup keys: the joined family name and the first given letter.
-
-    There is one key with the particles of the family name and one without.
-
-    Every name that `authors.name_matches` accepts shares one of these with its `name_keys`:
-    families are compared joined, with or without particles, and compatible given names begin with
-    the same letter.
-    """
-    initial = name.given[0][0] if name.given else ""
-    bare = name.family[_leading_particles(name.family[:-1]) :]
-    return {f"{''.join(family)} {initial}" for family in (name.family, bare)}
-
-
-def name_keys(name: Name) -> set[str]:
-    """Return the keys of every reading of the name: family last or first, of any length."""
-    words = (*name.given, *name.family)
-    found = set()
-    for start in range(len(words)):
-        family = "".join(words[start:])
-        found |= {f"{family} ", f"{family} {words[0][0]}"}
-    for start in range(_leading_particles(words) + 1):
-        for end in range(start + 1, len(words)):
-            found.add(f"{''.join(words[start:end])} {words[end][0]}")
-    return found
-
-
-def _leading_particles(words: Sequence[str]) -> int:
-    return next((i for i, word in enumerate(words) if word not in PARTICLES), len(words))
 
 
 def _score_arrays(

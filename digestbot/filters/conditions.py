@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from difflib import get_close_matches
 
-from digestbot.filters.authors import parse_name
+from digestbot.filters.authors import readings
 from digestbot.filters.patterns import check_pattern
 from digestbot.filters.tree import (
     TEXT_FIELDS,
@@ -124,12 +124,11 @@ def _regex(text: str, key: str, weight: float, path: Path) -> Atom:
 
 
 def _author(text: str, key: str, weight: float, path: Path) -> Atom:
-    name = parse_name(text)
-    if not name.family:
+    if not readings(text):
         raise ConditionError(
             f'{quoted(text)} is not a name; write one like "Ion Stoica" or "Stoica, I."'
         )
-    return AuthorIs(term=text, label=key, weight=weight, path=path, name=name)
+    return AuthorIs(term=text, label=key, weight=weight, path=path, name=text)
 
 
 def _category(text: str, key: str, weight: float, path: Path) -> Atom:
@@ -201,6 +200,7 @@ def _doi(text: str, key: str, weight: float, path: Path) -> Atom:
 
 READERS: Mapping[str, Reader] = {
     "": words_in(*TEXT_FIELDS),
+    "text": lambda text, _, weight, path: words_in(*TEXT_FIELDS)(text, "", weight, path),
     "title": words_in("title"),
     "abstract": words_in("abstract"),
     "comment": words_in("comment"),

@@ -21,9 +21,14 @@ from digestbot.filters.arrays import (
     offsets,
     ranges,
 )
-from digestbot.filters.authors import Name, family_letters, name_letters, name_matches, parse_name
+from digestbot.filters.authors import (
+    name_matches,
+    printed_keys,
+    printed_letters,
+    wanted_letters,
+)
 from digestbot.filters.batch import FIELDS, Batch, Stream
-from digestbot.filters.builder import CHECK_AUTHOR, CHECK_EXACT, IN_TITLE, name_keys
+from digestbot.filters.builder import CHECK_AUTHOR, CHECK_EXACT, IN_TITLE
 from digestbot.filters.evaluate import TITLE_FACTOR, hits
 from digestbot.filters.payload import decode
 from digestbot.filters.phrases import TermWords, phrase_hits
@@ -37,8 +42,6 @@ CHUNK = 8192
 """Formulas evaluated together; limited so that intermediate results fit in the CPU cache."""
 FEW_AUTHORS = 1000
 """Maximum of wanted authors for which papers are searched by letters of the family name."""
-NAME_MAX = 30
-"""Maximum words of an author's name; a longer one is compared with every wanted author."""
 
 _FIELD_CODES = 2 * max(FIELDS.values())
 
@@ -395,7 +398,7 @@ def _author_hits(segment: Segment, batch: Batch) -> Iterator[tuple[int, int]]:
     if not len(segment.family_hashes):
         return
     names = batch.authors
-    known: dict[int, Name] = {}
+    known: dict[int, str] = {}
     by_name = np.argsort(names.numbers, kind="stable")
     few = _few_names(segment, names.texts)
     for number, place in _author_candidates(segment, names.texts, few):
@@ -407,7 +410,7 @@ def _author_hits(segment: Segment, batch: Batch) -> Iterator[tuple[int, int]]:
                 yield int(segment.checked_atoms[place]), int(paper)
 
 
-def _name(atom: Atom) -> Name:
+def _name(atom: Atom) -> str:
     if not isinstance(atom, AuthorIs):
         raise TypeError(f"expected an AuthorIs, found a {type(atom).__name__}")
     return atom.name
@@ -423,12 +426,13 @@ def _few_names(segment: Segment, names: Sequence[str]) -> Iterable[int]:
     checked = np.unique(segment.family_checked).tolist()
     if len(checked) > FEW_AUTHORS:
         return range(len(names))
-    runs = [name_letters(name) for name in names]
+    runs = [printed_letters(name) for name in names]
     ends = offsets(np.array([len(run) + 1 for run in runs], dtype=np.int64))[1:].tolist()
     text = "".join(f"{run}\n" for run in runs)
     found = {number for number, run in enumerate(runs) if not run}
     for place in checked:
-        found |= _places_in(text, ends, family_letters(_name(_atom(segment, place))))
+        for letters in wanted_letters(_name(_atom(segment, place))):
+            found |= _places_in(text, ends, letters)
     return sorted(found)
 
 
@@ -450,11 +454,7 @@ def _author_candidates(
     keys: list[str] = []
     owners: list[int] = []
     for number in few:
-        parsed = parse_name(names[number])
-        if len(parsed.family) + len(parsed.given) > NAME_MAX:  # or the keys would be long
-            yield from ((number, int(place)) for place in np.unique(segment.family_checked))
-            continue
-        found = name_keys(parsed)
+        found = printed_keys(names[number])
         keys += found
         owners += [number] * len(found)
     which, place = equal_pairs(segment.family_hashes, hashes(keys))

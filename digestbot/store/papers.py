@@ -32,6 +32,9 @@ _Key = tuple[str, int]
 
 _RANK: Final = {kind: place for place, kind in enumerate(AnnounceType)}
 
+_TITLES: Final = 1000
+"""Rows fetched at a time by `Papers.titles`."""
+
 PAPER_COLUMNS: Final = tuple(papers.c)
 
 
@@ -167,6 +170,14 @@ class Papers:
         query = select(papers.c.paper_id).where(func.lower(papers.c.doi) == doi).limit(1)
         with self._database.read() as connection:
             return connection.execute(query).scalar()
+
+    def titles(self) -> Iterator[tuple[str, str]]:
+        """Yield id and title of every version of every paper, by id, newest first. Slow."""
+        query = select(papers.c.paper_id, papers.c.title)
+        query = query.order_by(papers.c.paper_id.desc(), papers.c.version.desc())
+        with self._database.read() as connection:
+            rows = connection.execute(query.execution_options(yield_per=_TITLES))
+            yield from ((row.paper_id, row.title) for row in rows)
 
     def head(self) -> int:
         """Return the newest seq; 0 for an empty log."""

@@ -32,6 +32,8 @@ NAMES = (
     "Gogh, Vincent van", "van Gogh", "V. Vangogh", "Ma Wei-Ying", "Wei-Ying Ma", "Ma", "李明",
     "Gabriel García Márquez", "García Márquez", "Marquez", "J.P. Morgan Jr.", "Jean Pierre Morgan",
     "de la Cruz", "Ana Delacruz", "Smith-Jones", "A. Smithjones", "Ben Carter", "RAG Basis",
+    "Van Gogh", "Stoica I", "JP Morgan", "Gabriel Garcia", "Jörg Müller", "Mueller J", "MA Wei",
+    "Ada Bee on behalf of the RAG and Basis Collaborations", "Basis Collaboration",
 )  # fmt: skip
 CATEGORIES = ("cs.LG", "cs.DC", "cs.NA", "math.NA", "stat.ML", "Genomics", "astro-ph", "J.3")
 SOURCES = ("arxiv", "feed")
