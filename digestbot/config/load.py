@@ -448,6 +448,7 @@ class _Draft:
             types=keys.types,
             filter=keys.filter,
             limit=keys.limit,
+            overflow=keys.overflow,
             when_empty=keys.when_empty,
             theme=keys.theme,
             language=keys.language or top.language,

@@ -49,7 +49,7 @@ from digestbot.deliver.folder import check_folder
 from digestbot.errors import DiscreetError, InvalidFilter
 from digestbot.filters import Filter, check_filter
 from digestbot.languages import ENGLISH, languages
-from digestbot.model import AnnounceType, Theme
+from digestbot.model import AnnounceType, Overflow, Theme
 from digestbot.oauth import OauthSettings
 from digestbot.schedule import parse_schedule
 
@@ -246,7 +246,10 @@ class DigestKeys:
     )
     """Conditions that papers must meet; every paper by default. See docs/filters.md."""
     limit: Annotated[int, Ge(1), Le(MAX_LIMIT)] = 30
-    """Maximum number of papers in one edition; the edition says how many were cut."""
+    """Maximum number of papers in full in one edition; see `overflow`."""
+    overflow: Overflow = Overflow.LIST
+    """Papers beyond the limit: `list` them by title, keep them for the `next` edition, or `attach`
+    the list to the email."""
     when_empty: Literal["skip", "send"] = "skip"
     """When no paper matches: `skip` sends nothing, `send` sends an edition that says so."""
     expires: timedelta = timedelta(days=7)

@@ -11,7 +11,7 @@ from digestbot.bounces import BouncesSettings
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.errors import UsageError
 from digestbot.filters import Filter
-from digestbot.model import AnnounceType, Destination, Form, Theme
+from digestbot.model import AnnounceType, Destination, Form, Overflow, Theme
 from digestbot.schedule import Schedule
 from digestbot.secret import Secret
 from digestbot.sending_limits import SendingLimits
@@ -34,7 +34,9 @@ class DigestConfig:
     types: frozenset[AnnounceType]
     filter: Filter
     limit: int
-    """Maximum number of papers in one edition."""
+    """Maximum number of papers in full in one edition."""
+    overflow: Overflow
+    """Where the papers beyond the limit go."""
     when_empty: Literal["skip", "send"]
     theme: Theme
     language: str

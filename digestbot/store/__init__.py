@@ -42,6 +42,7 @@ from digestbot.store.values import (
     MailboxState,
     Pass,
     Recovered,
+    Skipped,
     SourceState,
     Transition,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "Pass",
     "PassStatus",
     "Recovered",
+    "Skipped",
     "SourceState",
     "Store",
     "Transition",

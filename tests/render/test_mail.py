@@ -46,7 +46,7 @@ def test_html_shows_every_fact(context: RenderContext) -> None:
         "Updated papers",
         "This edition is incomplete.",
         "journal: has not responded yet",
-        "3 more papers matched but exceed this digest's limit.",
+        "3 more papers, beyond this digest's limit of 4:",
         "The next edition is due Tue 24 Nov, 09:00 CET.",
         "You receive this email because you follow: "
         "serverless or mixture of experts; and category cs.DC",
@@ -141,7 +141,7 @@ def test_empty_edition_says_so_and_shows_coverage(context: RenderContext) -> Non
     assert "Nothing new matched this time." in page.text
     assert "61 announced" in page.text
     assert "Nothing new matched this time." in render(edition, Form.TEXT, context)
-    assert render(edition, Form.SUBJECT, context) == "Systems for ML: no new papers, 23 Nov"
+    assert render(edition, Form.SUBJECT, context) == "no new papers: Systems for ML, 23 Nov"
 
 
 @pytest.mark.parametrize("status", ["partial", "late", "refused", "never", "broken"])
@@ -169,14 +169,14 @@ def test_arxiv_is_acknowledged_only_as_a_source(context: RenderContext) -> None:
 @pytest.mark.parametrize(
     ("types", "omitted", "subject"),
     [
-        (["new"], 0, "Systems for ML: 1 new paper, 23 Nov"),
-        (["new", "cross"], 0, "Systems for ML: 2 new papers, 23 Nov"),
-        (["new", "replace"], 0, "Systems for ML: 1 new and 1 updated papers, 23 Nov"),
-        (["replace", "replace-cross"], 0, "Systems for ML: 2 updated papers, 23 Nov"),
-        (["new", "replace"], 1000, "Systems for ML: top 2 of 1,002 papers, 23 Nov"),
+        (["new"], 0, "1 paper: Systems for ML, 23 Nov"),
+        (["new", "cross"], 0, "2 papers: Systems for ML, 23 Nov"),
+        (["new", "replace"], 0, "2 papers: Systems for ML, 23 Nov"),
+        (["replace", "replace-cross"], 0, "2 papers: Systems for ML, 23 Nov"),
+        (["new", "replace"], 1000, "1,002 papers: Systems for ML, 23 Nov"),
     ],
 )
-def test_subject_has_title_count_and_date(
+def test_subject_begins_with_the_count(
     types: list[str], omitted: int, subject: str, context: RenderContext
 ) -> None:
     papers = [make_edition_paper(type=AnnounceType(name), seq=at) for at, name in enumerate(types)]
