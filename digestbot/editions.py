@@ -85,9 +85,7 @@ def _divided(ranked: Sequence[EditionPaper], limit: int, overflow: Overflow) -> 
     return Selection(
         included=included,
         listed=tuple(replace(e, waits=0) for e in ranked[limit:] if e.waits >= MAX_WAITS),
-        waiting=tuple(
-            replace(e, waits=e.waits + 1) for e in ranked[limit:] if e.waits < MAX_WAITS
-        ),
+        waiting=tuple(replace(e, waits=e.waits + 1) for e in ranked[limit:] if e.waits < MAX_WAITS),
     )
 
 

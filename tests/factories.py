@@ -153,7 +153,8 @@ def make_edition(papers: Sequence[EditionPaper | Paper] | None = None, **overrid
 def make_lines(number: int, title: str = "Edge Caching in Practice") -> tuple[EditionPaper, ...]:
     """Return *number* papers beyond the limit of an edition, which match "edge"."""
     papers = (
-        make_paper(id=f"arxiv:2611.9{n:04}", title=f"{title}, Part {n}") for n in range(1, number + 1)
+        make_paper(id=f"arxiv:2611.9{n:04}", title=f"{title}, Part {n}")
+        for n in range(1, number + 1)
     )
     word = title.split()[0]
     return tuple(

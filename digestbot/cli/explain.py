@@ -32,7 +32,7 @@ class _Answer:
     editions: tuple[str, ...]
     """Editions of the digest that include it."""
     cut: tuple[str, ...]
-    """Editions for which it matched but was cut by the limit."""
+    """Editions whose limit left it one line."""
 
 
 @click.command("explain", short_help="Explain why a paper is in a digest or not.")
@@ -276,4 +276,4 @@ def _as_text(config: Config, digest: DigestConfig, answer: _Answer) -> str:
 
 def _cut_lines(digest: DigestConfig, answer: _Answer) -> Iterator[str]:
     if answer.cut:
-        yield f"✗ cut from {', '.join(answer.cut)}: ranked below the limit (limit: {digest.limit})"
+        yield f"✓ by title only in {', '.join(answer.cut)}: beyond the limit of {digest.limit}"

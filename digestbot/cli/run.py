@@ -1,8 +1,9 @@
 """``digestbot run``: one cycle, for cron and CI."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ import click
 from digestbot.cli.app import App, count, local
 from digestbot.cli.fetch import facts_of, fetch_progress, report_failures
 from digestbot.config import Config, DigestConfig, find_digest
+from digestbot.model import Overflow
+from digestbot.ping import Event, ping
 from digestbot.pipeline import (
     Bounced,
     Delivered,
@@ -30,12 +33,33 @@ if TYPE_CHECKING:
     from digestbot.store import SourceState, Store
 
 
+def _reported(run: Callable[..., int]) -> Callable[..., int]:
+    """Load the config for *run*; report its begin and outcome to the monitor at ``ping_url``."""
+
+    @wraps(run)
+    def command(app: App, **options: object) -> int:
+        config = app.config()
+        url = config.ping_url
+        if url is not None:
+            asyncio.run(ping(url, Event.START))
+        code = 1
+        try:
+            code = run(app, config, **options)
+        finally:
+            if url is not None:
+                asyncio.run(ping(url, Event.FAIL if code else Event.SUCCESS))
+        return code
+
+    return command
+
+
 @click.command("run", short_help="Fetch, make due editions and deliver.")
 @click.argument("digests", nargs=-1, metavar="[DIGEST]...")
 @click.option("--now", "force", is_flag=True, help="Make editions now, due or not.")
 @click.option("--no-fetch", is_flag=True, help="Use only the papers already in the store.")
 @click.pass_obj
-def command(app: App, digests: tuple[str, ...], force: bool, no_fetch: bool) -> int:
+@_reported
+def command(app: App, config: Config, digests: tuple[str, ...], force: bool, no_fetch: bool) -> int:
     """
     Fetch, make the editions of each DIGEST that is due (default: all digests), deliver, and exit.
 
@@ -43,7 +67,6 @@ def command(app: App, digests: tuple[str, ...], force: bool, no_fetch: bool) -> 
     sent twice, and sources that no due digest needs are fetched every six hours at most. A new
     digest is due immediately; a missed run is caught up by the next one.
     """
-    config = app.config()
     names = digests or None
     wanted = [find_digest(config, name) for name in names or config.digests]
     templates = load_templates(config.templates)
@@ -197,8 +220,19 @@ def _edition_text(made: EditionMade, config: Config) -> str:
     recipients = count(made.deliveries, "recipient")
     if not made.omitted:
         return f"{made.edition}: {count(made.papers, 'paper')} to {recipients}"
-    limit = config.digests[made.digest].limit
     return (
-        f"{made.edition}: {made.papers} of {made.papers + made.omitted} matches to {recipients} "
-        f"({made.omitted} cut by limit: {limit})"
+        f"{made.edition}: {count(made.papers + made.omitted - made.waiting, 'paper')} to "
+        f"{recipients} ({_beyond_limit(made, config.digests[made.digest])})"
     )
+
+
+def _beyond_limit(made: EditionMade, digest: DigestConfig) -> str:
+    """Say what became of the papers beyond the limit."""
+    listed = made.omitted - made.waiting
+    where = "in the attached list" if digest.overflow is Overflow.ATTACH else "by title"
+    parts = (
+        f"limit {digest.limit}",
+        f"{listed} more {where}" if listed else "",
+        f"{made.waiting} wait for the next edition" if made.waiting else "",
+    )
+    return ", ".join(filter(None, parts))

@@ -207,6 +207,8 @@ class _Draft:
             path=path,
             timezone=zone,
             store=_absolute_store(top.store, self._folder),
+            overdue=top.overdue,
+            ping_url=top.ping_url,
             public_url=top.public_url,
             contact=top.contact,
             templates=self._folder / top.templates if top.templates else None,

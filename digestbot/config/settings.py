@@ -60,6 +60,10 @@ class Config:
     timezone: ZoneInfo
     store: str = field(repr=False)
     """``sqlite:///`` and an absolute path, or ``postgresql://…``, which may contain a password."""
+    overdue: timedelta
+    """Time after a missed slot when `status` reports it."""
+    ping_url: Secret | None
+    """Called after each good cycle and on failure; its path is a secret."""
     public_url: str | None
     """URL of the web pages, without a final slash."""
     contact: str | None

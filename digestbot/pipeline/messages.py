@@ -156,16 +156,16 @@ _ATTACHMENTS = {
 }
 
 
-def _attachments(
-    edition: Edition, mail: Bodies, context: RenderContext
-) -> Iterator[Attachment]:
+def _attachments(edition: Edition, mail: Bodies, context: RenderContext) -> Iterator[Attachment]:
     """Render the digest's attachments, and the list of papers if the mail refers to it."""
     for form in context.attach:
         yield _attachment(edition, form, context)
     is_too_long = mail.unshown and not context.edition_url
     if is_too_long or (context.attach_list and edition.more):
         content = paper_list(edition, context).encode("utf-8", "replace")
-        yield Attachment(name=list_name(edition), media_type="text/plain; charset=utf-8", content=content)
+        yield Attachment(
+            name=list_name(edition), media_type="text/plain; charset=utf-8", content=content
+        )
 
 
 def _attachment(edition: Edition, form: Form, context: RenderContext) -> Attachment:

@@ -74,9 +74,7 @@ def _insert(page: list[bytes], field: bytes, entries: list[bytes]) -> None:
         page[at : at + 1] = entries
 
 
-def _fitting_lines(
-    renderer: PartRenderer, mail: MailEdition, room: int
-) -> list[RenderedPaper]:
+def _fitting_lines(renderer: PartRenderer, mail: MailEdition, room: int) -> list[RenderedPaper]:
     """Render the first papers beyond the limit whose lines fit in *room* octets."""
     key = (renderer.form, "line", 0)
     rendered = (paper.rendered.get(key) or paper.render(renderer, key) for paper in mail.more)

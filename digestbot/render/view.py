@@ -497,9 +497,7 @@ def _why(matches: Sequence[Match], lang: Language, end: int) -> tuple[str, ...]:
     That is, those only in the abstract after its first *end* characters.
     """
     terms = _terms(matches)
-    seen = {
-        _term(match) for match in matches if match.field != "abstract" or match.end <= end
-    }
+    seen = {_term(match) for match in matches if match.field != "abstract" or match.end <= end}
     shown = [term if term in seen else _hidden(term, end, lang) for term in terms]
     return _first(tuple(shown), TERMS, lang)
 

@@ -76,9 +76,9 @@ def test_nothing_due_names_the_next_digest(bot: Bot, arxiv: ArxivServer) -> None
     )
 
 
-def test_editions_cut_by_the_limit_give_both_counts(bot: Bot, arxiv: ArxivServer) -> None:
+def test_the_limit_is_named_with_what_it_leaves(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url, deliver="[{folder: out}]\n    limit: 1")
-    assert "systems/1: 1 of 2 matches to 1 recipient (1 cut by limit: 1)\n" in bot("run").out
+    assert "systems/1: 2 papers to 1 recipient (limit 1, 1 more by title)\n" in bot("run").out
 
 
 def test_nothing_due_makes_no_requests(bot: Bot, arxiv: ArxivServer) -> None:

@@ -70,17 +70,26 @@ def test_text_has_the_facts_and_links_of_the_html(context: RenderContext) -> Non
     edition = full_edition()
     text = " ".join(render(edition, Form.TEXT, context).split())
     page = read(render(edition, Form.HTML, context))
-    for href, _ in page.links:
-        assert href in text
+    pages = {"https://digests.example.org/"}  # the digest's page: in the HTML part only
+    assert {href for href, _ in page.links if href not in text} == pages
     for fact in (
         "14 more",
         "SoCC '26",
         "J. Energy 7",
         "updated v3",
         "INCOMPLETE",
-        "due Tue 24 Nov",
     ):
         assert fact in text
+
+
+def test_text_footer_has_three_lines(context: RenderContext) -> None:
+    text = render(full_edition(), Form.TEXT, context)
+    footer = text.rpartition("-" * 72 + "\n")[2]
+    assert footer.splitlines() == [
+        "Unsubscribe: mailto:digests@example.org?subject=unsubscribe%20systems",
+        "Fri 20 Nov, 09:00 to Mon 23 Nov, 09:00 CET: 61 checked, 7 matched",
+        "Thank you to arXiv for use of its open access interoperability.",
+    ]
 
 
 def test_matching_words_and_authors_are_highlighted(context: RenderContext) -> None:
@@ -213,7 +222,7 @@ def test_any_edition_has_valid_html_text_and_subject(
 
 def test_invisible_title_is_replaced_by_the_name(context: RenderContext) -> None:
     edition = make_edition(papers=[], title="\xad\u200b\u2060")
-    assert render(edition, Form.SUBJECT, context).startswith("systems: ")
+    assert render(edition, Form.SUBJECT, context) == "no new papers: systems, 23 Nov"
 
 
 def test_text_has_72_columns_except_for_links(context: RenderContext) -> None:
