@@ -52,6 +52,7 @@ def traced(**known: Any) -> Trace:
         "editions": {},
         "deliveries": (),
         "receipt": None,
+        "waits": False,
         "subscription": subscribed(),
         "suppressed": None,
     }

@@ -283,3 +283,22 @@ def test_verbose_logs_to_stderr(bot: Bot, arxiv: ArxivServer, where: str) -> Non
         in called.err
     )
     assert "Serverless" not in called.err
+
+
+def test_the_monitor_hears_of_begin_and_outcome(bot: Bot, arxiv: ArxivServer) -> None:
+    with WebServer(lambda request: Reply()) as monitor:
+        configure(arxiv.url, top=f"ping_url: {monitor.url}/secret-check\n")
+        assert bot("run").code == 0
+        configure("http://127.0.0.1:9", top=f"ping_url: {monitor.url}/secret-check\n")
+        called = bot("run", "--now")
+        assert called.code == 1
+        paths = [request.path.removeprefix("/secret-check") for request in monitor.requests]
+        assert paths == ["/start", "", "/start", "/fail"]
+        assert "secret-check" not in called.err + bot("status").out + bot("check").out
+
+
+def test_a_failing_monitor_never_breaks_a_run(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url, top="ping_url: http://127.0.0.1:9/secret-check\n")
+    called = bot("run")
+    assert (called.code, "systems/1: " in called.out) == (0, True)
+    assert "secret-check" not in called.err
