@@ -15,12 +15,16 @@ LOCAL_MAX = 64
 """Maximum octets before the @ (RFC 5321 4.5.3.1.1)."""
 DOMAIN_MAX = 255
 """Maximum octets after the @ (RFC 5321 4.5.3.1.2)."""
+NAME_MAX = 200
+"""Maximum characters of a display name, which takes a few header lines."""
 ADDRESS_MAX = 254
 """Maximum octets: a path of 256 without its angle brackets (RFC 5321 4.5.3.1.3, erratum 1690)."""
 
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_BRACKETED = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]*)>")
+_COMMENTED = re.compile(r"(?P<address>[^\s()<>]+)\s*\((?P<name>.*)\)")
+_ADDRESS_IN_NAME = re.compile(r"<[^<>]*>")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _RIGHT_SIDE = re.compile(r"[A-Za-z0-9.-]{1,255}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -62,18 +66,50 @@ def check_address(text: str) -> str:
 @lru_cache(maxsize=64)
 def check_mailbox(text: str) -> Mailbox:
     """
-    Parse a mailbox: ``reader@example.org`` or ``Digests <reader@example.org>``.
+    Parse a mailbox: an address, alone or with a name before or after it.
+
+    The name may be written as in a header (``"Papers, daily" <a@b>``, ``=?utf-8?q?Caf=C3=A9?=
+    <a@b>``, ``a@b (Papers)``) or as people write it (``Papers, daily <a@b>``): the address is what
+    stands between the last pair of angle brackets.
 
     Raises:
-        InvalidAddress: Invalid address, or a control character in the name.
+        InvalidAddress: Invalid address, or a name that is too long or has a control character.
     """
-    found = _BRACKETED.fullmatch(text.strip())
-    if found is None:
-        return Mailbox(name="", address=check_address(text))
-    name = found["name"].strip().removeprefix('"').removesuffix('"')
-    if _CONTROL.search(name):
+    name, address = _split_mailbox(text.strip())
+    mailbox = Mailbox(name=_decoded(name), address=check_address(address))
+    if _CONTROL.search(text.strip()) or _CONTROL.search(mailbox.name):
         raise InvalidAddress(f'"{_shown(text)}" has a control character in its name')
-    return Mailbox(name=name, address=check_address(found["address"]))
+    if len(mailbox.name) > NAME_MAX:
+        raise InvalidAddress(f'"{_shown(text)}" has a name of more than {NAME_MAX} characters')
+    if _ADDRESS_IN_NAME.search(name) and not _QUOTED.fullmatch(name):
+        raise InvalidAddress(f'"{_shown(text)}" has two addresses')
+    return mailbox
+
+
+def _split_mailbox(text: str) -> tuple[str, str]:
+    """Return name and address, the name as written."""
+    if text.endswith(">"):
+        name, bracket, address = text[:-1].rpartition("<")
+        if bracket:
+            return name.strip(), address.strip()
+    if (commented := _COMMENTED.fullmatch(text)) is not None:
+        return commented["name"].strip(), commented["address"]
+    return "", text
+
+
+def _decoded(name: str) -> str:
+    """Return *name* without the quotes and encoded words of a header."""
+    if (quoted := _QUOTED.fullmatch(name)) is not None:
+        return re.sub(r"\\(.)", r"\1", quoted[1])
+    if "=?" not in name:
+        return name
+    from email.errors import HeaderParseError
+    from email.header import decode_header, make_header
+
+    try:
+        return str(make_header(decode_header(name)))
+    except (HeaderParseError, LookupError, ValueError):
+        return name
 
 
 def make_message_id(*parts: str, domain: str) -> str:

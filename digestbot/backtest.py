@@ -161,11 +161,11 @@ def match_conditions(filter_: Filter, batch: "Batch") -> ConditionMatches:
     wanted = dict.fromkeys(filter_.atoms(), 0)
     likely = list(wanted)
     if len(wanted) > MANY:
-        matched, *bits = _match(conditions, batch)
+        matched, *bits = match_filters(conditions, batch)
         hit = {atom for atom, its in zip(every, bits, strict=True) if its & matched}
         likely = [atom for atom in wanted if atom in hit]
     rests = [replace(filter_, root=_without(filter_.root, atom)) for atom in likely]
-    matched, *bits = _match([*conditions, *rests], batch)
+    matched, *bits = match_filters([*conditions, *rests], batch)
     found, without = bits[: len(every)], bits[len(every) :]
     return ConditionMatches(
         matched=matched,
@@ -174,7 +174,7 @@ def match_conditions(filter_: Filter, batch: "Batch") -> ConditionMatches:
     )
 
 
-def _match(filters: Sequence[Filter], batch: "Batch") -> list[Bits]:
+def match_filters(filters: Sequence[Filter], batch: "Batch") -> list[Bits]:
     """Return the papers that each filter matches."""
     from digestbot.filters.index import Index
 

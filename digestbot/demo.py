@@ -19,7 +19,7 @@ from digestbot.model import Form
 from digestbot.pipeline import deliver, make_editions
 from digestbot.pipeline.messages import text_of
 from digestbot.render import load_templates
-from digestbot.sources.arxiv import ArxivFeed, parse
+from digestbot.sources.arxiv_atom import ArxivFeed, parse
 from digestbot.store import PassStatus, Store, open_store
 from digestbot.syncing import sync_config
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from digestbot.model import (
+    NOTICES,
     Announcement,
     AnnounceType,
     CategoryCoverage,
@@ -53,8 +54,9 @@ def select(
     """
     Select one entry per matching paper, best first, divided at *limit*.
 
-    The order is total: by score, highest first; then by date, newest first (`updated`, else
-    `published`, else when it was seen); then by id. The order of the candidates is irrelevant.
+    The order is total: retractions and withdrawals first; then by score, highest first; then by
+    date, newest first (`updated`, else `published`, else when it was seen); then by id. The order
+    of the candidates is irrelevant.
 
     Args:
         candidates: Announcements of one window with their verdicts; those that do not match are
@@ -205,6 +207,8 @@ def _first_seen(announcement: Announcement) -> tuple[float, int]:
     return announcement.seen_at.timestamp(), announcement.seq
 
 
-def _best_first(entry: EditionPaper) -> tuple[float, float, str]:
+def _best_first(entry: EditionPaper) -> tuple[bool, float, float, str]:
     newest = entry.paper.updated or entry.paper.published or entry.seen_at
-    return -entry.score, -newest.timestamp(), entry.paper.id
+    newest = min(newest, entry.seen_at)  # the day of a journal's issue may lie ahead
+    is_notice = entry.paper.document_type in NOTICES
+    return not is_notice, -entry.score, -newest.timestamp(), entry.paper.id

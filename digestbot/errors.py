@@ -20,8 +20,13 @@ All errors that digestbot raises on purpose.
     ├── RenderError              a template failed
     ├── DeliveryError            a destination failed                                 exit 1
     │   ├── TransientFailure     retry later
+    │   │   └── UnclearRefusal   may concern us; three in a row stop all
     │   ├── PermanentFailure     never retry this delivery
+    │   │   └── TooLarge         try once more without attachments
     │   ├── Misconfigured        every delivery of this kind would fail; stop all
+    │   ├── ServerUnavailable    every delivery of this kind waits
+    │   │   └── SessionLimit     sent over another connection
+    │   ├── NotAttempted         left alone while its server rests
     │   └── OutcomeUnknown       the server may have accepted it
     ├── MailboxError             the mailbox for bounces failed                       exit 1
     └── StoreError
@@ -164,6 +169,46 @@ class PermanentFailure(DeliveryError):
         super().__init__(message, code=code)
 
 
+class UnclearRefusal(TransientFailure):
+    """A permanent refusal that may concern us as well as the recipient."""
+
+
+class TooLarge(PermanentFailure):
+    """The message exceeds the server's size limit; one without attachments may fit."""
+
+
+class ServerUnavailable(DeliveryError):
+    """
+    An answer about us, or none: the server takes no delivery for now.
+
+    Args:
+        message: One line, what the server said.
+        code: Its status, if it sent one.
+        retry_after_s: Seconds to wait at least.
+        until_tomorrow: A daily quota is used up.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        retry_after_s: float | None = None,
+        until_tomorrow: bool = False,
+    ) -> None:
+        self.retry_after_s = retry_after_s
+        self.until_tomorrow = until_tomorrow
+        super().__init__(message, code=code)
+
+
+class SessionLimit(ServerUnavailable):
+    """A limit per connection is reached; another connection may take the message."""
+
+
+class NotAttempted(DeliveryError):
+    """Left alone, since the server has refused another delivery for a reason that concerns us."""
+
+
 class Misconfigured(DeliveryError):
     """A fault in our settings, which would fail every delivery of this kind."""
 
@@ -190,6 +235,10 @@ class StoreTooNew(StoreError):
 
 class ForeignStore(StoreError):
     """The database contains the tables of another program."""
+
+
+class StoreReplaced(StoreError):
+    """The database's file was deleted, moved or replaced while it was open."""
 
 
 class LedgerError(StoreError):

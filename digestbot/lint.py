@@ -2,18 +2,24 @@
 Warnings about valid filters: terms that never hit, hit far too much, or are redundant.
 
 Some warnings follow from the filter alone; others need enough papers from the log as evidence. Each
-warning says what to do. Pure functions; begin at `lint_filter`.
+warning says what to do. Pure functions; begin at `lint_filter`, and `lint_sources` for conditions
+on fields that a source does not have.
 """
 
+import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import reduce
 from itertools import combinations
+from operator import or_
 from typing import TYPE_CHECKING
 
-from digestbot.backtest import Bits, match_conditions
+from digestbot.backtest import Bits, ConditionMatches, match_conditions, match_filters
 from digestbot.filters import Filter, hits, parse_filter
+from digestbot.filters.flow_style import flow_style
+from digestbot.filters.parser import DEFAULT_WITHIN, MAX_NEAR_TERMS
 from digestbot.filters.tree import (
     AllOf,
     AnyOf,
@@ -21,9 +27,11 @@ from digestbot.filters.tree import (
     AuthorIs,
     CategoryIs,
     DateIn,
+    DocumentIs,
     DoiIs,
     Exact,
     IdIs,
+    Near,
     Node,
     NoneOf,
     Path,
@@ -33,7 +41,9 @@ from digestbot.filters.tree import (
     Words,
     atoms,
 )
-from digestbot.text import forms
+from digestbot.model import Announcement, Paper
+from digestbot.spellings import missed_spellings
+from digestbot.text import forms, plain, words
 
 if TYPE_CHECKING:
     from digestbot.filters.index import Batch
@@ -46,10 +56,22 @@ SIMILARITY = 0.85
 """Minimum similarity of two words for one to count as a typo of the other."""
 MAX_TYPO = 40
 """Longest word, in characters, for which a similar one is searched."""
-SINGLE_VALUED = (CategoryIs, TypeIs, SourceIs, IdIs)
+SINGLE_VALUED = (CategoryIs, TypeIs, DocumentIs, SourceIs, IdIs)
 """Conditions on properties of which a paper has one value."""
 KEY_MAX = 8
 """Longest prefix, in characters, by which conditions are indexed."""
+ENOUGH_OF_SOURCE = 20
+"""Minimum number of papers of a source for a warning that it lacks a field."""
+SHOWN_TERMS = 5
+"""Most conditions to warn about one by one for the same reason."""
+FIELD_NAMES = {
+    "abstract": "abstracts", "author": "authors", "category": "categories",
+    "primary": "primary categories", "comment": "comments", "journal": "journals", "doi": "DOIs",
+    "published": "dates", "updated": "dates",
+}  # fmt: skip
+"""Fields that a source may lack, and what to call them."""
+GIVEN_BY_AUTHORS = frozenset({"comment", "journal", "doi"})
+"""Fields that most papers on arXiv lack by chance; they are never reported for arXiv."""
 RARE = (AuthorIs, IdIs, DoiIs, DateIn)
 """Conditions on rare papers, for which a lack of hits is normal."""
 
@@ -230,6 +252,8 @@ def _are_exclusive(one: Node, other: Node) -> bool:
             return one.codes.isdisjoint(other.codes)
         case TypeIs(), TypeIs():
             return one.type is not other.type
+        case DocumentIs(), DocumentIs():
+            return one.type is not other.type
         case SourceIs(), SourceIs():
             return one.term != other.term
         case IdIs(), IdIs():
@@ -252,29 +276,101 @@ def _unusual_matches(filter_: Filter, pool: "Batch") -> Iterator[LintWarning]:
     if matches.hits and not matches.matched:
         hint = "run 'digestbot explain' on a paper that should match"
         yield LintWarning(path=(), message=f"matches none of the {count} papers tested; {hint}")
+    yield from _missed_spellings(matches, pool)
+    unused = [atom for atom in matches.alone if not matches.hits[atom]]
+    for atom, advice in _advised([atom for atom in unused if not isinstance(atom, RARE)], pool):
+        message = f'"{atom.describe()}" hits none of the {count} papers tested; {advice}'
+        yield LintWarning(path=atom.path, message=message)
     for atom, alone in matches.alone.items():
-        if not matches.hits[atom] and not isinstance(atom, RARE):
-            advice = _advice(atom, pool)
-            message = f'"{atom.describe()}" hits none of the {count} papers tested; {advice}'
-            yield LintWarning(path=atom.path, message=message)
         yield from _too_broad(atom, alone, count)
 
 
-def _advice(atom: Atom, pool: "Batch") -> str:
-    """Suggest a replacement for a condition that hits nothing."""
+def _missed_spellings(matches: ConditionMatches, pool: "Batch") -> Iterator[LintWarning]:
+    """Find spellings of terms that papers have and that the filter does not find."""
+    wanted = {atom: matches.hits[atom] for atom in matches.alone}
+    terms = {atom: bits for atom, bits in wanted.items() if isinstance(atom, Words)}
+    covered = reduce(or_, wanted.values(), 0)
+    for missed in missed_spellings(terms, covered, pool):
+        atom = missed.atom
+        message = f'"{atom.describe()}" misses {missed.papers} of the {len(pool)} papers tested'
+        reason = f'they write "{missed.spelling}"; {_both(atom, missed.spelling)}'
+        yield LintWarning(path=atom.path, message=f"{message}: {reason}")
+
+
+def _both(atom: Words, other: str) -> str:
+    """Say how to search for *other* as well as for *atom*."""
+    if "query" in atom.path:
+        prefix = {"title": "ti", "abstract": "abs", "comment": "co", "journal": "jr"}
+        return f'add OR {prefix.get(atom.label, "all")}:"{other}" to it'
+    both = [atom.term, other]
+    return f"write {flow_style({atom.label: both} if atom.label else both)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Proposal:
+    """A replacement for a term that hits nothing; made only if papers match it."""
+
+    tried: tuple[Atom, ...]
+    """Conditions, each of which must hit a paper."""
+    advice: str
+
+
+def _advised(unused: Sequence[Atom], pool: "Batch") -> Iterator[tuple[Atom, str]]:
+    """Yield each condition that hits nothing with a suggestion that has been tried."""
+    known = frozenset(pool.vocabulary())
+    proposals: dict[Atom, list[_Proposal]] = {
+        atom: list(_proposals(atom, known)) for atom in unused if isinstance(atom, Words)
+    }
+    tried = {one: 0 for each in proposals.values() for proposal in each for one in proposal.tried}
+    found = match_filters([Filter(root=one) for one in tried], pool)
+    counts = {one: bits.bit_count() for one, bits in zip(tried, found, strict=True)}
+    for atom in unused:
+        good = (
+            proposal.advice
+            for proposal in proposals.get(atom, ())
+            if all(counts[one] for one in proposal.tried)
+        )
+        yield atom, next(good, None) or _other_advice(atom, pool)
+
+
+def _other_advice(atom: Atom, pool: "Batch") -> str:
+    """Suggest something for a condition without a tried replacement."""
     if isinstance(atom, Exact):
         form = _other_form(atom, pool)
-        return f'they spell it "{form}"' if form else "try it without exact"
+        return f'they spell it "{form}"' if form else "check its spelling"
     if not isinstance(atom, Words):
         return "check that the sources and types of the digest include it"
-    known = frozenset(pool.vocabulary())
-    unknown = [word for word in atom.words if forms(word).isdisjoint(known)]
-    for word in unknown:
-        if near := _close_word(word, known):
-            return f'did you mean "{near}"?'
-    if unknown or len(atom.words) == 1:
+    if len(atom.words) == 1:
         return "check its spelling"
-    return "its words occur, but never as a phrase; use near to find them apart"
+    return "check its spelling, or use a shorter phrase"
+
+
+def _proposals(atom: Words, known: Collection[str]) -> Iterator[_Proposal]:
+    """Yield what *atom* may mean: a list in one text, a typo, words near each other."""
+    items = [item for item in _SEPARATORS.split(atom.term) if words(plain(item))]
+    if len(items) > 1:
+        alone = [[word.text for word in words(plain(item))] for item in items]
+        both = flow_style({atom.label: items} if atom.label else items)
+        tried = tuple(_with_words(atom, each) for each in alone)
+        yield _Proposal(tried=tried, advice=f"for a list, write {both}")
+    for word in atom.words:
+        near = _close_word(word, known) if forms(word).isdisjoint(known) else None
+        if near:
+            fixed = _with_words(atom, [near if each == word else each for each in atom.words])
+            yield _Proposal(tried=(fixed,), advice=f'did you mean "{near}"?')
+    distinct = list(dict.fromkeys(atom.words))
+    if 2 <= len(distinct) <= MAX_NEAR_TERMS and not atom.is_prefix and not atom.label:
+        terms = tuple(_with_words(atom, [word]) for word in distinct)
+        near_each_other = Near(term="", fields=atom.fields, terms=terms, within=DEFAULT_WITHIN)
+        advice = f"its words are never a phrase; write {flow_style({'near': distinct})}"
+        yield _Proposal(tried=(near_each_other,), advice=advice)
+
+
+_SEPARATORS = re.compile(r"\s*[,;/|]\s*(?:(?:and|or)\s+)?|\s+(?:and|or|&)\s+", re.IGNORECASE)
+
+
+def _with_words(atom: Words, wanted: Sequence[str]) -> Words:
+    return replace(atom, words=tuple(wanted), term=" ".join(wanted), path=())
 
 
 def _close_word(word: str, known: Collection[str]) -> str | None:
@@ -307,3 +403,152 @@ def _too_broad(atom: Atom, alone: Bits, total: int) -> Iterator[LintWarning]:
         message = f'"{atom.describe()}" alone matches {share:.0%} of the papers tested'
         hint = "restrict it to the title, or combine it with another condition"
         yield LintWarning(path=atom.path, message=f"{message}; {hint}")
+
+
+def lacking_fields(announcements: Iterable[Announcement]) -> dict[str, frozenset[str]]:
+    """Return the fields that no paper of a source has, by source, if there are enough papers."""
+    papers: defaultdict[str, list[Paper]] = defaultdict(list)
+    for row in announcements:
+        papers[row.source].append(row.paper)
+    lacking = {
+        source: frozenset(FIELD_NAMES).difference(*map(_fields_of, rows))
+        for source, rows in papers.items()
+        if len(rows) >= ENOUGH_OF_SOURCE
+    }
+    return {source: fields for source, fields in lacking.items() if fields}
+
+
+def _fields_of(paper: Paper) -> set[str]:
+    is_arxiv = paper.id.startswith("arxiv:")
+    values = {
+        "abstract": paper.abstract,
+        "author": paper.authors,
+        "category": paper.categories,
+        "primary": paper.primary_category,
+        "comment": paper.comment,
+        "journal": paper.journal_ref,
+        "doi": paper.doi or paper.id.startswith("doi:"),
+        "published": paper.published,
+        "updated": paper.updated,
+    }
+    return {
+        name for name, value in values.items() if value or (is_arxiv and name in GIVEN_BY_AUTHORS)
+    }
+
+
+def lint_sources(filter_: Filter, lacking: Mapping[str, frozenset[str]]) -> tuple[LintWarning, ...]:
+    """
+    Warn of conditions that cannot match in a source, as its papers have no such field.
+
+    Excluding conditions are left out, and those that other conditions keep from the source.
+
+    Args:
+        filter_: The filter of a digest.
+        lacking: From `lacking_fields`, for the sources of the digest.
+    """
+    idle: defaultdict[tuple[str, tuple[str, ...]], list[Atom]] = defaultdict(list)
+    sources: defaultdict[tuple[Path, str], list[str]] = defaultdict(list)
+    terms: dict[tuple[Path, str], Atom] = {}
+    for source, fields in lacking.items():
+        for term in _idle_terms(filter_.root, source, fields):
+            key = (term.path, term.describe())
+            terms.setdefault(key, term)
+            sources[key].append(source)
+    for key, term in terms.items():
+        idle[_names(term), tuple(sources[key])].append(term)
+    return tuple(
+        warning
+        for (names, its_sources), its_terms in idle.items()
+        for warning in _idle(
+            its_terms,
+            names,
+            its_sources,
+            is_whole=not any(_can_match(filter_.root, each, lacking[each]) for each in its_sources),
+        )
+    )
+
+
+def _idle(
+    terms: Sequence[Atom], names: str, sources: Sequence[str], *, is_whole: bool
+) -> Iterator[LintWarning]:
+    whose, feeds = ("its", "feed has") if len(sources) == 1 else ("their", "feeds have")
+    reason = f"cannot match in {', '.join(sources)}: {whose} {feeds} no {names}"
+    if is_whole:
+        reason += f", so none of {whose} papers can pass the filter"
+    reason += "; add a condition that works there, such as a title"
+    shown = terms if len(terms) <= SHOWN_TERMS else terms[:1]
+    more = "" if shown is terms else f" and {len(terms) - 1} more"
+    for term in shown:
+        yield LintWarning(path=term.path, message=f'"{term.describe()}"{more} {reason}')
+
+
+def _idle_terms(root: Node, source: str, lacking: frozenset[str]) -> list[Atom]:
+    """Return one atom of each term that no paper of *source* can match."""
+    terms: dict[tuple[Path, str], list[Atom]] = {}
+    for atom in _live(root, source):
+        terms.setdefault((atom.path, atom.term), []).append(atom)
+    # A term of a query can be several atoms: "all: smith" searches the text and the authors.
+    return [
+        alike[0]
+        for alike in terms.values()
+        if not any(_can_match(each, source, lacking) for each in alike)
+    ]
+
+
+def _live(node: Node, source: str) -> Iterator[Atom]:
+    """Yield the including atoms that matter for papers of *source*."""
+    if isinstance(node, NoneOf) or _holds(node, source) is False:
+        return
+    if isinstance(node, (AllOf, AnyOf)):
+        for child in node.children:
+            yield from _live(child, source)
+    else:
+        yield node
+
+
+def _holds(node: Node, source: str) -> bool | None:
+    """Return what the ``source`` conditions alone decide; None if that is open."""
+    if isinstance(node, SourceIs):
+        return node.term == source
+    if not isinstance(node, (AllOf, AnyOf, NoneOf)):
+        return None
+    results = {_holds(child, source) for child in node.children}
+    decisive = not isinstance(node, AllOf)
+    if decisive in results:
+        return decisive != isinstance(node, NoneOf)
+    if None in results:
+        return None
+    return decisive == isinstance(node, NoneOf)
+
+
+def _can_match(node: Node, source: str, lacking: frozenset[str]) -> bool:
+    """Return False if no paper of *source* passes *node*."""
+    if isinstance(node, AnyOf):
+        return any(_can_match(child, source, lacking) for child in node.children)
+    if isinstance(node, AllOf):
+        return all(_can_match(child, source, lacking) for child in node.children)
+    if _holds(node, source) is False:
+        return False
+    return isinstance(node, NoneOf) or not _needs(node) or not _needs(node) <= lacking
+
+
+def _needs(atom: Atom) -> frozenset[str]:
+    """Return the fields of which a paper needs one to match *atom*; empty if it needs none."""
+    match atom:
+        case Words() | Near() | Exact() | Regex():
+            return frozenset(atom.fields)
+        case AuthorIs():
+            return frozenset({"author"})
+        case CategoryIs():
+            return frozenset({"primary" if atom.is_primary else "category"})
+        case DoiIs():
+            return frozenset({"doi"})
+        case DateIn():
+            return frozenset({atom.field})
+        case _:
+            return frozenset()
+
+
+def _names(atom: Atom) -> str:
+    """List what *atom* searches, in words."""
+    return " or ".join(dict.fromkeys(FIELD_NAMES[name] for name in sorted(_needs(atom))))

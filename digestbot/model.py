@@ -30,6 +30,30 @@ REPLACEMENTS = frozenset({AnnounceType.REPLACE, AnnounceType.REPLACE_CROSS})
 """Types of later versions."""
 
 
+class DocumentType(StrEnum):
+    """Type of a document: journals list more than papers in their feeds."""
+
+    PAPER = "paper"
+    """Everything that is none of the others."""
+    EDITORIAL = "editorial"
+    CORRECTION = "correction"
+    """Also an erratum, a corrigendum or an addendum."""
+    RETRACTION = "retraction"
+    """A retracted paper, or the notice about it."""
+    WITHDRAWAL = "withdrawal"
+    """A paper that its authors or the server withdrew, as on arXiv."""
+    CONCERN = "concern"
+    """An expression of concern."""
+    FRONT_MATTER = "front-matter"
+    """Cover, editorial board, table of contents, issue information, index."""
+    NEWS = "news"
+    """News, obituaries, calls and calendars."""
+
+
+NOTICES = frozenset({DocumentType.RETRACTION, DocumentType.WITHDRAWAL, DocumentType.CONCERN})
+"""Types that are news to everyone who received the paper."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Author:
     """One author, spelled as on the paper."""
@@ -55,8 +79,12 @@ class FetchedPaper:
     primary_category: str | None = None
     published: datetime | None = None
     """Submission of version 1; the announcement comes later."""
+    published_is_date: bool = False
+    """Only the day of `published` is known: midnight UTC, the same day in every time zone."""
     updated: datetime | None = None
     """Submission of this version."""
+    updated_is_date: bool = False
+    """Like `published_is_date`."""
     comment: str | None = None
     journal_ref: str | None = None
     doi: str | None = None
@@ -66,6 +94,9 @@ class FetchedPaper:
     aliases: tuple[str, ...] = ()
     """Other names of the paper, the most reliable first: ``doi:``, ``arxiv:`` and ``url:`` hold in
     every source, ``guid:``, ``link:`` and ``work:`` in this one."""
+    document_type: DocumentType = DocumentType.PAPER
+    about: str | None = None
+    """Of a notice: the ``doi:`` of the paper that it is about, if that is another one."""
     backlog: bool = False
     """Too old to be news on a source's first fetch: logged, but left out of editions."""
 
@@ -93,6 +124,10 @@ class Paper:
     doi: str | None
     url: str
     pdf_url: str | None
+    document_type: DocumentType = DocumentType.PAPER
+    published_is_date: bool = False
+    """See `FetchedPaper.published_is_date`; likewise `updated_is_date`."""
+    updated_is_date: bool = False
     title_words: str | None = field(default=None, compare=False, repr=False)
     """Words of the title, encoded by `text.pack_words`; None if not tokenized yet."""
     abstract_words: str | None = field(default=None, compare=False, repr=False)

@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
 from digestbot.errors import DigestbotError, Misconfigured, TransientFailure
-from digestbot.net import Client, NetError, user_agent
 from digestbot.secret import Secret
 
 TIMEOUT_S: Final = 30.0
@@ -131,6 +130,8 @@ async def _post(url: str, fields: dict[str, str]) -> dict[str, Any]:
         Misconfigured: The refresh token or the app is refused, or a network setting is invalid.
         TransientFailure: No usable response.
     """
+    from digestbot.net import Client, NetError, user_agent  # most commands never need it
+
     headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
     try:
         async with Client(user_agent=user_agent()) as client:

@@ -17,10 +17,10 @@ from random import Random
 from apscheduler.job import Job
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from digestbot.bounces import BouncesSettings
+from digestbot.bounces.settings import BouncesSettings
 from digestbot.config import Config
 from digestbot.daemon_threads import DaemonThreads
-from digestbot.errors import DigestbotError
+from digestbot.errors import DigestbotError, StoreReplaced
 from digestbot.ping import Event, ping
 from digestbot.pipeline import EditionMade, deliver, fetch, make_editions, read_bounces
 from digestbot.pipeline.due_sources import sources_of_tick
@@ -76,6 +76,8 @@ class Service:
         self._bounces_error: str | None = None
         self._pinged: tuple[datetime, bool] | None = None
         """Time of the last ping, and True if it reported success."""
+        self._fatal: StoreReplaced | None = None
+        """Why the service must not go on."""
 
     def reload(self) -> None:
         """Read the config again; keep the current one on errors."""
@@ -126,7 +128,7 @@ class Service:
             names = await asyncio.to_thread(sources_of_tick, self._store, config, self._clock())
             for name in names:
                 if name not in self._passes:
-                    fetching = _isolated(partial(self._fetch, name))
+                    fetching = _isolated(partial(self._fetch, name), self._end_with)
                     self._passes[name] = asyncio.create_task(fetching())
             if self._passes:
                 await asyncio.wait(self._passes.values(), timeout=CYCLE_S)
@@ -140,6 +142,8 @@ class Service:
         """Sync the current config and return it; other processes change the same rows."""
         config = self._config
         await asyncio.to_thread(sync_config, self._store, config, self._clock())
+        if config is not self._synced:  # the operator may have fixed what a pause waits for
+            await asyncio.to_thread(self._store.pauses.lift, only_operator=True)
         self._synced = config
         return config
 
@@ -208,6 +212,9 @@ class Service:
 
         Work under way has `GRACE_S` to end by itself and is then cancelled; the state of each
         delivery says how far it was. Threads that wait for a server end with the process.
+
+        Raises:
+            StoreReplaced: The store's file was deleted, moved or replaced; nothing was sent since.
         """
         asyncio.get_running_loop().set_default_executor(DaemonThreads(THREADS))
         self._listen_to_signals()
@@ -228,7 +235,10 @@ class Service:
         await self._sync()
         for tick, every_s in ticks:
             self._jobs[tick] = scheduler.add_job(
-                _isolated(tick), "interval", seconds=every_s, next_run_time=self._clock()
+                _isolated(tick, self._end_with),
+                "interval",
+                seconds=every_s,
+                next_run_time=self._clock(),
             )
         scheduler.start()
         log.info("serving", extra={"digests": len(self._config.digests)})
@@ -239,6 +249,8 @@ class Service:
         scheduler.shutdown(wait=False)
         await _cancel_all()
         log.info("stopped", extra={} if has_ended else {"cancelled": "work still under way"})
+        if self._fatal is not None:
+            raise self._fatal
 
     async def _await_end(self) -> bool:
         try:
@@ -253,6 +265,10 @@ class Service:
                 return True
         except TimeoutError:
             return False
+
+    def _end_with(self, error: StoreReplaced) -> None:
+        self._fatal = error
+        self.stop()
 
     def _tick_now(self, tick: _Tick) -> None:
         """Run *tick* now instead of at its next interval; only while serving."""
@@ -281,14 +297,16 @@ async def _cancel_all() -> None:
         _, tasks = await asyncio.wait(tasks, timeout=CANCEL_S)
 
 
-def _isolated(work: _Tick) -> _Tick:
-    """Return *work* with its errors logged and contained."""
+def _isolated(work: _Tick, end_with: Callable[[StoreReplaced], None]) -> _Tick:
+    """Return *work* with its errors logged and contained; *end_with* gets a fatal one."""
 
     async def tick() -> None:
         try:
             await work()
         except asyncio.CancelledError:
             log.info("tick cancelled")
+        except StoreReplaced as error:
+            end_with(error)
         except DigestbotError as error:
             log.error("tick failed, the next one retries", extra={"error": error})
         except Exception:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from digestbot.config import Config
-from digestbot.deliver import REGISTRY
 from digestbot.model import Delivery, DeliveryState, Destination
 from digestbot.store import DigestState, SourceState, Store
 from digestbot.syncing import next_due_at, removed_digests, start_seq
@@ -80,6 +79,7 @@ def gather(store: Store, config: Config, now: datetime) -> Status:
             *_digest_problems(digests),
             *_overdue(config, digests, now),
             *_delivery_problems(store.outbox.counts(), failures),
+            *_pause_problems(store, config, now),
             *_mailbox_problems(store, config),
         ),
     )
@@ -98,6 +98,17 @@ def _digest(store: Store, config: Config, name: str, now: datetime) -> DigestSta
         subscribers=store.subscriptions.count_confirmed(name) or len(digest.destinations),
         waiting=store.papers.count_announcements(cursor, sources=frozenset(digest.sources)),
     )
+
+
+def _pause_problems(store: Store, config: Config, now: datetime) -> list[str]:
+    """Describe the kinds of destination whose server refuses us."""
+    lines = []
+    for pause in store.pauses.list(now):
+        until = f"{pause.until.astimezone(config.timezone):%Y-%m-%d %H:%M}"
+        waiting = _count_deliveries(store.outbox.count_due(pause.kind, now))
+        again = "'digestbot deliveries retry --all' tries now"
+        lines.append(f"{pause.kind}: paused until {until}, {waiting} due: {pause.error}; {again}")
+    return lines
 
 
 def _mailbox_problems(store: Store, config: Config) -> tuple[str, ...]:
@@ -123,11 +134,8 @@ def _failed(state: DeliveryState, number: int, failures: tuple[Delivery, ...]) -
 
 
 def _label(destination: Destination) -> str:
-    """Return the kind, with the address if it is public (a Slack channel)."""
-    kind = REGISTRY.get(destination.kind)
-    if kind is not None and kind.shows_address:
-        return f"{destination.kind} {destination.address}"
-    return destination.kind
+    """Return the kind and the address: the operator has to know whom a failure concerns."""
+    return f"{destination.kind} {destination.address}"
 
 
 def _grouped(kind: str, faults: Iterable[tuple[str, str]]) -> list[str]:

@@ -272,6 +272,17 @@ def expand(spec: str) -> frozenset[str]:
     return frozenset[str]().union(*(aliases(code) for code in codes))
 
 
+def codes_in(text: str) -> tuple[str, ...]:
+    """
+    Return the codes and archives that *text* lists, however it separates them.
+
+    Return nothing if there is anything else in it, such as the name of a category.
+    """
+    bare = re.sub(r"\bcat(?:egory)?:\s*", "", text)
+    codes = [code for code in re.split(r"[\s,;+/|&()]+|\b(?:AND|OR|and|or)\b", bare) if code]
+    return tuple(codes) if all(expand(code) for code in codes) else ()
+
+
 def named(name: str) -> frozenset[str]:
     """Return the codes and aliases with the English *name*; case is ignored."""
     wanted = _key(name)

@@ -64,6 +64,12 @@ def test_undated_papers_rank_by_when_they_were_seen() -> None:
     assert ids(select(candidates, limit=9).included) == ["arxiv:2", "arxiv:9", "arxiv:1"]
 
 
+def test_a_date_ahead_ranks_as_if_of_today() -> None:
+    """A journal's issue may be dated weeks ahead."""
+    candidates = [candidate("arxiv:2", age_days=-30), candidate("arxiv:1", age_days=0)]
+    assert ids(select(candidates, limit=9).included) == ["arxiv:1", "arxiv:2"]
+
+
 def test_papers_beyond_the_limit_keep_their_order() -> None:
     candidates = [candidate(f"arxiv:{n}", score=n) for n in range(5)]
     selection = select(candidates, limit=2)

@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from digestbot.config import Config, load_config
-from digestbot.errors import DigestbotError, StoreUnavailable
+from digestbot.errors import DigestbotError, StoreReplaced, StoreUnavailable
 from digestbot.model import DeliveryState
 from digestbot.render import Templates, load_templates
 from digestbot.scheduler import Service, _isolated
@@ -214,8 +214,19 @@ def test_an_error_ends_only_its_tick(
     async def fail() -> None:
         raise error
 
-    asyncio.run(_isolated(fail)())
+    ends: list[StoreReplaced] = []
+    asyncio.run(_isolated(fail, ends.append)())
     assert [(r.levelno, r.getMessage()) for r in caplog.records] == [(logging.ERROR, event)]
+    assert not ends
+
+
+def test_a_replaced_store_ends_the_service() -> None:
+    async def fail() -> None:
+        raise StoreReplaced("digestbot.db: was deleted")
+
+    ends: list[StoreReplaced] = []
+    asyncio.run(_isolated(fail, ends.append)())
+    assert [str(error) for error in ends] == ["digestbot.db: was deleted"]
 
 
 def test_a_failing_bounce_mailbox_is_logged_once(

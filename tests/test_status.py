@@ -12,7 +12,7 @@ from digestbot.demo import CONFIG, SEED
 from digestbot.model import DeliveryState
 from digestbot.pipeline import make_editions
 from digestbot.render import load_templates
-from digestbot.sources.arxiv import parse
+from digestbot.sources.arxiv_atom import parse
 from digestbot.status import gather
 from digestbot.store import PassStatus, Store
 from digestbot.syncing import sync_config

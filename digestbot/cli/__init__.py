@@ -1,6 +1,7 @@
 """The command line. `commands` is the table of commands, each imported only when called."""
 
 import gc
+import os
 import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ def main(args: "Sequence[str] | None" = None) -> None:
     from digestbot.cli.error_reporting import run_reporting_errors
     from digestbot.cli.group import digestbot
 
+    os.umask(0o077)  # new files are private, unless the config says otherwise
     if isinstance(sys.stdout, TextIOWrapper):
         # On Windows, pipes use a code page without ✓: escape it instead of crashing.
         sys.stdout.reconfigure(errors="backslashreplace")

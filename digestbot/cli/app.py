@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from digestbot.atomic_files import write_atomically
 from digestbot.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ class App:
         from digestbot.config import load_config
 
         self.set_up_logging()
-        return load_config(self.config_path(), self.environ)
+        config = load_config(self.config_path(), self.environ)
+        os.umask(config.umask)
+        return config
 
     @property
     def is_at_terminal(self) -> bool:
@@ -150,7 +153,7 @@ def write_text(file: Path, text: str) -> None:
         UsageError: The file cannot be written.
     """
     try:
-        file.write_text(text, encoding="utf-8")
+        write_atomically(file, text.encode())
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror}") from error
 
@@ -189,6 +192,13 @@ def program() -> str:
 def local(moment: datetime | None, config: "Config") -> str:
     """Format a time in the config's time zone, to the minute; a dash if missing."""
     return "-" if moment is None else f"{moment.astimezone(config.timezone):%Y-%m-%d %H:%M}"
+
+
+def percent(share: float | None) -> str:
+    """Format a share as ``7%``; a dash if it is unknown."""
+    if share is None:
+        return "-"
+    return "<1%" if 0 < share < 0.01 else f"{share:.0%}"
 
 
 def with_global_options(command: click.Command) -> click.Command:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from digestbot.bounces import MAX_BYTES, MaildirBox, read_files
+from digestbot.bounces.mailboxes import MaildirBox, read_files
+from digestbot.bounces.parsing import MAX_BYTES
 from digestbot.cli.app import App
 from digestbot.config import Config
 from digestbot.errors import DigestbotError, MailboxError, UsageError

@@ -1,6 +1,5 @@
 """``digestbot deliveries``: list, show, retry, release, cancel, export and import."""
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
@@ -10,6 +9,7 @@ from typing import Any
 
 import click
 
+from digestbot.atomic_files import replacing
 from digestbot.cli.app import App, check_known, count, local, table
 from digestbot.config import Config
 from digestbot.errors import DigestbotError, LedgerError, UsageError
@@ -203,30 +203,25 @@ def export_ledger(app: App, file: Path) -> int:
             for line in lines:
                 click.echo(line, nl=False)
             return 0
-        rows = _write_private(file, lines) - 1  # without the head
+        rows = _write_lines(file, lines) - 1  # without the head
     app.show({"rows": rows}, lambda: f"{count(rows, 'row')} written to {file}")
     return 0
 
 
-def _write_private(file: Path, lines: Iterable[str]) -> int:
+def _write_lines(file: Path, lines: Iterable[str]) -> int:
     """
-    Write *lines* atomically to a file that only its owner can read; return their number.
+    Write *lines* to *file* atomically; return their number.
 
     Raises:
         UsageError: The file cannot be written.
     """
-    part = file.with_name(f".{file.name}.part")
     number = 0
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as out:  # noqa: PTH123 - a descriptor
+        with replacing(file) as out:
             for number, line in enumerate(lines, start=1):  # noqa: B007 - the last is returned
-                out.write(line)
-        part.replace(file)
+                out.write(line.encode())
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
     return number
 
 
@@ -279,7 +274,11 @@ def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 )
 @click.pass_obj
 def retry(app: App, numbers: tuple[int, ...], all_failed: bool) -> int:
-    """Queue failed deliveries again; the next 'digestbot run' or 'serve' sends them."""
+    """
+    Queue failed deliveries again; the next 'digestbot run' or 'serve' sends them.
+
+    A destination that is paused since its server refused us is asked again too.
+    """
     if bool(numbers) == all_failed:
         raise UsageError("give delivery numbers or --all, and not both")
     config = app.config()
@@ -288,6 +287,7 @@ def retry(app: App, numbers: tuple[int, ...], all_failed: bool) -> int:
             found = store.outbox.list(states=FAILED, limit=1_000_000)
             numbers = tuple(d.id for d in found)
         queued = store.outbox.requeue(numbers, app.clock())
+        store.pauses.lift()
     app.show({"queued": queued}, lambda: f"{_deliveries(queued)} queued")
     if queued < len(numbers):
         unchanged = _deliveries(len(numbers) - queued)

@@ -13,7 +13,7 @@ from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.errors import DigestbotError, UsageError
 from digestbot.filters import Explanation, explain, format_explanation
 from digestbot.ids import PaperId, parse_paper_id
-from digestbot.model import Announcement
+from digestbot.model import NOTICES, Announcement
 from digestbot.syncing import start_seq
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class _Answer:
     """Editions of the digest that include it."""
     cut: tuple[str, ...]
     """Editions whose limit left it one line."""
+    is_notice: bool = False
+    """True for a retraction of a paper that the digest had; no filter excludes it."""
 
 
 @click.command("explain", short_help="Explain why a paper is in a digest or not.")
@@ -194,15 +196,27 @@ def _unknown(named: PaperId, digest: DigestConfig) -> str:
 def _answer(store: "Store", digest: DigestConfig, rows: tuple[Announcement, ...]) -> _Answer:
     ours = [row for row in rows if row.source in digest.sources] or list(rows)
     allowed = [row for row in ours if row.type in digest.types] or ours
-    row = allowed[-1]
+    notice = _notice(store, digest, rows)
+    row = notice or allowed[-1]
     editions = store.editions.of_paper(digest.name, row.paper.id)
     return _Answer(
         paper=row,
         preconditions=tuple(_preconditions(store.digests.find(digest.name), digest, row)),
         explanation=explain(digest.filter, row),
+        is_notice=notice is not None,
         editions=tuple(name for name, is_shown in editions.items() if is_shown),
         cut=tuple(name for name, is_shown in editions.items() if not is_shown),
     )
+
+
+def _notice(
+    store: "Store", digest: DigestConfig, rows: tuple[Announcement, ...]
+) -> Announcement | None:
+    """Return the last retraction or withdrawal among *rows* if the digest had the paper."""
+    notices = [row for row in rows if row.paper.document_type in NOTICES]
+    ids = {row.paper.id for row in notices}
+    had = any(digest.name in names for names in store.editions.receivers(ids).values())
+    return notices[-1] if had else None
 
 
 def _preconditions(
@@ -226,7 +240,8 @@ def _preconditions(
 
 
 def _is_in(answer: _Answer) -> bool:
-    return all(passed for passed, _ in answer.preconditions) and answer.explanation.passed
+    passed = all(passed for passed, _ in answer.preconditions) and answer.explanation.passed
+    return passed or answer.is_notice
 
 
 def _facts(digest: DigestConfig, answer: _Answer) -> dict[str, object]:
@@ -240,6 +255,7 @@ def _facts(digest: DigestConfig, answer: _Answer) -> dict[str, object]:
         "source": answer.paper.source,
         "seen_at": answer.paper.seen_at,
         "in": _is_in(answer),
+        "notice": answer.is_notice,
         "editions": list(answer.editions),
         "cut_from": list(answer.cut),
         "gates": [{"passed": passed, "what": what} for passed, what in answer.preconditions],
@@ -267,11 +283,18 @@ def _as_text(config: Config, digest: DigestConfig, answer: _Answer) -> str:
         "",
         f"{'In' if _is_in(answer) else 'Not in'} {digest.name}"
         + (f", included in {', '.join(answer.editions)}" if answer.editions else ""),
+        *_notice_lines(answer),
         *_cut_lines(digest, answer),
         *(f"{'✓' if passed else '✗'} {what}" for passed, what in answer.preconditions),
         format_explanation(answer.explanation),
     ]
     return "\n".join(lines)
+
+
+def _notice_lines(answer: _Answer) -> Iterator[str]:
+    if answer.is_notice:
+        what = answer.paper.paper.document_type
+        yield f"✓ {what} of a paper that the digest had: included whatever its filter and types"
 
 
 def _cut_lines(digest: DigestConfig, answer: _Answer) -> Iterator[str]:

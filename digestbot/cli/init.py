@@ -11,6 +11,7 @@ from digestbot.addresses import check_address
 from digestbot.cli.app import App, program
 from digestbot.config.initial import Answers, initial_config
 from digestbot.errors import InvalidAddress, UsageError
+from digestbot.filters import check_filter
 from digestbot.sources.arxiv import ArxivOptions
 
 T = TypeVar("T")
@@ -86,8 +87,12 @@ def _categories(text: str) -> tuple[str, ...]:
 
 
 def _keywords(text: str) -> tuple[str, ...]:
-    keywords = (keyword.strip().strip('"“”').strip() for keyword in text.split(","))
-    return tuple(filter(None, keywords)) or DEFAULTS.keywords
+    stripped = (keyword.strip().strip('"“”').strip() for keyword in text.split(","))
+    keywords = tuple(filter(None, stripped)) or DEFAULTS.keywords
+    _, problems = check_filter(list(keywords))
+    if problems:
+        raise click.BadParameter(str(problems[0]))
+    return keywords
 
 
 def _zone() -> str:

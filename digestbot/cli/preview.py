@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from digestbot.cli.app import App
+from digestbot.cli.app import App, write_text
 from digestbot.cli.fetch import fetch_progress, report_failures
 from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.config.schema import parse_duration
@@ -166,10 +166,7 @@ def _put(text: str, form: Form, name: str, out: Path | None, open_it: bool) -> N
     if out is None:
         click.echo(text, nl=not text.endswith("\n"))
         return
-    try:
-        out.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise UsageError(f"cannot write {out}: {error.strerror}") from error
+    write_text(out, text)
     click.echo(str(out))
     if open_it:
         click.launch(str(out))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import wraps
 from random import Random
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ import click
 from digestbot.cli.app import App, count, local
 from digestbot.cli.fetch import facts_of, fetch_progress, report_failures
 from digestbot.config import Config, DigestConfig, find_digest
+from digestbot.config.schema import parse_duration
+from digestbot.errors import UsageError
 from digestbot.model import Overflow
 from digestbot.ping import Event, ping
 from digestbot.pipeline import (
@@ -56,10 +59,24 @@ def _reported(run: Callable[..., int]) -> Callable[..., int]:
 @click.command("run", short_help="Fetch, make due editions and deliver.")
 @click.argument("digests", nargs=-1, metavar="[DIGEST]...")
 @click.option("--now", "force", is_flag=True, help="Make editions now, due or not.")
+@click.option(
+    "--patience",
+    default="60s",
+    show_default=True,
+    metavar="TIME",
+    help="How long to wait in all for short failures of servers to pass; 0s not at all.",
+)
 @click.option("--no-fetch", is_flag=True, help="Use only the papers already in the store.")
 @click.pass_obj
 @_reported
-def command(app: App, config: Config, digests: tuple[str, ...], force: bool, no_fetch: bool) -> int:
+def command(
+    app: App,
+    config: Config,
+    digests: tuple[str, ...],
+    force: bool,
+    patience: str,
+    no_fetch: bool,
+) -> int:
     """
     Fetch, make the editions of each DIGEST that is due (default: all digests), deliver, and exit.
 
@@ -67,17 +84,26 @@ def command(app: App, config: Config, digests: tuple[str, ...], force: bool, no_
     sent twice, and sources that no due digest needs are fetched every six hours at most. A new
     digest is due immediately; a missed run is caught up by the next one.
     """
+    patience_s = _patience_s(patience)
     names = digests or None
     wanted = [find_digest(config, name) for name in names or config.digests]
     templates = load_templates(config.templates)
     with app.store(config) as store:
         sync_config(store, config, app.clock())
+        store.pauses.lift(only_operator=True)
         fetched = () if no_fetch else _fetch(app, store, config, wanted, force=force)
         bounced = read_bounces(store, config, clock=app.clock)
         made = make_editions(store, config, templates, now=app.clock(), names=names, force=force)
         with _deliver_progress(app) as progress:
             delivered = asyncio.run(
-                deliver(store, config, clock=app.clock, random=Random(), progress=progress)
+                deliver(
+                    store,
+                    config,
+                    clock=app.clock,
+                    random=Random(),
+                    progress=progress,
+                    patience_s=patience_s,
+                )
             )
         nothing_due = "" if made else _nothing_due(store, config, wanted)
     app.show(
@@ -98,6 +124,19 @@ def command(app: App, config: Config, digests: tuple[str, ...], force: bool, no_
         and delivered.all_sent
     )
     return 0 if ok and not bounced.error and not held else 1
+
+
+def _patience_s(text: str) -> float:
+    """
+    Parse the value of --patience.
+
+    Raises:
+        UsageError: It is not a time span.
+    """
+    span = timedelta(0) if text == "0" else parse_duration(text)
+    if span is None:
+        raise UsageError(f'--patience "{text}" is not a time span; use 60s, 10m or 0s')
+    return span.total_seconds()
 
 
 def _fetch(
@@ -166,6 +205,7 @@ def _facts(
             "retrying": delivered.retrying,
             "dead": delivered.dead,
             "unknown": delivered.unknown,
+            "waiting": delivered.waiting,
             "errors": list(delivered.errors),
         },
     }
@@ -185,7 +225,7 @@ def _as_text(
     lines += [_edition_text(made_one, config) for made_one in made]
     if nothing_due:
         lines.append(nothing_due)
-    if made or (delivered.sent, delivered.retrying, delivered.dead, delivered.unknown) != (0,) * 4:
+    if made or delivered.sent or not delivered.all_sent:
         lines.append(_delivered_text(delivered))
     return "\n".join(lines)
 
@@ -208,6 +248,7 @@ def _delivered_text(delivered: Delivered) -> str:
         "to retry": delivered.retrying,
         "failed": delivered.dead,
         "unknown": delivered.unknown,
+        "waiting": delivered.waiting,
     }
     return ", ".join(f"{n} {state}" for state, n in counts.items() if n or state == "sent")
 

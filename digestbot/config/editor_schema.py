@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from digestbot.bounces import BouncesSettings
+from digestbot.bounces.settings import BouncesSettings
 from digestbot.config import filter_schema
 from digestbot.config.schema import DEFINED, DURATION, DigestKeys, adapter, file_keys, more_sections
 from digestbot.deliver import SlackSettings, SmtpSettings

@@ -16,6 +16,8 @@ _TEXTS: Mapping[str, str] = {
     "category": "A category (`cs.DC`), an archive (`cs`, `cs.*`), or a list of them.",
     "primary": "The primary category, in the same forms.",
     "type": "Announce type: new, cross, replace or replace-cross.",
+    "document": "Document type: paper, editorial, correction, retraction, withdrawal, concern, "
+    "front-matter or news.",
     "source": "Name of the source that announced the paper.",
     "id": "A paper, such as `arxiv:2603.20941`.",
     "doi": "A DOI, such as `10.1000/xyz`.",

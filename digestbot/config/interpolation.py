@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from digestbot.config.positions import Entries, Flaw, Items, Node, Steps, path_text
+from digestbot.config.positions import Entries, Flaw, Items, Node, Scalar, Steps, path_text
+from digestbot.config.yaml_errors import escaped, tagged
 
 MAX_BYTES = 65_536
 """Size of a file whose content fills a value: a secret or an address."""
@@ -65,7 +66,14 @@ class _Filling:
             case Items(nodes=nodes):
                 return [self.plain(child, (*steps, n)) for n, child in enumerate(nodes)]
             case _:
+                self._check_written(node, steps)
                 return self._scalar(node.value, steps)
+
+    def _check_written(self, node: Scalar, steps: Steps) -> None:
+        """Record text that YAML reads in another way than it looks."""
+        message = escaped(node, steps) if node.escaped else tagged(node, steps)
+        if message:
+            self.flaws.append(Flaw(steps=steps, message=f"{path_text(steps)}: {message}"))
 
     def _scalar(self, value: object, steps: Steps) -> object:
         if not isinstance(value, str) or "${" not in value:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from digestbot.addresses import check_mailbox
-from digestbot.bounces import BouncesSettings
+from digestbot.bounces.settings import BouncesSettings
 from digestbot.config.error_messages import Sight, did_you_mean, flaws, unknown
 from digestbot.config.interpolation import Filled, interpolate
 from digestbot.config.positions import Flaw, Steps, at, path_text, problems
@@ -36,8 +36,10 @@ from digestbot.config.settings import Config, DigestConfig
 from digestbot.config.yaml_reader import read_yaml
 from digestbot.deliver import REGISTRY as DESTINATIONS
 from digestbot.deliver import SlackSettings, SmtpSettings
+from digestbot.deliver.smtp_settings import TLS_PORT, is_helo
 from digestbot.deliver.verp import TOKEN, check_template
 from digestbot.errors import ConfigError, InvalidAddress, Problem
+from digestbot.filters.conditions import ConditionError
 from digestbot.model import Destination, Form
 from digestbot.schedule import parse_schedule
 from digestbot.secret import Secret, is_private
@@ -211,6 +213,7 @@ class _Draft:
             ping_url=top.ping_url,
             public_url=top.public_url,
             contact=top.contact,
+            umask=int(top.umask, 8),
             templates=self._folder / top.templates if top.templates else None,
             sources=MappingProxyType(self._sources),
             smtp=self._smtp_from_here(),
@@ -264,11 +267,24 @@ class _Draft:
             self._no_kind(steps, kind)
             return
         rest = {key: value for key, value in options.items() if key != "kind"}
+        if isinstance(rest.get("query"), str):
+            rest["query"] = self._decoded_query(steps, rest["query"])
         source, errors = checked(REGISTRY[kind], rest)
         known = ("kind", *keys_of(REGISTRY[kind]))
         self.flaws += flaws(errors, self._sight, steps, lambda _: known)
         if source is not None:
             self._sources[name] = source
+
+    def _decoded_query(self, steps: Steps, query: str) -> str:
+        """Return a query in arXiv's syntax, decoded; record its mistake if it has one."""
+        from digestbot.filters.query import source_query
+
+        try:
+            return source_query(query) if query.strip() else query
+        except ConditionError as error:
+            mistake = {"type": "value_error", "loc": ("query",), "ctx": {"error": error}}
+            self.flaws += flaws([mistake], self._sight, steps, lambda _: ())
+            return query
 
     def _no_kind(self, steps: Steps, kind: object) -> None:
         if kind is None:
@@ -291,6 +307,7 @@ class _Draft:
         port = self._smtp.port if self._smtp else None
         if port is not None and not 1 <= port <= 65535:
             self._flaw(("smtp", "port"), "smtp.port must be from 1 to 65535")
+        self._check_connection()
         if smtp.get("oauth") is not None:
             self._check_oauth("smtp", smtp)
             if smtp.get("security") == "none":
@@ -368,6 +385,15 @@ class _Draft:
         ca_file = bounces.get("ca_file")
         if isinstance(ca_file, str) and not _is_file(self._folder / ca_file):
             self._flaw(("bounces", "ca_file"), "bounces.ca_file: no such file")
+
+    def _check_connection(self) -> None:
+        """Check what belongs together in the dialogue with the mail server."""
+        smtp = self._smtp
+        if smtp and smtp.port == TLS_PORT and smtp.security == "starttls":
+            message = 'port 465 expects TLS from the first byte; set "security: tls"'
+            self._flaw(("smtp", "port"), f"smtp.port: {message}")
+        if smtp and smtp.helo is not None and not is_helo(smtp.helo):
+            self._flaw(("smtp", "helo"), "smtp.helo must be a host name, or an address in brackets")
 
     def _check_mailbox(self, key: str, check: Callable[[str], object]) -> None:
         steps = ("smtp", key)

@@ -21,6 +21,10 @@ class Scalar:
     """Counted from 1, like `column`."""
     column: int
     value: str | int | float | bool | None
+    escaped: str | None = None
+    """Text between double quotes as written, if an escape stands for a control character."""
+    tag: str | None = None
+    """Local tag (``!survey``), which `value` includes: the text probably lacks its quotes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

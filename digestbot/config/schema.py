@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from digestbot.addresses import check_address
-from digestbot.bounces import BouncesSettings
+from digestbot.bounces.settings import BouncesSettings
 from digestbot.config import exact
 from digestbot.config.annotations import (
     AfterValidator,
@@ -94,6 +94,12 @@ def _time_zone(text: str) -> str:
         near = get_close_matches(text, available_timezones(), n=1)
         hint = f'did you mean "{near[0]}"?' if near else 'write one such as "Europe/Berlin"'
         raise ValueError(f'"{text[:60]}" is not a time zone; {hint}') from error
+
+
+def _umask(text: str) -> str:
+    if re.fullmatch("[0-7]{3,4}", text):
+        return text
+    raise ValueError('must be three octal digits in quotes, such as "077" or "027"')
 
 
 def _store(text: str) -> str:
@@ -296,6 +302,8 @@ class FileKeys:
     """Your email address, sent to the sources as arXiv requests."""
     templates: Folder | None = None
     """Folder with your templates, relative to the config."""
+    umask: Annotated[str, AfterValidator(_umask)] = "077"
+    """Permissions that new files lack, in quotes and octal: "027" lets the group read them."""
     sources: dict[Name, Annotated[Any, _schema_of("Source")]]
     """Where papers come from: a name of your choice with the options of its kind."""
     smtp: Annotated[Any, _schema_of("SmtpSettings", "null")] = None

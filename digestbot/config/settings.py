@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 from zoneinfo import ZoneInfo
 
-from digestbot.bounces import BouncesSettings
+from digestbot.bounces.settings import BouncesSettings
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.errors import UsageError
 from digestbot.filters import Filter
@@ -60,14 +60,16 @@ class Config:
     timezone: ZoneInfo
     store: str = field(repr=False)
     """``sqlite:///`` and an absolute path, or ``postgresql://…``, which may contain a password."""
-    overdue: timedelta
+    overdue: timedelta = timedelta(hours=2)
     """Time after a missed slot when `status` reports it."""
-    ping_url: Secret | None
+    ping_url: Secret | None = None
     """Called after each good cycle and on failure; its path is a secret."""
     public_url: str | None
     """URL of the web pages, without a final slash."""
     contact: str | None
     """Operator's email address, sent to arXiv and other sources."""
+    umask: int
+    """Permissions that new files lack, as a number: 0o077 leaves them to their owner."""
     templates: Path | None
     """Absolute path of the operator's templates."""
     sources: Mapping[str, Options]

@@ -17,6 +17,13 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
 from digestbot.config.positions import Entries, Items, Node, Scalar
+from digestbot.config.yaml_errors import (
+    CONTROL_ESCAPE,
+    Before,
+    explain,
+    line_and_column,
+    odd_indentation,
+)
 from digestbot.errors import ConfigError, Problem
 
 MAX_NODES = 100_000
@@ -38,6 +45,9 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
 def read_yaml(text: str, file: str) -> tuple[Node, list[Problem]]:
     """
     Return the tree of *text* and minor problems, such as duplicate keys.
@@ -45,21 +55,57 @@ def read_yaml(text: str, file: str) -> tuple[Node, list[Problem]]:
     Raises:
         ConfigError: Invalid YAML, more than one document, or a document too large or too deep.
     """
+    if odd := odd_indentation(text):
+        raise ConfigError(
+            [Problem(file=file, line=at, column=column, message=why) for at, column, why in odd]
+        )
+    reader = _Reader(text, file)
     try:
-        return _Reader(text, file).document()
+        return reader.document()
     except ReaderError as error:
-        line, column = _line_and_column(text, error.position)
+        line, column = line_and_column(text, error.position)
         raise _stop(file, line, column, "control characters are not allowed in YAML") from error
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise _stop(file, line, column, f"invalid YAML: {_message_of(error)}") from error
+        raise _stop(file, *explain(text, error, reader.before())) from error
     except YAMLError as error:
         raise _stop(file, 1, 1, "invalid YAML") from error
 
 
+class WrittenInt(int):
+    """A whole number whose text is not its shortest form, such as ``007``."""
+
+    written: str
+
+    def __str__(self) -> str:
+        return self.written
+
+
+class WrittenFloat(float):
+    """A number with its text: ``3.10`` and ``1e5`` are also terms of a filter."""
+
+    written: str
+
+    def __str__(self) -> str:
+        return self.written
+
+
 def resolve(text: str) -> str | int | float | bool | None:
-    """Return the value of an unquoted scalar: null, truth value, number or text."""
+    """
+    Return the value of an unquoted scalar: null, truth value, number or text.
+
+    ``str()`` of a number is its text as written.
+    """
+    found = _resolved(text)
+    if isinstance(found, bool) or not isinstance(found, (int, float)):
+        return found
+    if isinstance(found, int) and str(found) == text:
+        return found
+    number = WrittenInt(found) if isinstance(found, int) else WrittenFloat(found)
+    number.written = text
+    return number
+
+
+def _resolved(text: str) -> str | int | float | bool | None:
     if text in _WORDS:
         return _WORDS[text]
     if len(text) > MAX_DIGITS:
@@ -86,10 +132,28 @@ class _Reader:
     """Composes a tree from the events of one text."""
 
     def __init__(self, text: str, file: str) -> None:
-        self._events: Iterator[Any] = YAML(typ="safe", pure=True).parse(StringIO(text))
+        self._events = self._recorded(YAML(typ="safe", pure=True).parse(StringIO(text)))
+        self._last: Any = None
+        self._brackets: list[Any] = []
+        self._closed: Any = None
+        self._text = text
         self._file = file
         self._problems: list[Problem] = []
         self._anchors: dict[str, _Measured | None] = {}
+
+    def before(self) -> Before:
+        """Return what was read last, to explain an error after it."""
+        return Before(event=self._last, bracket=self._closed)
+
+    def _recorded(self, found: Iterator[Any]) -> Iterator[Any]:
+        """Yield each event, and keep the last one and the brackets that it closes."""
+        for event in found:
+            self._last, self._closed = event, None
+            if isinstance(event, events.CollectionStartEvent):
+                self._brackets.append(event.start_mark if event.flow_style else None)
+            elif isinstance(event, events.CollectionEndEvent):
+                self._closed = self._brackets.pop()
+            yield event
 
     def document(self) -> tuple[Node, list[Problem]]:
         """Return the only document; an empty text is a null scalar."""
@@ -106,7 +170,7 @@ class _Reader:
             return self._alias(event, depth)
         if event.anchor:
             self._anchors[event.anchor] = None
-        if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
+        if event.tag not in (None, "!", "tag:yaml.org,2002:str") and not _local_tag(event):
             self._note(event, 'tags ("!…") are not supported; put the text in quotes')
         found = self._measured(event, depth)
         if event.anchor:
@@ -115,7 +179,7 @@ class _Reader:
 
     def _measured(self, event: Any, depth: int) -> _Measured:
         if isinstance(event, events.ScalarEvent):
-            return _Measured(node=_scalar(event), size=1, depth=0)
+            return _Measured(node=self._scalar(event), size=1, depth=0)
         if depth > MAX_DEPTH:
             raise self._stop(event, f"nested more than {MAX_DEPTH} levels deep")
         if isinstance(event, events.SequenceStartEvent):
@@ -158,11 +222,28 @@ class _Reader:
         node = Entries(**_mark(start), keys=tuple(keys.values()), nodes=nodes)
         return _Measured(node=node, size=size, depth=_depth(parts))
 
+    def _scalar(self, event: Any) -> Scalar:
+        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        if tag := _local_tag(event):
+            text = tag[:-1] if tag.endswith(",") else f"{tag} {event.value}".strip()
+            return Scalar(line=line, column=column, value=text, tag=tag)
+        is_plain = event.implicit[0] and event.tag is None  # "! 3" is text (YAML 1.2.2, 6.9.1)
+        value = resolve(event.value) if is_plain else event.value
+        is_suspect = event.style == '"' and _CONTROL.search(event.value)
+        escaped = self._escaped(event) if is_suspect else None
+        return Scalar(line=line, column=column, value=value, escaped=escaped)
+
+    def _escaped(self, event: Any) -> str | None:
+        """Return the text between the quotes as written, if it has such an escape."""
+        written = self._text[event.start_mark.index : event.end_mark.index].strip('"')
+        return written if CONTROL_ESCAPE.search(written) else None
+
     def _key(self, event: Any, depth: int) -> Scalar | None:
         """Return a scalar key as written: ``on`` and ``2024`` are text."""
         self._node(event, depth + 1)
         if isinstance(event, events.ScalarEvent):
-            return Scalar(**_mark(event), value=event.value)
+            mark = event.start_mark
+            return Scalar(line=mark.line + 1, column=mark.column + 1, value=event.value)
         self._note(event, "a key must be text")
         return None
 
@@ -189,10 +270,10 @@ class _Reader:
         return _stop(self._file, **_mark(event), message=message)
 
 
-def _scalar(event: Any) -> Scalar:
-    is_plain = event.implicit[0] and event.tag is None  # "! 3" is text (YAML 1.2.2, 6.9.1)
-    value = resolve(event.value) if is_plain else event.value
-    return Scalar(**_mark(event), value=value)
+def _local_tag(event: Any) -> str | None:
+    """Return the tag ``!survey`` of a text, which probably lacks its quotes."""
+    is_text = isinstance(event, events.ScalarEvent) and not event.style
+    return str(event.tag) if is_text and re.match("![^!]", event.tag or "") else None
 
 
 def _mark(event: Any) -> dict[str, int]:
@@ -205,27 +286,6 @@ def _depth(parts: list[_Measured]) -> int:
 
 def _stop(file: str, line: int, column: int, message: str) -> ConfigError:
     return ConfigError([Problem(file=file, line=line, column=column, message=message)])
-
-
-def _line_and_column(text: str, position: int) -> tuple[int, int]:
-    before = text[:position]
-    return before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1
-
-
-def _message_of(error: MarkedYAMLError) -> str:
-    """Return the parser's message with quoted names masked: they may be part of a secret."""
-    message = re.sub(r"'[^'\s\\]{2,}'", "'…'", error.problem or error.context or "")
-    if "alias" in (error.context or ""):
-        return 'text that begins with "*" needs quotes'
-    if "escape" in message:
-        return "a backslash in double quotes begins an escape; use single quotes"
-    if "mapping values" in message:
-        return f"{message}; text with a colon needs quotes"
-    if "cannot start any token" in message:
-        return f"{message}; put the text in quotes, and indent with spaces"
-    if "but got '{'" in message:
-        return f'{message}; within brackets "${{…}}" needs quotes'
-    return message.replace("\x00", "the end of the file")
 
 
 def _clipped(text: object) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
+from digestbot.atomic_files import write_atomically
 from digestbot.deliver.protocols import Checkpoint, DestinationConfig, DestinationType
 from digestbot.errors import DiscreetError, PermanentFailure, TransientFailure
 from digestbot.model import EXPORTS, Delivery, DestinationKind, Form, OutgoingMessage, Receipt
@@ -95,19 +96,6 @@ def _write_all(folder: Path, stem: str, outgoing: OutgoingMessage) -> None:
 def _content(outgoing: OutgoingMessage, form: Form) -> bytes:
     # A lone surrogate from a broken feed must not make the edition unwritable.
     return outgoing.mime if form is Form.EML else outgoing.bodies[form].encode("utf-8", "replace")
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace the content of *path* in one step that survives a power failure."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

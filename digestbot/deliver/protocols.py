@@ -119,5 +119,3 @@ class DestinationType:
     """Each address is one reader: messages are addressed to it and offer to unsubscribe."""
     is_archive: bool = False
     """Keeps editions to be looked up later: gets exports, has no age limit and no daily cap."""
-    shows_address: bool = False
-    """``status`` may name the address: it is neither a person's nor a secret."""

@@ -6,7 +6,11 @@ Retry decisions after failed deliveries: pure functions, carried out by the pipe
     TransientFailure   Retry with growing delays; Dead once the digest is stale
     PermanentFailure   Dead
     OutcomeUnknown     Retry once, with the same Message-ID; then Unknown
-    Misconfigured      StopAll: it waits, and its kind is not tried again in this run
+    ServerUnavailable  Pause: its kind rests for growing times, a quota until the next day
+    Misconfigured      Pause: its kind rests until the operator has changed something
+
+`decide` looks at one delivery, `pause` at the server: an answer about us costs no delivery an
+attempt. `soon` are the short retries that a patient run makes before all this.
 """
 
 from dataclasses import dataclass
@@ -17,7 +21,9 @@ from digestbot.errors import (
     Misconfigured,
     OutcomeUnknown,
     PermanentFailure,
+    ServerUnavailable,
     TransientFailure,
+    UnclearRefusal,
 )
 
 STALE_AFTER = timedelta(hours=48)
@@ -25,6 +31,12 @@ STALE_AFTER = timedelta(hours=48)
 MIN_ATTEMPTS = 3
 """Attempts made at any age: after a week of sleep, a laptop still has to pass greylisting."""
 AFTER_MISCONFIGURED = timedelta(minutes=15)
+PAUSES = tuple(timedelta(seconds=seconds) for seconds in (20, 60, 300, 900, 1800, 3600))
+"""Rest of a server after each failure in a row: two tries in the first minute, then ever fewer."""
+AFTER_QUOTA = timedelta(hours=1)
+"""Rest after a quota that the next day has not lifted: many count the last 24 hours."""
+SOON = tuple(timedelta(seconds=seconds) for seconds in (5, 15, 30))
+"""Short retries of one delivery within a patient run."""
 UNKNOWN_CODE = "unknown"
 """``code`` of every OutcomeUnknown."""
 
@@ -57,11 +69,12 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StopAll:
-    """Retry this delivery later, and leave all others of its kind untouched."""
+class Pause:
+    """Let the server rest until *until*, and leave all deliveries of its kind as they were."""
 
-    at: datetime
-    reason: str
+    until: datetime
+    needs_operator: bool = False
+    """The settings have to change first."""
 
 
 def decide(
@@ -72,9 +85,9 @@ def decide(
     now: datetime,
     jitter: float,
     doubts: int = 0,
-) -> Retry | Dead | Unknown | StopAll:
+) -> Retry | Dead | Unknown:
     """
-    Decide what follows from *error*.
+    Decide what follows from *error* for its delivery, unless `pause` says that it is about us.
 
     Args:
         error: Failure of the latest attempt.
@@ -86,8 +99,6 @@ def decide(
             a loop.
     """
     match error:
-        case Misconfigured():
-            return StopAll(at=now + AFTER_MISCONFIGURED, reason=str(error))
         case PermanentFailure():
             return Dead(reason=str(error))
         case OutcomeUnknown():
@@ -98,6 +109,53 @@ def decide(
     if _is_stale(at, attempts, first_at):
         return Dead(reason=f"given up after {attempts} attempts, the digest is stale: {error}")
     return Retry(at=at)
+
+
+def pause(
+    error: DeliveryError, *, failures: int, now: datetime, next_day: datetime
+) -> Pause | None:
+    """
+    Return the rest that *error* asks for, if it is about us rather than about one delivery.
+
+    Args:
+        error: Failure of the latest attempt.
+        failures: Earlier failures of this server in a row.
+        now: Aware, UTC.
+        next_day: Start of the next day, when a daily quota starts again.
+    """
+    match error:
+        case Misconfigured():
+            return Pause(until=now + AFTER_MISCONFIGURED, needs_operator=True)
+        case ServerUnavailable(until_tomorrow=True):
+            return Pause(until=now + AFTER_QUOTA if failures else next_day)
+        case ServerUnavailable():
+            wait = PAUSES[min(failures, len(PAUSES) - 1)]
+            return Pause(until=now + max(wait, _requested_delay(error)))
+    return None
+
+
+def soon(error: DeliveryError, *, retries: int, patience: timedelta) -> timedelta | None:
+    """
+    Return the wait before a short retry of the delivery, if one is worthwhile.
+
+    Not after a full mailbox or a refusal, nor in doubt, when the message may have arrived.
+
+    Args:
+        error: Failure of the latest attempt.
+        retries: Short retries of the delivery in this run.
+        patience: Time that the run still has for waiting.
+    """
+    if not isinstance(error, TransientFailure) or isinstance(error, UnclearRefusal):
+        return None
+    if retries >= len(SOON) or _is_full(error):
+        return None
+    wait = max(SOON[retries], _requested_delay(error))
+    return wait if wait <= patience else None
+
+
+def _is_full(error: DeliveryError) -> bool:
+    """Return True for a mailbox that is full or takes no more for now (RFC 3463 x.2.x)."""
+    return (error.code or "").startswith(("450 4.2.1", "452 4.2.", "552"))
 
 
 def _is_stale(at: datetime, attempts: int, first_at: datetime) -> bool:
@@ -113,5 +171,6 @@ def _delay(attempts: int, jitter: float) -> timedelta:
 
 
 def _requested_delay(error: DeliveryError) -> timedelta:
-    seconds = error.retry_after_s if isinstance(error, TransientFailure) else None
-    return timedelta(seconds=seconds or 0)
+    if isinstance(error, TransientFailure | ServerUnavailable):
+        return timedelta(seconds=error.retry_after_s or 0)
+    return timedelta(0)

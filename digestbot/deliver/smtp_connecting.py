@@ -1,11 +1,14 @@
 """
 Open SMTP connections: TCP, TLS, EHLO, login. Begin at `Connector.connect`.
 
-aiosmtplib opens the connection; `SmtpConnection` then takes over its transport.
+`smtp_dialing` opens the socket, aiosmtplib talks over it until the login; `SmtpConnection` then
+takes over its transport.
 """
 
 import asyncio
 import logging
+import re
+import socket
 import ssl
 from base64 import b64encode
 from collections.abc import Awaitable
@@ -14,6 +17,7 @@ from typing import TypeVar
 import aiosmtplib
 
 from digestbot.deliver.smtp_connection import SmtpConnection
+from digestbot.deliver.smtp_dialing import address_literal, open_socket, own_name
 from digestbot.deliver.smtp_replies import Phase, classify, connection_error, refusal
 from digestbot.deliver.smtp_settings import SmtpSettings
 from digestbot.errors import Misconfigured
@@ -27,6 +31,13 @@ T = TypeVar("T")
 _LOGIN_METHODS = ("plain", "login", "cram-md5")
 """In order of preference: over TLS the simplest is as good. Only one is tried, since three attempts
 with a wrong password lock an account."""
+
+
+_SILENT = (
+    "no greeting in time; if the port expects TLS from the first byte (usually 465),"
+    ' set "smtp.security" to tls'
+)
+_SIZE = re.compile(r"[0-9]{1,18}")
 
 
 class _Client(aiosmtplib.SMTP):
@@ -48,6 +59,8 @@ class Connector:
 
     def __init__(self, settings: SmtpSettings) -> None:
         self._settings = settings
+        self._own_name: list[str | None] = []
+        """Name of this machine, once it has been looked up."""
         self._tokens = TokenSource(settings.oauth) if settings.oauth else None
 
     async def connect(self) -> SmtpConnection:
@@ -60,16 +73,21 @@ class Connector:
         settings = self._settings
         _check_login_is_encrypted(settings)
         access_token = await self._tokens.token() if self._tokens else None
+        context = await _tls_context(settings)
+        helo = await self._helo()
+        # No step that waits may stand between opening the socket and the block that closes it.
+        opened = await self._open()
         client = _Client(
             hostname=settings.host,
-            port=settings.effective_port,
+            sock=opened,
+            local_hostname=helo or address_literal(opened),
             timeout=settings.timeout.total_seconds(),
             use_tls=settings.security == "tls",
             start_tls=False,
-            tls_context=await _tls_context(settings),
+            tls_context=context,
         )
         try:
-            await _step(Phase.CONNECT, client.connect())
+            await _step(Phase.CONNECT, client.connect(), settings)
             if settings.security == "starttls":
                 await _start_tls(client)
             await _step(Phase.HELLO, client.ehlo())
@@ -79,8 +97,30 @@ class Connector:
                 await self._log_in_by_token(client, access_token)
         except BaseException:
             client.close()
+            opened.close()
             raise
         return _take_over(client, settings)
+
+    async def _open(self) -> socket.socket:
+        """Connect to the first address of the server that answers."""
+        settings = self._settings
+        server = f"{settings.host}:{settings.effective_port}"
+        try:
+            async with asyncio.timeout(settings.timeout.total_seconds()):
+                return await open_socket(settings.host, settings.effective_port)
+        except TimeoutError as error:
+            raise classify(Phase.CONNECT, None, None, f"{server} timed out") from error
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise classify(Phase.CONNECT, None, None, f"{server}: {why}") from error
+
+    async def _helo(self) -> str | None:
+        """Return the name for EHLO, None for an address literal; our own is looked up once."""
+        if self._settings.helo:
+            return self._settings.helo
+        if not self._own_name:
+            self._own_name = [await own_name()]
+        return self._own_name[0]
 
     async def _log_in_by_token(self, client: aiosmtplib.SMTP, access_token: Secret) -> None:
         """
@@ -110,7 +150,7 @@ def _take_over(client: aiosmtplib.SMTP, settings: SmtpSettings) -> SmtpConnectio
     connection = SmtpConnection(
         settings,
         pipelines=client.supports_extension("pipelining"),
-        size_limit=client.esmtp_extensions.get("size"),
+        size_limit=_size_limit(client),
     )
     if not isinstance(client.transport, asyncio.Transport):
         raise classify(Phase.HELLO, None, None, "connection lost")
@@ -119,14 +159,26 @@ def _take_over(client: aiosmtplib.SMTP, settings: SmtpSettings) -> SmtpConnectio
     return connection
 
 
-async def _step(phase: Phase, reply: Awaitable[T]) -> T:
+def _size_limit(client: aiosmtplib.SMTP) -> int | None:
+    """Return the server's SIZE, 0 for none stated; None without the extension (RFC 1870)."""
+    if not client.supports_extension("size"):
+        return None
+    text = client.esmtp_extensions.get("size") or ""
+    return int(text) if _SIZE.fullmatch(text) else 0
+
+
+async def _step(phase: Phase, reply: Awaitable[T], settings: SmtpSettings | None = None) -> T:
     """Await *reply*; raise its failure in *phase* as a DeliveryError."""
     try:
         return await reply
     except aiosmtplib.SMTPResponseException as error:
         raise refusal(phase, error.code, error.message) from error
     except (aiosmtplib.SMTPException, OSError) as error:
+        if settings is not None and isinstance(error, TimeoutError) and settings.security != "tls":
+            raise classify(phase, None, None, _SILENT) from error
         raise connection_error(phase, error) from error
+    except ValueError as error:  # aiosmtplib on an EHLO that it cannot read
+        raise classify(phase, None, None, "an unreadable reply") from error
 
 
 async def _start_tls(client: aiosmtplib.SMTP) -> None:

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from digestbot.deliver.protocols import Checkpoint
 from digestbot.deliver.smtp_replies import Phase, classify
-from digestbot.errors import DeliveryError, PermanentFailure
+from digestbot.errors import DeliveryError, TooLarge
 from digestbot.status_codes import enhanced_code
 
 log = logging.getLogger(__name__)
@@ -74,14 +74,14 @@ class SmtpConnection(asyncio.Protocol):
     or missing reply leaves the two sides out of sync, and the connection is dropped.
     """
 
-    def __init__(self, limits: _Limits, *, pipelines: bool, size_limit: str | None) -> None:
+    def __init__(self, limits: _Limits, *, pipelines: bool, size_limit: int | None) -> None:
         """
         Prepare a connection; `take_over` gives it its transport.
 
         Args:
             limits: Timeouts.
             pipelines: Whether the server offers PIPELINING.
-            size_limit: Argument of the server's SIZE extension; None without the extension.
+            size_limit: The server's SIZE in octets, 0 for none stated; None without the extension.
         """
         self.messages = 0
         """Messages begun on it."""
@@ -129,7 +129,7 @@ class SmtpConnection(asyncio.Protocol):
         The next `send_envelope` awaits its replies.
 
         Raises:
-            PermanentFailure: The message exceeds the server's size limit.
+            TooLarge: The message exceeds the server's size limit.
         """
         group = b"".join(command for _, command in self._commands(envelope))
         self.has_begun = True
@@ -242,9 +242,9 @@ class SmtpConnection(asyncio.Protocol):
         if self._size_limit is None:
             return ""
         limit = self._size_limit
-        if limit.isdecimal() and 0 < int(limit) < size:
+        if 0 < limit < size:
             text = f"the message has {size} bytes, the mail server accepts at most {limit}"
-            raise PermanentFailure(text, code="552 5.3.4")
+            raise TooLarge(text, code="552 5.3.4")
         return f" SIZE={size}"
 
     async def _end_without_text(self, refused: Phase) -> None:

@@ -2,8 +2,9 @@
 Pool of SMTP connections: which message goes next, over which connection.
 
 Messages wait in a queue. Each connection has a task that takes the next message whose domain is
-below its limits, and starts it while the server still processes the previous one. Begin at
-`SmtpPool.send`.
+below its limits, and starts it while the server still processes the previous one. The first
+connection goes alone, and an answer about us empties the queue, so that a server that is down is
+asked once. Begin at `SmtpPool.send`.
 """
 
 import asyncio
@@ -16,12 +17,23 @@ from itertools import islice
 from digestbot.deliver.protocols import Checkpoint
 from digestbot.deliver.retry import UNKNOWN_CODE
 from digestbot.deliver.smtp_connection import Envelope, SmtpConnection
-from digestbot.deliver.smtp_replies import POLICY_MAX, POLICY_REFUSAL
+from digestbot.deliver.smtp_replies import IN_A_ROW
 from digestbot.deliver.smtp_settings import SmtpSettings
-from digestbot.errors import DeliveryError, Misconfigured, PermanentFailure
+from digestbot.errors import (
+    DeliveryError,
+    Misconfigured,
+    NotAttempted,
+    PermanentFailure,
+    ServerUnavailable,
+    SessionLimit,
+    TransientFailure,
+    UnclearRefusal,
+)
 from digestbot.status_codes import one_line
 
 Sleep = Callable[[float], Awaitable[None]]
+
+_ABOUT_US = (ServerUnavailable, Misconfigured)
 
 
 @dataclass(slots=True, eq=False)
@@ -97,7 +109,11 @@ class SmtpPool:
         self._domain_connections_max = max(1, settings.domain_connections)
         self._messages_max = max(1, settings.messages_per_connection)
         self._pace = _Pace(settings.per_minute, sleep)
-        self._policy_refusals = 0
+        self._unclear: dict[str, type[DeliveryError]] = {}
+        """Recipients whose messages failed for unclear reasons since the last acceptance."""
+        self._is_up = False
+        """A login has succeeded, and after a failure also a message."""
+        self._has_failed = False
         self._queue: deque[_Transmission] = deque()
         self._active: Counter[str] = Counter()
         """Transmissions under way, by domain."""
@@ -113,7 +129,8 @@ class SmtpPool:
         Send one message; return the server's reply to it.
 
         Raises:
-            DeliveryError: See `classify`.
+            DeliveryError: See `classify`; NotAttempted if the server refused another message for a
+                reason that concerns us.
         """
         outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         domain = envelope.recipient.rpartition("@")[2]
@@ -136,7 +153,7 @@ class SmtpPool:
 
     def _start_workers(self) -> None:
         """Start a worker for each ready transmission, up to the limit of connections."""
-        allowed = self._connections_max - len(self._workers)
+        allowed = (self._connections_max if self._is_up else 1) - len(self._workers)
         ready = sum(1 for _ in islice(self._ready(), max(0, allowed)))
         for _ in range(ready):
             self._workers.add(asyncio.create_task(self._work()))
@@ -206,19 +223,25 @@ class SmtpPool:
         self, connection: SmtpConnection | None, transmission: _Transmission
     ) -> SmtpConnection | None:
         """Send one message and settle its outcome; return the connection if it can be reused."""
+        refuses_us = False
         try:
             connection = await self._send_envelope(connection, transmission)
             behind = partial(self._begin_follower, transmission, connection)
             reply = await connection.send_data(
                 transmission.envelope, transmission.checkpoint, behind
             )
-            self._policy_refusals = 0
+            self._unclear.clear()
+            self._works()
             transmission.succeed(f"{reply.code} {one_line(reply.text)}")
-        except DeliveryError as error:
+        except DeliveryError as raised:
+            error = self._escalated(raised, transmission)
+            refuses_us = isinstance(error, _ABOUT_US)
+            if isinstance(error, PermanentFailure):
+                self._works()
             # After a refusal the connection is still in sync; after a missing reply it may not be.
-            if error.code in {None, UNKNOWN_CODE}:
+            if refuses_us or error.code in {None, UNKNOWN_CODE}:
                 transmission.drop_connection()
-            transmission.fail(self._escalated(error))
+            transmission.fail(error)
         except Exception as error:  # from the checkpoint: the text is sent, the dot must not follow
             transmission.drop_connection()
             transmission.fail(error)
@@ -232,6 +255,8 @@ class SmtpPool:
             if connection is not None and connection.is_lost:
                 self._requeue_follower(transmission)
                 connection = None
+        if refuses_us:
+            self._pause_all()
         if connection is None or transmission.follower or connection.messages < self._messages_max:
             return connection
         await connection.quit()
@@ -243,8 +268,8 @@ class SmtpPool:
         """
         Send the envelope, over a new connection if need be; return the connection.
 
-        A server may close an idle connection with 421 or silently. None of the message was sent
-        then, so it starts again on a fresh connection.
+        A server may close an idle connection with 421 or silently, or refuse one more message on
+        it. None of the message was sent then, so it starts again on a fresh connection.
         """
         transmission.connection = connection
         if connection is None or not connection.has_begun:
@@ -256,12 +281,17 @@ class SmtpPool:
                 await connection.send_envelope(transmission.envelope)
             except DeliveryError as error:
                 is_closed = connection.is_lost and _is_closing(error)
-                if transmission.outcome.done() or not is_closed:
+                is_used_up = isinstance(error, SessionLimit)
+                if transmission.outcome.done() or not (is_closed or is_used_up):
                     raise
+                connection.abort()
             else:
                 return connection
         transmission.connection = None
         transmission.connection = await self._connect()
+        if not self._has_failed:
+            self._is_up = True
+            self._start_workers()
         await transmission.connection.send_envelope(transmission.envelope)
         return transmission.connection
 
@@ -291,15 +321,27 @@ class SmtpPool:
             self._queue.appendleft(transmission.follower)
             transmission.follower = None
 
-    def _escalated(self, error: DeliveryError) -> DeliveryError:
-        """Return *error*, or Misconfigured after several policy refusals in a row."""
-        if not POLICY_REFUSAL.match(error.code or ""):
+    def _works(self) -> None:
+        """Allow all connections: the server takes messages."""
+        self._is_up, self._has_failed = True, False
+
+    def _pause_all(self) -> None:
+        """Leave the queued messages alone, and begin again with one connection."""
+        self._is_up, self._has_failed = False, True
+        self._unclear.clear()
+        while self._queue:
+            self._queue.popleft().fail(NotAttempted("paused after the failure of another message"))
+
+    def _escalated(self, error: DeliveryError, transmission: _Transmission) -> DeliveryError:
+        """Return *error*, or an error about us if several recipients in a row met the same."""
+        is_lost = isinstance(error, TransientFailure) and error.code is None
+        if not (is_lost or isinstance(error, UnclearRefusal)):
             return error
-        self._policy_refusals += 1
-        if self._policy_refusals < POLICY_MAX or isinstance(error, Misconfigured):
+        self._unclear[transmission.envelope.recipient] = type(error)
+        if list(self._unclear.values()).count(type(error)) < IN_A_ROW:
             return error
-        text = f"{error}; the {POLICY_MAX - 1} deliveries before it too, so it concerns our server"
-        return Misconfigured(text, code=error.code)
+        text = f"{error}; the {IN_A_ROW - 1} deliveries before it too, so it concerns our server"
+        return ServerUnavailable(text) if is_lost else Misconfigured(text, code=error.code)
 
 
 def _is_closing(error: DeliveryError) -> bool:

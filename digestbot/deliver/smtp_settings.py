@@ -1,8 +1,9 @@
 """Settings of the mail server: the config key ``smtp:``."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from digestbot.addresses import check_address, check_mailbox
 from digestbot.deliver.dkim import DkimSettings
@@ -11,7 +12,15 @@ from digestbot.errors import InvalidAddress, Misconfigured
 from digestbot.oauth import OauthSettings
 from digestbot.secret import Secret
 
-_DEFAULT_PORTS = {"none": 25, "starttls": 587, "tls": 465}
+TLS_PORT: Final = 465
+"""Port for TLS from the first byte (RFC 8314 3.3)."""
+_DEFAULT_PORTS = {"none": 25, "starttls": 587, "tls": TLS_PORT}
+_HELO = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[[0-9A-Za-z:.]{2,60}\]")
+
+
+def is_helo(name: str) -> bool:
+    """Return True for a host name or an address literal, the arguments of EHLO."""
+    return _HELO.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +60,9 @@ class SmtpSettings:
     verify: bool = True
     """Check the server's certificate and name; with `false`, anyone in between can read the
     mail."""
+    helo: str | None = None
+    """Name for EHLO (RFC 5321 4.1.1.1): a host name that resolves to this machine. By default its
+    own name if that resolves, else its IP address in brackets."""
     timeout: timedelta = timedelta(seconds=60)
     """How long to wait for the connection and for each reply."""
     final_timeout: timedelta = timedelta(minutes=10)

@@ -171,6 +171,7 @@ def _facts(announcement: Announcement) -> Iterator[str]:
     if paper.primary_category:
         yield from _category_facts("primary", paper.primary_category)
     yield fact("type", announcement.type)
+    yield fact("document", paper.document_type)
     yield fact("source", announcement.source)
     yield fact("id", paper.id)
     yield fact("doi", (paper.doi or "").lower())

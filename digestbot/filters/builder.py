@@ -24,6 +24,7 @@ from digestbot.filters.tree import (
     Atom,
     AuthorIs,
     CategoryIs,
+    DocumentIs,
     DoiIs,
     Exact,
     IdIs,
@@ -242,6 +243,8 @@ def _compile(atom: Atom) -> _Compiled:
             return _Facts(frozenset(fact(kind, code) for code in atom.codes))
         case TypeIs():
             return _one_fact("type", atom.type)
+        case DocumentIs():
+            return _one_fact("document", atom.type)
         case SourceIs():
             return _one_fact("source", atom.term)
         case IdIs():
@@ -258,7 +261,7 @@ def _compile(atom: Atom) -> _Compiled:
 def _compile_title(atom: Atom) -> _Compiled | None:
     """Compile *atom* for the title only. None if it cannot hit there."""
     match atom:
-        case CategoryIs() | TypeIs() | SourceIs() | IdIs() | DoiIs() | AuthorIs():
+        case CategoryIs() | TypeIs() | DocumentIs() | SourceIs() | IdIs() | DoiIs() | AuthorIs():
             return None
         case Words() | Exact() | Regex():
             return _compile(replace(atom, fields=("title",))) if "title" in atom.fields else None

@@ -17,6 +17,7 @@ from digestbot.filters.tree import (
     Atom,
     AuthorIs,
     CategoryIs,
+    DocumentIs,
     DoiIs,
     Exact,
     IdIs,
@@ -27,7 +28,7 @@ from digestbot.filters.tree import (
     Words,
 )
 from digestbot.ids import normalise_doi, parse_paper_id
-from digestbot.model import AnnounceType
+from digestbot.model import AnnounceType, DocumentType
 from digestbot.taxonomy import expand, meant, named, suggest
 from digestbot.text import plain, words
 
@@ -50,17 +51,23 @@ class ConditionError(Exception):
 def text_of_value(key: str, value: object) -> str:
     """Return the text of a value; refuse what YAML has changed, such as unquoted true."""
     if isinstance(value, bool):
+        word = str(value).lower()
         raise ConditionError(
-            f"YAML reads {str(value).lower()} as a boolean; put it in quotes to search for the word"
+            f'YAML reads {word} as a boolean; to search for the word, write "{word}"'
         )
-    if isinstance(value, float) and key in ("id", "doi"):
+    if type(value) is float and key in ("id", "doi"):
         raise ConditionError(
             "YAML reads this as a number and drops its trailing zeros; put it in quotes"
         )
-    if isinstance(value, int) and abs(value) >= LARGEST:
+    if type(value) is int and abs(value) >= LARGEST:
         raise ConditionError("YAML reads this as a number; put it in quotes")
+    if type(value) is float and abs(value) >= LARGEST:
+        return f"{value:.15g}"
     if isinstance(value, (int, float)):
-        return str(value) if abs(value) < LARGEST else f"{value:.15g}"
+        return str(value)  # a number of the config is text as written, such as "007"
+    if value is None:
+        what = key or "a condition"
+        raise ConditionError(f'{what} is empty; to search for the word null, write "null"')
     if not isinstance(value, str):
         raise ConditionError(f"{key or 'a condition'} must be text, not {_kind(value)}")
     limit = {"regex": MAX_PATTERN, "query": MAX_QUERY}.get(key, MAX_TERM)
@@ -70,11 +77,13 @@ def text_of_value(key: str, value: object) -> str:
 
 
 def _kind(value: object) -> str:
-    if value is None:
-        return "null"
     if isinstance(value, date):
         return "a date; put it in quotes"
     return "a mapping" if isinstance(value, Mapping) else "a list"
+
+
+STAR_OF_NAME = re.compile(r"(?<!\w)(?:\w|\w+_)\*(?=\W)")
+"""The star of "A* search", "C*-algebra" and "M_* relation", which is part of the name."""
 
 
 def words_in(*fields: str) -> Reader:
@@ -83,7 +92,7 @@ def words_in(*fields: str) -> Reader:
         folded = tuple(word.text for word in words(plain(text.removesuffix("*"), one_line=True)))
         if not folded:
             raise ConditionError(f"{quoted(text)} has no letters or digits to search for")
-        if "*" in text.removesuffix("*") or text.endswith(" *"):
+        if "*" in STAR_OF_NAME.sub("", text.removesuffix("*")) or text.endswith(" *"):
             raise ConditionError(
                 '"*" is allowed only at the end of the last word; use regex for other patterns'
             )
@@ -164,6 +173,15 @@ def _type(text: str, key: str, weight: float, path: Path) -> Atom:
     return TypeIs(term=text, label=key, weight=weight, path=path, type=type_)
 
 
+def _document(text: str, key: str, weight: float, path: Path) -> Atom:
+    try:
+        type_ = DocumentType(text.lower().replace(" ", "-"))
+    except ValueError:
+        hint = did_you_mean(text, tuple(DocumentType))
+        raise ConditionError(f"unknown document type {quoted(text)}{hint}") from None
+    return DocumentIs(term=text, label=key, weight=weight, path=path, type=type_)
+
+
 def _source(text: str, key: str, weight: float, path: Path) -> Atom:
     if not text:
         raise ConditionError("source is empty; name a source from the config")
@@ -189,6 +207,7 @@ READERS: Mapping[str, Reader] = {
     "category": _category,
     "primary": _category,
     "type": _type,
+    "document": _document,
     "source": _source,
     "id": _id,
     "doi": _doi,
@@ -200,7 +219,8 @@ READERS: Mapping[str, Reader] = {
 def quoted(text: object) -> str:
     """Return *text* in quotes on one line, shortened."""
     try:
-        shown = " ".join(str(text).split())
+        plain = "".join(sign if sign.isprintable() else " " for sign in str(text))
+        shown = " ".join(plain.split())
     except ValueError:  # an integer of more than 4,300 digits
         shown = "a number"
     return f'"{shown[:60]}…"' if len(shown) > 60 else f'"{shown}"'

@@ -7,7 +7,7 @@ Deliberately simple and slow; any faster engine must return the same results.
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from digestbot.filters.authors import name_matches
@@ -20,6 +20,7 @@ from digestbot.filters.tree import (
     AuthorIs,
     CategoryIs,
     DateIn,
+    DocumentIs,
     DoiIs,
     Exact,
     IdIs,
@@ -108,6 +109,9 @@ def hits(atom: Atom, announcement: Announcement) -> tuple[Match, ...]:
             )
         case TypeIs():
             return _match_if("type", atom, str(announcement.type), announcement.type is atom.type)
+        case DocumentIs():
+            found = paper.document_type
+            return _match_if("document", atom, str(found), found is atom.type)
         case SourceIs():
             source = announcement.source
             return _match_if("source", atom, source, source == atom.term)
@@ -117,8 +121,9 @@ def hits(atom: Atom, announcement: Announcement) -> tuple[Match, ...]:
             doi = (paper.doi or "").lower()
             return _match_if("doi", atom, doi, doi == atom.doi or paper.id == f"doi:{atom.doi}")
         case DateIn():
-            moment = paper.published if atom.field == "published" else paper.updated
-            return () if moment is None else _date_match(atom, moment)
+            if atom.field == "published":
+                return _date_match(atom, paper.published, paper.published_is_date)
+            return _date_match(atom, paper.updated, paper.updated_is_date)
 
 
 def field_text(paper: Paper, field: str) -> str:
@@ -287,7 +292,12 @@ def _match_if(field: str, atom: Atom, value: str, is_match: bool) -> tuple[Match
     return (_whole_match(field, atom, value),) if is_match else ()
 
 
-def _date_match(atom: DateIn, moment: datetime) -> tuple[Match, ...]:
-    is_late = atom.since is None or atom.since <= moment
+def _date_match(atom: DateIn, moment: datetime | None, is_date: bool) -> tuple[Match, ...]:
+    """Match a moment in the range, or a day of which any part is in it."""
+    if moment is None:
+        return ()
+    end = moment + (timedelta(days=1) if is_date else timedelta(microseconds=1))
+    is_late = atom.since is None or atom.since < end
     is_early = atom.before is None or moment < atom.before
-    return _match_if(atom.field, atom, f"{moment:%Y-%m-%d %H:%M} UTC", is_late and is_early)
+    shown = f"{moment:%Y-%m-%d}" if is_date else f"{moment:%Y-%m-%d %H:%M} UTC"
+    return _match_if(atom.field, atom, shown, is_late and is_early)

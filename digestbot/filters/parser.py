@@ -4,6 +4,7 @@ Parse the filter language: from YAML data to a `Filter`, or to all errors with t
 Begin at `check_filter`. The language is described in ``docs/filters.md``.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,8 +18,8 @@ from digestbot.filters.conditions import (
     quoted,
     text_of_value,
 )
+from digestbot.filters.flow_style import flow_style
 from digestbot.filters.patterns import MAX_PROGRAM, steps
-from digestbot.filters.query import parse_query
 from digestbot.filters.tree import (
     TEXT_FIELDS,
     AllOf,
@@ -34,6 +35,12 @@ from digestbot.filters.tree import (
 )
 from digestbot.ids import parse_paper_id
 from digestbot.text import forms
+
+# Values that no other search language would read differently: words, or one category.
+_OWN_SYNTAX = re.compile(
+    r"(?!.*(?:\b(?i:and|or|not|andnot|adj)\b|\badj\d|\d{3}))[^\W_]+(?:(?: |'|’|-)[^\W_]+)*"
+    r"|[a-z][a-z-]*\.[A-Za-z-]+"
+)
 
 MAX_DEPTH = 32
 MAX_CONDITIONS = 2000
@@ -213,8 +220,9 @@ class _Reader:
             return self._near(value, modifiers, path)
         if key in ATOMS or key == "query":
             return self._values(str(key), value, modifiers.weight, path)
-        known = (*KEYS, *extra_keys)
-        return self.fail(f"unknown key {quoted(key)}{_hint(key, known)}", path)
+        return self.fail(
+            f"unknown key {quoted(key)}{_hint(key, value, (*KEYS, *extra_keys))}", path
+        )
 
     def _group(
         self, kind: type[AllOf | AnyOf | NoneOf], key: str, value: object, path: Path, depth: int
@@ -231,7 +239,9 @@ class _Reader:
 
     def _near(self, value: object, modifiers: _Modifiers, path: Path) -> Node:
         if not isinstance(value, list) or not 2 <= len(value) <= MAX_NEAR_TERMS:
-            return self.fail(f"near must be a list of 2 to {MAX_NEAR_TERMS} terms", path)
+            return self.fail(
+                f"near must be a list of 2 to {MAX_NEAR_TERMS} terms{_listed(value)}", path
+            )
         read = [self._atom("", item, 1.0, (*path, i)) for i, item in enumerate(value)]
         terms = tuple(term for term in read if isinstance(term, Words))
         if len(terms) < len(read):
@@ -271,6 +281,8 @@ class _Reader:
             return AnyOf(children=(), path=path)
         try:
             text = text_of_value(key, value)
+            if message := _foreign_syntax(text, key, path):
+                return self.fail(message, path)
             if key == "query":
                 return self._query(text, weight, path)
             if key == "regex":
@@ -298,6 +310,8 @@ class _Reader:
             )
 
     def _query(self, text: str, weight: float, path: Path) -> Node:
+        from digestbot.filters.query import parse_query
+
         node = parse_query(text, weight, path)
         return (
             node
@@ -327,7 +341,7 @@ class _Reader:
             )
             return Examples()
         for key in (key for key in value if key not in ("match", "skip")):
-            hint = _hint(key, ("match", "skip"))
+            hint = _hint(key, None, ("match", "skip"))
             self.fail(f"unknown key {quoted(key)}{hint}", ("examples", key))
         return Examples(match=self._ids(value, "match"), skip=self._ids(value, "skip"))
 
@@ -350,6 +364,21 @@ GROUPS: Mapping[str, type[AllOf | AnyOf | NoneOf]] = {
     "not": NoneOf,
 }
 ATOMS = READERS
+SYNONYMS: Mapping[str, str] = {
+    **dict.fromkeys(("and", "must", "require", "required", "requires"), "all"),
+    **dict.fromkeys(("or", "include", "includes", "keywords", "keyword", "terms", "should"), "any"),
+    **dict.fromkeys(("exclude", "excludes", "excluded", "without", "must_not", "andnot"), "none"),
+    "ti": "title",
+    "abs": "abstract",
+    "ab": "abstract",
+    "summary": "abstract",
+    "au": "author",
+    "cat": "category",
+    "subject": "category",
+    "jr": "journal",
+    "co": "comment",
+}
+"""Keys of other tools, with ours."""
 MODIFIERS = ("weight", "within")
 """Keys that modify the conditions of their mapping."""
 KEYS = (*GROUPS, *filter(None, ATOMS), "near", "query", *MODIFIERS)
@@ -370,6 +399,33 @@ def _is_repeat(one: Words, other: Words) -> bool:
     return all(a in forms(b) for a, b in zip(one.words, other.words, strict=True))
 
 
-def _hint(key: object, known: tuple[str, ...]) -> str:
+def _listed(value: object) -> str:
+    """Suggest the list that is meant by a text with commas."""
+    only = value[0] if isinstance(value, list) and len(value) == 1 else value
+    from digestbot.filters.foreign import list_items
+
+    items = list_items(only) if isinstance(only, str) else []
+    is_list = 2 <= len(items) <= MAX_NEAR_TERMS
+    return f"; write {flow_style({'near': items})}" if is_list else ""
+
+
+def _hint(key: object, value: object, known: tuple[str, ...]) -> str:
+    if not isinstance(key, str):
+        return did_you_mean("", known)
+    if key.lower() in SYNONYMS:
+        return f"; write {SYNONYMS[key.lower()]}:"
     # "like" comes from other search languages; it is not a typo of one of our keys.
-    return did_you_mean(key if isinstance(key, str) and key != "like" else "", known)
+    hint = did_you_mean(key if key != "like" else "", known)
+    if isinstance(value, (str, int, float)) and re.search(r"[\sA-Z]", key) and "mean" not in hint:
+        text = f"{key}: {value}"
+        return f"; text with a colon needs quotes; write {flow_style(text)}"
+    return hint
+
+
+def _foreign_syntax(text: str, key: str, path: Path) -> str | None:
+    """Call `foreign.foreign_syntax` unless *text* is plain, as nearly all values are."""
+    if _OWN_SYNTAX.fullmatch(text):
+        return None
+    from digestbot.filters.foreign import foreign_syntax
+
+    return foreign_syntax(text, key, path)

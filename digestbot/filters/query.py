@@ -6,25 +6,29 @@ The grammar follows arXiv's API ("User's Manual", 5.1, "Details of Query Constru
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import unquote_plus
 
 from digestbot.errors import InvalidPaperId, InvalidValue
+from digestbot.filters.arxiv_urls import UnreadableUrl, query_of
 from digestbot.filters.authors import parse_name
 from digestbot.filters.conditions import MAX_TERM, READERS, ConditionError, quoted, words_in
+from digestbot.filters.databases import find_tag, without_tags
+from digestbot.filters.flow_style import flow_style
 from digestbot.filters.tree import AllOf, AnyOf, CategoryIs, DateIn, Node, NoneOf, Path
-from digestbot.taxonomy import aliases, is_category
+from digestbot.taxonomy import aliases, codes_in, expand, is_category
 
 if TYPE_CHECKING:
     from lark import Lark, Token, Tree
 
 MAX_DEPTH = 32
+MAX_SUGGESTION = 400
+"""Longest corrected query, in characters, that an error shows."""
 
 GRAMMAR = r"""
 start: query
@@ -44,7 +48,8 @@ WORD: /[^\s()"“”\[\]]+/
 
 _OURS = {"title": "ti", "author": "au", "abstract": "abs", "comment": "co", "journal": "jr"}
 _OURS |= {"category": "cat", "primary": "cat", "any": "all", "published": "submittedDate"}
-"""Keys of the YAML language, with arXiv's prefix for each."""
+_OURS |= {"intitle": "ti", "allintitle": "ti", "inauthor": "au", "summary": "abs"}
+"""Keys of the YAML language and of other tools, with arXiv's prefix for each."""
 _EVERYWHERE = ("title", "abstract", "comment", "journal")
 _NO_WORD = re.compile(r"[-+!]|.*[~^?{}&|\\]")
 """Lucene operators that arXiv's manual does not mention."""
@@ -67,40 +72,48 @@ def parse_query(text: str, weight: float, path: Path) -> Node:
         ConditionError: The query is invalid; the message counts characters of the decoded text
             from 1.
     """
-    decoded = _decoded(text)
+    return _checked(text, _Translator(weight=weight, path=path))
+
+
+def source_query(text: str) -> str:
+    """
+    Return *text*, a query that arXiv is to answer, decoded and checked like one of a filter.
+
+    Report numbers (``rn:``), which only arXiv can search, are allowed.
+
+    Raises:
+        ConditionError: As `parse_query`.
+    """
+    _checked(text, _Translator(weight=1.0, path=(), has_reports=True))
+    return query_of(text)
+
+
+def _checked(text: str, translator: "_Translator") -> Node:
     try:
-        return _translated(decoded, weight, path)
+        decoded = query_of(text)
+    except UnreadableUrl as error:
+        raise ConditionError(str(error)) from error
+    try:
+        return _translated(decoded, translator)
     except _Misplaced as error:
         where = f"at character {error.place + 1}"
-        if decoded != text:
+        if decoded != text.strip():
             where = f"in {quoted(decoded)}, {where}"
-        raise ConditionError(f"{where}: {error}") from error
+        raise ConditionError(f"{where}: {_with_suggestion(decoded, error)}") from error
 
 
 class _Misplaced(Exception):
     """An error at a character of the query."""
 
-    def __init__(self, place: int, message: str) -> None:
+    def __init__(self, place: int, message: str, suggestion: str | None = None) -> None:
         self.place = place
+        self.suggestion = suggestion
+        """A correct query; empty if there is none, None to repair the given one."""
         super().__init__(message)
 
 
-_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}|\+(?:AND|OR|ANDNOT|TO)\+")
-_IN_URL = re.compile(r"search_query=([^&#]*)")
-
-
-def _decoded(text: str) -> str:
-    """Extract *text* from a URL and decode it, if all of it looks encoded."""
-    found = _IN_URL.search(text)
-    bare = (found[1] if found else text).strip()
-    if re.search(r"\s", bare) or not (found or _ENCODED.search(bare)):
-        return bare
-    return unquote_plus(bare).strip()
-
-
-def _translated(text: str, weight: float, path: Path) -> Node:
-    reader = _Translator(weight=weight, path=path)
-    found = reader.query(_parsed(text), "all", 1)
+def _translated(text: str, translator: "_Translator") -> Node:
+    found = translator.query(_parsed(text), "all", 1)
     if _depth(found) > MAX_DEPTH:
         raise _Misplaced(0, f"AND and OR alternate more than {MAX_DEPTH} times; split the query")
     return found
@@ -130,8 +143,10 @@ def _parsed(text: str) -> "Tree[Token]":
 
     if not text:
         raise ConditionError("the query is empty")
+    _check_tags(text)
     try:
         tokens = list(_parser().lex(text))
+        _check_codes(tokens)
         tree: Any = _parser().parse(text)
     except UnexpectedCharacters as error:
         place: Any = error.pos_in_stream
@@ -141,6 +156,41 @@ def _parsed(text: str) -> "Tree[Token]":
         _explain(before if error.token.type != "$END" else tokens, error.token)
     found: Tree[Token] = tree.children[0]
     return found
+
+
+def _check_tags(text: str) -> None:
+    """Refuse field tags of other search tools."""
+    if tag := find_tag(text):
+        what = f"{quoted(tag.tag)} is the syntax of {tag.tool}; here a prefix precedes each term"
+        raise _Misplaced(tag.place, what, without_tags(text))
+
+
+def _check_codes(tokens: "Sequence[Token]") -> None:
+    """Refuse a category without its prefix next to one with it: ``cat:cs.AI OR cs.LG``."""
+    if not any(_is_cat(token) for token in tokens):
+        return
+    for token in _without_prefix(tokens):
+        if token.type == "WORD" and expand(token.strip(",")):
+            what = f"{quoted(token)} lacks its prefix; every category needs one"
+            raise _Misplaced(_place(token), what)
+
+
+def _is_cat(token: "Token") -> bool:
+    return token.type == "FIELD" and token.lower() in ("cat:", "category:", "primary:")
+
+
+def _without_prefix(tokens: "Sequence[Token]") -> "Iterator[Token]":
+    """Yield the terms without a prefix, before them or before their brackets."""
+    prefixed, before = [False], None
+    for token in tokens:
+        is_prefixed = before is not None and before.type == "FIELD"
+        if token.type == "LPAR":
+            prefixed.append(is_prefixed or prefixed[-1])
+        elif token.type == "RPAR":
+            prefixed = prefixed[:-1] or [False]
+        elif token.type in ("WORD", "PHRASE") and not (is_prefixed or prefixed[-1]):
+            yield token
+        before = token
 
 
 def _place(token: "Token") -> int:
@@ -174,15 +224,15 @@ def _explain(before: "Sequence[Token]", token: "Token") -> NoReturn:
     raise _Misplaced(place, _no_operator(token))
 
 
-_NO_NOT = "arXiv's syntax has no NOT; write ANDNOT between two conditions: ti:gpu ANDNOT ti:survey"
+_NO_NOT = "arXiv's syntax has no NOT; ANDNOT between two conditions excludes the second"
 _OTHER_OPERATORS = {"&&": "AND", "||": "OR", "&": "AND", "|": "OR", "+": "AND", "-": "ANDNOT"}
 _OTHER_OPERATORS |= {"and": "AND", "or": "OR", "andnot": "ANDNOT", "not": "ANDNOT", "!": "ANDNOT"}
 
 
 def _no_operator(token: str) -> str:
     if operator := _OTHER_OPERATORS.get(token.lower()):
-        return f"{quoted(token)} is not an operator; did you mean {quoted(operator)}?"
-    return f"missing AND, OR or ANDNOT before {quoted(token)}; put a phrase in quotes"
+        return f"{quoted(token)} is not an operator; use {operator}"
+    return f"missing AND, OR or ANDNOT before {quoted(token)}; a phrase needs quotes"
 
 
 def _unclosed(tokens: "Sequence[Token]") -> int:
@@ -196,6 +246,120 @@ def _unclosed(tokens: "Sequence[Token]") -> int:
     return waiting[-1]
 
 
+# Suggestions
+
+
+def _with_suggestion(text: str, error: _Misplaced) -> str:
+    """Return the message with a correct query, if one can be found."""
+    found = _repaired(text) if error.suggestion is None else error.suggestion
+    if not found or found == text or len(found) > MAX_SUGGESTION or not _is_valid(found):
+        return str(error)
+    message = re.sub(r'; did you mean "[^"]*"\?$', "", str(error))
+    return f"{message}; write {flow_style({'query': found})}"
+
+
+def _is_valid(query: str) -> bool:
+    try:
+        _translated(query, _Translator(weight=1.0, path=(), has_reports=True))
+    except (_Misplaced, ConditionError):
+        return False
+    return True
+
+
+def corrected(text: str) -> str | None:
+    """Return *text* if it is a query, or a query that it probably means, or None."""
+    found = text if _is_valid(text) else _repaired(text)
+    return found if found and _is_valid(found) else None
+
+
+def _repaired(text: str) -> str:
+    """Return *text* with its operators, brackets, quotes and prefixes corrected, where possible."""
+    from lark import LarkError
+
+    if re.match(r"[-!(\s]*(?:NOT\b|[-!])", text):
+        return ""  # excludes only: nothing is left to find
+    text = _CALL.sub(r'"\1"', text)
+    if text.count('"') % 2:
+        text = f'{text}"'
+    try:
+        tokens = list(_parser().lex(text.replace("]", "").replace("[", "")))
+    except LarkError:
+        return ""
+    return _joined_tokens(_with_operators(_words_in_quotes(tokens)))
+
+
+_CALL = re.compile(r'(?<![\w"])((?!(?:AND|OR|ANDNOT|NOT)\()[^\W\d_]+\(\w+\))(?![\w"])')
+"""Brackets of a term, as in ``O(n)``."""
+Part = tuple[str, str]
+"""The type and the text of a token."""
+
+
+def _words_in_quotes(tokens: "Sequence[Token]") -> list[Part]:
+    """Correct each token, and put runs of words in quotes."""
+    parts: list[Part] = []
+    for token in tokens:
+        if token.type == "WORD" and token.lower() in _OTHER_OPERATORS:
+            parts.append(("OPERATOR", _OTHER_OPERATORS[token.lower()]))
+        elif token.type == "WORD" and token[0] in _SIGNS and token[1:]:
+            parts += [("OPERATOR", _SIGNS[token[0]]), ("WORD", token[1:])]
+        elif token.type == "WORD" and parts and parts[-1][0] == "WORD":
+            parts[-1] = ("WORD", '"' + f"{parts[-1][1]} {token}".replace('"', "") + '"')
+        elif token.type == "FIELD":
+            parts.append(("FIELD", _known_prefix(token)))
+        else:
+            text = str(token)
+            parts.append((token.type, "ANDNOT" if text == "NOT" else text))
+    return parts
+
+
+_SIGNS = {"-": "ANDNOT", "!": "ANDNOT", "+": "AND"}
+
+
+def _known_prefix(token: str) -> str:
+    name = token.removesuffix(":").lower()
+    known = {prefix.lower(): prefix for prefix in (*PREFIXES, "rn")} | _OURS
+    near = get_close_matches(name[:40], known, n=1)
+    return f"{known[near[0]]}:" if near else token
+
+
+def _with_operators(parts: Sequence[Part]) -> list[Part]:
+    """Add missing operators, prefixes of categories and brackets; drop what has no condition."""
+    has_cat = ("FIELD", "cat:") in parts
+    found: list[Part] = []
+    depth = 0
+    for kind, text in parts:
+        last = found[-1][0] if found else "LPAR"
+        if kind == "OPERATOR" and last == "OPERATOR":
+            found[-1] = (kind, text)
+        elif (kind == "OPERATOR" and last == "LPAR") or (kind == "RPAR" and not depth):
+            continue
+        else:
+            if kind == "RPAR" and last == "OPERATOR":
+                found.pop()
+            if kind not in ("OPERATOR", "RPAR") and last in ("WORD", "PHRASE", "RPAR", "RANGE"):
+                found.append(("OPERATOR", "AND"))
+            found.append((kind, _with_prefix(text, last) if has_cat and kind == "WORD" else text))
+        depth += (kind == "LPAR") - (kind == "RPAR")
+    while found and found[-1][0] in ("OPERATOR", "FIELD", "LPAR"):
+        depth -= found.pop()[0] == "LPAR"
+    return [*found, *[("RPAR", ")")] * depth]
+
+
+def _with_prefix(word: str, before: str) -> str:
+    """Return *word* with ``cat:`` if it has one or more categories."""
+    codes = codes_in(word)
+    if not codes:
+        return word
+    if len(codes) > 1:
+        return f"({' OR '.join(codes)})" if before == "FIELD" else f"cat:({' OR '.join(codes)})"
+    return codes[0] if before in ("FIELD", "LPAR") else f"cat:{codes[0]}"
+
+
+def _joined_tokens(parts: Sequence[Part]) -> str:
+    text = " ".join(text if kind != "FIELD" else f"{text}\0" for kind, text in parts)
+    return text.replace("\0 ", "").replace("( ", "(").replace(" )", ")")
+
+
 # From the parse tree to conditions
 
 
@@ -205,6 +369,8 @@ class _Translator:
 
     weight: float
     path: Path
+    has_reports: bool = False
+    """Report numbers can be searched."""
 
     def query(self, tree: "Tree[Token]", field: str, depth: int) -> Node:
         """Translate clauses and their operators; *field* is the prefix of a bare word."""
@@ -227,13 +393,14 @@ class _Translator:
     def _clause(self, tree: "Tree[Token]", field: str, depth: int) -> Node:
         parts: Any = tree.children
         prefix, value = parts
-        name = field if prefix is None else _field(prefix)
+        name = field if prefix is None else _field(prefix, has_reports=self.has_reports)
         if hasattr(value, "children"):
             return self._group(value, name, depth)
         try:
             return self._term(name, value)
         except (ConditionError, InvalidValue) as error:
-            raise _Misplaced(_place(value), str(error)) from error
+            suggestion = None if name == "cat" else ""
+            raise _Misplaced(_place(value), str(error), suggestion) from error
 
     def _group(self, tree: Any, field: str, depth: int) -> Node:
         opening, inner, _ = tree.children
@@ -248,6 +415,7 @@ class _Translator:
             return self._dates(field, token)
         if token.type == "WORD":
             _check_word(token, field)
+            _check_category(token, field)
         text = token.strip('"“”').strip() if token.type == "PHRASE" else str(token)
         if len(text) > MAX_TERM:
             raise ConditionError(f"longer than {MAX_TERM} characters")
@@ -272,12 +440,14 @@ def _children(node: Node, kind: type[AllOf | AnyOf]) -> tuple[Node, ...]:
     return node.children if isinstance(node, kind) else (node,)
 
 
-def _field(token: "Token") -> str:
+def _field(token: "Token", *, has_reports: bool) -> str:
     """Return the prefix as the manual spells it."""
     name = token.removesuffix(":")
     known = {prefix.lower(): prefix for prefix in PREFIXES}
     if name.lower() in known:
         return known[name.lower()]
+    if name.lower() == "rn" and has_reports:
+        return "jr"  # read like a journal reference; only arXiv can search it
     if name.lower() == "rn":
         message = '"rn" is not supported: no source provides report numbers'
         raise _Misplaced(_place(token), message)
@@ -286,6 +456,12 @@ def _field(token: "Token") -> str:
     all_prefixes = ", ".join(PREFIXES)
     hint = f'; did you mean "{prefixes[near[0]]}"?' if near else f"; choose one of {all_prefixes}"
     raise _Misplaced(_place(token), f"unknown prefix {quoted(name)}{hint}")
+
+
+def _check_category(word: str, field: str) -> None:
+    """Refuse several categories in one word: ``cat:cs.AI,cs.LG``."""
+    if field == "cat" and len(codes_in(word)) > 1 and not expand(word):
+        raise ConditionError(f"{quoted(word)} is not one category; use brackets and OR")
 
 
 def _check_word(word: str, field: str) -> None:

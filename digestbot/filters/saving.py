@@ -6,7 +6,6 @@ type, length and offset of each array), then the arrays.
 """
 
 import json
-import os
 import zlib
 from dataclasses import fields
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import digestbot
+from digestbot.atomic_files import replacing
 from digestbot.errors import InvalidIndex
 from digestbot.filters.segment import Segment
 from digestbot.text.tokens import RULES
@@ -38,22 +38,14 @@ def save(segment: Segment, path: Path) -> None:
         end = _aligned(end + array.nbytes)
     text = json.dumps({**VERSIONS, "size": end, "arrays": head}).encode()
     start = _aligned(_LENGTHS + len(text))
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        with temporary.open("wb") as file:
-            file.write(_MAGIC)
-            file.write(len(text).to_bytes(8, "little") + zlib.crc32(text).to_bytes(8, "little"))
-            file.write(text)
-            for name, array in arrays.items():
-                file.seek(start + places[name])
-                file.write(array.data)
-            file.truncate(start + end)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        file.write(_MAGIC)
+        file.write(len(text).to_bytes(8, "little") + zlib.crc32(text).to_bytes(8, "little"))
+        file.write(text)
+        for name, array in arrays.items():
+            file.seek(start + places[name])
+            file.write(array.data)
+        file.truncate(start + end)
 
 
 def load(path: Path) -> Segment:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from digestbot.filters.authors import Name
-from digestbot.model import AnnounceType
+from digestbot.model import AnnounceType, DocumentType
 
 Path = tuple[str | int, ...]
 
@@ -92,6 +92,13 @@ class TypeIs(_Atom):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentIs(_Atom):
+    """The document type."""
+
+    type: DocumentType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceIs(_Atom):
     """The source that announced the paper."""
 
@@ -123,7 +130,18 @@ class DateIn(_Atom):
 
 
 Atom = (
-    Words | Near | Exact | Regex | AuthorIs | CategoryIs | TypeIs | SourceIs | IdIs | DoiIs | DateIn
+    Words
+    | Near
+    | Exact
+    | Regex
+    | AuthorIs
+    | CategoryIs
+    | TypeIs
+    | DocumentIs
+    | SourceIs
+    | IdIs
+    | DoiIs
+    | DateIn
 )
 
 

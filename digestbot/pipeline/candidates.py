@@ -79,12 +79,54 @@ def read_log(store: Store, wanted: Iterable[tuple[DigestConfig, int]]) -> Mappin
     rows = {window: tuple(filter(window.has, all_rows)) for window in windows}
     is_small = sum(len(rows[window]) for _, window in readers) <= FEW
     candidates = _by_evaluator(readers, all_rows) if is_small else _by_engine(readers, all_rows)
+    notices = _Notices.read(store, min(window.after for window in windows), to_seq)
     return {
         digest.name: Candidates(
-            from_seq=window.after, to_seq=to_seq, rows=rows[window], candidates=tuple(found)
+            from_seq=window.after,
+            to_seq=to_seq,
+            rows=rows[window],
+            candidates=notices.added_to(found, digest.name, window.after),
         )
         for (digest, window), found in zip(readers, candidates, strict=True)
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Notices:
+    """
+    Retractions and withdrawals, and the digests that had the paper.
+
+    They are news to these digests, whatever their filter, sources and types.
+    """
+
+    rows: tuple[Announcement, ...]
+    receivers: Mapping[str, frozenset[str]]
+    """Id of each of the papers in *rows* → names of digests."""
+
+    @classmethod
+    def read(cls, store: Store, after: int, upto: int) -> "_Notices":
+        rows = store.papers.notices(after, upto)
+        ids = {row.paper.id for row in rows}
+        same = store.papers.same_papers(ids) if ids else {}
+        found = store.editions.receivers({*ids, *same.values()}) if ids else {}
+        none: set[str] = set()
+        receivers = {
+            each: frozenset(found.get(each, none) | found.get(same.get(each, ""), none))
+            for each in ids
+        }
+        return cls(rows=rows, receivers=receivers)
+
+    def added_to(
+        self, candidates: Sequence[Candidate], digest: str, after: int
+    ) -> tuple[Candidate, ...]:
+        matched = {row.seq for row, _ in candidates}
+        added = (
+            (row, Verdict(matched=True, score=0.0, matches=()))
+            for row in self.rows
+            if row.seq > after and row.seq not in matched
+            if digest in self.receivers[row.paper.id]
+        )
+        return (*candidates, *added)
 
 
 def _by_evaluator(

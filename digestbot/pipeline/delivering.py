@@ -7,9 +7,9 @@ outcome (commit). A crash between two steps leaves a state that tells the next r
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
@@ -17,23 +17,26 @@ from typing import Protocol
 
 from digestbot.config import Config
 from digestbot.deliver import REGISTRY, Checkpoint, Sender, open_sender
-from digestbot.deliver.retry import Dead, Retry, StopAll, Unknown, decide
+from digestbot.deliver.retry import Dead, Pause, Retry, Unknown, decide, pause, soon
 from digestbot.errors import (
     DeliveryError,
     DigestbotError,
     LeaseLost,
+    NotAttempted,
     OutcomeUnknown,
     PermanentFailure,
     StoreError,
     StoreUnavailable,
+    TooLarge,
     TransientFailure,
 )
-from digestbot.model import Delivery, DeliveryState, Form, OutgoingMessage
+from digestbot.model import Delivery, DeliveryState, Form, OutgoingMessage, Receipt
 from digestbot.pipeline.group_commit import GroupCommit, Sleep, retry_while_unavailable
 from digestbot.pipeline.messages import MessageBuilder
 from digestbot.pipeline.processing_bounces import record_refusal
+from digestbot.render import without_attachments
 from digestbot.sending_limits import day_of
-from digestbot.store import Cap, Store, Transition
+from digestbot.store import Cap, KindPause, Store, Transition
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +56,9 @@ MAX_CONCURRENT = 128
 """Deliveries of one kind under way at once, enough to keep every connection busy; each sender
 limits its own connections below that."""
 
+SOON_MAX = 20
+"""Deliveries that one run retries within its patience: more mean an outage."""
+
 
 class DeliverProgress(Protocol):
     """Callback after each delivery."""
@@ -68,13 +74,15 @@ class Delivered:
     retrying: int = 0
     dead: int = 0
     unknown: int = 0
+    waiting: int = 0
+    """Due deliveries left alone, since their server refuses us."""
     errors: tuple[str, ...] = ()
     """One line per kind of failure, with the number of deliveries affected."""
 
     @property
     def all_sent(self) -> bool:
         """True if everything that was due has gone out."""
-        return not (self.retrying or self.dead or self.unknown)
+        return not (self.retrying or self.dead or self.unknown or self.waiting)
 
 
 def _no_progress(*, done: int, waiting: int) -> None:
@@ -90,31 +98,44 @@ async def deliver(
     progress: DeliverProgress = _no_progress,
     stop: Callable[[], bool] = lambda: False,
     sleep: Sleep = asyncio.sleep,
+    patience_s: float = 0.0,
 ) -> Delivered:
     """
     Send every delivery that is due.
 
     *stop*, asked between claims, ends the call early. A failing destination affects no other, and
-    neither does a slow kind. A server that refuses us altogether (wrong password) stops its kind
-    for this call. However the call ends, it releases what it has claimed and not begun.
+    neither does a slow kind. An answer about us (a wrong password, a quota, a server that is down)
+    pauses its kind, in all processes, and costs no delivery an attempt. However the call ends, it
+    releases what it has claimed and not begun.
+
+    Args:
+        store: Holds the outbox.
+        config: Settings of the destinations.
+        clock: Returns the time, aware.
+        random: Spreads retries.
+        progress: Called after each delivery.
+        stop: Ends the call early when it returns True.
+        sleep: Waits for a number of seconds.
+        patience_s: Seconds that the call may wait in all for short failures to pass.
 
     Raises:
         StoreError: The database was unavailable for too long; what was sent meanwhile and could not
             be recorded is in doubt.
     """
-    run = _Run(store, config, clock, random, progress, sleep)
+    run = _Run(store, config, clock, random, progress, sleep, timedelta(seconds=patience_s))
     try:
         in_doubt = await retry_while_unavailable(lambda: store.outbox.in_doubt(clock()), sleep)
         await retry_while_unavailable(lambda: store.outbox.recover(clock(), silent={}), sleep)
-        await run.send_all(stop)
+        await run.send_patiently(stop)
         if in_doubt and await _grace_period(stop, sleep):
             await retry_while_unavailable(
                 lambda: store.outbox.recover(clock(), silent=in_doubt), sleep
             )
-            await run.send_all(stop)
+            await run.send_patiently(stop)
+        waiting = await run.count_waiting()
     finally:
         await run.close()
-    return run.result()
+    return run.result(waiting)
 
 
 async def _grace_period(stop: Callable[[], bool], sleep: Sleep) -> bool:
@@ -176,6 +197,7 @@ class _Run:
         random: Random,
         progress: DeliverProgress,
         sleep: Sleep,
+        patience: timedelta,
     ) -> None:
         self._store = store
         self._config = config
@@ -186,16 +208,49 @@ class _Run:
         self._commits = GroupCommit(store, sleep=sleep)
         self._messages = MessageBuilder(store, config.smtp)
         self._senders: dict[str, Sender] = {}
+        self._patience = patience
+        """Time left for waiting."""
+        self._pauses: dict[str, KindPause] = {}
+        """The latest pause of each kind; its next success ends it."""
         self._stopped_kinds: set[str] = set()
-        """Kinds whose server refuses us, for the rest of this run."""
-        self._leases: dict[int, int] = {}
-        """Deliveries under way, each with its attempt."""
+        """Kinds that are paused."""
+        self._due_soon: dict[int, datetime] = {}
+        """Deliveries with a short retry in this run."""
+        self._short_retries: Counter[int] = Counter()
+        self._leases: defaultdict[str, dict[int, int]] = defaultdict(dict)
+        """Deliveries under way by kind, each with its attempt."""
         self._store_error: StoreError | None = None
-        self._counts: Counter[str] = Counter()
-        self._errors: Counter[str] = Counter()
+        self._sent = 0
+        self._failures: dict[int, tuple[DeliveryState, str]] = {}
+        """Deliveries that failed and have not been sent since, each with its error."""
+
+    async def send_patiently(self, stop: Callable[[], bool]) -> None:
+        """Send all that is due, and again after each short wait, while the patience lasts."""
+        await self.send_all(stop)
+        while not stop() and (wait := self._next_wait()) is not None:
+            log.info("waiting for a short failure to pass", extra={"wait_s": wait.total_seconds()})
+            self._patience -= wait
+            await self._wait(wait.total_seconds(), stop)
+            await self.send_all(stop)
+
+    def _next_wait(self) -> timedelta | None:
+        """Return the time until something can be tried again, if the patience suffices."""
+        now = self._clock()
+        pauses = (self._pauses[kind].until for kind in self._stopped_kinds)
+        times = [at for at in (*self._due_soon.values(), *pauses) if at > now]
+        wait = min(times) - now if times else None
+        return wait if wait is not None and wait <= self._patience else None
+
+    async def _wait(self, seconds: float, stop: Callable[[], bool]) -> None:
+        """Sleep in steps of a second, so that *stop* ends it."""
+        while seconds > 0 and not stop():
+            await self._sleep(min(seconds, 1.0))
+            seconds -= 1.0
 
     async def send_all(self, stop: Callable[[], bool]) -> None:
         """Send all kinds concurrently, each at its own pace."""
+        now = self._clock()
+        self._stopped_kinds = {k for k in self._stopped_kinds if self._pauses[k].until > now}
         renewing = asyncio.create_task(self._renew())
         try:
             async with asyncio.TaskGroup() as kinds:
@@ -236,9 +291,11 @@ class _Run:
                     for delivery in batch:
                         await slots.acquire()
                         sending.create_task(send(delivery))
+        if kind in self._stopped_kinds:
+            await self._release(kind)
 
     async def _claim(self, kind: str, *, crashes: int = 0) -> tuple[Delivery, ...]:
-        """Claim the next batch and read its messages ahead; empty if the store is away."""
+        """Claim the next batch and read its messages ahead; empty if paused or without store."""
         now = self._clock()
         claim = partial(
             self._store.outbox.claim,
@@ -249,10 +306,12 @@ class _Run:
             is_archive=REGISTRY[kind].is_archive,
         )
         try:
+            if await self._is_paused(kind, now):
+                return ()
             batch = await retry_while_unavailable(
                 partial(claim, limit=BATCH_SIZES[crashes], lost=crashes), self._sleep
             )
-            self._leases |= {delivery.id: delivery.attempts for delivery in batch}
+            self._leases[kind] |= {delivery.id: delivery.attempts for delivery in batch}
             forms = REGISTRY[kind].forms
             await retry_while_unavailable(
                 partial(self._messages.read_ahead, batch, forms), self._sleep
@@ -262,6 +321,20 @@ class _Run:
             return ()
         return batch
 
+    async def _is_paused(self, kind: str, now: datetime) -> bool:
+        """Read the pause of *kind*, which another process may have begun."""
+        read = partial(self._store.pauses.get, kind)
+        found = await retry_while_unavailable(read, self._sleep)
+        if kind in self._stopped_kinds:  # paused while we were reading
+            return True
+        if found is None:
+            self._pauses.pop(kind, None)
+            return False
+        self._pauses[kind] = found
+        if found.until > now:
+            self._stopped_kinds.add(kind)
+        return found.until > now
+
     async def _renew(self) -> None:
         """Renew our leases, and recover deliveries whose leases have expired."""
         while True:
@@ -270,15 +343,20 @@ class _Run:
             lease_until = now + timedelta(seconds=LEASE_S)
             try:
                 # Renew first: after a clock was set forward, our own leases look expired.
-                await asyncio.to_thread(self._store.outbox.renew, dict(self._leases), lease_until)
+                await asyncio.to_thread(self._store.outbox.renew, self._all_leases(), lease_until)
                 await asyncio.to_thread(self._store.outbox.recover, now, silent={})
             except StoreError as error:
                 log.warning("leases not renewed", extra={"error": error})
+
+    def _all_leases(self) -> dict[int, int]:
+        return {id_: attempt for some in self._leases.values() for id_, attempt in some.items()}
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Send one delivery and record its outcome, whatever goes wrong."""
         try:
             await self._send(delivery)
+        except NotAttempted:
+            return  # its lease is released with those of its kind
         except DeliveryError as error:
             await self._settle(delivery, error)
         except LeaseLost:
@@ -291,23 +369,45 @@ class _Run:
         except Exception as error:
             log.exception("delivery failed unexpectedly", extra={"delivery": delivery.id})
             text = f"{type(error).__name__}: a bug, see the log"
-            await self._settle(delivery, TransientFailure(text))
-        del self._leases[delivery.id]
-        self._progress(done=sum(self._counts.values()), waiting=0)
+            await self._settle(delivery, TransientFailure(text), is_brief=False)
+        del self._leases[delivery.destination.kind][delivery.id]
+        self._progress(done=self._sent + len(self._failures), waiting=0)
 
     async def _send(self, delivery: Delivery) -> None:
         sender = self._sender(delivery.destination.kind)
         forms = REGISTRY[delivery.destination.kind].forms
         outgoing = await self._message(delivery, forms)
         checkpoint = _StoreCheckpoint(self._commits, delivery, self._clock)
-        receipt = await sender.send(outgoing, checkpoint)
+        receipt = await self._send_in_size(sender, outgoing, checkpoint)
         now = self._clock()
         await self._commits.write(
             Transition(
                 delivery.id, DeliveryState.SENT, now, delivery.attempts, receipt=receipt.detail
             )
         )
-        self._counts["sent"] += 1
+        self._sent += 1
+        self._failures.pop(delivery.id, None)
+        kind = delivery.destination.kind
+        if kind in self._pauses and kind not in self._stopped_kinds:
+            del self._pauses[kind]
+            await self._commits.retry_while_unavailable(partial(self._store.pauses.end, kind))
+
+    async def _send_in_size(
+        self, sender: Sender, outgoing: OutgoingMessage, checkpoint: Checkpoint
+    ) -> Receipt:
+        """Send *outgoing*, without as many attachments as are too large for the server."""
+        message, left_out = outgoing, 0
+        while True:
+            try:
+                return await sender.send(message, checkpoint)
+            except TooLarge:
+                left_out += 1
+                smaller = without_attachments(outgoing.mime, left_out)
+                if smaller is None:
+                    raise
+            facts = {"delivery": outgoing.delivery.id, "attachments": left_out}
+            log.warning("attachments left out, too large for the mail server", extra=facts)
+            message = replace(outgoing, mime=smaller)
 
     async def _message(self, delivery: Delivery, forms: Collection[Form]) -> OutgoingMessage:
         """Build the message, mostly from what was read ahead."""
@@ -328,39 +428,120 @@ class _Run:
             self._senders[kind] = open_sender(kind, self._config)
         return self._senders[kind]
 
-    async def _settle(self, delivery: Delivery, error: DeliveryError) -> None:
+    async def _settle(
+        self, delivery: Delivery, error: DeliveryError, *, is_brief: bool = True
+    ) -> None:
+        """Pause the kind if *error* is about us; else record what follows for the delivery."""
+        kind, now = delivery.destination.kind, self._clock()
+        known = self._pauses.get(kind)
+        next_day = day_of(now, self._config.timezone).next_at
+        failures = known.failures if known else 0
+        rest = pause(error, failures=failures, now=now, next_day=next_day)
+        try:
+            if rest is not None:
+                await self._pause(delivery, rest, error, failures)
+            elif is_brief and (wait := self._soon(delivery, error)) is not None:
+                await self._retry_soon(delivery, now + wait, error)
+            else:
+                await self._record(delivery, error, now)
+        except StoreError as store_error:
+            self._store_error = self._store_error or store_error
+
+    async def _pause(
+        self, delivery: Delivery, rest: Pause, error: DeliveryError, failures: int
+    ) -> None:
+        """Pause the kind of *delivery*, which stays due; of failures at once, one counts."""
+        kind = delivery.destination.kind
+        if kind not in self._stopped_kinds:
+            self._stopped_kinds.add(kind)
+            begun = KindPause(
+                kind=kind,
+                until=rest.until,
+                failures=failures + 1,
+                needs_operator=rest.needs_operator,
+                error=str(error),
+            )
+            self._pauses[kind] = begun
+            await self._commits.retry_while_unavailable(partial(self._store.pauses.begin, begun))
+        self._failures.pop(delivery.id, None)
+        await self._postpone(delivery, self._clock(), error)
+
+    def _soon(self, delivery: Delivery, error: DeliveryError) -> timedelta | None:
+        """Return the wait before a short retry, if this run has the patience for it."""
+        retries = self._short_retries[delivery.id]
+        if not retries and len(self._due_soon) >= SOON_MAX:
+            return None
+        return soon(error, retries=retries, patience=self._patience)
+
+    async def _retry_soon(self, delivery: Delivery, at: datetime, error: DeliveryError) -> None:
+        self._short_retries[delivery.id] += 1
+        self._due_soon[delivery.id] = at
+        self._note(delivery, DeliveryState.RETRYING, error)
+        await self._postpone(delivery, at, error)
+
+    async def _postpone(self, delivery: Delivery, at: datetime, error: DeliveryError) -> None:
+        """Let *delivery* wait without an attempt: it was certainly not delivered."""
+        postpone = partial(
+            self._store.outbox.postpone,
+            {delivery.id: delivery.attempts},
+            at,
+            error=str(error),
+            code=error.code,
+            cap_day=_cap_day(self._config),
+        )
+        await self._commits.retry_while_unavailable(postpone)
+
+    def _note(self, delivery: Delivery, state: DeliveryState, error: DeliveryError) -> None:
+        """Remember the failure for the result."""
+        self._failures[delivery.id] = state, f"{delivery.destination.kind}: {error}"
+
+    async def _record(self, delivery: Delivery, error: DeliveryError, now: datetime) -> None:
         """Record what `decide` makes of the failure."""
         decision = decide(
             error,
             attempts=delivery.attempts,
             first_at=delivery.created_at,
-            now=self._clock(),
+            now=now,
             jitter=self._random.random(),
             doubts=delivery.doubts,
         )
-        self._errors[f"{delivery.destination.kind}: {error}"] += 1
         step = partial(Transition, delivery.id, attempt=delivery.attempts, error=str(error))
+        match decision:
+            case Retry(at=at):
+                state, in_doubt = DeliveryState.RETRYING, isinstance(error, OutcomeUnknown)
+                await self._commits.write(step(state, at, code=error.code, in_doubt=in_doubt))
+            case Dead():
+                state = DeliveryState.DEAD
+                record = partial(record_refusal, self._store, delivery, error, now)
+                await self._commits.retry_while_unavailable(record)
+                await self._commits.write(step(state, None, code=error.code))
+            case Unknown():
+                state = DeliveryState.UNKNOWN
+                await self._commits.write(step(state, None))
+        self._note(delivery, state, error)
+
+    async def count_waiting(self) -> dict[str, int]:
+        """Count the due deliveries of each paused kind."""
+        now = self._clock()
+        count_due = self._store.outbox.count_due
+        counts = {
+            kind: await retry_while_unavailable(partial(count_due, kind, now), self._sleep)
+            for kind in sorted(self._stopped_kinds)
+        }
+        return {kind: number for kind, number in counts.items() if number}
+
+    async def _release(self, kind: str) -> None:
+        """Release the claims of *kind* that were not used."""
+        leases, self._leases[kind] = self._leases[kind], {}
+        if not leases:
+            return
+        release = partial(self._store.outbox.release_claims, leases, self._clock())
         try:
-            match decision:
-                case Retry(at=at) | StopAll(at=at):
-                    if isinstance(decision, StopAll):
-                        self._stopped_kinds.add(delivery.destination.kind)
-                    in_doubt = isinstance(error, OutcomeUnknown)
-                    retrying = DeliveryState.RETRYING
-                    await self._commits.write(
-                        step(retrying, at, code=error.code, in_doubt=in_doubt)
-                    )
-                    self._counts["retrying"] += 1
-                case Dead():
-                    record = partial(record_refusal, self._store, delivery, error, self._clock())
-                    await self._commits.retry_while_unavailable(record)
-                    await self._commits.write(step(DeliveryState.DEAD, None, code=error.code))
-                    self._counts["dead"] += 1
-                case Unknown():
-                    await self._commits.write(step(DeliveryState.UNKNOWN, None))
-                    self._counts["unknown"] += 1
-        except StoreError as store_error:
-            self._store_error = self._store_error or store_error
+            await self._commits.retry_while_unavailable(
+                partial(release, cap_day=_cap_day(self._config))
+            )
+        except StoreError as error:
+            log.warning("claims not released, their leases expire", extra={"error": error})
 
     async def close(self) -> None:
         """
@@ -372,23 +553,30 @@ class _Run:
         for sender in self._senders.values():
             await sender.close()
         await self._commits.close()
-        if self._leases:
-            release = partial(self._store.outbox.release_claims, self._leases, self._clock())
-            try:
-                await self._commits.retry_while_unavailable(
-                    partial(release, cap_day=_cap_day(self._config))
-                )
-            except StoreError as error:
-                log.warning("claims not released, their leases expire", extra={"error": error})
+        for kind in tuple(self._leases):
+            await self._release(kind)
 
-    def result(self) -> Delivered:
+    def result(self, waiting: Mapping[str, int]) -> Delivered:
+        """Return the counts; *waiting* has the due deliveries of each paused kind."""
+        states = Counter(state for state, _ in self._failures.values())
+        errors = Counter(line for _, line in self._failures.values())
         return Delivered(
-            sent=self._counts["sent"],
-            retrying=self._counts["retrying"],
-            dead=self._counts["dead"],
-            unknown=self._counts["unknown"],
-            errors=tuple(
-                text if times == 1 else f"{text} ({times} times)"
-                for text, times in self._errors.most_common()
+            sent=self._sent,
+            retrying=states[DeliveryState.RETRYING],
+            dead=states[DeliveryState.DEAD],
+            unknown=states[DeliveryState.UNKNOWN],
+            waiting=sum(waiting.values()),
+            errors=(
+                *(self._pause_line(kind, number) for kind, number in waiting.items()),
+                *(
+                    text if times == 1 else f"{text} ({times} times)"
+                    for text, times in errors.most_common()
+                ),
             ),
         )
+
+    def _pause_line(self, kind: str, waiting: int) -> str:
+        paused = self._pauses[kind]
+        until = f"{paused.until.astimezone(self._config.timezone):%Y-%m-%d %H:%M}"
+        counted = "1 delivery waits" if waiting == 1 else f"{waiting} deliveries wait"
+        return f"{kind}: {paused.error}; {counted}, next try at {until}"

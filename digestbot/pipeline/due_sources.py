@@ -18,8 +18,8 @@ POLL_INTERVAL = timedelta(hours=6)
 """Interval between passes over an idle source, whose digests are not due: arXiv changes once a day,
 and a journal's feed must be read before its entries drop out of it."""
 MIN_INTERVAL = timedelta(minutes=5)
-"""Minimum time between two passes over a source for digests whose slots follow closely: a source
-asked just before a slot is fresh, and any number of digests ask a server twelve times an hour at most."""
+"""Minimum time between two passes for slots that follow closely: a source asked just before a slot
+is fresh, and any number of digests ask a server twelve times an hour at most."""
 
 
 def sources_of_tick(store: Store, config: Config, now: datetime) -> tuple[str, ...]:

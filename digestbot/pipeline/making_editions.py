@@ -10,7 +10,7 @@ from digestbot.editions import Selection, add_coverage, cover, select
 from digestbot.errors import DigestbotError, StoreError
 from digestbot.model import REPLACEMENTS, Announcement, Edition, EditionPaper, SourceCoverage
 from digestbot.pipeline.candidates import Candidates, read_log
-from digestbot.pipeline.messages import freeze, message_domain, render_context
+from digestbot.pipeline.messages import freeze, message_domain, needed_forms, render_context
 from digestbot.render import Templates
 from digestbot.sending_limits import SendingLimits, flood
 from digestbot.store import DigestState, Skipped, SourceState, Store
@@ -140,8 +140,9 @@ def _make(
         )
         return EditionMade(digest=digest.name)
     context = render_context(config, templates, digest, next_edition_at=next_due_at)
-    bodies = freeze(config, edition, context, digest.exports)
     confirmed = store.subscriptions.confirmed(digest.name)
+    needed = needed_forms(subscription.destination.kind for subscription in confirmed)
+    bodies = freeze(config, edition, context, digest.exports, needed)
     flood_check = _FloodCheck(config.sending_limits)
     edition_id = store.editions.record(
         digest.name,
@@ -247,7 +248,7 @@ def _compose(
     if state is not None and since is None:
         keys = {(row.paper.id, row.paper.version) for row, _ in candidates.candidates}
         offered = frozenset(store.editions.offered(digest.name, keys))
-        carried = store.editions.waiting(digest.name)
+        carried = store.editions.waiting(digest.name) if state.editions else ()
         since, skipped = state.covered_to, state.skipped
     selection = select(
         candidates.candidates,

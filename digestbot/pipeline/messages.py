@@ -7,17 +7,17 @@ rest when a delivery goes out. So every attempt has the same bytes, whatever has
 config, the templates or this program since, and a million readers do not cost a million copies.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
-from email.utils import parseaddr
 from functools import lru_cache
 from threading import Lock
 from urllib.parse import quote
 
-from digestbot.addresses import make_message_id
+from digestbot.addresses import check_mailbox, make_message_id
 from digestbot.config import Config, DigestConfig
 from digestbot.deliver import REGISTRY, SmtpSettings
-from digestbot.errors import PermanentFailure
+from digestbot.errors import DigestbotError, PermanentFailure
 from digestbot.model import (
     EXPORTS,
     Body,
@@ -47,8 +47,11 @@ from digestbot.render.exports import paper_list
 from digestbot.render.view import list_name, title_of
 from digestbot.store import Store
 
+log = logging.getLogger(__name__)
+
 NO_SENDER = "Digests <digestbot@localhost>"
 """From of .eml files in a folder while the config lacks an SMTP server and so a sender."""
+MAIL_FORMS = (Form.SUBJECT, Form.TEXT, Form.HTML, Form.EML)
 TEXT_FORMS = (Form.SLACK, Form.JSON)
 """Forms frozen with every edition, in addition to the mail."""
 MAX_EDITIONS = 64
@@ -62,7 +65,12 @@ def sender(config: Config) -> str:
 
 def message_domain(config: Config) -> str:
     """Return the right side of Message-IDs and List-Ids: the sender's domain."""
-    return parseaddr(sender(config))[1].rpartition("@")[2] or "localhost"
+    return _address(config).rpartition("@")[2]
+
+
+def _address(config: Config) -> str:
+    """Return the address of From."""
+    return check_mailbox(sender(config)).address
 
 
 def render_context(
@@ -89,18 +97,45 @@ def render_context(
     )
 
 
+def needed_forms(kinds: Iterable[str]) -> frozenset[Form]:
+    """Return the forms that destinations of these kinds need."""
+    return frozenset[Form]().union(*(REGISTRY[kind].forms for kind in kinds if kind in REGISTRY))
+
+
 def freeze(
-    config: Config, edition: Edition, context: RenderContext, exports: Collection[Form] = ()
+    config: Config,
+    edition: Edition,
+    context: RenderContext,
+    exports: Collection[Form] = (),
+    needed: Collection[Form] = tuple(Form),
 ) -> dict[Form, Body]:
-    """Render every form that a delivery may need, with *exports*."""
+    """
+    Render every form that a delivery may need, with *exports*.
+
+    Raises:
+        DigestbotError: One of *needed* cannot be rendered; any other form is left out.
+    """
+    frozen: dict[Form, Body] = {}
+    for forms in (MAIL_FORMS, *((form,) for form in (*TEXT_FORMS, *exports))):
+        try:
+            frozen |= _frozen(config, edition, context, forms)
+        except DigestbotError as error:
+            if not {*needed, *exports}.isdisjoint(forms):
+                raise
+            facts = {"edition": edition.name, "form": forms[-1], "error": error}
+            log.warning("form left out, no destination needs it", extra=facts)
+    return frozen
+
+
+def _frozen(
+    config: Config, edition: Edition, context: RenderContext, forms: tuple[Form, ...]
+) -> dict[Form, Body]:
+    """Render *forms*: those of a mail, which share their work, or one other form."""
+    if forms != MAIL_FORMS:
+        return {form: render(edition, form, context) for form in forms}
     mail = bodies(edition, context)
-    return {
-        Form.SUBJECT: mail.subject,
-        Form.TEXT: mail.text,
-        Form.HTML: mail.html,
-        Form.EML: frozen_message(config, edition, mail, context),
-        **{form: render(edition, form, context) for form in (*TEXT_FORMS, *exports)},
-    }
+    message = frozen_message(config, edition, mail, context)
+    return dict(zip(MAIL_FORMS, (mail.subject, mail.text, mail.html, message), strict=True))
 
 
 def frozen_message(
@@ -143,9 +178,10 @@ def _list_unsubscribe(config: Config, digest: str) -> str:
 
 def _unsubscribe_mailto(config: Config, digest: str) -> str:
     """Return the mailto form of List-Unsubscribe (RFC 2369 section 3.2)."""
-    return _mailto(parseaddr(sender(config))[1], digest)
+    return _mailto(_address(config), digest)
 
 
+@lru_cache(maxsize=256)
 def _mailto(address: str, digest: str) -> str:
     return f"mailto:{quote(address, safe='@{}')}?subject={quote(f'unsubscribe {digest}')}"
 
@@ -183,7 +219,7 @@ def preview_message(config: Config, edition: Edition, context: RenderContext) ->
     mail = bodies(edition, context)
     return personalize(
         frozen_message(config, edition, mail, context),
-        recipient=parseaddr(sender(config))[1],
+        recipient=_address(config),
         message_id=make_message_id("preview", edition.name, domain=message_domain(config)),
         date=edition.created_at,
         text=mail.text,

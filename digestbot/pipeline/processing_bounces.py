@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from digestbot.bounces import Box, classify, open_box, read_report, suppression_reason
+from digestbot.bounces.mailboxes import Box, open_box
+from digestbot.bounces.parsing import read_report
+from digestbot.bounces.scoring import classify, suppression_reason
 from digestbot.config import Config
 from digestbot.deliver.verp import delivery_of
 from digestbot.errors import DeliveryError, MailboxError, PermanentFailure, StoreError

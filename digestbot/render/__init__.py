@@ -20,6 +20,7 @@ from digestbot.render.mime import (
     personalize,
     sender_headers,
     sender_of,
+    without_attachments,
 )
 from digestbot.render.quoted_printable import decode, fill_fields, merge_fragments
 from digestbot.render.templates import Templates, load_templates
@@ -40,6 +41,7 @@ __all__ = [
     "render",
     "sender_headers",
     "sender_of",
+    "without_attachments",
 ]
 
 FORMS: Mapping[Form, Callable[[Edition, RenderContext], str]] = {

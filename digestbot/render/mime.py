@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.header import Header
-from email.utils import formataddr
 
 from digestbot.addresses import Mailbox, check_address, check_mailbox
 from digestbot.errors import InvalidValue
@@ -27,9 +26,9 @@ LINE_MAX = 998
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,200}@[A-Za-z0-9.-]{1,255}>")
-_LIST_ID = re.compile(r"(?P<name>[^<>]*)<(?P<id>[A-Za-z0-9._-]{1,250})>")
+_LIST_ID = re.compile(r"[A-Za-z0-9._-]{1,250}")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
-_FROM = re.compile(rb"From: (?:[^<>:]*<)?([^\s<>]+@[^\s<>]+)>?\r\n")
+_FROM = re.compile(rb"^From: ((?:[^\r]|\r\n[ \t])*)\r\n", re.MULTILINE)
 _TOKEN_FIELD = b"\x00token"
 _LINE_FIELD = b"\x00token_line"
 """The token in a body, where it has a line to itself."""
@@ -162,7 +161,30 @@ def personalize(
 def sender_of(template: Iterable[bytes]) -> str:
     """Return the address in From."""
     found = _FROM.search(b"".join(template))
-    return found[1].decode("ascii") if found else ""
+    if found is None:
+        return ""
+    return found[1].rpartition(b"<")[2].removesuffix(b">").decode("ascii")
+
+
+def without_attachments(message: bytes, number: int) -> bytes | None:
+    """
+    Return *message* without its *number* largest attachments, and with a part that names them.
+
+    For a server that takes no message of that size. None if it has fewer attachments.
+    """
+    head, *parts = message.removesuffix(_MIXED_END).split(_MIXED_LINE)
+    attachments = sorted(parts[1:], key=len, reverse=True)
+    if len(attachments) < number:
+        return None
+    left_out = attachments[:number]
+    kept = [part for part in parts if part not in left_out]
+    return _MIXED_LINE.join([head, *kept, _notice(left_out)]) + _MIXED_END
+
+
+def _notice(left_out: Sequence[bytes]) -> bytes:
+    names = [found[1].decode("ascii") for part in left_out if (found := _FILE_NAME.search(part))]
+    text = f"Left out, since the mail server takes no message of that size: {', '.join(names)}\n"
+    return _ascii_lines(_part("plain", encode(text).decode("ascii").replace("\r\n", "\n")) + "\n")
 
 
 def compose(
@@ -191,9 +213,12 @@ def compose(
     ).decode("ascii")
 
 
+_FILE_NAME = re.compile(rb'filename="([^"]+)"')
 _ALTERNATIVE = "=_alternative"
 _MIXED = "=_mixed"
 """Boundaries: quoted-printable never contains "=_", nor base64 "_" (RFC 2045 6)."""
+_MIXED_LINE = f"--{_MIXED}\r\n".encode()
+_MIXED_END = f"--{_MIXED}--\r\n".encode()
 
 
 def _content(attachments: Sequence[Attachment]) -> Fragments:
@@ -259,24 +284,24 @@ def _unstructured(name: str, value: str) -> str:
 
 
 def _mailbox(mailbox: Mailbox) -> str:
-    name = _one_line("From", mailbox.name)
-    if not name or name.isascii():
-        return formataddr((name, mailbox.address))
-    return (
-        f"{Header(name, 'utf-8', header_name='From', maxlinelen=76).encode()} <{mailbox.address}>"
-    )
+    return _named("From", mailbox.name, mailbox.address)
+
+
+def _named(header: str, name: str, address: str) -> str:
+    """Encode *name* as a phrase before *address* in angle brackets (RFC 5322 3.4, RFC 2047 5)."""
+    name = " ".join(_one_line(header, name).split())
+    if not name:
+        return f"<{address}>" if header == "List-Id" else address
+    if _charset(name) == "us-ascii":
+        return f"{_quoted(name)} <{address}>"
+    return f"{Header(name, 'utf-8', header_name=header, maxlinelen=76).encode()} <{address}>"
 
 
 def _list_id(value: str) -> str:
-    found = _LIST_ID.fullmatch(_one_line("List-Id", value))
-    if found is None:
+    name, _, list_id = _one_line("List-Id", value).removesuffix(">").rpartition("<")
+    if not (value.endswith(">") and _LIST_ID.fullmatch(list_id)):
         raise InvalidValue(f'List-Id "{value[:100]}" must be: Name <name.of.the.list>')
-    name = found["name"].strip().strip('"')
-    if not name:
-        return f"<{found['id']}>"
-    if name.isascii():
-        return f"{_quoted(name)} <{found['id']}>"
-    return f"{Header(name, 'utf-8', header_name='List-Id', maxlinelen=76).encode()} <{found['id']}>"
+    return _named("List-Id", name, list_id)
 
 
 def _list_unsubscribe(uris: Sequence[str], *, one_click: bool) -> tuple[tuple[str, str], ...]:

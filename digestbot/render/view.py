@@ -7,14 +7,18 @@ escaped: escaping is the last step of each form. Begin at `show`.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 
 from digestbot.model import (
+    NOTICES,
     REPLACEMENTS,
     AnnounceType,
     Author,
+    DocumentType,
     Edition,
     EditionPaper,
     Match,
+    Paper,
     SourceCoverage,
     Theme,
 )
@@ -260,7 +264,6 @@ def show_paper(
     changed = {change.field for change in changes(entry)}
     untitled = lang.gettext("(no title)")
     authors, more = _authors(paper.authors, entry.matches)
-    when = paper.updated or paper.published
     emphasized = emphases(paper.title_raw, paper.title, one_line=True)
     title = spans(paper.title, _positions(entry.matches, "title"), TITLE, emphasized)
     end = sentence_end(paper.abstract, abstract)
@@ -274,11 +277,11 @@ def show_paper(
         doi_url=sanitize.doi_url(paper.doi),
         identifier=_identifier(entry),
         badge=_badge(entry, lang),
-        kind=_kind(entry.type),
+        kind="update" if paper.document_type in NOTICES else _kind(entry.type),
         authors=authors,
         more_authors=more,
         categories=_categories(paper.categories, lang),
-        date=lang.day_of_year(when, context.timezone) if when else None,
+        date=_date(paper, context),
         comment=_remark(paper.comment) if "comment" not in changed else None,
         journal=_remark(paper.journal_ref) if "journal_ref" not in changed else None,
         why=_why(entry.matches, lang, end),
@@ -286,6 +289,14 @@ def show_paper(
         changes=_changes(entry, lang),
         abstract=_abstract(entry, end),
     )
+
+
+def _date(paper: Paper, context: RenderContext) -> str | None:
+    """Return the day of this version; one stated without a time is the same in every zone."""
+    when = paper.updated or paper.published
+    is_date = paper.updated_is_date if paper.updated else paper.published_is_date
+    zone = UTC if is_date else context.timezone
+    return context.lang.day_of_year(when, zone) if when else None
 
 
 def _abstract(entry: EditionPaper, end: int) -> tuple[Span, ...]:
@@ -435,6 +446,34 @@ def _identifier(entry: EditionPaper) -> str | None:
 
 
 def _badge(entry: EditionPaper, lang: Language) -> str:
+    """Return the announce type; a document that is not a paper is named instead of "new"."""
+    document = _document(entry.paper.document_type, lang)
+    if document and (entry.type is AnnounceType.NEW or entry.paper.document_type in NOTICES):
+        return document
+    return ", ".join(filter(None, (_announced(entry, lang), document)))
+
+
+def _document(document_type: DocumentType, lang: Language) -> str:
+    match document_type:
+        case DocumentType.PAPER:
+            return ""
+        case DocumentType.EDITORIAL:
+            return lang.gettext("editorial")
+        case DocumentType.CORRECTION:
+            return lang.gettext("correction")
+        case DocumentType.RETRACTION:
+            return lang.gettext("retracted")
+        case DocumentType.WITHDRAWAL:
+            return lang.gettext("withdrawn")
+        case DocumentType.CONCERN:
+            return lang.gettext("expression of concern")
+        case DocumentType.FRONT_MATTER:
+            return lang.gettext("front matter")
+        case DocumentType.NEWS:
+            return lang.gettext("news")
+
+
+def _announced(entry: EditionPaper, lang: Language) -> str:
     version = entry.paper.version
     match entry.type:
         case AnnounceType.NEW:

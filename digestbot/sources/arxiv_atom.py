@@ -13,6 +13,7 @@ from typing import Any
 from digestbot.errors import BadAnswer, InvalidPaperId
 from digestbot.ids import PaperId, arxiv_pdf_url, arxiv_url, parse_paper_id
 from digestbot.model import AnnounceType, Author, FetchedPaper
+from digestbot.sources.document_types import arxiv_document_type
 from digestbot.sources.identity import first_doi
 from digestbot.sources.markup import child_text, one_line, own_text, parse_xml
 
@@ -105,6 +106,8 @@ def _paper(entry: Any) -> FetchedPaper:
     title = child_text(entry, f"{ATOM}title")
     if title is None:
         raise BadAnswer(f"{paper.id} has no title")
+    abstract = child_text(entry, f"{ATOM}summary") or ""
+    comment = _arxiv_text(entry, "comment")
     published = read_time(child_text(entry, f"{ATOM}published"))
     categories = tuple(filter(None, (c.get("term") for c in entry.findall(f"{ATOM}category"))))
     return FetchedPaper(
@@ -112,17 +115,18 @@ def _paper(entry: Any) -> FetchedPaper:
         version=version,
         type=AnnounceType.NEW if version == 1 else AnnounceType.REPLACE,
         title=title,
-        abstract=child_text(entry, f"{ATOM}summary") or "",
+        abstract=abstract,
         authors=tuple(filter(None, map(_author, entry.findall(f"{ATOM}author")))),
         categories=categories,
         primary_category=_primary(entry) or next(iter(categories), None),
         published=published,
         updated=read_time(child_text(entry, f"{ATOM}updated")) or published,
-        comment=_arxiv_text(entry, "comment"),
+        comment=comment,
         journal_ref=_arxiv_text(entry, "journal_ref"),
         doi=first_doi(_arxiv_text(entry, "doi")),
         url=arxiv_url(paper.id, version),
         pdf_url=arxiv_pdf_url(paper.id, version),
+        document_type=arxiv_document_type(title, comment, abstract),
     )
 
 

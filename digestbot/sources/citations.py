@@ -97,6 +97,8 @@ def _date(value: str, found: Description) -> Description:
 
 
 def _source(value: str, found: Description) -> Description:
+    if re.fullmatch(r"\S{0,200}\.\S{1,200}", value):  # a file or an address
+        return found
     journal = re.split(rf",? (?:{_PARTS})(?![a-z])", value, maxsplit=1, flags=re.IGNORECASE)[0]
     return replace(found, journal=journal.strip(" ,.") or None)
 
@@ -132,7 +134,7 @@ def _dated(line: str, found: Description) -> Description | None:
 def _bracketed(line: str, found: Description) -> Description | None:
     """APS: "[Phys. Rev. Lett. 136, 101001] Published Thu Sep 03, 2026"."""
     match = _BRACKETED.fullmatch(line)
-    if match is None:
+    if match is None or not any(map(str.isdigit, line)):
         return None
     published = parse_date(match["date"].rstrip(".")) if match["date"] else found.published
     return replace(found, journal=match["journal"].strip(), published=published)

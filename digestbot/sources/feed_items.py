@@ -1,15 +1,16 @@
 """
-Parser for ordinary feeds: RSS 0.9 to 2.0, RDF and Atom.
+Parser for ordinary feeds: RSS 0.9 to 2.0, RDF, Atom and JSON Feed.
 
-`feed_text` decodes, `feed_xml` prepares, feedparser reads, and this module turns items into papers.
-Pure: bytes in, values out. A bad item costs only itself. Begin at `parse_feed`.
+`feed_text` decodes, `feed_kind` refuses other documents, `feed_xml` prepares, feedparser reads (or
+`json_feed`), and this module turns items into papers. Pure: bytes in, values out. A bad
+item costs only itself. Begin at `parse_feed`.
 """
 
 import io
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -17,16 +18,19 @@ from urllib.parse import quote, urlsplit
 
 from digestbot.errors import BadAnswer
 from digestbot.ids import PaperId, arxiv_pdf_url, arxiv_url
-from digestbot.model import AnnounceType, Author, FetchedPaper
+from digestbot.model import NOTICES, AnnounceType, Author, DocumentType, FetchedPaper
 from digestbot.net import is_web_url, shown_url
 from digestbot.sources import feed_xml
 from digestbot.sources.author_lists import split_authors
 from digestbot.sources.citations import Description, parse_description
 from digestbot.sources.dates import Moment, parse_date
+from digestbot.sources.document_types import document_type
+from digestbot.sources.feed_kind import is_json, refuse_binary, refuse_other
 from digestbot.sources.feed_text import decode, without_prolog
 from digestbot.sources.feed_xml import DC, RawItem
-from digestbot.sources.identity import Identity, Names, identify
-from digestbot.sources.markup import one_line, plain_html
+from digestbot.sources.identity import Identity, Names, dois_in, identify
+from digestbot.sources.json_feed import read_json_feed
+from digestbot.sources.markup import bounded_attributes, one_line, plain_html
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +39,8 @@ MAX_TAGS = 300_000
 MAX_TITLE = 2_000
 MAX_ABSTRACT = 50_000
 MAX_AUTHORS = 5_000
+MAX_NOTICE = 5_000
+"""Characters of a notice in which the DOI of its subject is looked for."""
 MAX_URL = 2_048
 """Characters of a link that servers and browsers accept."""
 MAX_AHEAD = timedelta(days=400)
@@ -44,6 +50,9 @@ _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 _UTF8 = {"content-type": "application/xml; charset=utf-8"}
 _SUP = re.compile(r"<sup\b[^>]{0,200}>[^<]{0,200}</sup>", re.IGNORECASE)
 _NAME = re.compile(r"<(?:\w{1,20}:)?name[^<>]{0,200}>([^<]{0,2000})<", re.IGNORECASE)
+_TITLE = re.compile(r"<(?:\w{1,20}:)?title[^<>]{0,200}>([^<]{0,2000})<", re.IGNORECASE)
+_ARXIV_SUFFIX = re.compile(r"\.? \(arXiv:[^()\s]{9,30}(?: \[[\w.-]{1,20}\])?(?: [A-Z ]{1,20})?\)$")
+"""What arXiv's feeds appended to titles until 2023."""
 _ITEM = re.compile(r"<(?:\w{1,20}:)?(item|entry)[\s>]", re.IGNORECASE)
 _CUT_OFF = re.compile(r"(?:\.\.\.|…|\[…\]|\[\.\.\.\])$")
 _CHANNEL_NOISE = re.compile(
@@ -98,41 +107,45 @@ def parse_feed(
     Raises:
         BadAnswer: The body is not a feed, or declares entities in a document type.
     """
-    text = decode(body, headers.get("content-type", ""))
-    if text.count("<") > MAX_TAGS:
-        raise BadAnswer(f"the feed has more than {MAX_TAGS:,} elements")
-    text = without_prolog(text)
-    title, items, page, channel_journal, omitted = _read(text, headers)
-    is_cut = _is_cut(text)
-    if is_cut and _is_last_item_cut(text):
-        items = items[:-1]
+    refuse_binary(body)
+    read = _read_json(body) if is_json(body) else _read_xml(body, headers, feed_url)
     context = _FeedContext(
         url=feed_url,
-        page=page or shown_url(feed_url),
         now=now,
         categories=categories,
-        journal=journal or channel_journal or _journal_of_title(title),
+        journal=journal or read.journal or _journal_of_title(read.title),
     )
-    for item in items:
-        if "//arxiv.org/api/errors" in str(item.entry.get("id") or ""):
-            raise BadAnswer(f'arXiv answered with an error: "{item.abstract[:200]}"')
-    items = _newest(items, max_items)
+    if len(read.items) == 1 and "//arxiv.org/api/errors" in str(
+        read.items[0].entry.get("id") or ""
+    ):
+        raise BadAnswer(f'arXiv answered with an error: "{read.items[0].abstract[:200]}"')
+    readable = list(filter(_is_readable, read.items))
+    items = _newest(readable, max_items)
     identities = identify([item.names for item in items], feed_url)
     papers: list[FetchedPaper] = []
     unread: list[str] = []
     for item, identity in zip(items, identities, strict=True):
         paper = _fenced_paper(item, identity, context)
         if paper is None:
-            unread.append(_bounded(str(item.entry.get("id") or item.entry.get("link") or ""), 80))
+            unread.append(bounded(str(item.entry.get("id") or item.entry.get("link") or ""), 80))
         else:
             papers.append(paper)
     return ParsedFeed(
-        title=title,
+        title=read.title,
         papers=tuple(papers),
-        skipped=omitted + len(unread),
+        skipped=read.omitted + len(read.items) - len(readable) + len(unread),
         first_skipped=next(filter(None, unread), None),
-        is_cut=is_cut,
+        is_cut=read.is_cut,
     )
+
+
+def _is_readable(item: "_Item") -> bool:
+    """Return False if *item* makes its own fields fail, which are computed here and kept."""
+    try:
+        return (item.names, item.updated) is not None
+    except Exception as error:
+        log.warning("unreadable item skipped", extra={"cause": type(error).__name__})
+        return False
 
 
 def _fenced_paper(
@@ -145,21 +158,52 @@ def _fenced_paper(
         return None
 
 
-def _read(
-    text: str, headers: Mapping[str, str]
-) -> tuple[str, list["_Item"], str | None, str | None, int]:
-    """Return title, items, page and journal of the feed, and how many items were left out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """A feed of any format, before its items become papers."""
+
+    title: str
+    items: list["_Item"]
+    journal: str | None = None
+    """Stated by the channel."""
+    omitted: int = 0
+    """Items that were left out."""
+    is_cut: bool = False
+
+
+def _read_json(body: bytes) -> _Read:
+    feed = read_json_feed(body)
+    return _Read(
+        title=_plain(feed.title),
+        items=[_Item(entry=entry, raw=raw) for entry, raw in feed.items],
+        omitted=feed.skipped,
+    )
+
+
+def _read_xml(body: bytes, headers: Mapping[str, str], feed_url: str) -> _Read:
+    text = decode(body, headers.get("content-type", ""))
+    if text.count("<") > MAX_TAGS:
+        raise BadAnswer(f"the feed has more than {MAX_TAGS:,} elements")
+    text = bounded_attributes(without_prolog(text))
+    refuse_other(text, headers.get("content-location") or shown_url(feed_url))
+    read = _read(text, headers)
+    if not _is_cut(text):
+        return read
+    items = read.items[:-1] if _is_last_item_cut(text) else read.items
+    return replace(read, items=items, is_cut=True)
+
+
+def _read(text: str, headers: Mapping[str, str]) -> _Read:
     prepared = feed_xml.prepare(text)
     document = prepared.document if prepared else text.encode("utf-8", "replace")
     parsed, skipped = _parse(document, headers, text)
-    feed = parsed.get("feed") or {}
-    title = one_line(plain_html(str(feed.get("title") or ""))) or ""
+    title = _plain(str((parsed.get("feed") or {}).get("title") or ""))
     entries = list(parsed.get("entries") or ())
     if not parsed.get("version") and not entries and not title:
         raise BadAnswer("not an RSS or Atom feed; check the URL")
     if prepared is None:
         items = [_Item(entry=entry, raw=RawItem(())) for entry in entries]
-        return title, items, _link_url(feed.get("link")), None, skipped
+        return _Read(title=title, items=items, omitted=skipped)
     by_index = {_index(entry): entry for entry in entries}
     items = [
         _Item(entry=by_index[index], raw=raw)
@@ -167,8 +211,8 @@ def _read(
         if index in by_index
     ]
     skipped += prepared.omitted + len(prepared.items) - len(items)
-    journal = next(prepared.channel.texts("publicationname"), None)
-    return title, items, _link_url(feed.get("link")), one_line(plain_html(journal or "")), skipped
+    journal = _plain(next(prepared.channel.texts("publicationname"), ""))
+    return _Read(title=title, items=items, journal=journal or None, omitted=skipped)
 
 
 def _index(entry: Any) -> int:
@@ -212,7 +256,7 @@ def _parse(document: bytes, headers: Mapping[str, str], text: str) -> tuple[Any,
 def _parse_one_by_one(text: str, headers: Mapping[str, str]) -> tuple[Any, int]:
     """Read each item in a separate feed, so that a bad one costs only itself."""
     starts = [found.start() for found in _ITEM.finditer(text)]
-    ends = [*starts[1:], len(text)]
+    ends = [*starts[1:], len(text)][: len(starts)]
     head = text[: starts[0]] if starts else text
     result: dict[str, Any] = {"entries": [], "feed": {}, "version": ""}
     skipped = 0
@@ -247,7 +291,6 @@ class _FeedContext:
     """Facts about the feed that its items need."""
 
     url: str
-    page: str
     now: datetime
     categories: tuple[str, ...]
     journal: str | None
@@ -274,8 +317,8 @@ class _Item:
         published = self.published
         return Names(
             guid=str(self.entry.get("id") or self.raw.about or ""),
-            links=tuple(filter(None, [*self.raw.texts("origlink"), *self._links()])),
-            identifiers=tuple(map(_plain, self._identifiers())),
+            links=tuple(dict.fromkeys(filter(None, [*self.raw.texts("origlink"), *self._links()]))),
+            identifiers=tuple(map(_plain, filter(None, dict.fromkeys(self._identifiers())))),
             title=self.title,
             authors=tuple(self.authors),
             day=published.at.date().isoformat() if published else "",
@@ -300,7 +343,7 @@ class _Item:
         """Return the title on one line, or the beginning of the abstract."""
         title = one_line(plain_html(str(self.entry.get("title") or "")))
         text = self.abstract or _plain(str(self.entry.get("summary") or ""))
-        return _bounded(title or _beginning(text) or "", MAX_TITLE)
+        return bounded(title or _beginning(text) or "", MAX_TITLE)
 
     @cached_property
     def descriptions(self) -> tuple[Description, ...]:
@@ -327,7 +370,19 @@ class _Item:
         """Return the first complete abstract, else the longest."""
         texts = [each.abstract for each in self.descriptions if each.abstract]
         whole = next((text for text in texts if not _CUT_OFF.search(text[-10:])), "")
-        return _bounded(whole or max(texts, key=len, default=""), MAX_ABSTRACT)
+        return bounded(whole or max(texts, key=len, default=""), MAX_ABSTRACT)
+
+    @cached_property
+    def document_type(self) -> DocumentType:
+        """Return the type by title, or by what the publisher calls it."""
+        names = [*self.raw.texts("type", namespaces=DC), *self.raw.texts("section", "genre")]
+        return document_type(self.title, map(_plain, names))
+
+    @cached_property
+    def text(self) -> str:
+        """Return the beginning of each description, citations included."""
+        texts = [self.entry.get("summary"), *self.raw.texts("description", "encoded")]
+        return " ".join(_plain(str(text or "")[:MAX_NOTICE]) for text in texts)
 
     @cached_property
     def authors(self) -> list[str]:
@@ -370,18 +425,27 @@ class _Item:
     @cached_property
     def journal(self) -> str | None:
         """Return the journal: PRISM, Dublin Core, RSS's source, then a citation."""
-        sources = [each for each in self.raw.texts("source") if not is_web_url(each.strip())]
-        texts = [*self.raw.texts("publicationname"), *sources]
+        texts = [*self.raw.texts("publicationname")]
         texts += [str(self.entry.get("prism_publicationname") or "")]
-        named = next(filter(None, (one_line(plain_html(text)) for text in texts)), None)
-        return named or self.description.journal
+        named = next(filter(None, map(_plain, texts)), None)
+        return named or self._source or self.description.journal
+
+    @property
+    def _source(self) -> str | None:
+        """Return the title of the feed that the item was taken from, or a journal's name."""
+        sources = [each for each in self.raw.texts("source") if not is_web_url(each.strip())]
+        # Atom's source has a title, authors and more (RFC 4287 4.2.11).
+        titles = (found[1] if (found := _TITLE.search(each)) else each for each in sources)
+        title = next(filter(None, map(_plain, titles)), None)
+        return _journal_of_title(title) if title else None
 
 
 def _plain(text: str) -> str:
     return one_line(plain_html(text)) or ""
 
 
-def _bounded(text: str, length: int) -> str:
+def bounded(text: str, length: int) -> str:
+    """Return *text*, cut with "…" after *length* characters."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
@@ -389,10 +453,8 @@ def _paper(item: _Item, identity: Identity, context: _FeedContext) -> FetchedPap
     title = item.title
     if not title:
         return None
-    if item.names.guid.startswith(("http://arxiv.org/api/errors", "https://arxiv.org/api/errors")):
-        raise BadAnswer(f'arXiv answered with an error: "{item.abstract[:200]}"')
     paper = identity.paper
-    published, updated = _dates(item, context.now)
+    published, updated = _past(item.published, context.now), _past(item.updated, context.now)
     is_arxiv = paper.id.startswith("arxiv:")
     version = paper.version or 1
     doi = identity.doi
@@ -400,18 +462,30 @@ def _paper(item: _Item, identity: Identity, context: _FeedContext) -> FetchedPap
         id=paper.id,
         version=version,
         type=AnnounceType.NEW if version == 1 else AnnounceType.REPLACE,
-        title=title,
+        title=_ARXIV_SUFFIX.sub("", title) if is_arxiv else title,
         abstract=item.abstract,
         authors=tuple(Author(name=name) for name in item.authors),
         categories=tuple(dict.fromkeys([*context.categories, *_tags(item.entry)])),
-        published=published,
-        updated=updated,
+        published=published.at if published else None,
+        published_is_date=published is not None and published.is_date,
+        updated=updated.at if updated else None,
+        updated_is_date=updated is not None and updated.is_date,
         journal_ref=item.journal or (None if is_arxiv else context.journal),
         doi=doi,
         url=_link(item.entry) or _url_of(paper, doi),
         pdf_url=arxiv_pdf_url(paper.id, paper.version) if is_arxiv else _pdf(item.entry),
         aliases=identity.aliases,
+        document_type=item.document_type,
+        about=_subject(item, doi),
     )
+
+
+def _subject(item: _Item, doi: str | None) -> str | None:
+    """Return the one other DOI in the text of a notice: that of the paper that it is about."""
+    if item.document_type not in NOTICES or not doi:
+        return None
+    found = {each for text in (item.title, item.text) for each in dois_in(text)} - {doi.lower()}
+    return f"doi:{found.pop()}" if len(found) == 1 else None
 
 
 def _url_of(paper: PaperId, doi: str | None) -> str:
@@ -421,17 +495,11 @@ def _url_of(paper: PaperId, doi: str | None) -> str:
     return f"https://doi.org/{doi}" if doi else ""
 
 
-def _dates(item: _Item, now: datetime) -> tuple[datetime | None, datetime | None]:
-    """Return published and updated; what lies in the future is a mistake, but for issue dates."""
-    published, updated = item.published, item.updated
-    stated = published.at if published else None
-    if (
-        published
-        and published.at > now
-        and not (published.is_date and published.at - now < MAX_AHEAD)
-    ):
-        stated = now
-    return stated, min(updated.at, now) if updated else None
+def _past(moment: Moment | None, now: datetime) -> Moment | None:
+    """Return *moment*, or *now* if it lies ahead by mistake; the day of an issue may lie ahead."""
+    if moment is None or moment.at <= now or (moment.is_date and moment.at - now < MAX_AHEAD):
+        return moment
+    return Moment(now)
 
 
 def _beginning(text: str) -> str | None:

@@ -51,6 +51,11 @@ def decode(body: bytes, content_type: str = "") -> str:
     text = _decoded(body, content_type)
     text = _XML_DECLARATION.sub("", text.removeprefix("\ufeff"), count=1)
     text = _SURROGATES.sub(_joined, _REFERENCE.sub(_resolved, text))
+    return without_controls(text)
+
+
+def without_controls(text: str) -> str:
+    """Drop what XML forbids: control characters and halves of surrogate pairs (XML 1.0, 2.2)."""
     return _FORBIDDEN.sub("", text)
 
 

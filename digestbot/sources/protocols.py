@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from digestbot.model import FetchedPaper
-from digestbot.net import Client
-from digestbot.sources.parser_pool import Parse
+if TYPE_CHECKING:
+    from digestbot.model import FetchedPaper
+    from digestbot.net import Client
+    from digestbot.sources.parser_pool import Parse
 
 _CENTURY = timedelta(days=36_500)
 
@@ -16,7 +17,7 @@ _CENTURY = timedelta(days=36_500)
 class Page:
     """Part of a pass; its papers and memory are stored in one transaction."""
 
-    papers: tuple[FetchedPaper, ...]
+    papers: "tuple[FetchedPaper, ...]"
     memory: Mapping[str, str]
     """State of the source for its next pass, valid once *papers* are stored."""
     total: int | None = None
@@ -35,11 +36,11 @@ class Options(Protocol):
     def fetch(
         self,
         name: str,
-        client: Client,
+        client: "Client",
         memory: Mapping[str, str],
         now: datetime,
         *,
-        parse: Parse,
+        parse: "Parse",
     ) -> AsyncIterator[Page]:
         """
         Make one pass over the source, page by page.

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from digestbot.model import FetchedPaper
+from digestbot.model import NOTICES, FetchedPaper
 from digestbot.store.database import Database, chunks
 from digestbot.store.tables import paper_aliases, papers
 
@@ -31,15 +31,45 @@ def resolve(
     """
     keys = [_keys(source, paper) for paper in fetched]
     known = _known(connection, sorted({key for each in keys for key in each}))
+    subjects = _subjects(connection, fetched)
     ids = [
-        paper.id
-        if paper.id.startswith("arxiv:")
-        else next((known[key] for key in each if key in known), paper.id)
+        _id(paper, next((known[key] for key in each if key in known), None), subjects)
         for paper, each in zip(fetched, keys, strict=True)
     ]
     moved = {new for paper, new in zip(fetched, ids, strict=True) if new != paper.id}
     versions = _newest_versions(connection, sorted(moved))
     return [_as(paper, new, versions) for paper, new in zip(fetched, ids, strict=True)]
+
+
+def _id(paper: FetchedPaper, known: str | None, subjects: Mapping[str, str]) -> str:
+    if paper.id.startswith("arxiv:"):
+        return paper.id
+    if paper.document_type not in NOTICES:
+        return known or paper.id
+    found = known or subjects.get(paper.id)
+    # A journal's retraction of an arXiv paper is not one of arXiv's versions.
+    return paper.id if found is None or found.startswith("arxiv:") else found
+
+
+def _subjects(connection: Connection, fetched: Sequence[FetchedPaper]) -> dict[str, str]:
+    """Return the known paper that each new notice is about."""
+    about = {paper.id: paper.about for paper in fetched if paper.about}
+    if not about:
+        return {}
+    stored = _newest_versions(connection, sorted({*about, *about.values()}))
+    known = _known(connection, [_key("", name) for name in about.values()])
+    subjects = {
+        notice: known.get(_key("", name)) or (name if name in stored else None)
+        for notice, name in about.items()
+        if notice not in stored
+    }
+    return {notice: paper_id for notice, paper_id in subjects.items() if paper_id}
+
+
+def same_papers(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
+    """Return the other id, such as arXiv's, under which each of *ids* is known, if any."""
+    known = _known(connection, [_key("", paper_id) for paper_id in ids])
+    return {each: known[key] for each in ids if (key := _key("", each)) in known}
 
 
 def remember(

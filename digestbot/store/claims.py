@@ -92,6 +92,24 @@ def release(
     return len(rows)
 
 
+def postpone(
+    connection: Connection,
+    leased: Mapping[int, int],
+    at: datetime,
+    error: str,
+    code: str | None,
+    cap_day: Callable[[datetime], str] | None,
+) -> int:
+    rows = _leased(connection, leased)
+    facts = {"next_at": at, "last_error": error, "last_code": code, **NO_LEASE}
+    move_each(
+        connection, ((row, _S.RETRYING, {"attempts": row.attempts - 1, **facts}) for row in rows)
+    )
+    if cap_day is not None:
+        uncount(connection, [row for row in rows if row.attempts == 1], cap_day)
+    return len(rows)
+
+
 def renew(connection: Connection, leased: Mapping[int, int], lease_until: datetime) -> int:
     rows = _leased(connection, leased, _LOCK_FREE_BY_ID)
     set_each(connection, ({"key": row.id, "lease_until": lease_until} for row in rows))

@@ -9,7 +9,7 @@ import math
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,13 @@ from sqlalchemy.exc import (
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlalchemy.types import TypeEngine
 
-from digestbot.errors import ForeignStore, MissingExtra, StoreUnavailable
+from digestbot.errors import (
+    ForeignStore,
+    MissingExtra,
+    StoreError,
+    StoreReplaced,
+    StoreUnavailable,
+)
 from digestbot.store.bulk_values import BulkValues
 
 if TYPE_CHECKING:
@@ -135,22 +141,78 @@ class Database:
         event.listen(self._engine, "handle_error", self._explain)
         self._writer = self._engine.execution_options(digestbot_writes=True)
         self._turn = threading.Lock()
+        self._group = _Group()
+        name = url.database if self.is_sqlite else None
+        self._path = Path(name) if name and name != ":memory:" else None
+        self._file: tuple[int, int] | None = None
+        """Device and inode of SQLite's file, once it has been opened."""
+        if self._path is not None:
+            event.listen(self._engine, "connect", self._check_file)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Open a transaction that only reads."""
+        """
+        Open a transaction that only reads.
+
+        Raises:
+            StoreReplaced: The file was deleted, moved or replaced since it was opened.
+        """
+        if self._group.connection is not None:
+            yield self._group.connection
+            return
+        self._check_file()
         with self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Open a transaction. It is committed at the end, and undone if the block raises."""
+        """
+        Open a transaction. It is committed at the end, and undone if the block raises.
+
+        Raises:
+            StoreReplaced: The file was deleted, moved or replaced since it was opened.
+        """
+        if self._group.connection is not None:
+            yield self._group.connection
+            return
+        self._check_file()
         if not self.is_sqlite:
             with self._writer.begin() as connection:
                 yield connection
             return
         with self._turn, self._writer.begin() as connection:
             yield connection
+
+    def together(self, acts: Sequence[Callable[[], T]]) -> list[T | Exception]:
+        """Call *acts* in one transaction that their reads and writes join; see `Store.together`."""
+        with self.write() as connection:
+            self._group.connection = connection
+            try:
+                return [_outcome(connection, act) for act in acts]
+            finally:
+                self._group.connection = None
+
+    def _check_file(self, *_: object) -> None:
+        """
+        Compare the file at the path with the one that was opened first.
+
+        SQLite would go on with the file that has no name any more, and record there what is sent.
+        """
+        if self._path is None:
+            return
+        try:
+            found = self._path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            found = None
+        except OSError:
+            return  # SQLite will report it better
+        here = (found.st_dev, found.st_ino) if found else None
+        if self._file is None:
+            self._file = here
+        elif here != self._file:
+            what = "was replaced" if here else "was deleted or moved"
+            advice = "restore it if that was a mistake, then start again"
+            raise StoreReplaced(f"{shown(self.url)}: {what} while digestbot was using it; {advice}")
 
     def make_read_only(self) -> None:
         """Let the database refuse every write, on the connections of now and of later."""
@@ -216,6 +278,22 @@ class Database:
             advice = "the file is damaged: restore a backup, or move it away to start afresh"
             return StoreUnavailable(f"{shown(self.url)}: {cause}; {advice}")
         return None
+
+
+class _Group(threading.local):
+    """Transaction that the current thread's reads and writes join."""
+
+    connection: Connection | None = None
+
+
+def _outcome(connection: Connection, act: Callable[[], T]) -> T | Exception:
+    try:
+        with connection.begin_nested():
+            return act()
+    except StoreError:
+        raise  # the transaction may be lost
+    except Exception as error:
+        return error
 
 
 def _sqlite_engine(url: URL, busy_s: float) -> Engine:

@@ -152,6 +152,13 @@ def attempts(connection: Connection, delivery_id: int) -> tuple[Attempt, ...]:
     return (*failed, Attempt(attempt=row.attempts, at=at, outcome=outcome))
 
 
+def count_due(connection: Connection, kind: str, now: datetime) -> int:
+    """Count the waiting deliveries of *kind* that are due."""
+    due = (deliveries.c.kind == kind, deliveries.c.next_at <= now)
+    query = select(func.count()).select_from(deliveries).where(*due)
+    return connection.execute(query).scalar_one()
+
+
 def counts(connection: Connection) -> Mapping[DeliveryState, int]:
     """Count deliveries by state. Sent ones are the remainder, since the index omits them."""
     by_state = select(deliveries.c.state, func.count()).where(text(f"deliveries.{NOT_SENT}"))

@@ -154,6 +154,18 @@ class Editions:
                 found |= {(row.paper_id, row.version) for row in answer}
         return found & wanted
 
+    def receivers(self, ids: Collection[str]) -> dict[str, set[str]]:
+        """Return the names of the digests that matched each paper in any version."""
+        rows = edition_papers.c
+        query = select(rows.paper_id, digests.c.name).distinct()
+        query = query.join_from(edition_papers, digests, digests.c.id == rows.digest_id)
+        found: dict[str, set[str]] = {}
+        with self._database.read() as connection:
+            for some in chunks(sorted(ids)):
+                for row in connection.execute(query.where(rows.paper_id.in_(some))):
+                    found.setdefault(row.paper_id, set()).add(row.name)
+        return found
+
     def of_paper(self, digest: str, paper_id: str) -> dict[str, bool]:
         """
         Return the editions that have any version of the paper, oldest first.

@@ -54,6 +54,7 @@ from digestbot.store.tables import (
     paper_aliases,
     papers,
     passes,
+    pauses,
     renditions,
     sources,
     subscriptions,
@@ -80,7 +81,7 @@ IDENTIFIED_BY: Final[Mapping[Table, tuple[str, ...]]] = {
     volumes: ("day",),
 }
 """The exported tables, referenced ones first, and the columns that identify a row."""
-EXCLUDED: Final = frozenset({passes, pacing, fragments, days})
+EXCLUDED: Final = frozenset({passes, pacing, fragments, days, pauses})
 """Tables of one machine and day; fragments are exported within the bodies."""
 
 _BY_NAME = {table.name: table for table in IDENTIFIED_BY}

@@ -94,6 +94,33 @@ class Outbox:
         with self._database.write() as connection:
             return claims.release(connection, leased, now, cap_day)
 
+    def postpone(
+        self,
+        leased: Mapping[int, int],
+        at: datetime,
+        *,
+        error: str,
+        code: str | None = None,
+        cap_day: Callable[[datetime], str] | None = None,
+    ) -> int:
+        """
+        Let claims wait that were certainly not delivered, without an attempt. Return their number.
+
+        Args:
+            leased: Delivery → the attempt under which it was claimed, which does not count.
+            at: When they are due.
+            error: Why they wait.
+            code: The server's status, if it sent one.
+            cap_day: Day of a claim made under a cap; these claims stop counting on it.
+        """
+        with self._database.write() as connection:
+            return claims.postpone(connection, leased, at, error, code, cap_day)
+
+    def count_due(self, kind: str, now: datetime) -> int:
+        """Count the deliveries of *kind* that are due."""
+        with self._database.read() as connection:
+            return delivery_queries.count_due(connection, kind, now)
+
     def renew(self, leased: Mapping[int, int], lease_until: datetime) -> int:
         """
         Extend the leases of claims under way. Return the number renewed.

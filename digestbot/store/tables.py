@@ -38,6 +38,7 @@ from digestbot.model import (
     AnnounceType,
     BounceKind,
     DeliveryState,
+    DocumentType,
     Form,
     Origin,
     SubscriptionState,
@@ -216,12 +217,15 @@ papers = Table(
     Column("categories", StoredJson, nullable=False),
     Column("primary_category", StoredText),
     Column("published", UtcDateTime),
+    Column("published_is_date", Boolean, nullable=False),
     Column("updated", UtcDateTime),
+    Column("updated_is_date", Boolean, nullable=False),
     Column("comment", StoredText),
     Column("journal_ref", StoredText),
     Column("doi", StoredText),
     Column("url", StoredText, nullable=False),
     Column("pdf_url", StoredText),
+    Column("document_type", _enum(DocumentType, "document_type"), nullable=False),
     # Encoded by `text.pack_words`, so that a text is tokenized once and not at each matching.
     Column("title_words", StoredText),
     Column("abstract_words", StoredText),
@@ -267,6 +271,8 @@ sources = Table(
     Column("failures", Integer, nullable=False),
     Column("last_error", StoredText),
     Column("note", StoredText),
+    # Of recent papers: how many had which field; see `FieldCounts`.
+    Column("fields", StoredJson, nullable=False),
 )
 
 passes = Table(
@@ -484,6 +490,19 @@ days = Table(
     Column("address", StoredText, primary_key=True),
     Column("day", StoredText, nullable=False),
     Column("deliveries", Integer, nullable=False),
+)
+
+# Kinds of destination whose server refuses us, until a delivery succeeds.
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("kind", StoredText, primary_key=True),
+    Column("until", UtcDateTime, nullable=False),
+    # Failures in a row.
+    Column("failures", Integer, nullable=False),
+    # The settings have to change first.
+    Column("needs_operator", Boolean, nullable=False),
+    Column("error", StoredText, nullable=False),
 )
 
 # Returned emails. The address is the delivery's, as in `suppressions`: a report may name another

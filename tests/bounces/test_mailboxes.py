@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from digestbot.bounces import BouncesSettings, Item, MaildirBox, open_box, read_files
+from digestbot.bounces.mailboxes import Item, MaildirBox, open_box, read_files
+from digestbot.bounces.settings import BouncesSettings
 from digestbot.errors import MailboxError
 from digestbot.oauth import OauthSettings
 from digestbot.secret import Secret

@@ -1,5 +1,6 @@
 """Parsing of returned mails in the formats of many servers, and of forgeries."""
 
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digestbot.bounces import MAX_BYTES, Report, read_report
+from digestbot.bounces.parsing import MAX_BYTES, Report, read_report
 from digestbot.deliver.verp import bounce_address, delivery_of
 from digestbot.model import BounceKind
 
@@ -130,3 +131,28 @@ def test_damaged_mail_never_raises(noise: bytes, place: int) -> None:
     for raw in (whole[:place] + noise + whole[place:], whole[:place]):
         report = read(raw)
         assert report is None or report.delivery_id == DELIVERY
+
+
+HEAD = (
+    b"Return-Path: <>\r\nDelivered-To: bounces+x@example.org\r\nFrom: MAILER-DAEMON@x.example\r\n"
+    b"To: bounces+x@example.org\r\nSubject: failure notice\r\n"
+)
+FILLINGS = {
+    "lines": b"\r\n%shello, this is a line\r\n",
+    "blank lines": b"\r\n%s\r\n",
+    "blanks": b"\r\n%s ",
+    "addresses": b"\r\n%s<a@b.example>: 550 5.1.1 no\r\n",
+    "headers": b"%sX-A: b\r\n",
+    "parts": b"Content-Type: multipart/mixed; boundary=a\r\n\r\n%s--a\r\n\r\nhi\r\n",
+    "mails": b"%sContent-Type: message/rfc822\r\n\r\n",
+    "addressees": b"Cc: %sa@b.example,\r\n ",
+}
+
+
+@pytest.mark.parametrize("filling", FILLINGS)
+def test_returned_mail_of_a_megabyte_is_read_in_two_seconds(filling: str) -> None:
+    before, _, unit = FILLINGS[filling].partition(b"%s")
+    raw = HEAD + before + unit * (1_000_000 // len(unit))
+    start = time.process_time()
+    read_report(raw, lambda address: 7 if address.startswith("bounces+") else None)
+    assert time.process_time() - start < 2

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from digestbot.bounces import classify, score, suppression_reason
+from digestbot.bounces.scoring import classify, score, suppression_reason
 from digestbot.model import BounceKind
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from digestbot.model import AnnounceType, DocumentType, FetchedPaper
+from digestbot.store import open_store
 from tests.cli.conftest import PAPERS, Bot, a_paper, configure, smtp_keys
 from tests.factories import NOW
 from tests.servers.arxiv import ArxivServer
@@ -58,6 +60,29 @@ def test_edition_that_included_the_paper_is_named(bot: Bot, fetched: ArxivServer
     called = bot("explain", "systems", "2611.00004")
     assert "\nIn systems, included in systems/1\n" in called.out
     assert "✓ already processed (announcement 4, digest cursor 5)\n" in called.out
+
+
+def test_a_withdrawal_of_a_sent_paper_is_in(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    bot("run")
+    gone = FetchedPaper(
+        id="arxiv:2611.00004",
+        version=2,
+        type=AnnounceType.REPLACE,
+        title="Gone",
+        abstract="",
+        url="https://arxiv.org/abs/2611.00004v2",
+        document_type=DocumentType.WITHDRAWAL,
+    )
+    with open_store("sqlite:///digestbot.db") as store:
+        store.papers.ingest("arxiv", [gone], {}, NOW)
+    called = bot("explain", "systems", "2611.00004")
+    assert "\nIn systems, included in systems/1\n" in called.out
+    line = "✓ withdrawal of a paper that the digest had: included whatever its filter and types"
+    assert line in called.out.splitlines()
+    facts = json.loads(bot("explain", "systems", "2611.00004", "--json").out)
+    assert (facts["in"], facts["notice"]) == (True, True)
+    assert json.loads(bot("preview", "systems", "--json").out)["papers"][0]["version"] == 2
 
 
 def test_papers_are_explained_after_ninety_days(bot: Bot, fetched: ArxivServer) -> None:

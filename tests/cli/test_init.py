@@ -30,6 +30,13 @@ def test_quotes_around_phrases_are_dropped(bot: Bot) -> None:
     assert "- cold start\n" in Path("config.yaml").read_text()
 
 
+def test_keywords_that_check_refuses_are_refused(bot: Bot) -> None:
+    called = bot("init", "--yes", "--keywords", "gpu, cloud AND energy")
+    assert called.code == 2
+    assert "write all: [cloud, energy]" in called.err
+    assert not Path("config.yaml").exists()
+
+
 @pytest.mark.parametrize(
     ("machine", "written"),
     [("Asia/Tokyo", "Asia/Tokyo"), ("Etc/UTC", "UTC"), ("No/Where", "UTC"), ("", "UTC")],

@@ -246,10 +246,10 @@ def test_failed_mail_is_retried_later(bot: Bot, arxiv: ArxivServer, smtp: SmtpSe
     called = bot("run", "--json")
     assert called.code == 1
     counts = json.loads(called.out)["deliveries"]
-    assert (counts["sent"], counts["retrying"]) == (1, 1)
+    assert (counts["sent"], counts["waiting"]) == (1, 1)
     assert "email: the mail server gave no usable reply to the connection" in called.err
-    too_early = bot("run", "--json", at=NOW + timedelta(minutes=1))
-    assert (too_early.code, smtp.messages) == (0, [])
+    too_early = bot("run", "--json", at=NOW + timedelta(seconds=10))
+    assert (too_early.code, smtp.messages) == (1, [])
     later = bot("run", "--json", at=NOW + timedelta(minutes=20))
     assert later.code == 0
     assert json.loads(later.out)["deliveries"]["sent"] == 1
@@ -302,3 +302,11 @@ def test_a_failing_monitor_never_breaks_a_run(bot: Bot, arxiv: ArxivServer) -> N
     called = bot("run")
     assert (called.code, "systems/1: " in called.out) == (0, True)
     assert "secret-check" not in called.err
+
+
+@pytest.mark.parametrize("patience", ["soon", "-5s", ""])
+def test_patience_must_be_a_time_span(patience: str, bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    called = bot("run", "--patience", patience)
+    assert called.code == 2
+    assert f'--patience "{patience}" is not a time span; use 60s, 10m or 0s' in called.err

@@ -61,10 +61,12 @@ def test_failed_delivery_needs_attention_until_sent(
     assert called.code == 1
     facts = json.loads(called.out)
     (problem,) = facts["problems"]
-    assert problem.startswith("1 delivery retrying, email: the mail server refused the recipient")
+    assert problem.startswith(
+        "1 delivery retrying, email r@example.org: the mail server refused the recipient"
+    )
     (failure,) = facts["failures"]
     assert "450 4.2.0 later" in failure["error"]
-    assert "example.org" not in json.dumps(facts)
+    assert failure["address"] == "r@example.org"
     bot("run", at=NOW + timedelta(hours=1))
     assert bot("status", at=NOW + timedelta(hours=1)).code == 0
 
@@ -82,7 +84,8 @@ def test_dead_channel_needs_attention(bot: Bot, arxiv: ArxivServer) -> None:
         assert slack.posted[WEBHOOK_PATH]
     called = bot("status")
     assert called.code == 1
-    assert "\n  2 deliveries dead, webhook: the webhook refused: 404 no_service\n" in called.out
+    assert "\n  2 deliveries dead, webhook " in called.out
+    assert ": the webhook refused: 404 no_service\n" in called.out
     assert "\n  also dead, slack #gone: Slack: channel_not_found; invite the app" in called.out
 
 

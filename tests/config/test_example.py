@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from digestbot.bounces import BouncesSettings
+from digestbot.bounces.settings import BouncesSettings
 from digestbot.config import load_config
 from digestbot.config.initial import Answers, initial_config
 from digestbot.config.schema import DigestKeys, FileKeys, deliver_to

@@ -13,7 +13,8 @@ from digestbot.deliver import SmtpSettings, fingerprint
 from digestbot.errors import ConfigError
 from digestbot.model import AnnounceType, Destination, DestinationKind, Theme
 from digestbot.secret import Secret
-from digestbot.sources import ArxivOptions, FeedOptions
+from digestbot.sources.arxiv import ArxivOptions
+from digestbot.sources.feed import FeedOptions
 
 SOURCES = "sources:\n  a: {kind: arxiv, categories: [cs.DC]}\n"
 DIGESTS = "digests:\n  d: {schedule: daily 09:00}\n"
@@ -353,3 +354,49 @@ def test_bounces_paths_are_relative_to_the_config(tmp_path: Path) -> None:
     assert config.bounces.maildir == str(tmp_path / "box")
     assert config.bounces.interval == timedelta(minutes=1)
     assert load(tmp_path, SOURCES + DIGESTS).bounces is None
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("cat:cs.DC AND all:gpu", "cat:cs.DC AND all:gpu"),
+        ("ti:gpu+AND+cat:cs.DC", "ti:gpu AND cat:cs.DC"),
+        ("https://arxiv.org/search/?query=gpu+energy&searchtype=title", "ti:gpu AND ti:energy"),
+        ("rn:SLAC-PUB-1", "rn:SLAC-PUB-1"),
+    ],
+)
+def test_the_query_of_a_source_is_decoded(tmp_path: Path, written: str, sent: str) -> None:
+    config = load(tmp_path, f"sources: {{a: {{kind: arxiv, query: '{written}'}}}}\n{DIGESTS}")
+    source = config.sources["a"]
+    assert isinstance(source, ArxivOptions)
+    assert source.search == sent
+
+
+def test_a_query_from_outside_is_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(
+            tmp_path,
+            f"sources: {{a: {{kind: arxiv, query: '${{Q}}'}}}}\n{DIGESTS}",
+            Q="tit:hunter2",
+        )
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "term", ["1e5", "007", "3.10", "0x1F", ".5", "+7", "12:30", "2026-01-02", "yes", "off", "1_000"]
+)
+def test_a_term_is_read_as_written(tmp_path: Path, term: str) -> None:
+    [atom] = digest(tmp_path, f"filter: [{term}]").filter.atoms()
+    assert atom.term == term
+
+
+def test_an_id_needs_no_quotes(tmp_path: Path) -> None:
+    [atom] = digest(tmp_path, "filter: {id: 2603.20940}").filter.atoms()
+    assert atom.paper_id == "arxiv:2603.20940"
+
+
+def test_numbers_with_another_text_are_numbers(tmp_path: Path) -> None:
+    found = digest(tmp_path, "limit: 007\n    filter: {title: x, weight: 1.50, min_score: 1e0}")
+    assert found.limit == 7
+    assert found.filter.min_score == 1.0
+    assert [atom.weight for atom in found.filter.atoms()] == [1.5]

@@ -10,6 +10,7 @@ import pytest
 
 from digestbot.deliver import retry, smtp_replies
 from digestbot.deliver.dkim import SIGNED
+from digestbot.deliver.smtp_answers import answers
 from digestbot.deliver.smtp_settings import SmtpSettings
 from digestbot.model import DeliveryState
 from digestbot.store import recovery, transitions
@@ -52,7 +53,13 @@ def test_docs_state_the_actual_delays() -> None:
         )
     assert f"more than {retry.STALE_AFTER.total_seconds() / 3600:.0f} hours" in PAGE
     assert f"waits for {retry.AFTER_MISCONFIGURED.total_seconds() / 60:.0f} minutes" in PAGE
-    assert (retry.MIN_ATTEMPTS, smtp_replies.POLICY_MAX) == (3, 3)
+    assert (retry.MIN_ATTEMPTS, smtp_replies.IN_A_ROW) == (3, 3)
+    seconds = [each.total_seconds() for each in retry.PAUSES]
+    assert seconds == [20, 60, *(60 * minutes for minutes in (5, 15, 30, 60))]
+    assert "first for 20 seconds, then 1, 5, 15, 30 and 60 minutes" in PAGE
+    assert [each.total_seconds() for each in retry.SOON] == [5, 15, 30]
+    assert "after 5, 15 and 30 seconds" in PAGE
+    assert f"table of {len(answers()) // 10 * 10} answers" in PAGE
 
 
 def test_docs_state_the_actual_defaults() -> None:

@@ -9,17 +9,21 @@ from digestbot.deliver.retry import (
     STALE_AFTER,
     UNKNOWN_CODE,
     Dead,
+    Pause,
     Retry,
-    StopAll,
     Unknown,
     decide,
+    pause,
+    soon,
 )
 from digestbot.errors import (
     DeliveryError,
     Misconfigured,
     OutcomeUnknown,
     PermanentFailure,
+    ServerUnavailable,
     TransientFailure,
+    UnclearRefusal,
 )
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -103,11 +107,69 @@ def test_permanent_failure_is_dead_at_once() -> None:
     assert decision == Dead(reason="550 no such user")
 
 
-@pytest.mark.parametrize("age_h", [0, 500])
-def test_misconfiguration_stops_its_kind_at_any_age(age_h: int) -> None:
-    first_at = NOW - timedelta(hours=age_h)
-    decision = decide(Misconfigured("535 no"), attempts=50, first_at=first_at, now=NOW, jitter=0.0)
-    assert decision == StopAll(at=NOW + timedelta(minutes=15), reason="535 no")
+NEXT_DAY = datetime(2026, 11, 24, tzinfo=UTC)
+QUOTA = ServerUnavailable("550 5.4.5 quota", until_tomorrow=True)
+LOCKED = ServerUnavailable("454 4.7.0 too many logins", retry_after_s=900.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "failures", "until"),
+    [
+        (Misconfigured("535 no"), 0, NOW + timedelta(minutes=15)),
+        (Misconfigured("535 no"), 50, NOW + timedelta(minutes=15)),
+        (ServerUnavailable("down"), 0, NOW + timedelta(seconds=20)),
+        (ServerUnavailable("down"), 1, NOW + timedelta(minutes=1)),
+        (ServerUnavailable("down"), 50, NOW + timedelta(hours=1)),
+        (LOCKED, 0, NOW + timedelta(minutes=15)),
+        (LOCKED, 5, NOW + timedelta(hours=1)),
+        (QUOTA, 0, NEXT_DAY),
+        (QUOTA, 1, NOW + timedelta(hours=1)),  # the quota of the last 24 hours, not of the day
+    ],
+)
+def test_answer_about_us_pauses_the_kind(
+    error: DeliveryError, failures: int, until: datetime
+) -> None:
+    found = pause(error, failures=failures, now=NOW, next_day=NEXT_DAY)
+    assert found == Pause(until=until, needs_operator=isinstance(error, Misconfigured))
+
+
+@pytest.mark.parametrize(
+    "error", [TransientFailure("x"), PermanentFailure("x"), OutcomeUnknown("x")]
+)
+def test_answer_about_a_recipient_pauses_nothing(error: DeliveryError) -> None:
+    assert pause(error, failures=0, now=NOW, next_day=NEXT_DAY) is None
+
+
+def test_server_that_is_down_is_asked_thrice_in_a_minute() -> None:
+    at, tries = NOW, 0
+    while at < NOW + timedelta(minutes=1):
+        found = pause(ServerUnavailable("down"), failures=tries, now=at, next_day=NEXT_DAY)
+        assert found is not None
+        at, tries = found.until, tries + 1
+    assert tries <= 3
+
+
+@pytest.mark.parametrize(
+    ("error", "retries", "patience_s", "wait_s"),
+    [
+        (TransientFailure("451 later", code="451 4.3.0"), 0, 60, 5),
+        (TransientFailure("451 later", code="451 4.3.0"), 2, 60, 30),
+        (TransientFailure("451 later", code="451 4.3.0"), 3, 60, None),
+        (TransientFailure("451 later", code="451 4.3.0"), 0, 0, None),
+        (TransientFailure("connection lost"), 1, 15, 15),
+        (TransientFailure("ratelimited", retry_after_s=12.0), 0, 60, 12),
+        (TransientFailure("ratelimited", retry_after_s=90.0), 0, 60, None),
+        (TransientFailure("452 full", code="452 4.2.2"), 0, 60, None),
+        (UnclearRefusal("550 no", code="550"), 0, 60, None),
+        (OutcomeUnknown("cut"), 0, 60, None),
+        (PermanentFailure("550 no"), 0, 60, None),
+    ],
+)
+def test_a_short_failure_is_retried_while_patience_lasts(
+    error: DeliveryError, retries: int, patience_s: int, wait_s: int | None
+) -> None:
+    wait = soon(error, retries=retries, patience=timedelta(seconds=patience_s))
+    assert wait == (None if wait_s is None else timedelta(seconds=wait_s))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +199,6 @@ errors = st.sampled_from(
         TransientFailure("x"),
         TransientFailure("x", retry_after_s=86_400.0),
         PermanentFailure("x"),
-        Misconfigured("x"),
         OutcomeUnknown("x"),
     ]
 )
@@ -153,7 +214,7 @@ def test_retries_are_delayed_and_bounded(
     error: DeliveryError, attempts: int, age: timedelta, jitter: float
 ) -> None:
     decision = decide(error, attempts=attempts, first_at=NOW - age, now=NOW, jitter=jitter)
-    if isinstance(decision, Retry | StopAll):
+    if isinstance(decision, Retry):
         assert decision.at >= NOW + timedelta(minutes=5)
     if isinstance(decision, Retry) and attempts >= MIN_ATTEMPTS:
         assert decision.at <= NOW - age + STALE_AFTER

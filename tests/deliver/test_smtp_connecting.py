@@ -8,7 +8,7 @@ import pytest
 
 from digestbot.errors import (
     Misconfigured,
-    TransientFailure,
+    ServerUnavailable,
 )
 from tests.deliver.smtp_client import PASSWORD, failure, login, outgoing, send, settings, tls_server
 from tests.servers.smtp import (
@@ -47,7 +47,7 @@ def test_refused_starttls_is_not_skipped(certificates: Certificates, ca_file: st
     faults = [("STARTTLS", "454 4.7.0 not now")]
     with tls_server("starttls", certificates, faults=faults) as server:
         error = failure(settings(server, security="starttls", ca_file=ca_file))
-    assert isinstance(error, TransientFailure)
+    assert isinstance(error, ServerUnavailable)
     assert "MAIL" not in server.commands
 
 
@@ -71,6 +71,7 @@ def test_unknown_authority_is_refused(security: str, certificates: Certificates)
         error = failure(settings(server, security=security))
     assert isinstance(error, Misconfigured)
     assert "untrusted certificate of the mail server: " in str(error)
+    assert 'set "smtp.ca_file"' in str(error)
     assert server.messages == []
 
 
@@ -80,8 +81,38 @@ def test_certificate_for_another_name_is_refused(security: str, tmp_path: Path) 
     other.authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with tls_server(security, other) as server:
         how = settings(server, security=security, ca_file=str(tmp_path / "ca.pem"))
-        assert isinstance(failure(how), Misconfigured)
+        error = failure(how)
+    assert isinstance(error, Misconfigured)
+    assert '"smtp.host" to the name in the certificate' in str(error)
     assert server.messages == []
+
+
+def test_silence_suggests_tls(certificates: Certificates) -> None:
+    with tls_server("tls", certificates) as server:
+        error = failure(settings(server, security="starttls", timeout=timedelta(seconds=0.3)))
+    assert isinstance(error, ServerUnavailable)
+    assert 'set "smtp.security" to tls' in str(error)
+
+
+ABSURD = [
+    ["SIZE " + "9" * 5_000],
+    ["SIZE -1"],
+    ["SIZE 0"],
+    ["SIZE"],
+    ["SIZE 10000000 20000000"],
+    ["", " ", "-", "250-", "="],
+    ["AUTH", "AUTH=", "AUTH=PLAIN=LOGIN", "AUTH " + "X" * 5_000],
+    ["PIPELINING" * 90],
+    ["\x01\x02\x7f"],
+    ["X" + str(number) for number in range(500)],
+]
+
+
+@pytest.mark.parametrize("lines", ABSURD, ids=lambda lines: repr(lines[0])[:20])
+def test_absurd_ehlo_lines_are_ignored(lines: list[str]) -> None:
+    with SmtpServer() as server:
+        server.ehlo_lines = lines
+        assert send(settings(server)) == ["250 2.0.0 taken"]
 
 
 def test_unchecked_certificate_is_logged(
@@ -99,10 +130,12 @@ def test_missing_ca_file_is_named(certificates: Certificates) -> None:
     assert "no/such.pem" in str(error)
 
 
-def test_tls_to_a_plain_port_is_transient(ca_file: str) -> None:
+def test_tls_to_a_plain_port_names_the_setting(ca_file: str) -> None:
     with SmtpServer() as server:
         how = settings(server, security="tls", ca_file=ca_file, timeout=timedelta(seconds=2))
-        assert isinstance(failure(how), TransientFailure)
+        error = failure(how)
+    assert isinstance(error, Misconfigured)
+    assert '"smtp.security" to starttls' in str(error)
     assert server.messages == []
 
 

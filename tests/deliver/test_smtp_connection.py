@@ -5,12 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from digestbot.deliver.smtp import SmtpSender
 from digestbot.deliver.smtp_connection import SmtpConnection
+from digestbot.deliver.smtp_sender import SmtpSender
 from digestbot.deliver.smtp_settings import SmtpSettings
 from digestbot.errors import (
+    DeliveryError,
     OutcomeUnknown,
     PermanentFailure,
+    ServerUnavailable,
     TransientFailure,
 )
 from tests.deliver.smtp_client import (
@@ -40,13 +42,18 @@ def test_data_done_comes_between_354_and_the_dot() -> None:
     assert seen == [["CONNECT", "EHLO", "MAIL", "RCPT", "DATA"]]
 
 
+def temporary(phase: str) -> type[DeliveryError]:
+    """Return the error of a failure in *phase*: before the recipient, it is about us."""
+    return TransientFailure if phase in {"RCPT", "DATA"} else ServerUnavailable
+
+
 @pytest.mark.parametrize("phase", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize("reply", [CUT, "451 4.3.0 later"])
-def test_failure_before_the_text_is_transient(phase: str, reply: str) -> None:
+def test_failure_before_the_text_is_temporary(phase: str, reply: str) -> None:
     notes = Notes()
     with SmtpServer(faults=[(phase, reply)]) as server:
         error = failure(settings(server), notes=notes)
-    assert isinstance(error, TransientFailure)
+    assert isinstance(error, temporary(phase))
     assert notes.log == []
     assert server.messages == []
 
@@ -55,7 +62,7 @@ def test_failure_before_the_text_is_transient(phase: str, reply: str) -> None:
 def test_silent_server_times_out(phase: str) -> None:
     with SmtpServer(faults=[(phase, SILENCE)]) as server:
         error = failure(settings(server, timeout=timedelta(seconds=0.1)))
-    assert isinstance(error, TransientFailure)
+    assert isinstance(error, temporary(phase))
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
-from digestbot.deliver.smtp import SmtpSender
+from digestbot.deliver.smtp_sender import SmtpSender
 from digestbot.deliver.smtp_settings import SmtpSettings
 from digestbot.errors import (
     DeliveryError,
 )
+from digestbot.model import Receipt
 from tests.deliver.smtp_client import (
     outgoing,
     send,
@@ -66,11 +67,93 @@ def test_failed_reset_drops_the_connection(fault: str) -> None:
     assert server.connections == 2
 
 
-def test_421_fails_one_delivery_only() -> None:
-    with SmtpServer(faults=[("MAIL", "421 4.7.0 closing")]) as server:
-        first, second = send(settings(server), outgoing(), outgoing())
-    assert first.startswith("TransientFailure")
-    assert second == "250 2.0.0 taken"
+def send_at_once(how: SmtpSettings, *addresses: str) -> list[str]:
+    """Send to all *addresses* at once; return each receipt or kind of error."""
+
+    async def send_all() -> list[str]:
+        sender = SmtpSender(how)
+        sends = (sender.send(outgoing(address), Notes()) for address in addresses)
+        results = await asyncio.gather(*sends, return_exceptions=True)
+        await sender.close()
+        return [r.detail if isinstance(r, Receipt) else type(r).__name__ for r in results]
+
+    return asyncio.run(send_all())
+
+
+READERS = tuple(f"r{number}@example.org" for number in range(20))
+
+
+@pytest.mark.parametrize("pipelining", [False, True])
+@pytest.mark.parametrize(
+    ("phase", "reply", "kind"),
+    [
+        ("CONNECT", "421 4.7.0 Too many connections, try later", "ServerUnavailable"),
+        ("CONNECT", "554 5.3.2 no service", "Misconfigured"),
+        ("CONNECT", CUT, "ServerUnavailable"),
+        ("EHLO", "550 who are you", "Misconfigured"),
+        ("MAIL", "450 4.7.1 Error: too much mail from 192.0.2.9", "ServerUnavailable"),
+        ("RCPT", "504 5.5.2 <box>: Helo command rejected: no", "Misconfigured"),
+        ("DOT", "550 5.4.5 Daily user sending limit exceeded", "ServerUnavailable"),
+        ("DOT", "554 5.2.252 SendAsDenied", "Misconfigured"),
+        ("DOT", "421 4.3.2 shutting down", "ServerUnavailable"),
+    ],
+)
+def test_answer_about_us_leaves_the_queue_alone(
+    phase: str, reply: str, kind: str, pipelining: bool
+) -> None:
+    with SmtpServer(faults=[(phase, reply)] * 20, pipelining=pipelining) as server:
+        outcomes = send_at_once(settings(server, max_connections=2), *READERS)
+        assert server.connections <= 2
+        assert server.connections == 1 or phase in {"MAIL", "RCPT", "DOT"}
+    assert set(outcomes) == {kind, "NotAttempted"}
+    assert outcomes.count(kind) <= 2
+
+
+def test_server_that_has_failed_is_asked_over_one_connection() -> None:
+    async def send_twice(how: SmtpSettings) -> None:
+        sender = SmtpSender(how)
+        for _ in range(2):
+            sends = (sender.send(outgoing(address), Notes()) for address in READERS)
+            await asyncio.gather(*sends, return_exceptions=True)
+        await sender.close()
+
+    faults = [("MAIL", "450 4.7.1 Error: too much mail")] * 20
+    with SmtpServer(faults=faults) as server:
+        asyncio.run(send_twice(settings(server, max_connections=2)))
+        assert server.connections <= 3
+
+
+@pytest.mark.parametrize("pipelining", [False, True])
+def test_full_session_goes_on_over_another(pipelining: bool) -> None:
+    """The server takes three messages per connection."""
+    refusal = ("MAIL", "452 4.5.3 Too many messages in this session")
+    with SmtpServer(pipelining=pipelining) as server:
+        server.per_session = (3, refusal[1])
+        outcomes = send_at_once(settings(server, max_connections=1), *READERS)
+    assert outcomes == ["250 2.0.0 taken"] * 20
+    assert server.connections == 7
+
+
+def test_server_that_takes_nothing_per_session_is_left_alone() -> None:
+    with SmtpServer() as server:
+        server.per_session = (0, "452 4.5.3 Too many messages in this session")
+        outcomes = send_at_once(settings(server, max_connections=1), *READERS)
+        assert server.connections == 1
+    assert outcomes == ["SessionLimit"] + ["NotAttempted"] * 19
+
+
+def test_three_lost_connections_in_a_row_are_about_the_server() -> None:
+    with SmtpServer(faults=[("RCPT", CUT)] * 20) as server:
+        outcomes = send_at_once(settings(server, max_connections=1), *READERS)
+        assert server.connections == 3
+    lost = ["TransientFailure"] * 2 + ["ServerUnavailable"]
+    assert outcomes == [*lost, *["NotAttempted"] * 17]
+
+
+def test_one_message_lost_thrice_is_about_itself() -> None:
+    with SmtpServer(faults=[("RCPT", CUT)] * 3) as server:
+        outcomes = send(settings(server), *[outgoing()] * 3)
+    assert kinds(outcomes) == ["TransientFailure"] * 3
 
 
 def test_number_of_connections_is_limited() -> None:
@@ -108,10 +191,14 @@ def kinds(outcomes: list[str]) -> list[str]:
     return [outcome.split(":")[0].split(" ")[0] for outcome in outcomes]
 
 
-def test_three_policy_refusals_in_a_row_stop_the_kind() -> None:
-    with SmtpServer(faults=[("RCPT", POLICY), ("DOT", POLICY), ("RCPT", POLICY)]) as server:
-        outcomes = send(settings(server), *[outgoing()] * 3)
-    assert kinds(outcomes) == ["TransientFailure", "TransientFailure", "Misconfigured"]
+UNKNOWN = "550 what we do not know"
+
+
+@pytest.mark.parametrize("refusal", [POLICY, UNKNOWN])
+def test_three_unclear_refusals_in_a_row_stop_the_kind(refusal: str) -> None:
+    with SmtpServer(faults=[("RCPT", refusal), ("DOT", refusal), ("RCPT", refusal)]) as server:
+        outcomes = send(settings(server), *map(outgoing, READERS[:3]))
+    assert kinds(outcomes) == ["UnclearRefusal", "UnclearRefusal", "Misconfigured"]
     assert outcomes[2].endswith("; the 2 deliveries before it too, so it concerns our server")
 
 
@@ -130,7 +217,7 @@ def test_single_policy_refusals_stop_only_themselves() -> None:
         return outcomes
 
     with SmtpServer() as server:
-        assert kinds(asyncio.run(send_all(settings(server)))) == ["TransientFailure", "250"] * 4
+        assert kinds(asyncio.run(send_all(settings(server)))) == ["UnclearRefusal", "250"] * 4
 
 
 def test_domain_cannot_take_all_connections() -> None:

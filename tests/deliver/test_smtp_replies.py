@@ -7,8 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digestbot.deliver.retry import UNKNOWN_CODE
+from digestbot.deliver.smtp_answers import EARLY
 from digestbot.deliver.smtp_replies import Phase, classify
-from digestbot.errors import OutcomeUnknown, PermanentFailure, TransientFailure
+from digestbot.errors import (
+    OutcomeUnknown,
+    PermanentFailure,
+    ServerUnavailable,
+    TransientFailure,
+)
 from digestbot.status_codes import SHOWN_MAX, enhanced_code
 
 TABLE = Path(__file__).with_name("smtp_replies.csv")
@@ -29,14 +35,17 @@ def test_each_reply_is_classified(row: tuple[str, ...]) -> None:
     assert text in str(error)
     if isinstance(error, PermanentFailure):
         assert error.suppress == (detail == "yes")
-    if isinstance(error, TransientFailure):
-        assert error.retry_after_s == (float(detail) if detail else None)
+    if isinstance(error, ServerUnavailable):
+        assert error.until_tomorrow == (detail == "tomorrow")
+        assert error.retry_after_s == (float(detail) if detail.isdecimal() else None)
 
 
 @pytest.mark.parametrize("phase", list(Phase))
 def test_missing_reply_is_in_doubt_only_after_the_dot(phase: Phase) -> None:
     error = classify(phase, None, None, "Connection lost")
-    assert isinstance(error, OutcomeUnknown if phase is Phase.DOT else TransientFailure)
+    about_us = phase in EARLY
+    kind = ServerUnavailable if about_us else TransientFailure
+    assert isinstance(error, OutcomeUnknown if phase is Phase.DOT else kind)
     assert error.code == (UNKNOWN_CODE if phase is Phase.DOT else None)
 
 

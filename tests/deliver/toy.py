@@ -73,7 +73,6 @@ TOY: Final = DestinationType(
     settings=ToySettings,
     requires=("toy",),
     requires_hint='needs settings: add "toy:" at the top level',
-    shows_address=True,
 )
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from digestbot import __version__
 from digestbot.cli.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
-MADE_BY_USERS = {"config.yaml", "digestbot/locales/fr/LC_MESSAGES/digestbot.po"}
+MADE_BY_USERS = {"digestbot.db", "config.yaml", "digestbot/locales/fr/LC_MESSAGES/digestbot.po"}
 """Files that the docs speak of and the project does not contain."""
 
 

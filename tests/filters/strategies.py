@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from digestbot.filters import Filter, parse_filter
 from digestbot.filters.parser import ATOMS
 from digestbot.filters.tree import AllOf, AnyOf, Exact, Node, NoneOf, Regex, Words
-from digestbot.model import Announcement, AnnounceType, Author
+from digestbot.model import Announcement, AnnounceType, Author, DocumentType
 from digestbot.text import pack_words, words
 from tests.factories import NOW, make_announcement, make_paper
 
@@ -47,6 +47,7 @@ _values = {
     "category": st.sampled_from((*CATEGORIES[:5], "cs", "math", "stat.*", "genomics")),
     "primary": st.sampled_from(("cs.LG", "math", "cs.*")),
     "type": st.sampled_from(tuple(str(one) for one in AnnounceType)),
+    "document": st.sampled_from(tuple(str(one) for one in DocumentType)),
     "source": st.sampled_from(SOURCES),
     "id": st.sampled_from(("2611.01234", "arxiv:2611.01235")),
     "doi": st.sampled_from(DOIS),
@@ -153,6 +154,7 @@ def announcements(draw: st.DrawFn) -> Announcement:
         published=draw(st.sampled_from((None, NOW, NOW - timedelta(days=100)))),
         url="https://example.org/1",
         pdf_url=None,
+        document_type=draw(st.sampled_from(tuple(DocumentType))),
     )
     return make_announcement(
         paper=paper,

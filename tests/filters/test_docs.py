@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from digestbot.filters import evaluate, parse_filter
 from digestbot.filters.parser import KEYS
-from digestbot.model import Announcement, AnnounceType, Author
+from digestbot.model import Announcement, AnnounceType, Author, DocumentType
 from tests.factories import make_announcement, make_paper
 
 PAGE = (Path(__file__).parents[2] / "docs" / "filters.md").read_text(encoding="utf-8")
@@ -35,6 +35,8 @@ def announced(fields: dict[str, Any]) -> Announcement:
     announced_as = {key: facts.pop(key) for key in ("type", "source") if key in facts}
     if "type" in announced_as:
         announced_as["type"] = AnnounceType(announced_as["type"])
+    if "document" in facts:
+        facts["document_type"] = DocumentType(facts.pop("document"))
     return make_announcement(paper=make_paper(**facts), **announced_as)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digestbot.filters import evaluate, parse_filter
-from digestbot.model import AnnounceType, Author, Verdict
+from digestbot.model import AnnounceType, Author, DocumentType, Verdict
 from digestbot.text import plain
 from tests.factories import make_announcement, make_paper
 
@@ -21,6 +21,14 @@ def verdict(data: object, **paper: Any) -> Verdict:
     """Evaluate the filter *data* on a paper with only the fields *paper*."""
     fields = {"title": "", "abstract": "", "comment": None, "authors": ()} | paper
     return evaluate(parse_filter(data), make_announcement(paper=make_paper(**fields)))
+
+
+@pytest.mark.parametrize("type_", DocumentType)
+def test_a_document_type_matches_the_paper(type_: DocumentType) -> None:
+    found = verdict({"document": type_.replace("-", " ").upper()}, document_type=type_)
+    assert [match.text for match in found.matches] == [type_]
+    others = [each.value for each in DocumentType if each is not type_]
+    assert not verdict({"document": others}, document_type=type_).matched
 
 
 @pytest.mark.parametrize("type_", AnnounceType)

@@ -25,7 +25,7 @@ from digestbot.filters.arrays import Array
 from digestbot.filters.evaluate import TITLE_FACTOR, hits
 from digestbot.filters.index import Batch, Index
 from digestbot.filters.tree import AllOf, AnyOf, Atom, Node, NoneOf
-from digestbot.model import Announcement, AnnounceType, Author
+from digestbot.model import Announcement, AnnounceType, Author, DocumentType
 from digestbot.text import plain
 from tests.factories import make_announcement, make_paper
 
@@ -235,6 +235,7 @@ def pool(
         *({"category": code} for code in ("cs", "math.*", "stat", "physics", "cs.LG")),
         *({"primary": code} for code in ("cs", "math", "cs.CV")),
         *({"type": str(one)} for one in AnnounceType),
+        *({"document": str(one)} for one in DocumentType),
         *({"source": one} for one in ("arxiv", "feed", "nobody")),
         *({"id": paper.id} for paper in rng.sample(papers, 5)),
         *({"exact": word} for word in rng.sample(words, few)),

@@ -60,7 +60,11 @@ def test_near_has_a_description() -> None:
         ({"near": list("abcdefghi")}, ("near",), "near must be a list of 2 to 8 terms"),
         ({"near": ["a", "--"]}, ("near", 1), '"--" has no letters or digits to search for'),
         ({"near": ["a", ["b"]]}, ("near", 1), "a condition must be text, not a list"),
-        ({"near": ["a", None]}, ("near", 1), "a condition must be text, not null"),
+        (
+            {"near": ["a", None]},
+            ("near", 1),
+            "a condition is empty; to search for the word null, write",
+        ),
         ({"near": ["a", {"title": "b"}]}, ("near", 1), "a condition must be text, not a mapping"),
         ({"near": ["a", "b", "A"]}, ("near", 2), '"A" repeats an earlier term; remove it'),
         (

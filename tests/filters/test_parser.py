@@ -6,12 +6,13 @@ from difflib import get_close_matches
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from digestbot.errors import InvalidFilter
 from digestbot.filters import check_filter, parse_filter
-from digestbot.filters.parser import ATOMS, GROUPS
+from digestbot.filters.foreign import _CHECKS, foreign_syntax
+from digestbot.filters.parser import _OWN_SYNTAX, ATOMS, GROUPS
 
 DEEP: Any = "x"
 for _ in range(40):
@@ -49,9 +50,13 @@ def test_a_filter_has_a_description(data: object, words: str) -> None:
         ({"query": "tit:x"}, ("query",), 'at character 1: unknown prefix "tit"'),
         ({"query": ["ti:x", "ti:"]}, ("query", 1), 'at character 1: missing term after "ti:"'),
         ({True: "x"}, (True,), 'unknown key "True"'),
-        (True, (), "YAML reads true as a boolean; put it in quotes to search for the word"),
-        ({"title": False}, ("title",), "YAML reads false as a boolean; put it in quotes"),
-        (["x", None], (1,), "a condition must be text, not null"),
+        (True, (), 'YAML reads true as a boolean; to search for the word, write "true"'),
+        (
+            {"title": False},
+            ("title",),
+            'YAML reads false as a boolean; to search for the word, write "false"',
+        ),
+        (["x", None], (1,), 'a condition is empty; to search for the word null, write "null"'),
         ({"title": {"x": "y"}}, ("title",), "title must be text, not a mapping"),
         ({"title": [["x"]]}, ("title", 0), "title must be text, not a list"),
         (
@@ -62,8 +67,8 @@ def test_a_filter_has_a_description(data: object, words: str) -> None:
         ("", (), '"" has no letters or digits to search for'),
         ({"title": "-- !"}, ("title",), '"-- !" has no letters or digits to search for'),
         ({"title": "*"}, ("title",), "has no letters or digits to search for"),
-        ({"title": "g*pu"}, ("title",), '"*" is allowed only at the end of the last word'),
-        ({"title": "gpu *"}, ("title",), '"*" is allowed only at the end of the last word'),
+        ({"title": "g*pu"}, ("title",), '"*" can only end a term; for other patterns'),
+        ({"title": "gpu *"}, ("title",), '"*" can only end a term; for other patterns'),
         ({"title": "x" * 501}, ("title",), "longer than 500 characters"),
         ({"regex": "x" * 1001}, ("regex",), "longer than 1000 characters"),
         ({"regex": "(?=x)"}, ("regex",), "invalid RE2 expression: invalid perl operator"),
@@ -96,6 +101,17 @@ def test_a_filter_has_a_description(data: object, words: str) -> None:
             {"type": "replaced"},
             ("type",),
             'unknown announce type "replaced"; did you mean "replace"?',
+        ),
+        (
+            {"document": "retracted"},
+            ("document",),
+            'unknown document type "retracted"; did you mean "retraction"?',
+        ),
+        (
+            {"document": "x"},
+            ("document",),
+            "choose one of paper, editorial, correction, retraction, withdrawal, concern, "
+            "front-matter, news",
         ),
         ({"source": ""}, ("source",), "source is empty; name a source from the config"),
         ({"id": 2603.2094}, ("id",), "drops its trailing zeros; put it in quotes"),
@@ -295,3 +311,10 @@ def test_any_yaml_is_a_filter_or_has_errors(data: object) -> None:
     assert all(str(error) and "\n" not in str(error) for error in errors)
     if found is not None:
         assert found.describe()
+
+
+@example("Kaiming He and Ross Girshick", "author")
+@example("-cs.AI", "category")
+@given(st.from_regex(_OWN_SYNTAX, fullmatch=True), st.sampled_from(sorted(_CHECKS)))
+def test_what_is_passed_unseen_is_no_foreign_syntax(text: str, key: str) -> None:
+    assert not _OWN_SYNTAX.fullmatch(text) or foreign_syntax(text, key, ()) is None

@@ -141,7 +141,7 @@ def test_the_terms_of_queries_count_as_conditions(monkeypatch: pytest.MonkeyPatc
         read.append(text)
         return parse_query(text, weight, path)
 
-    monkeypatch.setattr("digestbot.filters.parser.parse_query", counted)
+    monkeypatch.setattr("digestbot.filters.query.parse_query", counted)
     long = " OR ".join(["ti:x"] * 200)
     assert check_filter({"query": [long] * 9})[1] == ()
     read.clear()

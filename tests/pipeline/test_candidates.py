@@ -10,7 +10,7 @@ from digestbot.filters.index import Index
 from digestbot.pipeline import candidates
 from digestbot.pipeline.candidates import Candidates, read_log
 from digestbot.store import Store
-from tests.pipeline.conftest import MONDAY, LoadConfig, paper
+from tests.pipeline.conftest import DAY, MONDAY, LoadConfig, Make, paper
 
 TITLES = ("Serverless GPUs", "A Survey of GPUs", "Cold Starts", "Serverless Cold Starts", "Quiet")
 DIGESTS = """\
@@ -61,6 +61,23 @@ def test_reading_together_equals_reading_alone(
 def sqlite_store(store: Store) -> Store:
     fill(store)
     return store
+
+
+def test_withdrawals_reach_digests_that_had_the_paper(
+    store: Store, configured: LoadConfig, make: Make
+) -> None:
+    """By arXiv's id or the DOI, of any type and source."""
+    config = configured("  a: {sources: [a], filter: serverless}\n  b: {sources: [b]}\n")
+    make(config, MONDAY)
+    store.papers.ingest("a", [paper(1, doi="10.1/x"), paper(2)], {}, MONDAY)
+    make(config, MONDAY + DAY)
+    withdrawn = paper(2, "Gone", version=2, type="replace", document_type="withdrawal")
+    journal = paper(3, "RETRACTED: Gone", id="doi:10.1/x", doi="10.1/x", document_type="retraction")
+    store.papers.ingest("a", [withdrawn], {}, MONDAY)
+    store.papers.ingest("b", [journal], {}, MONDAY)
+    found = read_log(store, [(config.digests[name], 2) for name in "ab"])
+    names = {name: [row.paper.id for row, _ in read.candidates] for name, read in found.items()}
+    assert names == {"a": ["arxiv:2611.00002", "doi:10.1/x"], "b": ["doi:10.1/x"]}
 
 
 def test_a_failing_engine_loses_no_paper(

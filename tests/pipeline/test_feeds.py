@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from digestbot.config import load_config
-from digestbot.pipeline import fetch
+from digestbot.model import AnnounceType, DocumentType
+from digestbot.pipeline import fetch, make_editions
 from digestbot.pipeline.fetching import Fetched
+from digestbot.render import load_templates
 from digestbot.sources import parser_pool
 from digestbot.store import Store, open_store
+from digestbot.syncing import sync_config
 from tests.servers.web import Reply, WebServer
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -81,3 +84,40 @@ def test_a_hostile_feed_affects_only_itself(
     assert stopped.error is not None
     assert "parsing took longer than 0 s" in stopped.error
     assert stopped.status == "broken"
+
+
+GOLD = "<guid>https://doi.org/10.1234/gold</guid><pubDate>2026-11-20</pubDate>"
+LATER = [
+    f"<item><title>RETRACTED: Gold lattices</title>{GOLD}</item>",
+    "<item><title>Retraction Note: Gold lattices</title><guid>https://doi.org/10.1234/note</guid>"
+    "<description>The authors retract https://doi.org/10.1234/GOLD.</description></item>",
+]
+
+
+@pytest.mark.parametrize("later", LATER)
+def test_a_retraction_reaches_those_who_had_the_paper(tmp_path: Path, later: str) -> None:
+    """Once, whatever their filter and types; and nobody else."""
+    gold = f"<item><title>Gold lattices</title><description>Melted.</description>{GOLD}</item>"
+    digests = (
+        "  had: {filter: {abstract: melted, title: gold, none: [retracted, retraction]}}\n"
+        "  other: {filter: {title: silver}}\n"
+    )
+    templates = load_templates(None)
+    with WebServer.of(feed(gold), feed(gold, later)) as server, open_store("sqlite://") as store:
+        path = tmp_path / "config.yaml"
+        source = f'{{kind: feed, url: "{server.url}", backfill: 3650d, interval: 0s}}'
+        path.write_text(f"sources:\n  s: {source}\ndigests:\n{digests}")
+        config = load_config(path, {})
+        sync_config(store, config, NOW)
+        papers: list[list[tuple[str, int]]] = []
+        for hours in range(4):
+            now = NOW + timedelta(hours=hours)
+            asyncio.run(fetch(store, config, clock=lambda now=now: now))  # type: ignore[misc]
+            made = make_editions(store, config, templates, now=now, force=True)
+            papers.append([(one.digest, one.papers) for one in made if one.papers])
+        assert papers == [[("had", 1)], [("had", 1)], [], []]
+        edition = store.editions.get("had", 2)
+        assert edition is not None
+        (entry,) = edition.papers
+        assert entry.paper.document_type is DocumentType.RETRACTION
+        assert (entry.paper.version, entry.type) == (2, AnnounceType.REPLACE)

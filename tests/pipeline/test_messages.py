@@ -1,21 +1,33 @@
 """Frozen messages: every attempt sends the same bytes, whatever has changed since."""
 
+import json
+from dataclasses import replace
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
-from digestbot.config import load_config
-from digestbot.errors import PermanentFailure
+from digestbot.config import Config, load_config
+from digestbot.errors import InvalidAddress, PermanentFailure
 from digestbot.model import Delivery, Form
 from digestbot.pipeline import make_editions
-from digestbot.pipeline.messages import MessageBuilder
+from digestbot.pipeline.messages import (
+    MessageBuilder,
+    freeze,
+    needed_forms,
+    preview_message,
+    render_context,
+)
 from digestbot.render import load_templates
 from digestbot.store import Store
 from digestbot.syncing import sync_config
+from tests.factories import make_edition
 from tests.pipeline.conftest import HEAD, MONDAY, paper
+from tests.render.editions import HOSTILE
 from tests.wire import assert_sound
 
 FORMS = frozenset({Form.EML, Form.HTML, Form.TEXT, Form.JSON})
@@ -128,3 +140,54 @@ def test_attached_lists_have_all_papers(store: Store, tmp_path: Path) -> None:
     assert files["d-1.txt"].get_content().count("https://arxiv.org/abs/") == 300
     assert "The attached list d-1.txt has all papers." in " ".join(body.get_content().split())
     assert first.partition(b"--=_mixed")[2] == second.partition(b"--=_mixed")[2]
+
+
+TITLES = st.text(max_size=300) | st.sampled_from(
+    (*HOSTILE, "Tail latency (p99 < 10 ms)", "<>", " ")
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(title=TITLES)
+@example(title="Tail latency (p99 < 10 ms)")
+@example(title="a" * 5_000)
+def test_any_title_makes_valid_headers(tmp_path: Path, title: str) -> None:
+    """List-Id, subject, preheader and the header of the Slack message."""
+    config = email_config(tmp_path)
+    edition = replace(make_edition(), digest="d", title=title)
+    context = render_context(
+        config, load_templates(None), config.digests["d"], next_edition_at=None
+    )
+    forms = freeze(config, edition, context)
+    raw = preview_message(config, edition, context).encode()
+    assert_sound(raw)
+    message = read(raw)
+    assert str(message["List-Id"]).endswith("<d.example.org>")
+    assert message["Subject"].strip()
+    header = json.loads(str(forms[Form.SLACK]))[0]["blocks"][0]["text"]["text"]
+    assert 0 < len(header) <= 150
+
+
+def email_config(tmp_path: Path) -> Config:
+    (tmp_path / "config.yaml").write_text(SMTP + HEAD + DIGEST)
+    return load_config(tmp_path / "config.yaml", {})
+
+
+@pytest.mark.parametrize("kind", ["slack", "email"])
+def test_form_without_destination_cannot_fail_an_edition(tmp_path: Path, kind: str) -> None:
+    """The sender is broken, which concerns mails only."""
+    config = email_config(tmp_path)
+    assert config.smtp is not None
+    broken = replace(config, smtp=replace(config.smtp, sender="nobody"))
+    context = render_context(
+        config, load_templates(None), config.digests["d"], next_edition_at=None
+    )
+    context = replace(context, unsubscribe=None)
+    edition = make_edition()
+    if kind == "email":
+        with pytest.raises(InvalidAddress):
+            freeze(broken, edition, context, needed=needed_forms([kind]))
+        return
+    forms = freeze(broken, edition, context, needed=needed_forms([kind]))
+    assert Form.SLACK in forms
+    assert Form.EML not in forms

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from digestbot.model import AnnounceType, CategoryCoverage, Form
+from digestbot.model import AnnounceType, CategoryCoverage, DocumentType, Form
 from digestbot.render import RenderContext, render
 from digestbot.render.view import show, show_paper
 from tests.factories import (
@@ -59,6 +59,34 @@ def test_every_form_says_once_what_changed(context: RenderContext) -> None:
         body = render(make_edition([entry]), form, context)
         assert "new comment: accepted at X" in body
         assert body.count("accepted at X") == 1
+
+
+@pytest.mark.parametrize(
+    ("document", "announced", "badge", "kind"),
+    [
+        (DocumentType.PAPER, AnnounceType.NEW, "new", "new"),
+        (DocumentType.EDITORIAL, AnnounceType.NEW, "editorial", "new"),
+        (DocumentType.FRONT_MATTER, AnnounceType.NEW, "front matter", "new"),
+        (DocumentType.CORRECTION, AnnounceType.REPLACE, "updated v2, correction", "update"),
+        (DocumentType.RETRACTION, AnnounceType.REPLACE, "retracted", "update"),
+        (DocumentType.WITHDRAWAL, AnnounceType.NEW, "withdrawn", "update"),
+        (DocumentType.CONCERN, AnnounceType.REPLACE, "expression of concern", "update"),
+    ],
+)
+def test_every_form_names_what_is_not_a_paper(
+    document: DocumentType,
+    announced: AnnounceType,
+    badge: str,
+    kind: str,
+    context: RenderContext,
+) -> None:
+    entry = make_edition_paper(
+        paper=make_paper(version=2, document_type=document), type=announced, matches=()
+    )
+    shown = show_paper(entry, context, number=1, abstract=0)
+    assert (shown.badge, shown.kind) == (badge, kind)
+    for form in FORMS:
+        assert badge in render(make_edition([entry]), form, context)
 
 
 def test_no_changes_without_a_previous_version(context: RenderContext) -> None:

@@ -87,6 +87,14 @@ class SmtpServer:
         """Verbs of all connections in order, including CONNECT and DOT."""
         self.faults = list(faults)
         self.refused: dict[str, str] = {}
+        self.per_session: tuple[int, str] | None = None
+        """Messages taken over one connection, and the reply to the MAIL of the next."""
+        self.greeted_as: set[str] = set()
+        """Names given in EHLO."""
+        self.ehlo_lines: list[str] = []
+        """Further lines of the reply to EHLO."""
+        self.quota: tuple[int, str] | None = None
+        """Messages taken in all, and the reply to the final dot of the next."""
         self.port = 0
         self.fell_silent = threading.Event()
         self._implicit_tls = implicit_tls
@@ -212,8 +220,10 @@ class _Mailbox:
         responses: list[str],
     ) -> list[str]:
         session.host_name = hostname
+        self._server.greeted_as.add(hostname)
         offered = ["250-PIPELINING"] if self._server.pipelining else []
-        return [*responses[:1], *offered, *responses[1:]]
+        more = [f"250-{line}" for line in self._server.ehlo_lines]
+        return [*responses[:1], *offered, *more, *responses[1:]]
 
     async def auth_XOAUTH2(self, dialogue: "_Dialogue", args: list[str]) -> AuthResult:
         """Refuse as Google does: by a challenge with the reason, which takes an empty response."""
@@ -229,8 +239,11 @@ class _Mailbox:
 
     async def handle_DATA(self, dialogue: "_Dialogue", session: Session, envelope: Envelope) -> str:
         reply = self._server.fault("DOT")
+        if self._server.quota is not None and len(self._server.messages) >= self._server.quota[0]:
+            reply = self._server.quota[1]
         if reply in {None, TAKE_AND_CUT}:
             self._take(session, envelope)
+            dialogue.taken += 1
         if reply is None:
             return "250 2.0.0 taken"
         return await dialogue.misbehave(reply)
@@ -254,6 +267,7 @@ class _Dialogue(SMTP):
 
     def __init__(self, server: SmtpServer, mailbox: _Mailbox, **options: Any) -> None:
         self._server = server
+        self.taken = 0
         super().__init__(mailbox, **options)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -307,6 +321,9 @@ class _Dialogue(SMTP):
         assert self.session is not None
         if self._server.wants_login and not self.session.authenticated:
             await self.push("530 5.7.0 Authentication required")
+            return
+        if self._server.per_session is not None and self.taken >= self._server.per_session[0]:
+            await self.push(self._server.per_session[1])
             return
         await self._or_fault("MAIL", super().smtp_MAIL, arg)
 

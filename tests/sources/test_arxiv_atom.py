@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from digestbot.errors import BadAnswer
 from digestbot.model import AnnounceType, Author, FetchedPaper
-from digestbot.sources.arxiv import ArxivFeed, parse
+from digestbot.sources.arxiv_atom import ArxivFeed, parse
 
 SEED = files("digestbot").joinpath("seed", "arxiv-cs.DC-start180.xml")
 OLD = """<?xml version="1.0" encoding="utf-8"?>

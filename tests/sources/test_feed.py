@@ -9,7 +9,7 @@ import pytest
 
 from digestbot.errors import BadAnswer, SourceError, SourceLate, SourceRefused
 from digestbot.model import FetchedPaper
-from digestbot.sources import FeedOptions
+from digestbot.sources.feed import FeedOptions
 from tests.servers.web import Reply, Request, WebServer
 from tests.sources.passes import NOW, Pass, run_pass
 
@@ -131,6 +131,18 @@ def test_a_first_fetch_reports_only_the_newest_papers() -> None:
     assert len(result.papers) == 30
 
 
+def test_a_day_at_the_edge_of_backfill_is_reported() -> None:
+    """The paper may be from the end of that day."""
+    dates = [f"{NOW:%Y-%m-%dT%H:%M:%SZ}", *(f"{NOW - timedelta(n):%Y-%m-%d}" for n in (7, 8))]
+    days = "".join(
+        f"<item><guid>{n}</guid><title>Paper {n}</title><pubDate>{date}</pubDate></item>"
+        for n, date in enumerate(dates)
+    )
+    with WebServer.of(reply(days)) as server:
+        result = fetched(server, backfill=timedelta(days=7))
+    assert reported(result.papers) == ["Paper 0", "Paper 1"]
+
+
 def test_the_first_fetch_with_papers_counts_as_first() -> None:
     items = [item(str(n), f"Paper {n}", age_days=n / 10) for n in range(30)]
     with WebServer.of(reply(), reply(*items)) as server:
@@ -239,16 +251,16 @@ def test_a_daily_feed_of_arxiv_is_reported_completely() -> None:
         (Reply(status=418), SourceRefused, "answered 418: check the URL", 21_600),
         (Reply(status=302, headers={"Location": "ftp://x/"}), SourceRefused, "ftp", 1800),
         (
-            Reply(body=b"<html><p>Hi</html>"),
+            Reply(body=b"<html><title>Hi</title></html>"),
             BadAnswer,
-            "not an RSS or Atom feed; check the URL",
+            '/feed.xml: a web page, "Hi", not a feed; check the URL; next try at',
             1800,
         ),
-        (Reply(body=b""), BadAnswer, "not an RSS or Atom feed; check the URL", 1800),
+        (Reply(body=b""), BadAnswer, "/feed.xml: an empty response; check the URL", 1800),
         (
             Reply(body=b'{"version": "https://jsonfeed.org"}'),
             BadAnswer,
-            "not an RSS or Atom feed",
+            'JSON with "version", not a JSON Feed; check the URL',
             1800,
         ),
         (Reply(body=b"x" * 11_000_000), BadAnswer, "more than 10,485,760 bytes", 1800),
@@ -303,6 +315,34 @@ def test_a_wrong_arxiv_url_shows_the_message_of_arxiv() -> None:
         result = fetched(server)
     assert isinstance(result.error, SourceRefused)
     assert 'answered 400: "Feed error for query: cs.XX"; check the URL' in str(result.error)
+
+
+def test_a_web_page_names_the_feed_on_its_own_server() -> None:
+    link = b'<link rel="alternate" type="application/rss+xml" href="../rss?a=1">'
+    page = Reply(headers={"Content-Type": "text/html"}, body=b"<html><title>J</title>" + link)
+
+    def answering(request: Request) -> Reply:
+        moved = Reply(status=302, headers={"Location": "/a/b/index.html"})
+        return moved if request.path == "/feed.xml" else page
+
+    with WebServer(answering) as server:
+        result = fetched(server)
+        assert f'a web page, "J", not a feed; write url: {server.url}/a/rss?a=1;' in str(
+            result.error
+        )
+
+
+def test_a_json_feed_is_read_like_any_other() -> None:
+    items = b'[{"id": "1", "title": "One"}, {"id": "2", "title": "Two"}, 3]'
+    body = b'{"version": "https://jsonfeed.org/version/1.1", "title": "J", "items": %s}' % items
+    feed = Reply(headers={"Content-Type": "application/feed+json", "ETag": '"x"'}, body=body)
+    with WebServer.of(feed, Reply(status=304)) as server:
+        result = fetched(server)
+        again = fetched(server, result.memory)
+        assert "application/feed+json" in server.requests[0].headers["accept"]
+    assert reported(result.papers) == ["One", "Two"]
+    assert result.pages[0].note == "unreadable items skipped: 1"
+    assert (again.papers, again.error) == ([], None)
 
 
 def test_unreadable_items_are_counted() -> None:

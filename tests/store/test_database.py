@@ -1,5 +1,6 @@
 """Connections, transactions and errors of both databases."""
 
+import shutil
 import sqlite3
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from digestbot.errors import ForeignStore, MissingExtra, StoreUnavailable
+from digestbot.errors import ForeignStore, MissingExtra, StoreReplaced, StoreUnavailable
 from digestbot.store import open_store
 from digestbot.store.database import read_url, shown
 from tests.store.samples import ingest
@@ -119,3 +120,24 @@ def test_connection_cut_by_postgresql_is_replaced(
             with pytest.raises(StoreUnavailable, match="terminat"):
                 store.outbox.counts()
         assert store.outbox.counts() == before
+
+
+@pytest.mark.parametrize("what", ["deleted", "moved", "replaced"])
+def test_a_store_that_lost_its_file_is_not_used(tmp_path: Path, what: str) -> None:
+    """SQLite would go on with the nameless file, and record there what is sent."""
+    path = tmp_path / "store.db"
+    with open_store(f"sqlite:///{path}") as store:
+        ingest(store, 1)
+        if what == "deleted":
+            path.unlink()
+        else:
+            path.rename(tmp_path / "moved.db")
+        if what == "replaced":
+            shutil.copyfile(tmp_path / "moved.db", path)
+        text = "was replaced" if what == "replaced" else "was deleted or moved"
+        for _ in range(2):
+            with pytest.raises(StoreReplaced, match=rf"store\.db: {text} while digestbot was"):
+                store.papers.count()
+            with pytest.raises(StoreReplaced, match=text):
+                ingest(store, 2)
+    assert path.exists() == (what == "replaced"), "no new file was created"

@@ -60,12 +60,29 @@ def upgrade() -> None:
         sa.Column("categories", sa.Text(), nullable=False),
         sa.Column("primary_category", sa.Text(), nullable=True),
         sa.Column("published", MOMENT, nullable=True),
+        sa.Column("published_is_date", sa.Boolean(), nullable=False),
         sa.Column("updated", MOMENT, nullable=True),
+        sa.Column("updated_is_date", sa.Boolean(), nullable=False),
         sa.Column("comment", sa.Text(), nullable=True),
         sa.Column("journal_ref", sa.Text(), nullable=True),
         sa.Column("doi", sa.Text(), nullable=True),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("pdf_url", sa.Text(), nullable=True),
+        sa.Column(
+            "document_type",
+            _enum(
+                "document_type",
+                "paper",
+                "editorial",
+                "correction",
+                "retraction",
+                "withdrawal",
+                "concern",
+                "front-matter",
+                "news",
+            ),
+            nullable=False,
+        ),
         sa.Column("title_words", sa.Text(), nullable=True),
         sa.Column("abstract_words", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("paper_id", "version", name=op.f("pk_papers")),
@@ -110,6 +127,7 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("fields", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_sources")),
     )
     op.create_table(
@@ -435,4 +453,13 @@ def upgrade() -> None:
         sa.Column("day", sa.Text(), nullable=False),
         sa.Column("deliveries", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("kind", "address", name=op.f("pk_days")),
+    )
+    op.create_table(
+        "pauses",
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("until", MOMENT, nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("needs_operator", sa.Boolean(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", name=op.f("pk_pauses")),
     )
