@@ -132,12 +132,13 @@ def test_attached_lists_have_all_papers(store: Store, tmp_path: Path) -> None:
     first, second = (builder.build(each, FORMS).mime for each in store.outbox.list()[1:])
     assert_sound(first)
     files = {part.get_filename(): part for part in read(first).iter_attachments()}
-    assert list(files) == ["d-1.bib", "d-1.ris"]
+    assert list(files) == ["d-1.bib", "d-1.ris", "d-1.txt"]
     assert files["d-1.bib"].get_content().count(b"@") == 300
     assert files["d-1.ris"].get_content().count(b"TY  - ") == 300
     body = read(first).get_body(("html",))
     assert body is not None
-    assert "The attached list contains all of them." in " ".join(body.get_content().split())
+    assert files["d-1.txt"].get_content().count("https://arxiv.org/abs/") == 300
+    assert "The attached list d-1.txt has all papers." in " ".join(body.get_content().split())
     assert first.partition(b"--=_mixed")[2] == second.partition(b"--=_mixed")[2]
 
 
