@@ -1,5 +1,5 @@
 """
-Fake Slack in a thread: chat.postMessage, auth.test, direct messages and one incoming webhook.
+Fake Slack in a thread: chat.postMessage, auth.test, direct messages, a webhook, a workflow.
 
 It refuses what Slack refuses (`slack_limits`; threads under unknown messages) and keeps what it
 accepts. A fault is ``(status, body, headers)``, `CUT` (close the connection without a reply,
@@ -26,6 +26,7 @@ Fault = tuple[int, str, Mapping[str, str]] | str | None
 
 TOKEN = "xoxb-pl4nted-right"
 WEBHOOK_PATH = "/services/T/B/pl4nted"
+WORKFLOW_PATH = "/triggers/T/1/pl4nted"
 
 
 def layout_error(message: Mapping[str, Any]) -> str | None:
@@ -92,6 +93,11 @@ class SlackServer:
     def webhook(self) -> str:
         return self.origin + WEBHOOK_PATH
 
+    @property
+    def workflow(self) -> str:
+        """URL of a webhook that starts a workflow."""
+        return self.origin + WORKFLOW_PATH
+
     def texts(self, channel: str) -> list[str]:
         return [posted.message["text"] for posted in self.posted[channel]]
 
@@ -138,6 +144,8 @@ class SlackServer:
             return self._json(token, lambda: self._open_direct(message))
         if verb == "POST" and path == WEBHOOK_PATH:
             return self._post_to_webhook(message)
+        if verb == "POST" and path == WORKFLOW_PATH:
+            return self._start_workflow(message)
         if path.startswith("/services/"):
             return 404, "no_service", {}
         return 404, "not found", {}
@@ -187,6 +195,13 @@ class SlackServer:
             return 400, error, {}
         self._keep(WEBHOOK_PATH, message)
         return 200, "ok", {}
+
+    def _start_workflow(self, variables: Mapping[str, Any]) -> tuple[int, str, Mapping[str, str]]:
+        """Accept the variable ``text`` of a workflow that has this one."""
+        if not isinstance(variables.get("text"), str) or len(variables) > 1:
+            return 400, json.dumps({"ok": False, "error": "invalid_workflow_input"}), {}
+        self._keep(WORKFLOW_PATH, variables)
+        return 200, json.dumps({"ok": True}), {}
 
 
 class _Http(ThreadingHTTPServer):
