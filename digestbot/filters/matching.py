@@ -162,7 +162,7 @@ class _Bits:
     def _clause_rows(self, slots: Array, counts: Array, negated: Array) -> Array:
         """Return the OR of the rows of each clause, inverted if it is negated."""
         out = _folded(np.bitwise_or, self.rows, slots, counts, self.every_paper)
-        out[negated] = ~out[negated]
+        out[negated] = ~out[negated] & self.every_paper
         return np.asarray(out)
 
 
