@@ -24,8 +24,8 @@ CATEGORIES = 50
 """Maximum categories counted per source; feeds may have a new one for every paper."""
 
 MAX_WAITS = 3
-"""Editions that a paper waits for with `Overflow.NEXT`; then it is listed, or it might wait for
-ever."""
+"""Editions that a paper waits for with `Overflow.NEXT`; then it is listed, so that it
+reaches its readers within a week or so of daily editions."""
 
 _RANK = {announce_type: rank for rank, announce_type in enumerate(AnnounceType)}
 

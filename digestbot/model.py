@@ -253,7 +253,7 @@ class Edition:
     covers_from: datetime | None = None
     """End of the previous edition's window; None for the first one."""
     covers_to: datetime
-    """End of its own window, where the next one begins."""
+    """End of its window, where the next one begins."""
     considered: int
     """Papers in the window that the filter was applied to."""
     coverage: tuple[SourceCoverage, ...]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from digestbot.filters.evaluate import hits
 from digestbot.filters.parser import parse_filter
+from digestbot.filters.tree import atoms
 from digestbot.model import Announcement
 from digestbot.text import fold, plain
 from tests.factories import make_announcement, make_paper
@@ -50,11 +51,11 @@ def main() -> None:
     parser.add_argument("terms", nargs="*", default=TERMS)
     parser.add_argument("--show", type=int, default=0, help="passages to print per term")
     given = parser.parse_args()
-    atoms = {term: parse_filter(term).root for term in given.terms}
-    found: dict[str, list[tuple[str, str]]] = {term: [] for term in atoms}
+    conditions = {term: atoms(parse_filter(term).root)[0][0] for term in given.terms}
+    found: dict[str, list[tuple[str, str]]] = {term: [] for term in conditions}
     for announcement in papers(Path(os.environ["DIGESTBOT_CORPUS"])):
         paper = announcement.paper
-        for term, atom in atoms.items():
+        for term, atom in conditions.items():
             if matches := hits(atom, announcement):
                 one = matches[0]
                 text = paper.title if one.field == "title" else paper.abstract

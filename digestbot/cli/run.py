@@ -314,7 +314,7 @@ def _edition_text(made: EditionMade, config: Config) -> str:
 
 
 def _beyond_limit(made: EditionMade, digest: DigestConfig) -> str:
-    """Say what became of the papers beyond the limit."""
+    """Describe where the papers beyond the limit are."""
     listed = made.omitted - made.waiting
     where = "in the attached list" if digest.overflow is Overflow.ATTACH else "by title"
     parts = (

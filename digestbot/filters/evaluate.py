@@ -209,8 +209,11 @@ def _window(rows: Sequence[Sequence[Passage]], within: int) -> tuple[Passage, ..
 
 def _ends_first(row: Sequence[Passage]) -> list[Passage]:
     """For each place in *row*, return the passage from there on that ends first."""
-    backwards = accumulate(reversed(row), lambda best, one: one if one.last <= best.last else best)
-    return list(backwards)[::-1]
+
+    def earlier(best: Passage, one: Passage) -> Passage:
+        return one if one.last <= best.last else best
+
+    return list(accumulate(reversed(row), earlier))[::-1]
 
 
 def _exact_span(term: str, text: str) -> tuple[int, int] | None:

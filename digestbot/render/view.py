@@ -324,7 +324,7 @@ def changes(entry: EditionPaper) -> tuple[Change, ...]:
 def catch_up_title(title: str, code: str) -> str:
     """Label the title of a digest in the language *code* for an edition of missed papers."""
     lang = language(code)
-    return lang.gettext("Catch-up: %(title)s", title=title)
+    return lang.gettext("%(title)s (catch-up)", title=title)
 
 
 def title_of(edition: Edition) -> str:

@@ -328,7 +328,7 @@ def test_missed_papers_are_sent_once_as_catch_up(
     assert (called.code, called.err) == (0, "")
     assert "systems/1: 2 papers to 1 recipient" in called.out
     subject = message_from_bytes(smtp.messages[0].content, policy=default)["Subject"]
-    assert subject.startswith("Catch-up: ")
+    assert subject.startswith("2 papers: systems (catch-up), ")
     again = bot("run", "--missed-since", "14d", at=NOW + timedelta(hours=1))
     assert again.code == 0
     assert "systems: nothing missed since 2026-11-09" in again.out

@@ -311,7 +311,7 @@ def test_a_catch_up_has_what_an_earlier_filter_left_out_once(
     assert offered(store)[-1] == ["arxiv:2611.00003"]
     edition = store.editions.get("d", int(str(made.edition).partition("/")[2]))
     assert edition is not None
-    assert edition.title == "Catch-up: D"
+    assert edition.title == "D (catch-up)"
     again = make(configured(WIDE), MONDAY + DAY, missed_since=since)
     assert [(m.edition, m.note) for m in again] == [(None, "nothing missed since 2026-11-22")]
     later = make(configured(WIDE), MONDAY + 2 * DAY, missed_since=MONDAY - 10 * DAY)

@@ -119,6 +119,25 @@ def test_a_missing_form_is_a_permanent_failure(
         MessageBuilder(store).build(deliveries[0], {Form.MARKDOWN})
 
 
+def test_the_list_of_papers_is_attached_on_demand(store: Store, tmp_path: Path) -> None:
+    keys = "    limit: 1\n    overflow: attach\n"
+    (tmp_path / "config.yaml").write_text(SMTP + HEAD + DIGEST + keys)
+    config = load_config(tmp_path / "config.yaml", {})
+    titles = ("Serverless", "Serverless =1+1", "Serverless Ü")
+    store.papers.ingest("a", [paper(n, t) for n, t in enumerate(titles, 1)], {}, MONDAY)
+    sync_config(store, config, MONDAY)
+    make_editions(store, config, load_templates(None), now=MONDAY)
+    delivery = store.outbox.list()[1]
+    message = read(MessageBuilder(store).build(delivery, FORMS).mime)
+    (part,) = message.iter_attachments()
+    assert (part.get_filename(), part.get_content_type()) == ("d-1.txt", "text/plain")
+    lines = part.get_content().splitlines()
+    assert lines[2:] == [
+        f"{at}. {titles[n - 1]} | Ada Xu | serverless | https://arxiv.org/abs/2611.0000{n}v1"
+        for at, n in enumerate((1, 2, 3), 1)
+    ]
+
+
 def test_attached_lists_have_all_papers(store: Store, tmp_path: Path) -> None:
     keys = "    attach: [bibtex, ris]\n    limit: 300\n"
     (tmp_path / "config.yaml").write_text(SMTP + HEAD + DIGEST + keys)
