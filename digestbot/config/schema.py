@@ -293,7 +293,7 @@ class FileKeys:
     store: Annotated[str, AfterValidator(_store)] = "sqlite:///digestbot.db"
     """Database: a SQLite file, relative to the config, or PostgreSQL."""
     public_url: WebAddress | None = None
-    """URL of the web pages; without it, emails do not link to them."""
+    """Your URL, which identifies your Atom feeds; without web pages, emails do not link to it."""
     overdue: timedelta = timedelta(hours=2)
     """Time after a missed slot when `status` reports it and exits with 1."""
     ping_url: Annotated[Secret | None, AfterValidator(_ping_url)] = None

@@ -18,7 +18,9 @@ class RenderContext:
     timezone: ZoneInfo
     """Time zone of all dates shown."""
     public_url: str | None = None
-    """Address of the operator's pages; the digest's title links there."""
+    """Address of the operator's pages, which distinguishes their feeds from others'."""
+    home_url: str | None = None
+    """Web page with all digests, if there is one; the digest's title links there."""
     edition_url: str | None = None
     """Web page with the full edition, if there is one."""
     attach_list: bool = False

@@ -180,7 +180,7 @@ def shared_edition(edition: Edition, context: RenderContext, fresh: int) -> Shar
         *(edition.covers_from, edition.covers_to, edition.carried, edition.waiting),
         *(len(edition.more), len(papers), fresh, is_arxiv, context.attach_list),
         *(context.timezone.key, context.language, context.next_edition_at, context.unsubscribe),
-        *(context.public_url, context.edition_url, context.theme.value),
+        *(context.home_url, context.edition_url, context.theme.value),
     )
     return context.templates.parts.get_or_make(key, lambda: _make_shared(edition, context))
 

@@ -108,6 +108,7 @@ def make_readers(corpus: Path, templates: Templates, count: int) -> list[Reader]
         templates=templates,
         timezone=ZoneInfo("Europe/Berlin"),
         public_url="https://digests.example.org/",
+        home_url="https://digests.example.org/",
         next_edition_at=NOW + timedelta(days=1),
         unsubscribe="https://digests.example.org/u/{token}",
     )

@@ -22,7 +22,7 @@ from digestbot.pipeline.messages import (
     preview_message,
     render_context,
 )
-from digestbot.render import load_templates
+from digestbot.render import load_templates, render
 from digestbot.store import Store
 from digestbot.syncing import sync_config
 from tests.factories import make_edition
@@ -210,3 +210,14 @@ def test_form_without_destination_cannot_fail_an_edition(tmp_path: Path, kind: s
     forms = freeze(broken, edition, context, needed=needed_forms([kind]))
     assert Form.SLACK in forms
     assert Form.EML not in forms
+
+
+@pytest.mark.parametrize("form", sorted(set(Form) - {Form.EML}))
+def test_no_form_links_to_pages_that_do_not_exist(tmp_path: Path, form: Form) -> None:
+    config = replace(email_config(tmp_path), public_url="https://pages.example.org")
+    context = render_context(
+        config, load_templates(None), config.digests["d"], next_edition_at=None
+    )
+    edition = replace(make_edition(), digest="d")
+    assert "pages.example.org" not in str(render(edition, form, context))
+    assert "pages.example.org" not in preview_message(config, edition, context)
