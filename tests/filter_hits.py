@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from digestbot.filters.evaluate import hits
+from digestbot.filters.evaluate import evaluate
 from digestbot.filters.parser import parse_filter
 from digestbot.filters.tree import atoms
 from digestbot.model import Announcement
