@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from digestbot.filters.evaluate import evaluate
+from digestbot.filters.evaluate import hits
 from digestbot.filters.parser import parse_filter
 from digestbot.filters.tree import atoms
 from digestbot.model import Announcement
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("terms", nargs="*", default=TERMS)
     parser.add_argument("--show", type=int, default=0, help="passages to print per term")
     given = parser.parse_args()
-    conditions = {term: atoms(parse_filter(term).root)[0] for term in given.terms}
+    conditions = {term: atoms(parse_filter(term).root)[0][0] for term in given.terms}
     found: dict[str, list[tuple[str, str]]] = {term: [] for term in conditions}
     for announcement in papers(Path(os.environ["DIGESTBOT_CORPUS"])):
         paper = announcement.paper
