@@ -56,13 +56,14 @@ messages: $(VENV)/.installed-test ## extract translatable messages into the cata
 golden: $(VENV)/.installed-test ## regenerate the golden files; review them as a diff
 	$(BIN)/python -m pytest tests/render --golden
 
-bench: $(VENV)/.installed-bench $(VENV)/.postfix ## benchmark filters, backtest, rendering and delivery; needs DIGESTBOT_CORPUS
+bench: $(VENV)/.installed-bench $(VENV)/.postfix ## benchmark feeds, filters, backtest, rendering and delivery; needs DIGESTBOT_CORPUS
 	$(BIN)/python -m tests.bench.bench_delivery $(BENCH_DELIVERY_ARGS)
+	$(BIN)/python -m tests.bench.bench_feeds
 	$(BIN)/python -m tests.bench.bench_filters $(BENCH_ARGS)
 	$(BIN)/python -m tests.bench.bench_render
 	$(BIN)/python -m tests.bench.bench_startup
 
-soak: $(VENV)/.installed-test ## run the long tests: a billion engine decisions, mutated filters, 2,000 kills
+soak: $(VENV)/.installed-test ## run the long tests: a billion engine decisions, mutated filters and feeds, 2,000 kills
 	$(BIN)/python -m pytest -n $(WORKERS) -m soak $(PYTEST_ARGS)
 
 clean: ## remove generated files

@@ -2,12 +2,13 @@
 Warnings about valid filters: terms that never hit, hit far too much, or are redundant.
 
 Some warnings follow from the filter alone; others need enough papers from the log as evidence. Each
-warning says what to do. Pure functions; begin at `lint_filter`.
+warning says what to do. Pure functions; begin at `lint_filter`, and `lint_sources` for conditions
+on fields that a source does not have.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import reduce
@@ -41,6 +42,7 @@ from digestbot.filters.tree import (
     Words,
     atoms,
 )
+from digestbot.model import Announcement, Paper
 from digestbot.spellings import missed_spellings
 from digestbot.text import forms, plain, words
 
@@ -59,6 +61,18 @@ SINGLE_VALUED = (CategoryIs, TypeIs, DocumentIs, SourceIs, IdIs)
 """Conditions on properties of which a paper has one value."""
 KEY_MAX = 8
 """Longest prefix, in characters, by which conditions are indexed."""
+ENOUGH_OF_SOURCE = 20
+"""Minimum number of papers of a source for a warning that it lacks a field."""
+SHOWN_TERMS = 5
+"""Most conditions to warn about one by one for the same reason."""
+FIELD_NAMES = {
+    "abstract": "abstracts", "author": "authors", "category": "categories",
+    "primary": "primary categories", "comment": "comments", "journal": "journals", "doi": "DOIs",
+    "published": "dates", "updated": "dates",
+}  # fmt: skip
+"""Fields that a source may lack, and what to call them."""
+GIVEN_BY_AUTHORS = frozenset({"comment", "journal", "doi"})
+"""Fields that most papers on arXiv lack by chance; they are never reported for arXiv."""
 RARE = (AuthorIs, IdIs, DoiIs, DateIn)
 """Conditions on rare papers, for which a lack of hits is normal."""
 
@@ -396,3 +410,152 @@ def _too_broad(atom: Atom, alone: Bits, total: int) -> Iterator[LintWarning]:
         message = f'"{atom.describe()}" alone matches {share:.0%} of the papers tested'
         hint = "restrict it to the title, or combine it with another condition"
         yield LintWarning(path=atom.path, message=f"{message}; {hint}")
+
+
+def lacking_fields(announcements: Iterable[Announcement]) -> dict[str, frozenset[str]]:
+    """Return the fields that no paper of a source has, by source, if there are enough papers."""
+    papers: defaultdict[str, list[Paper]] = defaultdict(list)
+    for row in announcements:
+        papers[row.source].append(row.paper)
+    lacking = {
+        source: frozenset(FIELD_NAMES).difference(*map(_fields_of, rows))
+        for source, rows in papers.items()
+        if len(rows) >= ENOUGH_OF_SOURCE
+    }
+    return {source: fields for source, fields in lacking.items() if fields}
+
+
+def _fields_of(paper: Paper) -> set[str]:
+    is_arxiv = paper.id.startswith("arxiv:")
+    values = {
+        "abstract": paper.abstract,
+        "author": paper.authors,
+        "category": paper.categories,
+        "primary": paper.primary_category,
+        "comment": paper.comment,
+        "journal": paper.journal_ref,
+        "doi": paper.doi or paper.id.startswith("doi:"),
+        "published": paper.published,
+        "updated": paper.updated,
+    }
+    return {
+        name for name, value in values.items() if value or (is_arxiv and name in GIVEN_BY_AUTHORS)
+    }
+
+
+def lint_sources(filter_: Filter, lacking: Mapping[str, frozenset[str]]) -> tuple[LintWarning, ...]:
+    """
+    Warn of conditions that cannot match in a source, as its papers have no such field.
+
+    Excluding conditions are left out, and those that other conditions keep from the source.
+
+    Args:
+        filter_: The filter of a digest.
+        lacking: From `lacking_fields`, for the sources of the digest.
+    """
+    idle: defaultdict[tuple[str, tuple[str, ...]], list[Atom]] = defaultdict(list)
+    sources: defaultdict[tuple[Path, str], list[str]] = defaultdict(list)
+    terms: dict[tuple[Path, str], Atom] = {}
+    for source, fields in lacking.items():
+        for term in _idle_terms(filter_.root, source, fields):
+            key = (term.path, term.describe())
+            terms.setdefault(key, term)
+            sources[key].append(source)
+    for key, term in terms.items():
+        idle[_names(term), tuple(sources[key])].append(term)
+    return tuple(
+        warning
+        for (names, its_sources), its_terms in idle.items()
+        for warning in _idle(
+            its_terms,
+            names,
+            its_sources,
+            is_whole=not any(_can_match(filter_.root, each, lacking[each]) for each in its_sources),
+        )
+    )
+
+
+def _idle(
+    terms: Sequence[Atom], names: str, sources: Sequence[str], *, is_whole: bool
+) -> Iterator[LintWarning]:
+    whose, feeds = ("its", "feed has") if len(sources) == 1 else ("their", "feeds have")
+    reason = f"cannot match in {', '.join(sources)}: {whose} {feeds} no {names}"
+    if is_whole:
+        reason += f", so none of {whose} papers can pass the filter"
+    reason += "; add a condition that works there, such as a title"
+    shown = terms if len(terms) <= SHOWN_TERMS else terms[:1]
+    more = "" if shown is terms else f" and {len(terms) - 1} more"
+    for term in shown:
+        yield LintWarning(path=term.path, message=f'"{term.describe()}"{more} {reason}')
+
+
+def _idle_terms(root: Node, source: str, lacking: frozenset[str]) -> list[Atom]:
+    """Return one atom of each term that no paper of *source* can match."""
+    terms: dict[tuple[Path, str], list[Atom]] = {}
+    for atom in _live(root, source):
+        terms.setdefault((atom.path, atom.term), []).append(atom)
+    # A term of a query can be several atoms: "all: smith" searches the text and the authors.
+    return [
+        alike[0]
+        for alike in terms.values()
+        if not any(_can_match(each, source, lacking) for each in alike)
+    ]
+
+
+def _live(node: Node, source: str) -> Iterator[Atom]:
+    """Yield the including atoms that matter for papers of *source*."""
+    if isinstance(node, NoneOf) or _holds(node, source) is False:
+        return
+    if isinstance(node, (AllOf, AnyOf)):
+        for child in node.children:
+            yield from _live(child, source)
+    else:
+        yield node
+
+
+def _holds(node: Node, source: str) -> bool | None:
+    """Return what the ``source`` conditions alone decide; None if that is open."""
+    if isinstance(node, SourceIs):
+        return node.term == source
+    if not isinstance(node, (AllOf, AnyOf, NoneOf)):
+        return None
+    results = {_holds(child, source) for child in node.children}
+    decisive = not isinstance(node, AllOf)
+    if decisive in results:
+        return decisive != isinstance(node, NoneOf)
+    if None in results:
+        return None
+    return decisive == isinstance(node, NoneOf)
+
+
+def _can_match(node: Node, source: str, lacking: frozenset[str]) -> bool:
+    """Return False if no paper of *source* passes *node*."""
+    if isinstance(node, AnyOf):
+        return any(_can_match(child, source, lacking) for child in node.children)
+    if isinstance(node, AllOf):
+        return all(_can_match(child, source, lacking) for child in node.children)
+    if _holds(node, source) is False:
+        return False
+    return isinstance(node, NoneOf) or not _needs(node) or not _needs(node) <= lacking
+
+
+def _needs(atom: Atom) -> frozenset[str]:
+    """Return the fields of which a paper needs one to match *atom*; empty if it needs none."""
+    match atom:
+        case Words() | Near() | Exact() | Regex():
+            return frozenset(atom.fields)
+        case AuthorIs():
+            return frozenset({"author"})
+        case CategoryIs():
+            return frozenset({"primary" if atom.is_primary else "category"})
+        case DoiIs():
+            return frozenset({"doi"})
+        case DateIn():
+            return frozenset({atom.field})
+        case _:
+            return frozenset()
+
+
+def _names(atom: Atom) -> str:
+    """List what *atom* searches, in words."""
+    return " or ".join(dict.fromkeys(FIELD_NAMES[name] for name in sorted(_needs(atom))))

@@ -79,8 +79,12 @@ class FetchedPaper:
     primary_category: str | None = None
     published: datetime | None = None
     """Submission of version 1; the announcement comes later."""
+    published_is_date: bool = False
+    """Only the day of `published` is known: midnight UTC, the same day in every time zone."""
     updated: datetime | None = None
     """Submission of this version."""
+    updated_is_date: bool = False
+    """Like `published_is_date`."""
     comment: str | None = None
     journal_ref: str | None = None
     doi: str | None = None
@@ -121,6 +125,9 @@ class Paper:
     url: str
     pdf_url: str | None
     document_type: DocumentType = DocumentType.PAPER
+    published_is_date: bool = False
+    """See `FetchedPaper.published_is_date`; likewise `updated_is_date`."""
+    updated_is_date: bool = False
     title_words: str | None = field(default=None, compare=False, repr=False)
     """Words of the title, encoded by `text.pack_words`; None if not tokenized yet."""
     abstract_words: str | None = field(default=None, compare=False, repr=False)
@@ -180,6 +187,8 @@ class EditionPaper:
     matches: tuple[Match, ...]
     previous: Paper | None = None
     """The version before, if this is a replacement and the store has it."""
+    waits: int = 0
+    """Editions whose limit has deferred it so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +227,11 @@ class SourceCoverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edition:
-    """One issue of a digest: the matches in ``(from_seq, to_seq]``, ranked and limited."""
+    """
+    One issue of a digest: the matches in ``(from_seq, to_seq]``, ranked.
+
+    The limit decides which papers appear in full; the others are listed or wait.
+    """
 
     digest: str
     title: str
@@ -230,14 +243,27 @@ class Edition:
     from_seq: int
     to_seq: int
     papers: tuple[EditionPaper, ...]
-    """Best first."""
-    omitted: int
-    """Matching papers cut by the limit."""
+    """Papers in full, best first."""
+    more: tuple[EditionPaper, ...] = ()
+    """Papers beyond the limit, best first; one line each."""
+    waiting: int = 0
+    """Papers beyond the limit that wait for the next edition."""
+    carried: int = 0
+    """Papers that waited for this edition, counted in one of the three above."""
+    covers_from: datetime | None = None
+    """End of the previous edition's window; None for the first one."""
+    covers_to: datetime
+    """End of its window, where the next one begins."""
     considered: int
     """Papers in the window that the filter was applied to."""
     coverage: tuple[SourceCoverage, ...]
     id: int | None = None
     """Key in the store; None for a preview."""
+
+    @property
+    def omitted(self) -> int:
+        """Number of matching papers beyond the limit."""
+        return len(self.more) + self.waiting
 
     @property
     def name(self) -> str:
@@ -271,6 +297,17 @@ Body = str | Fragments
 
 EXPORTS = (Form.MARKDOWN, Form.BIBTEX, Form.RIS, Form.ATOM)
 """Forms for other programs; made only if the digest asks for them."""
+
+
+class Overflow(StrEnum):
+    """Where the papers beyond a digest's limit go."""
+
+    LIST = "list"
+    """Into the edition, one line each."""
+    NEXT = "next"
+    """Into the next edition, ranked with its new papers."""
+    ATTACH = "attach"
+    """Into a list attached to the email; other forms list them."""
 
 
 class Theme(StrEnum):

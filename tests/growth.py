@@ -1,5 +1,6 @@
 """Check that time grows with the size of the input and no faster."""
 
+import gc
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -19,9 +20,14 @@ def is_linear(make: Callable[[int], T], run: Callable[[T], object], size: int) -
     Return True if *run* takes at most `RATIO` times as long for ×2 and for ×4.
 
     CPU time is measured, and one good round of several counts: other work on the machine can slow
-    a run down, but it cannot make quadratic code look linear.
+    a run down, but it cannot make quadratic code look linear. The garbage collector rests: its time
+    depends on all objects of the process.
     """
-    return any(_round_is_linear(make, run, size) for _ in range(ROUNDS))
+    gc.disable()
+    try:
+        return any(_round_is_linear(make, run, size) for _ in range(ROUNDS))
+    finally:
+        gc.enable()
 
 
 def _round_is_linear(make: Callable[[int], T], run: Callable[[T], object], size: int) -> bool:

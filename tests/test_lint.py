@@ -12,8 +12,16 @@ from digestbot import lint
 from digestbot.filters import Filter, evaluate, hits, parse_filter
 from digestbot.filters.index import Batch
 from digestbot.filters.tree import AllOf, AnyOf, Node, NoneOf
-from digestbot.lint import BROAD, ENOUGH, LintWarning, lint_filter
-from digestbot.model import Announcement
+from digestbot.lint import (
+    BROAD,
+    ENOUGH,
+    ENOUGH_OF_SOURCE,
+    LintWarning,
+    lacking_fields,
+    lint_filter,
+    lint_sources,
+)
+from digestbot.model import Announcement, Author
 from tests.factories import make_announcement, make_paper
 from tests.filters.test_index_corpus import real_filters, real_papers
 
@@ -296,3 +304,118 @@ def test_warnings_are_in_yaml_order() -> None:
     found = lint_filter(parse_filter(["wombat", "graph", "yeti"]), LOG)
     assert [d.path for d in found] == [(0,), (2,)]
     assert all(isinstance(d, LintWarning) for d in found)
+
+
+# Fields that a source does not have.
+
+ADVICE = "; add a condition that works there, such as a title"
+NO_AUTHORS = '"author: Ada Xu" cannot match in tpami: its feed has no authors'
+WHOLE = ", so none of its papers can pass the filter"
+FIELD_CASES: list[tuple[object, list[str]]] = [
+    ({"all": [{"author": "Ada Xu"}]}, [NO_AUTHORS + WHOLE + ADVICE]),
+    ({"any": [{"author": "Ada Xu"}]}, [NO_AUTHORS + WHOLE + ADVICE]),
+    ({"any": [{"author": "Ada Xu"}, "graph"]}, [NO_AUTHORS + ADVICE]),
+    ({"any": ["graph"], "none": [{"author": "Ada Xu"}]}, []),
+    ({"any": [{"abstract": "graph"}, {"title": "graph"}]}, []),
+    (
+        {"any": [{"comment": "accepted"}, "graph"]},
+        [f'"comment: accepted" cannot match in tpami: its feed has no comments{ADVICE}'],
+    ),
+    (
+        {"any": [{"primary": "cs.CV"}, "graph"]},
+        [f'"primary: cs.CV" cannot match in tpami: its feed has no primary categories{ADVICE}'],
+    ),
+    (
+        {"any": [{"doi": "10.1000/1"}, "graph"]},
+        [f'"doi: 10.1000/1" cannot match in tpami: its feed has no DOIs{ADVICE}'],
+    ),
+    ({"any": [{"query": "all:xu"}]}, []),
+    ({"any": [{"query": "co:accepted OR ti:graph"}]}, [
+        f'"comment: accepted" cannot match in tpami: its feed has no comments{ADVICE}']),
+    ({"any": [{"all": [{"source": "arxiv"}, {"author": "Ada Xu"}]}, {"title": "graph"}]}, []),
+    ({"any": [{"author": "Ada Xu"}], "none": [{"source": "tpami"}]}, []),
+    (
+        {"any": [{"author": f"Ada X{n}"} for n in "abcdefgh"], "all": ["graph"]},
+        [NO_AUTHORS.replace('Ada Xu"', 'Ada Xa" and 7 more') + WHOLE + ADVICE],
+    ),
+]  # fmt: skip
+
+
+def journal_papers(count: int, source: str = "tpami", **fields: object) -> list[Announcement]:
+    """Make *count* papers of a feed with title, abstract and date only."""
+    bare = {"authors": (), "comment": None, "primary_category": None, "doi": None}
+    return [
+        make_announcement(
+            seq=n, source=source, paper=make_paper(id=f"feed:{n}", **{**bare, **fields})
+        )
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize(("written", "messages"), FIELD_CASES, ids=lambda value: str(value)[:60])
+def test_conditions_on_fields_that_a_feed_lacks(written: object, messages: list[str]) -> None:
+    lacking = lacking_fields(journal_papers(ENOUGH_OF_SOURCE))
+    assert [each.message for each in lint_sources(parse_filter(written), lacking)] == messages
+
+
+def test_a_lack_needs_enough_papers_and_no_exception() -> None:
+    assert lacking_fields(journal_papers(ENOUGH_OF_SOURCE - 1)) == {}
+    rows = [*journal_papers(ENOUGH_OF_SOURCE), *journal_papers(1, authors=make_paper().authors)]
+    assert "author" not in lacking_fields(rows)["tpami"]
+
+
+def test_what_authors_may_leave_out_is_no_lack_of_arxiv() -> None:
+    rows = [
+        make_announcement(paper=make_paper(id=f"arxiv:2611.{n:05}", comment=None))
+        for n in range(ENOUGH_OF_SOURCE)
+    ]
+    assert lacking_fields(rows) == {}
+
+
+def test_sources_with_the_same_lack_share_a_warning() -> None:
+    rows = [*journal_papers(20), *journal_papers(20, source="tgrs")]
+    (found,) = lint_sources(parse_filter([{"author": "Ada Xu"}, "graph"]), lacking_fields(rows))
+    assert found.path == (0, "author")
+    assert "cannot match in tpami, tgrs: their feeds have no authors" in found.message
+
+
+FIELD_TERMS = st.sampled_from(
+    [
+        *("graph", {"title": "graph"}, {"abstract": "graph"}, {"author": "Ada Xu"}),
+        *({"comment": "page"}, {"journal": "nature"}, {"doi": "10.1000/1"}, {"category": "cs.DC"}),
+        *({"primary": "cs.DC"}, {"source": "tpami"}, {"source": "arxiv"}, {"query": "all:xu"}),
+    ]
+)
+FIELD_FILTERS = st.recursive(
+    FIELD_TERMS,
+    lambda inner: st.dictionaries(
+        st.sampled_from(["any", "all", "none"]),
+        st.lists(inner, min_size=1, max_size=3),
+        min_size=1,
+        max_size=2,
+    ),
+    max_leaves=8,
+)
+RICH: dict[str, object] = {
+    "title": "graph nature", "abstract": "graph page", "authors": (Author(name="Ada Xu"),),
+    "comment": "one page", "journal_ref": "Nature", "doi": "10.1000/1", "categories": ("cs.DC",),
+    "primary_category": "cs.DC", "id": "feed:1",
+}  # fmt: skip
+EMPTY: dict[str, object] = {
+    "authors": (), "comment": None, "journal_ref": None, "doi": None, "categories": (),
+    "primary_category": None, "abstract": "",
+}  # fmt: skip
+
+
+@given(st.lists(FIELD_FILTERS, min_size=1, max_size=3), st.sets(st.sampled_from(sorted(EMPTY))))
+def test_a_filter_called_hopeless_matches_nothing(written: list[object], empty: set[str]) -> None:
+    """And no term called idle matches, in a paper that has every other field."""
+    fields = RICH | {name: EMPTY[name] for name in empty}
+    row = make_announcement(source="tpami", paper=make_paper(**fields))
+    filter_ = parse_filter({"any": written})
+    found = lint_sources(filter_, lacking_fields([row] * ENOUGH_OF_SOURCE))
+    if any("can pass" in each.message for each in found):
+        assert not evaluate(filter_, row).matched
+    matched = {match.term for match in evaluate(filter_, row).matches}
+    idle = {each.message.split('"')[1] for each in found}
+    assert not idle & matched

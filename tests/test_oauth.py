@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from digestbot.deliver.smtp import SmtpSender
+from digestbot.deliver.smtp_sender import SmtpSender
 from digestbot.deliver.smtp_settings import SmtpSettings
 from digestbot.errors import DeliveryError, Misconfigured, TransientFailure
 from digestbot.model import DestinationKind

@@ -251,3 +251,28 @@ def test_a_failing_bounce_mailbox_is_logged_once(
         asyncio.run(bot.read_bounces())
         assert [mail.get_subdir() for mail in box] == ["cur"]
         assert store.bounces.mailbox(config.bounces.place).last_error is None
+
+
+def test_cycles_are_reported_to_the_monitor(tmp_path: Path) -> None:
+    """A good cycle every five minutes, a failure at once and, until it is over, every five."""
+    clock = Clock()
+    with ArxivServer([paper(1, NOW)]) as arxiv, WebServer.of(Reply()) as monitor:
+        top = {"sources:\n": f"ping_url: {monitor.url}/check\nsources:\n"}
+        config = write(tmp_path, url=arxiv.url, change=ONE_SOURCE | top)
+        with open_store(config.store) as store:
+            bot = service(tmp_path, store, clock)
+
+            def cycle(after: timedelta) -> list[str]:
+                clock.now += after
+                before = len(monitor.requests)
+                asyncio.run(bot.cycle())
+                return [request.path for request in monitor.requests[before:]]
+
+            assert cycle(timedelta(0)) == ["/check"]
+            assert cycle(timedelta(minutes=4)) == []
+            assert cycle(timedelta(minutes=1)) == ["/check"]
+            store.digests.set_error("systems", "disk full")
+            assert cycle(timedelta(seconds=30)) == ["/check/fail"]
+            assert cycle(timedelta(seconds=30)) == []
+            store.digests.set_error("systems", None)
+            assert cycle(timedelta(seconds=30)) == ["/check"]

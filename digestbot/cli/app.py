@@ -194,6 +194,13 @@ def local(moment: datetime | None, config: "Config") -> str:
     return "-" if moment is None else f"{moment.astimezone(config.timezone):%Y-%m-%d %H:%M}"
 
 
+def percent(share: float | None) -> str:
+    """Format a share as ``7%``; a dash if it is unknown."""
+    if share is None:
+        return "-"
+    return "<1%" if 0 < share < 0.01 else f"{share:.0%}"
+
+
 def with_global_options(command: click.Command) -> click.Command:
     """Add the global options to *command* and its subcommands."""
     if not any(param.name == "global_config" for param in command.params):

@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import cached_property
@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from digestbot.cli.app import App, count
+from digestbot.cli.app import App, count, percent
 from digestbot.config import Config, DigestConfig, locator
 from digestbot.config.positions import Flaw
 from digestbot.deliver import REGISTRY, open_sender
 from digestbot.errors import ConfigError, DigestbotError, Problem, StoreError
 from digestbot.filters import evaluate
-from digestbot.lint import lint_filter
-from digestbot.model import AnnounceType, Form, Theme
+from digestbot.lint import lacking_fields, lint_filter, lint_sources
+from digestbot.model import AnnounceType, Edition, Form, Theme
 from digestbot.net import Client, user_agent
 from digestbot.pipeline import next_edition, read_ahead
 from digestbot.pipeline.fetching import StorePacer
 from digestbot.pipeline.messages import needed_forms, preview_message, render_context
-from digestbot.render import load_templates, render
+from digestbot.render import RenderContext, load_templates, render
 from digestbot.render.templates import packaged_folder
 from digestbot.sources import Options
-from digestbot.store import open_store
+from digestbot.store import FieldCounts, open_store
 
 if TYPE_CHECKING:
     from digestbot.filters.index import Batch
@@ -39,7 +39,6 @@ REACH = timedelta(days=90)
 """Filters are tried on the newest papers: enough to be meaningful, few enough to be fast."""
 PATIENCE_S = 60
 """Time limit per server: the user is waiting. `fetch` retries for longer."""
-FORMS = (Form.SUBJECT, Form.HTML, Form.TEXT, Form.SLACK, Form.JSON)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +49,8 @@ class Finding:
     state: str
     """``ok``, ``warning`` or ``error``."""
     words: str
+    fields: FieldCounts | None = None
+    """Fields of a source's papers, if this is about a source."""
 
 
 @click.command("check", short_help="Validate the config and its filters.")
@@ -61,8 +62,9 @@ def command(app: App, connect: bool) -> int:
     """
     Validate the config, run the filters' examples and render every digest.
 
-    With --connect, also requests the first page of every source, logs in to the SMTP server and
-    to Slack, and tests writing to the folders. Sends and stores nothing.
+    With --connect, also requests the first page of every source, shows how many of its papers have
+    an abstract, authors, a DOI and a date, logs in to the SMTP server and to Slack, and tests
+    writing to the folders. Sends and stores nothing.
 
     JSON output: "problems" lists config errors, "findings" the result of each check.
     """
@@ -92,8 +94,10 @@ def _offline(app: App, config: Config) -> list[Finding]:
         return [Finding(what="store", state="error", words=str(error))]
 
 
-def _facts(finding: Finding) -> dict[str, str]:
-    return {"what": finding.what, "state": finding.state, "words": finding.words}
+def _facts(finding: Finding) -> dict[str, object]:
+    facts = {"what": finding.what, "state": finding.state, "words": finding.words}
+    counts = finding.fields
+    return facts | ({"fields": {"papers": counts.papers, **counts.shares()}} if counts else {})
 
 
 SIGNS = {"ok": "✓", "warning": "!", "error": "✗"}
@@ -124,6 +128,18 @@ def _unused_templates(folder: Path) -> Iterator[Finding]:
             yield Finding(what="templates", state="warning", words=words)
 
 
+def _render_all(
+    config: Config, digest: DigestConfig, edition: Edition, context: RenderContext
+) -> None:
+    """Render *edition* to its final bytes for the destinations and exports of *digest*."""
+    forms = needed_forms(each.kind for each in digest.destinations) or {Form.EML}
+    if Form.EML in forms:
+        preview_message(config, edition, context)
+        forms -= {Form.EML, Form.SUBJECT, Form.HTML, Form.TEXT}  # inside the message
+    for form in (*sorted(forms), *digest.exports):
+        render(edition, form, context)
+
+
 def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
     templates = load_templates(config.templates)
     now = app.clock()
@@ -140,10 +156,7 @@ def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
             edition, _ = next_edition(
                 store, digest, state, now=now, candidates=readings[digest.name]
             )
-            for form in FORMS:
-                render(edition, form, context)
-            if Form.EML in needed_forms(each.kind for each in digest.destinations):
-                preview_message(config, edition, context)
+            _render_all(config, digest, edition, context)
         except StoreError:
             raise
         except DigestbotError as error:
@@ -165,11 +178,13 @@ class _Linter:
         self._store = store
         self._config = config
         self._now = now
-        self._pools: dict[object, Batch | None] = {}
+        self._pools: dict[object, _Pool] = {}
 
     def warnings(self, digest: DigestConfig) -> Iterator[Finding]:
         """Yield each likely mistake in the digest's filter, with its position in the config."""
-        found = lint_filter(digest.filter, self._pool(digest))
+        pool = self._pool(digest)
+        found = lint_filter(digest.filter, pool.batch)
+        found += lint_sources(digest.filter, pool.lacking)
         steps = ("digests", digest.name, "filter")
         flaws = [Flaw(steps=(*steps, *doubt.path), message=doubt.message) for doubt in found]
         for problem in self._locate(flaws) if flaws else ():
@@ -179,21 +194,31 @@ class _Linter:
     def _locate(self) -> Callable[[Iterable[Flaw]], Iterable[Problem]]:
         return locator(self._config.path)
 
-    def _pool(self, digest: DigestConfig) -> "Batch | None":
+    def _pool(self, digest: DigestConfig) -> "_Pool":
         sources, types = frozenset(digest.sources), frozenset(digest.types)
         if (sources, types) not in self._pools:
             self._pools[sources, types] = self._read(sources, types)
         return self._pools[sources, types]
 
-    def _read(self, sources: Collection[str], types: Collection[AnnounceType]) -> "Batch | None":
+    def _read(self, sources: Collection[str], types: Collection[AnnounceType]) -> "_Pool":
         papers = self._store.papers
         after = max(papers.head() - NEWEST, papers.first_seq_since(self._now - REACH))
         rows = tuple(papers.announcements(after, None, sources=sources, types=types, backlog=True))
         if not rows:
-            return None
+            return _Pool()
         from digestbot.filters.index import Batch
 
-        return Batch.of(rows)
+        return _Pool(batch=Batch.of(rows), lacking=lacking_fields(rows))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pool:
+    """Papers to try filters on."""
+
+    batch: "Batch | None" = None
+    """None without papers."""
+    lacking: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Fields that no paper has, by source."""
 
 
 def _examples(store: "Store", digest: DigestConfig) -> Iterator[Finding]:
@@ -251,13 +276,19 @@ def _pacing_store(app: App, config: Config) -> "Iterator[Store]":
         yield store
 
 
-async def _first_page(name: str, options: Options, client: Client, now: datetime) -> str:
+async def _first_page(name: str, options: Options, client: Client, now: datetime) -> Finding:
     from digestbot.sources.parser_pool import ParserPool
 
+    counts = FieldCounts()
     async with ParserPool() as pool:
         async for page in options.fetch(name, client, {}, now, parse=pool):
-            return f"{count(len(page.papers), 'paper')} on the first page"
-    return "the first page is empty"
+            counts = FieldCounts.of(page.papers)
+            break
+    words = f"{count(counts.papers, 'paper')} on the first page"
+    if counts.papers:
+        shares = map(percent, counts.shares().values())
+        words += "; with abstract {}, authors {}, DOI {}, date {}".format(*shares)
+    return Finding(what=f"source {name}", state="ok", words=words, fields=counts)
 
 
 def _kinds(config: Config) -> list[str]:
@@ -266,10 +297,11 @@ def _kinds(config: Config) -> list[str]:
     )
 
 
-async def _sender_check(config: Config, kind: str) -> str:
+async def _sender_check(config: Config, kind: str) -> Finding:
     sender = open_sender(kind, config)
     try:
-        return await sender.check(_addresses(config, kind))
+        words = await sender.check(_addresses(config, kind))
+        return Finding(what=kind, state="ok", words=words)
     finally:
         await sender.close()
 
@@ -280,10 +312,12 @@ def _addresses(config: Config, kind: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(d.address for d in destinations if d.kind == kind))
 
 
-async def _finding(what: str, attempt: Coroutine[None, None, str], *, patience_s: float) -> Finding:
+async def _finding(
+    what: str, attempt: Coroutine[None, None, Finding], *, patience_s: float
+) -> Finding:
     try:
         async with asyncio.timeout(patience_s):
-            return Finding(what=what, state="ok", words=await attempt)
+            return await attempt
     except TimeoutError:
         return Finding(what=what, state="error", words=f"no valid answer within {patience_s} s")
     except DigestbotError as error:

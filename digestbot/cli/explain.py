@@ -33,7 +33,7 @@ class _Answer:
     editions: tuple[str, ...]
     """Editions of the digest that include it."""
     cut: tuple[str, ...]
-    """Editions for which it matched but was cut by the limit."""
+    """Editions whose limit left it one line."""
     is_past: bool
     """True if an edition has already covered its announcement."""
     asked_at: datetime
@@ -318,7 +318,7 @@ def _headline(config: Config, digest: DigestConfig, answer: _Answer) -> str:
         return f"In {digest.name}, included in {', '.join(answer.editions)}"
     if answer.cut:
         cut = ", ".join(answer.cut)
-        return f"In {digest.name}, but cut from {cut} by the limit (limit: {digest.limit})"
+        return f"In {digest.name}, by title only in {cut} (limit: {digest.limit})"
     if not answer.is_past:
         return f"In {digest.name}: it will be in the next edition"
     seen = answer.paper.seen_at.astimezone(config.timezone)

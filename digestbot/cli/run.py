@@ -1,9 +1,10 @@
 """``digestbot run``: one cycle, for cron and CI."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import wraps
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from digestbot.cli.fetch import facts_of, fetch_progress, report_failures
 from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.config.schema import parse_duration
 from digestbot.errors import UsageError
+from digestbot.model import Overflow
+from digestbot.ping import Event, ping
 from digestbot.pipeline import (
     Bounced,
     Delivered,
@@ -31,6 +34,26 @@ from digestbot.syncing import sync_config
 
 if TYPE_CHECKING:
     from digestbot.store import SourceState, Store
+
+
+def _reported(run: Callable[..., int]) -> Callable[..., int]:
+    """Load the config for *run*; report its begin and outcome to the monitor at ``ping_url``."""
+
+    @wraps(run)
+    def command(app: App, **options: object) -> int:
+        config = app.config()
+        url = config.ping_url
+        if url is not None:
+            asyncio.run(ping(url, Event.START))
+        code = 1
+        try:
+            code = run(app, config, **options)
+        finally:
+            if url is not None:
+                asyncio.run(ping(url, Event.FAIL if code else Event.SUCCESS))
+        return code
+
+    return command
 
 
 @click.command("run", short_help="Fetch, make due editions and deliver.")
@@ -51,8 +74,10 @@ if TYPE_CHECKING:
     "never sent.",
 )
 @click.pass_obj
+@_reported
 def command(
     app: App,
+    config: Config,
     digests: tuple[str, ...],
     force: bool,
     patience: str,
@@ -69,7 +94,6 @@ def command(
     After an edit of a filter, --missed-since sends what the earlier filter left out, once.
     """
     patience_s = _patience_s(patience)
-    config = app.config()
     since = None if missed_since is None else _catch_up_start(app, config, digests, missed_since)
     force = force or since is not None
     names = digests or None
@@ -78,6 +102,7 @@ def command(
     with app.store(config) as store:
         sync_config(store, config, app.clock())
         store.pauses.lift(only_operator=True)
+        store.papers.rebuild_words()
         fetched = () if no_fetch else _fetch(app, store, config, wanted, force=force)
         bounced = read_bounces(store, config, clock=app.clock)
         made = make_editions(
@@ -282,8 +307,19 @@ def _edition_text(made: EditionMade, config: Config) -> str:
     recipients = count(made.deliveries, "recipient")
     if not made.omitted:
         return f"{made.edition}: {count(made.papers, 'paper')} to {recipients}"
-    limit = config.digests[made.digest].limit
     return (
-        f"{made.edition}: {made.papers} of {made.papers + made.omitted} matches to {recipients} "
-        f"({made.omitted} cut by limit: {limit})"
+        f"{made.edition}: {count(made.papers + made.omitted - made.waiting, 'paper')} to "
+        f"{recipients} ({_beyond_limit(made, config.digests[made.digest])})"
     )
+
+
+def _beyond_limit(made: EditionMade, digest: DigestConfig) -> str:
+    """Describe where the papers beyond the limit are."""
+    listed = made.omitted - made.waiting
+    where = "in the attached list" if digest.overflow is Overflow.ATTACH else "by title"
+    parts = (
+        f"limit {digest.limit}",
+        f"{listed} more {where}" if listed else "",
+        f"{made.waiting} wait for the next edition" if made.waiting else "",
+    )
+    return ", ".join(filter(None, parts))

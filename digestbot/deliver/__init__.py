@@ -13,7 +13,8 @@ from digestbot.deliver.protocols import (
     DestinationType,
     Sender,
 )
-from digestbot.deliver.slack import SLACK, SlackSettings
+from digestbot.deliver.slack import SLACK
+from digestbot.deliver.slack_settings import SlackSettings
 from digestbot.deliver.smtp import EMAIL
 from digestbot.deliver.smtp_settings import SmtpSettings
 from digestbot.deliver.webhook import WEBHOOK, fingerprint

@@ -74,11 +74,13 @@ class Connector:
         _check_login_is_encrypted(settings)
         access_token = await self._tokens.token() if self._tokens else None
         context = await _tls_context(settings)
+        helo = await self._helo()
+        # No step that waits may stand between opening the socket and the block that closes it.
         opened = await self._open()
         client = _Client(
             hostname=settings.host,
             sock=opened,
-            local_hostname=await self._helo(opened),
+            local_hostname=helo or address_literal(opened),
             timeout=settings.timeout.total_seconds(),
             use_tls=settings.security == "tls",
             start_tls=False,
@@ -112,13 +114,13 @@ class Connector:
             why = error.strerror or str(error)
             raise classify(Phase.CONNECT, None, None, f"{server}: {why}") from error
 
-    async def _helo(self, opened: socket.socket) -> str:
-        """Return the name for EHLO; our own is looked up once."""
+    async def _helo(self) -> str | None:
+        """Return the name for EHLO, None for an address literal; our own is looked up once."""
         if self._settings.helo:
             return self._settings.helo
         if not self._own_name:
             self._own_name = [await own_name()]
-        return self._own_name[0] or address_literal(opened)
+        return self._own_name[0]
 
     async def _log_in_by_token(self, client: aiosmtplib.SMTP, access_token: Secret) -> None:
         """

@@ -30,7 +30,7 @@ from digestbot.filters.tree import (
 from digestbot.ids import normalise_doi, parse_paper_id
 from digestbot.model import AnnounceType, DocumentType
 from digestbot.taxonomy import expand, meant, named, suggest
-from digestbot.text import plain, words
+from digestbot.text import canonical_words, plain
 
 MAX_TERM = 500
 MAX_PATTERN = 1000
@@ -89,7 +89,9 @@ STAR_OF_NAME = re.compile(r"(?<!\w)(?:\w|\w+_)\*(?=\W)")
 def words_in(*fields: str) -> Reader:
     def read(text: str, key: str, weight: float, path: Path) -> Atom:
         is_prefix = text.endswith("*")
-        folded = tuple(word.text for word in words(plain(text.removesuffix("*"), one_line=True)))
+        folded = tuple(
+            word.text for word in canonical_words(plain(text.removesuffix("*"), one_line=True))
+        )
         if not folded:
             raise ConditionError(f"{quoted(text)} has no letters or digits to search for")
         if "*" in STAR_OF_NAME.sub("", text.removesuffix("*")) or text.endswith(" *"):

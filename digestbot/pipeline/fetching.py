@@ -3,20 +3,24 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Collection
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 from digestbot.config import Config
 from digestbot.errors import DigestbotError, SourceError, SourceRefused, StoreError, UsageError
 from digestbot.net import Client, user_agent
+from digestbot.pipeline.group_commit import GroupedWrites
 from digestbot.sources import Options, Page
 from digestbot.sources.parser_pool import Parse, ParserPool
 from digestbot.store import Store
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Clock = Callable[[], datetime]
 LONG_WAIT_S = 15.0
 """Wait worth a warning at a terminal: the server asked for rest, or other processes use it."""
@@ -90,30 +94,74 @@ async def fetch(
         known = ", ".join(config.sources) or "none"
         raise UsageError(f'no source "{unknown[0]}" in the config; it has: {known}')
     agent = user_agent(config.contact)
-    client = Client(user_agent=agent, pacer=StorePacer(store, clock), clock=clock)
+    write = GroupedWrites(store)
+    client = Client(user_agent=agent, pacer=StorePacer(store, clock, write), clock=clock)
+    begun = await asyncio.to_thread(_begin_passes, store, config, chosen, clock())
     async with client, ParserPool() as pool:
         passes = (
-            _Pass(store, name, config.sources[name], clock, progress, pool).run(client)
-            for name in chosen
+            _Pass(store, begin, config.sources[begin.name], clock, progress, pool, write).run(
+                client
+            )
+            for begin in begun
         )
         return tuple(await asyncio.gather(*passes))
 
 
-class StorePacer:
-    """Pacer for all processes that share a store: each group of servers has a row in it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """A pass that is recorded as running, and the source's memory before it."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    name: str
+    pass_id: int
+    memory: Mapping[str, str]
+
+
+def _begin_passes(
+    store: Store, config: Config, names: Sequence[str], now: datetime
+) -> tuple[_Begun, ...]:
+    """Begin a pass over each source, all in one transaction."""
+    asked = {name: fingerprint(config.sources[name]) for name in names}
+    ids = store.sources.begin_passes(asked, now)
+    memories = {state.name: state.memory for state in store.sources.states()}
+    return tuple(_Begun(name=name, pass_id=ids[name], memory=memories[name]) for name in names)
+
+
+class Write(Protocol):
+    """Calls a method of the store, and returns once its transaction is committed."""
+
+    async def __call__(self, act: Callable[[], T], /) -> T: ...
+
+
+class StorePacer:
+    """
+    Pacer for all processes that share a store: each group of servers has a row in it.
+
+    Tasks of this process wait in turn, so that only one asks the store for each group.
+    """
+
+    def __init__(self, store: Store, clock: Clock, write: Write = asyncio.to_thread) -> None:
         self._store = store
         self._clock = clock
+        self._write = write
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._leased: set[str] = set()
 
     async def take(self, group: str, interval_s: float, hold_s: float) -> None:
+        async with self._turns[group]:
+            if interval_s <= 0 and hold_s <= 0 and await self._is_free(group):
+                return  # nothing to reserve, so nothing to write
+            await self._lease(group, interval_s, hold_s)
+            self._leased.add(group)
+
+    async def _is_free(self, group: str) -> bool:
+        return await asyncio.to_thread(self._store.sources.is_free, group, self._clock())
+
+    async def _lease(self, group: str, interval_s: float, hold_s: float) -> None:
         waited_s = 0.0
-        while True:
-            wait_s = await asyncio.to_thread(
-                self._store.sources.pace, group, interval_s, hold_s, self._clock()
-            )
-            if wait_s <= 0:
-                return
+        pace = self._store.sources.pace
+        while (
+            wait_s := await self._write(partial(pace, group, interval_s, hold_s, self._clock()))
+        ) > 0:
             # A request reserves the server for as long as it may last, and mostly ends sooner.
             pause_s = min(wait_s, max(interval_s, MIN_PAUSE_S))
             is_long = waited_s < LONG_WAIT_S <= waited_s + pause_s
@@ -124,7 +172,11 @@ class StorePacer:
             waited_s += pause_s
 
     async def release(self, group: str, interval_s: float) -> None:
-        await asyncio.to_thread(self._store.sources.release_pace, group, interval_s, self._clock())
+        if interval_s <= 0 and group not in self._leased:
+            return
+        self._leased.discard(group)
+        release = self._store.sources.release_pace
+        await self._write(partial(release, group, interval_s, self._clock()))
 
 
 class _Pass:
@@ -133,39 +185,38 @@ class _Pass:
     def __init__(
         self,
         store: Store,
-        name: str,
+        begun: _Begun,
         options: Options,
         clock: Clock,
         progress: FetchProgress,
         parse: Parse,
+        write: Write,
     ) -> None:
         self._store = store
-        self._name = name
+        self._begun = begun
+        self._name = begun.name
         self._options = options
         self._clock = clock
         self._progress = progress
         self._parse = parse
+        self._write = write
         self._pages = self._entries = self._new = 0
 
     async def run(self, client: Client) -> Fetched:
-        pass_id = await asyncio.to_thread(
-            self._store.sources.begin_pass,
-            self._name,
-            self._clock(),
-            asked=fingerprint(self._options),
-        )
         fetched = await self._fetch(client)
-        await asyncio.to_thread(
-            self._store.sources.end_pass,
-            pass_id,
-            status=fetched.status,
-            pages=fetched.pages,
-            entries=fetched.entries,
-            new=fetched.new,
-            error=fetched.error,
-            note=fetched.note,
-            next_try_at=fetched.retry_at,
-            now=self._clock(),
+        await self._write(
+            partial(
+                self._store.sources.end_pass,
+                self._begun.pass_id,
+                status=fetched.status,
+                pages=fetched.pages,
+                entries=fetched.entries,
+                new=fetched.new,
+                error=fetched.error,
+                note=fetched.note,
+                next_try_at=fetched.retry_at,
+                now=self._clock(),
+            )
         )
         facts = {"source": self._name, "status": fetched.status, "new": fetched.new}
         log.info("source fetched", extra=facts)
@@ -194,22 +245,34 @@ class _Pass:
 
     async def _ingest_pages(self, client: Client) -> Page | None:
         """Store page after page; return the last one."""
-        memory = (await asyncio.to_thread(self._store.sources.state, self._name)).memory
+        memory = self._begun.memory
         last = None
         now = self._clock()
         async for page in self._options.fetch(self._name, client, memory, now, parse=self._parse):
             last = page
-            await self._ingest(page)
+            new = await self._ingest(page)
+            self._pages += 1
+            self._entries += len(page.papers)
+            self._new += new
+            self._progress(self._name, done=page.done, total=page.total, new=self._new)
         return last
 
-    async def _ingest(self, page: Page) -> None:
-        ingested = await asyncio.to_thread(
-            self._store.papers.ingest, self._name, page.papers, page.memory, self._clock()
+    async def _ingest(self, page: Page) -> int:
+        """Store *page*; return the number of announcements, once they are committed."""
+        if not page.papers and page.memory == self._begun.memory and not self._pages:
+            return 0  # the source is unchanged, and so is the store
+        texts = await asyncio.to_thread(self._store.papers.plain_texts, page.papers)
+        ingested = await self._write(
+            partial(
+                self._store.papers.ingest,
+                self._name,
+                page.papers,
+                page.memory,
+                self._clock(),
+                texts=texts,
+            )
         )
-        self._pages += 1
-        self._entries += len(page.papers)
-        self._new += ingested.new
-        self._progress(self._name, done=page.done, total=page.total, new=self._new)
+        return ingested.new
 
     def _result(
         self,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from digestbot.config import Config, DigestConfig, find_digest
-from digestbot.editions import Selection, cover, select
+from digestbot.editions import Selection, add_coverage, cover, select
 from digestbot.errors import DigestbotError, StoreError
 from digestbot.model import REPLACEMENTS, Announcement, Edition, EditionPaper, SourceCoverage
 from digestbot.pipeline.candidates import Candidates, read_log
@@ -14,7 +14,7 @@ from digestbot.pipeline.messages import freeze, message_domain, needed_forms, re
 from digestbot.render import Templates
 from digestbot.render.view import catch_up_title
 from digestbot.sending_limits import SendingLimits, flood
-from digestbot.store import DigestState, SourceState, Store
+from digestbot.store import DigestState, Skipped, SourceState, Store
 from digestbot.syncing import is_due, start_seq
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,11 @@ class EditionMade:
     edition: str | None = None
     """``systems/12``; None if none was made."""
     papers: int = 0
+    """Papers in full."""
     omitted: int = 0
+    """Papers beyond the limit: listed by title, or waiting."""
+    waiting: int = 0
+    """Of these, papers that wait for the next edition."""
     deliveries: int = 0
     held: str | None = None
     """Why the deliveries wait for the operator; None if they are queued."""
@@ -144,7 +148,10 @@ def _make(
     if not edition.papers and all(c.status in INCONCLUSIVE for c in edition.coverage):
         return EditionMade(digest=digest.name, note="its sources do not answer; it stays due")
     if not edition.papers and digest.when_empty == "skip":
-        store.editions.advance(digest.name, edition.from_seq, edition.to_seq, next_due_at)
+        skipped = Skipped(considered=edition.considered, coverage=edition.coverage)
+        store.editions.advance(
+            digest.name, edition.from_seq, edition.to_seq, next_due_at, skipped=skipped
+        )
         return EditionMade(digest=digest.name)
     context = render_context(config, templates, digest, next_edition_at=next_due_at)
     confirmed = store.subscriptions.confirmed(digest.name)
@@ -154,7 +161,7 @@ def _make(
     edition_id = store.editions.record(
         digest.name,
         edition,
-        selection.omitted,
+        selection.waiting,
         bodies,
         [(subscription.destination, subscription.id) for subscription in confirmed],
         next_due_at,
@@ -174,6 +181,7 @@ def _make(
         edition=edition.name,
         papers=len(edition.papers),
         omitted=edition.omitted,
+        waiting=edition.waiting,
         deliveries=len(confirmed),
         held=flood_check.reason,
     )
@@ -208,8 +216,7 @@ def _slot(digest: DigestConfig, now: datetime, force: bool) -> str:
     """
     Name the slot that an edition fills; unique within its digest.
 
-    By schedule it is the slot's wall-clock time, so that an hour repeated by a change of the clocks
-    is one slot. By hand it is the moment itself.
+    By schedule it is the slot's local time, by hand the moment itself.
     """
     latest = None if force else digest.schedule.latest_slot(now)
     return latest.name if latest else f"by hand {now.isoformat()}"
@@ -240,7 +247,7 @@ def next_edition(
         from_seq = store.papers.first_seq_since(since)
     if candidates is None or candidates.from_seq != from_seq:
         candidates = read_log(store, [(digest, from_seq)])[digest.name]
-    return _compose(store, digest, state, candidates, now, slot, repeat=since is not None)
+    return _compose(store, digest, state, candidates, now, slot, since)
 
 
 def read_ahead(
@@ -259,14 +266,28 @@ def _compose(
     candidates: Candidates,
     now: datetime,
     slot: str,
-    repeat: bool = False,
+    since: datetime | None = None,
 ) -> tuple[Edition, Selection]:
-    """Compose an edition; with *repeat*, include what earlier ones had."""
+    """Compose an edition; with *since*, include what earlier ones had."""
     offered = frozenset[tuple[str, int]]()
-    if state is not None and not repeat:
+    carried: tuple[EditionPaper, ...] = ()
+    skipped: Skipped | None = None
+    if state is not None and since is None:
         keys = {(row.paper.id, row.paper.version) for row, _ in candidates.candidates}
         offered = frozenset(store.editions.offered(digest.name, keys))
-    selection = select(candidates.candidates, limit=digest.limit, already=offered)
+        carried = store.editions.waiting(digest.name) if state.editions else ()
+        since, skipped = state.covered_to, state.skipped
+    selection = select(
+        candidates.candidates,
+        limit=digest.limit,
+        already=offered,
+        carried=carried,
+        overflow=digest.overflow,
+    )
+    coverage = tuple(
+        _coverage(store.sources.state(source), candidates.rows, selection)
+        for source in digest.sources
+    )
     edition = Edition(
         digest=digest.name,
         title=digest.title,
@@ -276,14 +297,22 @@ def _compose(
         from_seq=candidates.from_seq,
         to_seq=candidates.to_seq,
         papers=_with_previous(store, selection.included),
-        omitted=len(selection.omitted),
-        considered=len({row.paper.id for row in candidates.rows}),
-        coverage=tuple(
-            _coverage(store.sources.state(source), candidates.rows, selection)
-            for source in digest.sources
-        ),
+        more=_with_previous(store, selection.listed),
+        waiting=len(selection.waiting),
+        carried=len(carried),
+        covers_from=since,
+        covers_to=_window_end(candidates, since, now),
+        considered=len({row.paper.id for row in candidates.rows})
+        + (skipped.considered if skipped else 0),
+        coverage=add_coverage(skipped.coverage if skipped else (), coverage),
     )
     return edition, selection
+
+
+def _window_end(candidates: Candidates, begin: datetime | None, now: datetime) -> datetime:
+    """Return the end of the window, after its begin and its rows even if clocks disagree."""
+    last_seen = max((row.seen_at for row in candidates.rows), default=now)
+    return max(now, last_seen, begin or now)
 
 
 def _coverage(

@@ -1,10 +1,11 @@
 """
-An edition as an Atom feed (RFC 4287), one entry per paper.
+An edition as an Atom feed (RFC 4287), one entry per paper, without abstracts beyond the limit.
 
 Ids never change, so a feed reader recognizes a version of a paper in later editions and in other
 digests. Begin at `atom`.
 """
 
+from datetime import datetime
 from uuid import NAMESPACE_URL, uuid5
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
@@ -12,10 +13,10 @@ from xml.etree.ElementTree import Element, SubElement
 from markupsafe import escape
 
 from digestbot import __version__
-from digestbot.model import Edition, EditionPaper
+from digestbot.model import Edition, EditionPaper, Paper
 from digestbot.render.context import RenderContext
 from digestbot.render.sanitize import clip, doi_url, line, rfc3339, url
-from digestbot.render.view import ShownPaper, by_section, show, show_paper, title_of
+from digestbot.render.view import ShownPaper, by_section, show, show_lines, show_paper, title_of
 
 NAMESPACE = "http://www.w3.org/2005/Atom"
 ARXIV_SCHEME = "http://arxiv.org/schemas/atom"
@@ -42,12 +43,15 @@ def atom(edition: Edition, context: RenderContext) -> str:
         _text(feed, "rights", shown.acknowledgement)
     for number, entry in enumerate(by_section(edition.papers), start=1):
         paper = show_paper(entry, context, number=number, abstract=ABSTRACT)
-        feed.append(_entry(entry, paper))
+        feed.append(_entry(entry, paper, context))
+    lines = show_lines(edition.more, context, first=len(edition.papers) + 1)
+    for entry, paper in zip(edition.more, lines, strict=True):
+        feed.append(_entry(entry, paper, context))
     ElementTree.indent(feed)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(feed, "unicode")}\n'
 
 
-def _entry(entry: EditionPaper, shown: ShownPaper) -> Element:
+def _entry(entry: EditionPaper, shown: ShownPaper, context: RenderContext) -> Element:
     paper = entry.paper
     element = Element("entry")
     _text(element, "id", _uuid("paper", paper.id, str(paper.version)))
@@ -55,7 +59,7 @@ def _entry(entry: EditionPaper, shown: ShownPaper) -> Element:
     # The time of the announcement: feed readers sort by it, and a paper may be weeks older.
     _text(element, "updated", rfc3339(entry.seen_at))
     if paper.published:
-        _text(element, "published", rfc3339(paper.published))
+        _text(element, "published", _published(paper, paper.published, context))
     for name in filter(None, (clip(author.name, NAME) for author in paper.authors)):
         _text(SubElement(element, "author"), "name", name)
     for category in filter(None, map(line, paper.categories)):
@@ -72,6 +76,17 @@ def _entry(entry: EditionPaper, shown: ShownPaper) -> Element:
         SubElement(element, "link", {"rel": "related", "title": "DOI", "href": link})
     SubElement(element, "content", {"type": "html"}).text = _content(shown)
     return element
+
+
+def _published(paper: Paper, when: datetime, context: RenderContext) -> str:
+    """
+    Return the time of publication. RFC 4287 3.3 has no days without a time.
+
+    Such a day is its noon in the digest's time zone, which readers in most zones show as that day.
+    """
+    if not paper.published_is_date:
+        return rfc3339(when)
+    return when.replace(hour=12, tzinfo=context.timezone).isoformat()
 
 
 def _content(shown: ShownPaper) -> str:

@@ -7,7 +7,7 @@ compiled ahead, so they are always current. Begin at `language`.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
@@ -55,14 +55,14 @@ class Language:
         """Format *when* in *zone* as ``23 Nov``."""
         return self._formatted(self.pgettext("short date", "d MMM"), when, zone)
 
-    def day_of_year(self, when: datetime, zone: ZoneInfo) -> str:
+    def day_of_year(self, when: datetime, zone: tzinfo) -> str:
         """Format *when* in *zone* as ``23 Nov 2026``."""
         return self._formatted(self.pgettext("short date with year", "d MMM y"), when, zone)
 
-    def moment(self, when: datetime, zone: ZoneInfo) -> str:
+    def moment(self, when: datetime, zone: ZoneInfo, *, with_zone: bool = True) -> str:
         """Format *when* in *zone* as ``Tue 24 Nov, 09:00 CET``."""
         pattern = self.pgettext("day and time", "EEE d MMM, HH:mm")
-        return self._formatted(pattern, when, zone, with_zone=True)
+        return self._formatted(pattern, when, zone, with_zone=with_zone)
 
     def names(self, names: Iterable[str], more: int = 0) -> str:
         """List *names*: ``Ana Pérez, Ion Stoica and 14 more``."""
@@ -74,7 +74,7 @@ class Language:
         )
 
     def _formatted(
-        self, pattern: str, when: datetime, zone: ZoneInfo, with_zone: bool = False
+        self, pattern: str, when: datetime, zone: tzinfo, with_zone: bool = False
     ) -> str:
         return _formatted(pattern, when, zone, with_zone, self.tag)
 
@@ -105,7 +105,7 @@ def language(name: str) -> Language:
 
 
 @lru_cache(maxsize=10_000)
-def _formatted(pattern: str, when: datetime, zone: ZoneInfo, with_zone: bool, tag: str) -> str:
+def _formatted(pattern: str, when: datetime, zone: tzinfo, with_zone: bool, tag: str) -> str:
     # Cached: Babel takes longer than the rest of a mail, and mails share dates.
     local = when.astimezone(zone)
     shown = format_datetime(local, pattern, locale=Locale.parse(tag, sep="-"))

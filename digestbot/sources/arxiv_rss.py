@@ -15,6 +15,7 @@ from digestbot.model import AnnounceType, Author, FetchedPaper
 from digestbot.sources.arxiv_atom import ARXIV, ATOM
 from digestbot.sources.author_lists import split_authors
 from digestbot.sources.document_types import arxiv_document_type
+from digestbot.sources.feed_items import MAX_ABSTRACT, MAX_AUTHORS, MAX_TITLE, bounded
 from digestbot.sources.identity import first_doi
 from digestbot.sources.markup import child_text, one_line, own_text, parse_xml
 
@@ -25,7 +26,7 @@ _DESCRIPTION = re.compile(
     r"\s*arXiv:(?P<id>\S+)\s+Announce Type:\s*(?P<type>[a-z-]+)\s*(?:Abstract:\s?)?(?P<text>.*)",
     re.DOTALL,
 )
-_MARK = re.compile(rb"announce_type\s*>|arXiv:\S+\s+Announce Type:")
+_MARK = re.compile(rb"announce_type\s{0,20}>|arXiv:\S{1,40}\s{1,20}Announce Type:")
 _TYPES = {kind.value: kind for kind in AnnounceType}
 
 
@@ -70,9 +71,10 @@ def _paper(item: Any) -> FetchedPaper:
         id=paper.id,
         version=version,
         type=_type(item, stated, version),
-        title=title,
-        abstract=abstract,
-        authors=tuple(Author(name=name) for name in _authors(item)),
+        # Any server can send this form.
+        title=bounded(title, MAX_TITLE),
+        abstract=bounded(abstract, MAX_ABSTRACT),
+        authors=tuple(Author(name=name) for name in _authors(item)[:MAX_AUTHORS]),
         categories=categories,
         # Unmarked in the feed; the first category of arXiv's records is the primary one.
         primary_category=next(iter(categories), None),

@@ -53,7 +53,8 @@ _YEAR, _MONTH, _DAY = r"(?P<year>\d{4})", r"(?P<month>[^\W\d_]{3,9})\.?", r"(?P<
 _FORMS = tuple(
     re.compile(form, re.IGNORECASE)
     for form in (
-        rf"{_YEAR}([-/.]?)(?P<number>\d{{2}})\2{_DAY}(?:(?:T| ){_TIME}{_ZONE})?",
+        rf"{_YEAR}([-/.]?)(?P<number>\d{{2}})\2{_DAY}"
+        rf"(?:(?:T| ){_TIME}{_ZONE}|Z|[+-]\d{{2}}:\d{{2}})?",  # XML Schema dates have a zone
         rf"(?:[^\W\d_]+\.?,? )?{_DAY}(?:st|nd|rd|th|\.)?[ -]{_MONTH},?[ -]"
         rf"(?P<short>\d{{2}}|\d{{4}})"
         rf"(?:,?(?: at)? {_TIME}{_ZONE})?",
@@ -81,7 +82,8 @@ def parse_date(text: str) -> Moment | None:
     Return the moment that *text* names, or None if any part of it is missing or impossible.
 
     A month without a day, ``2026-00-00``, ``03/09/2026`` and years before 1950 are None: no date
-    is better than a wrong one. A time without a zone is UTC.
+    is better than a wrong one. A time without a zone is UTC. Midnight UTC is a day without a time:
+    so publishers' software fills the gap, in more than half of the journals' feeds that we know.
     """
     line = " ".join(text[: MAX_LENGTH + 1].split())
     if not line or len(line) > MAX_LENGTH:
@@ -105,8 +107,9 @@ def _from_parts(parts: dict[str, str | None]) -> Moment | None:
             return None
         if parts.get("hour") is None:
             return Moment(datetime.combine(day, time(), UTC), is_date=True)
-        clock = _clock(parts)
-        return Moment((datetime.combine(day, time(), _zone(parts)) + clock).astimezone(UTC))
+        clock, zone = _clock(parts), _zone(parts)
+        at = (datetime.combine(day, time(), zone) + clock).astimezone(UTC)
+        return Moment(at, is_date=not clock and not zone.utcoffset(None))
     except (ValueError, KeyError, OverflowError):
         return None
 

@@ -41,6 +41,8 @@ _ACCEPT = (
     "application/xml;q=0.9, */*;q=0.8"
 )
 _HEADERS = ("content-type", "content-language")
+_DAY = timedelta(days=1, microseconds=-1)
+"""From the beginning of a day to its last moment."""
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -117,7 +119,7 @@ class FeedOptions:
             raise unreadable(name, f"{url}: {error}", client.clock()) from error
         except ParserStopped as error:
             raise ParserStopped(f"{name}: {url}: {error}") from error
-        yield _page(self, parsed, memory, validators)
+        yield _page(self, parsed, memory, validators, now)
 
     async def _get(self, name: str, client: Client, conditions: Mapping[str, str]) -> Response:
         try:
@@ -209,12 +211,13 @@ def _page(
     parsed: _Parsed,
     memory: Mapping[str, str],
     validators: Mapping[str, str],
+    now: datetime,
 ) -> Page:
     recent = RecentPapers.read(memory)
     papers = tuple({(p.id, p.version): p for p in parsed.feed.papers}.values())
     if not parsed.is_batch:
         is_first = memory.get("url") != fingerprint(options.url) or not recent.ids
-        old = _before_first_fetch(papers, options) if is_first else set()
+        old = _before_first_fetch(papers, options, now) if is_first else set()
         old |= recent.renamed(papers)
         papers = tuple(replace(p, backlog=True) if p.id in old else p for p in papers)
     if parsed.feed.is_cut:
@@ -240,12 +243,22 @@ def _skipped(feed: "ParsedFeed") -> str | None:
     return f"unreadable items skipped: {feed.skipped}{first}"
 
 
-def _before_first_fetch(papers: tuple[FetchedPaper, ...], options: FeedOptions) -> set[str]:
+def _before_first_fetch(
+    papers: tuple[FetchedPaper, ...], options: FeedOptions, now: datetime
+) -> set[str]:
     """Return the ids that a first fetch takes as backlog: beyond `newest`, or before `backfill`."""
+    ends = {paper.id: _end(paper, now) for paper in papers}
     # The sort is stable: undated papers keep their order, after the dated ones.
-    by_date = sorted(papers, key=lambda paper: paper.updated or _LONG_AGO, reverse=True)
-    dates = [paper.updated for paper in papers if paper.updated is not None]
+    by_date = sorted(papers, key=lambda paper: ends[paper.id] or _LONG_AGO, reverse=True)
+    dates = [min(paper.updated, now) for paper in papers if paper.updated is not None]
     oldest = max(dates) - options.backfill if dates else _LONG_AGO
     newest = by_date[: options.newest]
-    reported = {p.id for p in newest if p.updated is None or p.updated >= oldest}
+    reported = {p.id for p in newest if (end := ends[p.id]) is None or end >= oldest}
     return {paper.id for paper in papers} - reported
+
+
+def _end(paper: FetchedPaper, now: datetime) -> datetime | None:
+    """Return when *paper* was updated at the latest, if it has a date: a day lasts to its end."""
+    if paper.updated is None:
+        return None
+    return min(paper.updated + (_DAY if paper.updated_is_date else timedelta()), now)

@@ -30,7 +30,7 @@ from digestbot.sources.feed_text import decode, without_prolog
 from digestbot.sources.feed_xml import DC, RawItem
 from digestbot.sources.identity import Identity, Names, dois_in, identify
 from digestbot.sources.json_feed import read_json_feed
-from digestbot.sources.markup import one_line, plain_html
+from digestbot.sources.markup import bounded_attributes, one_line, plain_html
 
 log = logging.getLogger(__name__)
 
@@ -115,26 +115,37 @@ def parse_feed(
         categories=categories,
         journal=journal or read.journal or _journal_of_title(read.title),
     )
-    for item in read.items:
-        if "//arxiv.org/api/errors" in str(item.entry.get("id") or ""):
-            raise BadAnswer(f'arXiv answered with an error: "{item.abstract[:200]}"')
-    items = _newest(read.items, max_items)
+    if len(read.items) == 1 and "//arxiv.org/api/errors" in str(
+        read.items[0].entry.get("id") or ""
+    ):
+        raise BadAnswer(f'arXiv answered with an error: "{read.items[0].abstract[:200]}"')
+    readable = list(filter(_is_readable, read.items))
+    items = _newest(readable, max_items)
     identities = identify([item.names for item in items], feed_url)
     papers: list[FetchedPaper] = []
     unread: list[str] = []
     for item, identity in zip(items, identities, strict=True):
         paper = _fenced_paper(item, identity, context)
         if paper is None:
-            unread.append(_bounded(str(item.entry.get("id") or item.entry.get("link") or ""), 80))
+            unread.append(bounded(str(item.entry.get("id") or item.entry.get("link") or ""), 80))
         else:
             papers.append(paper)
     return ParsedFeed(
         title=read.title,
         papers=tuple(papers),
-        skipped=read.omitted + len(unread),
+        skipped=read.omitted + len(read.items) - len(readable) + len(unread),
         first_skipped=next(filter(None, unread), None),
         is_cut=read.is_cut,
     )
+
+
+def _is_readable(item: "_Item") -> bool:
+    """Return False if *item* makes its own fields fail, which are computed here and kept."""
+    try:
+        return (item.names, item.updated) is not None
+    except Exception as error:
+        log.warning("unreadable item skipped", extra={"cause": type(error).__name__})
+        return False
 
 
 def _fenced_paper(
@@ -170,10 +181,11 @@ def _read_json(body: bytes) -> _Read:
 
 
 def _read_xml(body: bytes, headers: Mapping[str, str], feed_url: str) -> _Read:
-    text = without_prolog(decode(body, headers.get("content-type", "")))
-    refuse_other(text, headers.get("content-location") or shown_url(feed_url))
+    text = decode(body, headers.get("content-type", ""))
     if text.count("<") > MAX_TAGS:
         raise BadAnswer(f"the feed has more than {MAX_TAGS:,} elements")
+    text = bounded_attributes(without_prolog(text))
+    refuse_other(text, headers.get("content-location") or shown_url(feed_url))
     read = _read(text, headers)
     if not _is_cut(text):
         return read
@@ -244,7 +256,7 @@ def _parse(document: bytes, headers: Mapping[str, str], text: str) -> tuple[Any,
 def _parse_one_by_one(text: str, headers: Mapping[str, str]) -> tuple[Any, int]:
     """Read each item in a separate feed, so that a bad one costs only itself."""
     starts = [found.start() for found in _ITEM.finditer(text)]
-    ends = [*starts[1:], len(text)]
+    ends = [*starts[1:], len(text)][: len(starts)]
     head = text[: starts[0]] if starts else text
     result: dict[str, Any] = {"entries": [], "feed": {}, "version": ""}
     skipped = 0
@@ -305,8 +317,8 @@ class _Item:
         published = self.published
         return Names(
             guid=str(self.entry.get("id") or self.raw.about or ""),
-            links=tuple(filter(None, [*self.raw.texts("origlink"), *self._links()])),
-            identifiers=tuple(map(_plain, self._identifiers())),
+            links=tuple(dict.fromkeys(filter(None, [*self.raw.texts("origlink"), *self._links()]))),
+            identifiers=tuple(map(_plain, filter(None, dict.fromkeys(self._identifiers())))),
             title=self.title,
             authors=tuple(self.authors),
             day=published.at.date().isoformat() if published else "",
@@ -331,7 +343,7 @@ class _Item:
         """Return the title on one line, or the beginning of the abstract."""
         title = one_line(plain_html(str(self.entry.get("title") or "")))
         text = self.abstract or _plain(str(self.entry.get("summary") or ""))
-        return _bounded(title or _beginning(text) or "", MAX_TITLE)
+        return bounded(title or _beginning(text) or "", MAX_TITLE)
 
     @cached_property
     def descriptions(self) -> tuple[Description, ...]:
@@ -358,7 +370,7 @@ class _Item:
         """Return the first complete abstract, else the longest."""
         texts = [each.abstract for each in self.descriptions if each.abstract]
         whole = next((text for text in texts if not _CUT_OFF.search(text[-10:])), "")
-        return _bounded(whole or max(texts, key=len, default=""), MAX_ABSTRACT)
+        return bounded(whole or max(texts, key=len, default=""), MAX_ABSTRACT)
 
     @cached_property
     def document_type(self) -> DocumentType:
@@ -432,7 +444,8 @@ def _plain(text: str) -> str:
     return one_line(plain_html(text)) or ""
 
 
-def _bounded(text: str, length: int) -> str:
+def bounded(text: str, length: int) -> str:
+    """Return *text*, cut with "…" after *length* characters."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
@@ -440,10 +453,8 @@ def _paper(item: _Item, identity: Identity, context: _FeedContext) -> FetchedPap
     title = item.title
     if not title:
         return None
-    if item.names.guid.startswith(("http://arxiv.org/api/errors", "https://arxiv.org/api/errors")):
-        raise BadAnswer(f'arXiv answered with an error: "{item.abstract[:200]}"')
     paper = identity.paper
-    published, updated = _dates(item, context.now)
+    published, updated = _past(item.published, context.now), _past(item.updated, context.now)
     is_arxiv = paper.id.startswith("arxiv:")
     version = paper.version or 1
     doi = identity.doi
@@ -455,8 +466,10 @@ def _paper(item: _Item, identity: Identity, context: _FeedContext) -> FetchedPap
         abstract=item.abstract,
         authors=tuple(Author(name=name) for name in item.authors),
         categories=tuple(dict.fromkeys([*context.categories, *_tags(item.entry)])),
-        published=published,
-        updated=updated,
+        published=published.at if published else None,
+        published_is_date=published is not None and published.is_date,
+        updated=updated.at if updated else None,
+        updated_is_date=updated is not None and updated.is_date,
         journal_ref=item.journal or (None if is_arxiv else context.journal),
         doi=doi,
         url=_link(item.entry) or _url_of(paper, doi),
@@ -482,17 +495,11 @@ def _url_of(paper: PaperId, doi: str | None) -> str:
     return f"https://doi.org/{doi}" if doi else ""
 
 
-def _dates(item: _Item, now: datetime) -> tuple[datetime | None, datetime | None]:
-    """Return published and updated; what lies in the future is a mistake, but for issue dates."""
-    published, updated = item.published, item.updated
-    stated = published.at if published else None
-    if (
-        published
-        and published.at > now
-        and not (published.is_date and published.at - now < MAX_AHEAD)
-    ):
-        stated = now
-    return stated, min(updated.at, now) if updated else None
+def _past(moment: Moment | None, now: datetime) -> Moment | None:
+    """Return *moment*, or *now* if it lies ahead by mistake; the day of an issue may lie ahead."""
+    if moment is None or moment.at <= now or (moment.is_date and moment.at - now < MAX_AHEAD):
+        return moment
+    return Moment(now)
 
 
 def _beginning(text: str) -> str | None:

@@ -8,7 +8,7 @@ that feedparser reads well is passed to it. Begin at `prepare`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,11 @@ _PARSER_OPTIONS = {
     "remove_pis": True,
     "huge_tree": False,
 }
+_ROOT = re.compile(r"<([A-Za-z][\w:.-]{0,60})[^<>]*>")
+_BOUNDARY = re.compile(
+    r"<!--|<!\[CDATA\[|<(?P<end>/?)(?:\w{1,20}:)?(?:[iI][tT][eE][mM]|[eE][nN][tT][rR][yY])(?=[\s/>])"
+)
+_HIDDEN_ENDS = {"<!--": "-->", "<![CDATA[": "]]>"}
 _ITEM_TAGS = frozenset({"item", "entry"})
 _READ_WELL = frozenset(
     {"title", "link", "guid", "id", "description", "summary", "content", "encoded", "category",
@@ -100,13 +105,13 @@ def prepare(text: str) -> Prepared | None:
     """
     Parse *text*, a feed from its root on; return None unless it is XML with all items.
 
-    Malformed XML is recovered if that loses no item.
+    Malformed XML is recovered item by item, so that one does not swallow or change another.
     """
-    source = text.encode("utf-8", "replace")
-    root = _parsed(source, recover=False)
+    root = _parsed(text, recover=False)
     if root is None:
-        root = _parsed(source, recover=True)
-        if root is None or _count(root) < len(_starts(text)):
+        spans = _item_spans(text)
+        root = _parsed(_with_sound_items(text, spans), recover=True)
+        if root is None or _count(root) < len(spans):
             return None
     _drop_foreign(root)
     for element in root.iter():
@@ -128,17 +133,74 @@ def prepare(text: str) -> Prepared | None:
     )
 
 
-def _parsed(source: bytes, *, recover: bool) -> Any:
+def _parsed(text: str, *, recover: bool) -> Any:
     parser = etree.XMLParser(**_PARSER_OPTIONS, recover=recover, encoding="utf-8")
     try:
-        return etree.fromstring(source, parser)
+        return etree.fromstring(text.encode("utf-8", "replace"), parser)
     except (etree.XMLSyntaxError, ValueError):
         return None
 
 
-def _starts(text: str) -> list[str]:
-    """Return the start tags of items in *text*, those in CDATA included."""
-    return re.findall(r"<(?:\w{1,20}:)?(?:item|entry)[\s>]", text, re.IGNORECASE)
+def _with_sound_items(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """Return *text* with each malformed item, at one of *spans*, recovered alone."""
+    opening = _ROOT.match(text)
+    if opening is None:
+        return text
+    parts: list[str] = []
+    last = 0
+    for start, end in spans:
+        parts += [text[last:start], _sound_item(text[start:end], opening[0], f"</{opening[1]}>")]
+        last = end
+    return "".join([*parts, text[last:]])
+
+
+def _sound_item(item: str, opening: str, closing: str) -> str:
+    """Return *item* as well-formed XML; empty if nothing can be recovered."""
+    whole = opening + item + closing
+    if _parsed(whole, recover=False) is not None:
+        return item
+    root = _parsed(whole, recover=True)
+    if root is None:
+        return ""
+    element = next((each for each in root.iter() if _local(each) in _ITEM_TAGS), None)
+    if element is None:
+        return ""
+    sound: str = etree.tostring(element, encoding="unicode", with_tail=False)
+    return sound
+
+
+def _item_spans(text: str) -> list[tuple[int, int]]:
+    """Return where items begin and end; one without an end tag ends where the next begins."""
+    tags = list(_item_tags(text))
+    is_balanced = sum(1 if is_start else -1 for is_start, _, _ in tags) == 0
+    spans: list[tuple[int, int]] = []
+    start: int | None = None
+    depth = 0
+    for is_start, begin, end in tags:
+        if is_start and is_balanced and depth:
+            depth += 1  # an element inside an item that is called the same
+        elif is_start:
+            spans += [(start, begin)] if start is not None else []
+            start, depth = begin, 1
+        elif start is not None and (depth := depth - 1) == 0:
+            spans.append((start, end))
+            start = None
+    return spans
+
+
+def _item_tags(text: str) -> Iterator[tuple[bool, int, int]]:
+    """Yield the tags of items outside comments and CDATA: is it a start tag, from, to."""
+    # A comment or CDATA that never ends hides nothing.
+    hides = {begin: text.rfind(end) for begin, end in _HIDDEN_ENDS.items()}
+    at = 0
+    while found := _BOUNDARY.search(text, at):
+        at = found.end()
+        if found[0] not in hides:
+            at = text.find(">", at) + 1 or len(text)
+            if text[at - 2] != "/":
+                yield not found["end"], found.start(), at
+        elif at <= hides[found[0]]:
+            at = text.find(_HIDDEN_ENDS[found[0]], at)
 
 
 def _count(root: Any) -> int:
@@ -226,12 +288,18 @@ def _simplify(item: Any, index: int) -> None:
 
 
 def _shorten(child: Any) -> None:
-    """Bound the text of a field; one with inner markup is reduced to that markup's text."""
-    if len(child) and _local(child) in ("title", "guid", "id", "link"):
+    """
+    Bound the text of a field; inner markup becomes text.
+
+    feedparser would take inner elements for fields, and one ``<content>`` in a ``<description>``
+    makes it lose the description of a later item.
+    """
+    if len(child):
         text = _inner(child)
         for inner in list(child):
             child.remove(inner)
         child.text = text
+        child.attrib.pop("mode", None)
         child.set("type", "html")
     if child.text and len(child.text) > MAX_FIELD:
         child.text = child.text[:MAX_FIELD]

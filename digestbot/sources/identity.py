@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from digestbot.errors import InvalidPaperId
 from digestbot.ids import PaperId, normalise_doi, parse_paper_id
@@ -39,6 +39,8 @@ _TRACKING = re.compile(
     r"amp|campaign|ssrc|et_[cr]id|sessionid|jsessionid|phpsessid|sid|token)",
     re.IGNORECASE,
 )
+_SESSION = re.compile(r";(?:jsessionid|phpsessid|sid)=[\w.!-]{1,200}", re.IGNORECASE)
+"""Session id in a path, as servlets write it."""
 _BARE_ID = re.compile(r"(?:oai:arxiv\.org:|arxiv:)", re.IGNORECASE)
 
 
@@ -99,9 +101,10 @@ def _shared(items: Sequence[Names], named: Sequence[tuple[str, ...]]) -> set[str
     titles: dict[str, set[str]] = {}
     links: dict[str, set[str]] = {}
     for item, aliases in zip(items, named, strict=True):
+        title, link = _words(item.title), next(iter(item.links), "")
         for alias in aliases:
-            titles.setdefault(alias, set()).add(_words(item.title))
-            links.setdefault(alias, set()).add(next(iter(item.links), ""))
+            titles.setdefault(alias, set()).add(title)
+            links.setdefault(alias, set()).add(link)
     return {
         alias
         for alias, different in titles.items()
@@ -137,8 +140,9 @@ def _hash(aliases: list[str], item: Names, feed_url: str) -> str:
 def _aliases(item: Names) -> Iterator[str]:
     """Yield the names of *item*, the most reliable first."""
     guid = item.guid.strip()[:MAX_NAME]
-    links = [link.strip()[:MAX_NAME] for link in item.links]
-    papers = [paper.id for text in (*item.identifiers, guid, *links) for paper in papers_in(text)]
+    links = dict.fromkeys(link.strip()[:MAX_NAME] for link in item.links)
+    texts = dict.fromkeys((*item.identifiers, guid, *links))
+    papers = [paper.id for text in texts for paper in papers_in(text)]
     yield from sorted(papers, key=lambda name: not name.startswith("arxiv:"))
     if canonical := canonical_url(guid):
         yield f"url:{canonical}"
@@ -213,8 +217,9 @@ def canonical_url(text: str) -> str:
     """
     Return *text* for comparison if it is a URL or URN, else an empty string.
 
-    Scheme, ``www.``, fragment, trailing slash and tracking parameters do not count.
+    Scheme, ``www.``, fragment, trailing slash, tracking parameters and session ids do not count.
     """
+    text = text.strip()
     lower = text.lower()
     if lower.startswith(("urn:", "tag:")):
         return text
@@ -228,7 +233,14 @@ def canonical_url(text: str) -> str:
     if not host:
         return ""
     query = [pair for pair in parse_qsl(parts.query, True) if not _TRACKING.fullmatch(pair[0])]
-    return f"//{host}{parts.path.rstrip('/')}" + (f"?{urlencode(sorted(query))}" if query else "")
+    path = _same_escapes(_SESSION.sub("", parts.path)).rstrip("/")
+    return f"//{host}{path}" + (f"?{urlencode(sorted(query))}" if query else "")
+
+
+def _same_escapes(path: str) -> str:
+    """Escape in *path* only what must be: RFC 3986 6.2.2.2."""
+    plain = unquote(path, errors="surrogateescape")
+    return quote(plain, safe="/:;=@!$&'()*+,", errors="surrogatepass")
 
 
 def _work(item: Names) -> str:

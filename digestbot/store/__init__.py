@@ -7,7 +7,8 @@ Threads and processes: a store can be used from any thread. It is synchronous; c
 ``asyncio.to_thread`` from asynchronous code. Any number of processes can share one database.
 
 Transactions: every method that writes is one transaction. It is committed when the method returns,
-and undone if the method raises or the process is killed. Iterators use a transaction per chunk.
+and undone if the method raises or the process is killed. `Store.together` commits many calls at
+once. Iterators use a transaction per chunk.
 
 Time: pass aware datetimes (a naive one raises ValueError); they are returned in UTC. The store
 reads no clock.
@@ -18,8 +19,9 @@ Errors: `StoreUnavailable` if the database fails (unreachable, locked for longer
 full), on one line, without the password; the transaction is undone.
 """
 
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from digestbot.store.bounces import Bounces
 from digestbot.store.database import BUSY_S, Database, read_url
@@ -39,11 +41,13 @@ from digestbot.store.values import (
     Cap,
     DigestState,
     EditionSummary,
+    FieldCounts,
     Ingested,
     KindPause,
     MailboxState,
     Pass,
     Recovered,
+    Skipped,
     SourceState,
     Transition,
 )
@@ -55,12 +59,14 @@ __all__ = [
     "DigestState",
     "EditionSummary",
     "Envelope",
+    "FieldCounts",
     "Ingested",
     "KindPause",
     "MailboxState",
     "Pass",
     "PassStatus",
     "Recovered",
+    "Skipped",
     "SourceState",
     "Store",
     "Transition",
@@ -68,6 +74,8 @@ __all__ = [
     "open_store",
     "to_line",
 ]
+
+T = TypeVar("T")
 
 
 class Store:
@@ -84,6 +92,17 @@ class Store:
         self.subscriptions = Subscriptions(database)
         self.bounces = Bounces(database)
         self.ledger = Ledger(database)
+
+    def together(self, acts: Sequence[Callable[[], T]]) -> list[T | Exception]:
+        """
+        Call *acts*, each one method of this store, in order in one transaction.
+
+        Returns the result or exception of each. One that raises undoes its own writes only.
+
+        Raises:
+            StoreError: The database failed, and none of the acts has happened.
+        """
+        return self._database.together(acts)
 
     def close(self) -> None:
         """Close the connections and end the use of this store."""

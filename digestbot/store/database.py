@@ -9,7 +9,7 @@ import math
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,13 @@ from sqlalchemy.exc import (
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlalchemy.types import TypeEngine
 
-from digestbot.errors import ForeignStore, MissingExtra, StoreReplaced, StoreUnavailable
+from digestbot.errors import (
+    ForeignStore,
+    MissingExtra,
+    StoreError,
+    StoreReplaced,
+    StoreUnavailable,
+)
 from digestbot.store.bulk_values import BulkValues
 
 if TYPE_CHECKING:
@@ -135,6 +141,7 @@ class Database:
         event.listen(self._engine, "handle_error", self._explain)
         self._writer = self._engine.execution_options(digestbot_writes=True)
         self._turn = threading.Lock()
+        self._group = _Group()
         name = url.database if self.is_sqlite else None
         self._path = Path(name) if name and name != ":memory:" else None
         self._file: tuple[int, int] | None = None
@@ -150,6 +157,9 @@ class Database:
         Raises:
             StoreReplaced: The file was deleted, moved or replaced since it was opened.
         """
+        if self._group.connection is not None:
+            yield self._group.connection
+            return
         self._check_file()
         with self._engine.begin() as connection:
             yield connection
@@ -162,6 +172,9 @@ class Database:
         Raises:
             StoreReplaced: The file was deleted, moved or replaced since it was opened.
         """
+        if self._group.connection is not None:
+            yield self._group.connection
+            return
         self._check_file()
         if not self.is_sqlite:
             with self._writer.begin() as connection:
@@ -169,6 +182,15 @@ class Database:
             return
         with self._turn, self._writer.begin() as connection:
             yield connection
+
+    def together(self, acts: Sequence[Callable[[], T]]) -> list[T | Exception]:
+        """Call *acts* in one transaction that their reads and writes join; see `Store.together`."""
+        with self.write() as connection:
+            self._group.connection = connection
+            try:
+                return [_outcome(connection, act) for act in acts]
+            finally:
+                self._group.connection = None
 
     def _check_file(self, *_: object) -> None:
         """
@@ -256,6 +278,22 @@ class Database:
             advice = "the file is damaged: restore a backup, or move it away to start afresh"
             return StoreUnavailable(f"{shown(self.url)}: {cause}; {advice}")
         return None
+
+
+class _Group(threading.local):
+    """Transaction that the current thread's reads and writes join."""
+
+    connection: Connection | None = None
+
+
+def _outcome(connection: Connection, act: Callable[[], T]) -> T | Exception:
+    try:
+        with connection.begin_nested():
+            return act()
+    except StoreError:
+        raise  # the transaction may be lost
+    except Exception as error:
+        return error
 
 
 def _sqlite_engine(url: URL, busy_s: float) -> Engine:

@@ -6,7 +6,7 @@ seq 7 never finds a new 6 afterwards. Every cursor depends on that.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -23,8 +23,9 @@ from digestbot.model import (
 )
 from digestbot.store import aliases, notices
 from digestbot.store.database import INGEST_LOCK, Database, chunks
+from digestbot.store.stored_words import rebuild_words
 from digestbot.store.tables import PassStatus, announcements, papers, sources, storable
-from digestbot.store.values import Ingested, authors_from_json, authors_to_json
+from digestbot.store.values import FieldCounts, Ingested, authors_from_json, authors_to_json
 from digestbot.text import pack_words, plain
 
 _Key = tuple[str, int]
@@ -44,7 +45,13 @@ class Papers:
         self._database = database
 
     def ingest(
-        self, source: str, fetched: Sequence[FetchedPaper], memory: Mapping[str, str], now: datetime
+        self,
+        source: str,
+        fetched: Sequence[FetchedPaper],
+        memory: Mapping[str, str],
+        now: datetime,
+        *,
+        texts: "PlainTexts | None" = None,
     ) -> Ingested:
         """
         Store a page of papers and the source's memory.
@@ -57,17 +64,21 @@ class Papers:
             fetched: Papers in the order for the log; repeats are merged.
             memory: The source's own notes after this page.
             now: When the papers were fetched.
+            texts: From `plain_texts`; None to compute them here.
         """
-        texts = self._plain_texts(fetched)
+        texts = texts or self.plain_texts(fetched)
         with self._database.write() as connection:
             self._database.take_lock(connection, INGEST_LOCK)
             resolved = aliases.resolve(connection, source, fetched)
             aliases.remember(connection, self._database, source, fetched, resolved)
-            merged = _merge(notices.as_versions(connection, resolved))
+            versions = notices.as_versions(connection, resolved)
+            merged = _merge(versions)
             updated = _store_papers(connection, merged, texts)
             new = _append(connection, source, merged, now)
-            self._remember(connection, source, memory)
-        return Ingested(new=new, known=len(merged) - new, updated=updated)
+            served = {(r.id, r.version): p for p, r in zip(fetched, versions, strict=True)}
+            counts = FieldCounts.of(served[key] for key in new)
+            self._remember(connection, source, memory, counts)
+        return Ingested(new=len(new), known=len(merged) - len(new), updated=updated)
 
     def get(self, paper_id: str, version: int | None = None) -> Paper | None:
         """Return a version of the paper, by default the newest."""
@@ -188,18 +199,28 @@ class Papers:
         with self._database.read() as connection:
             return connection.execute(select(func.count()).select_from(papers)).scalar_one()
 
-    def _plain_texts(self, fetched: Sequence[FetchedPaper]) -> "_PlainTexts":
+    def rebuild_words(self) -> int:
+        """Rebuild the words of papers split by older rules, as `stored_words.rebuild_words`."""
+        return rebuild_words(self._database)
+
+    def plain_texts(self, fetched: Sequence[FetchedPaper]) -> "PlainTexts":
         """Do the slow part of `ingest` before its transaction."""
-        texts = _PlainTexts()
+        texts = PlainTexts()
         with self._database.read() as connection:
             stored = _stored(connection, [paper.id for paper in fetched])
         for paper in fetched:
             texts.add_to(_changes(stored.get((paper.id, paper.version)), paper))
         return texts
 
-    def _remember(self, connection: Connection, source: str, memory: Mapping[str, str]) -> None:
-        values = {"memory": dict(memory)}
-        first = {"name": source, "status": PassStatus.NEVER, "failures": 0}
+    def _remember(
+        self, connection: Connection, source: str, memory: Mapping[str, str], new: FieldCounts
+    ) -> None:
+        values: dict[str, Any] = {"memory": dict(memory)}
+        first = {"name": source, "status": PassStatus.NEVER, "failures": 0, "fields": asdict(new)}
+        if new.papers:
+            query = select(sources.c.fields).where(sources.c.name == source)
+            before = FieldCounts(**connection.execute(query).scalar() or {})
+            values["fields"] = asdict(before.with_more(new))
         insert = self._database.insert(sources).values(first | values)
         connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_=values))
 
@@ -235,6 +256,8 @@ def to_paper(row: Row[Any]) -> Paper:
         url=row.url,
         pdf_url=row.pdf_url,
         document_type=row.document_type,
+        published_is_date=row.published_is_date,
+        updated_is_date=row.updated_is_date,
         title_words=row.title_words,
         abstract_words=row.abstract_words,
     )
@@ -297,14 +320,15 @@ def _merge(fetched: Iterable[FetchedPaper]) -> list[FetchedPaper]:
 
 def _append(
     connection: Connection, source: str, fetched: Sequence[FetchedPaper], now: datetime
-) -> int:
+) -> list[_Key]:
     """
-    Log the papers that are new from *source*. Return their number.
+    Log the papers that are new from *source*. Return their ids and versions.
 
     The query before the INSERT is safe under `INGEST_LOCK`. ON CONFLICT would use up a seq on
     PostgreSQL for every known row.
     """
     known = _announced(connection, source, [paper.id for paper in fetched])
+    new = [paper for paper in fetched if (paper.id, paper.version) not in known]
     rows = [
         {
             "source": source,
@@ -314,12 +338,11 @@ def _append(
             "backlog": paper.backlog,
             "seen_at": now,
         }
-        for paper in fetched
-        if (paper.id, paper.version) not in known
+        for paper in new
     ]
     if rows:
         connection.execute(announcements.insert(), rows)
-    return len(rows)
+    return [(paper.id, paper.version) for paper in new]
 
 
 def _announced(connection: Connection, source: str, ids: Sequence[str]) -> set[_Key]:
@@ -341,7 +364,7 @@ def _stored(connection: Connection, ids: Sequence[str]) -> dict[_Key, Row[Any]]:
 
 
 def _store_papers(
-    connection: Connection, fetched: Sequence[FetchedPaper], texts: "_PlainTexts"
+    connection: Connection, fetched: Sequence[FetchedPaper], texts: "PlainTexts"
 ) -> int:
     """Insert new versions and update others. Return the number changed."""
     stored = _stored(connection, [paper.id for paper in fetched])
@@ -367,12 +390,10 @@ def _changes(old: Row[Any] | None, paper: FetchedPaper) -> dict[str, Any]:
     if old is None:
         return row
     stored = old._mapping
-    return {
-        name: value
-        for name, value in row.items()
-        # PAPER is the default of sources that know less.
-        if value and value != stored[name] and value is not DocumentType.PAPER
-    }
+    # PAPER is the default of sources that know less.
+    given = {name for name, value in row.items() if value and value is not DocumentType.PAPER}
+    given |= {f"{name}_is_date" for name in ("published", "updated") if row[name]}
+    return {name: row[name] for name in row if name in given and row[name] != stored[name]}
 
 
 def _row(paper: FetchedPaper) -> dict[str, Any]:
@@ -386,7 +407,9 @@ def _row(paper: FetchedPaper) -> dict[str, Any]:
         "categories": list(paper.categories),
         "primary_category": paper.primary_category,
         "published": paper.published,
+        "published_is_date": paper.published_is_date,
         "updated": paper.updated,
+        "updated_is_date": paper.updated_is_date,
         "comment": _line(paper.comment),
         "journal_ref": _line(paper.journal_ref),
         "doi": paper.doi,
@@ -409,7 +432,7 @@ def _plain_author(author: Author) -> Author:
     return Author(name=name, affiliations=tuple(affiliations))
 
 
-class _PlainTexts:
+class PlainTexts:
     """Plain forms and words of titles and abstracts, each computed once."""
 
     def __init__(self) -> None:

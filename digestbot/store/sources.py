@@ -2,18 +2,20 @@
 Sources: their state, the log of passes over them, and the pace of requests to a server.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from digestbot.store.database import Database
+from digestbot.store.database import Database, chunks
 from digestbot.store.tables import PassStatus, pacing, passes, sources
-from digestbot.store.values import Pass, SourceState
+from digestbot.store.values import FieldCounts, Pass, SourceState
 
 KEEP_PASSES: Final = timedelta(days=90)
 """Age at which passes are deleted; a source fetched every five minutes makes 26,000 by then."""
 
+_NO_COUNTS: Final = {"pages": 0, "entries": 0, "new": 0}
 _SUCCESS: Final = {PassStatus.OK, PassStatus.EMPTY}
 
 
@@ -36,23 +38,31 @@ class Sources:
         return tuple(map(_to_state, rows))
 
     def begin_pass(self, name: str, now: datetime, *, asked: str | None = None) -> int:
+        """Begin a pass over *name*; return its id for `end_pass`. See `begin_passes`."""
+        return self.begin_passes({name: asked}, now)[name]
+
+    def begin_passes(self, asked: Mapping[str, str | None], now: datetime) -> dict[str, int]:
         """
-        Begin a pass over *name*; return its id for `end_pass`. Deletes very old passes.
+        Begin a pass over each source; return their ids by source. Deletes very old passes.
 
         Args:
-            name: Name of the source.
-            now: When the pass begins.
-            asked: Fingerprint of the source's options, to notice when they change.
+            asked: Source → fingerprint of its options, to notice when they change.
+            now: When the passes begin.
         """
+        if not asked:
+            return {}
+        rows = [
+            {"source": name, "started_at": now, "status": PassStatus.RUNNING, **_NO_COUNTS}
+            for name in asked
+        ]
+        begin = insert(passes).returning(passes.c.source, passes.c.id)
         with self._database.write() as connection:
-            self._touch(connection, name, now, asked)
-            old = (passes.c.source == name, passes.c.started_at < now - KEEP_PASSES)
-            connection.execute(delete(passes).where(*old))
-            row = {"source": name, "started_at": now, "status": PassStatus.RUNNING}
-            counts = {"pages": 0, "entries": 0, "new": 0}
-            made = connection.execute(insert(passes).values(row | counts).returning(passes.c.id))
-            key: int = made.scalar_one()
-        return key
+            self._touch(connection, asked, now)
+            for some in chunks(list(asked)):
+                old = (passes.c.source.in_(some), passes.c.started_at < now - KEEP_PASSES)
+                connection.execute(delete(passes).where(*old))
+            made = connection.execute(begin, rows).all()
+        return {row.source: row.id for row in made}
 
     def end_pass(
         self,
@@ -132,17 +142,29 @@ class Sources:
                 _write_pace(connection, group, row.span_s, now)
             return float(min(ahead_s, row.span_s))
 
+    def is_free(self, group: str, now: datetime) -> bool:
+        """Return True if no request or pause reserves *group*."""
+        query = select(pacing.c.next_at).where(pacing.c.group_name == group)
+        with self._database.read() as connection:
+            next_at = connection.execute(query).scalar()
+        return next_at is None or next_at <= now
+
     def release_pace(self, group: str, interval_s: float, now: datetime) -> None:
         """End a request: the next one can start *interval_s* seconds from now."""
         with self._database.write() as connection:
             self._locked_pace(connection, group, now)
             _write_pace(connection, group, interval_s, now)
 
-    def _touch(self, connection: Connection, name: str, now: datetime, asked: str | None) -> None:
-        values = {"last_try_at": now, "asked": asked}
-        first = {"name": name, "memory": {}, "status": PassStatus.NEVER, "failures": 0}
-        row = self._database.insert(sources).values(first | values)
-        connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
+    def _touch(
+        self, connection: Connection, asked: Mapping[str, str | None], now: datetime
+    ) -> None:
+        first: dict[str, Any] = {"memory": {}, "fields": {}, "status": PassStatus.NEVER}
+        first |= {"failures": 0, "last_try_at": now}
+        rows = [{"name": name, "asked": each, **first} for name, each in asked.items()]
+        insert = self._database.insert(sources)
+        values = {key: insert.excluded[key] for key in ("last_try_at", "asked")}
+        touch = insert.on_conflict_do_update(index_elements=["name"], set_=values)
+        connection.execute(touch, rows)
 
     def _locked_pace(self, connection: Connection, group: str, now: datetime) -> Row[Any]:
         """Lock and return the group's row, created on first use."""
@@ -158,7 +180,7 @@ def _write_pace(connection: Connection, group: str, span_s: float, now: datetime
 
 
 def _to_state(row: Row[Any]) -> SourceState:
-    return SourceState(**row._mapping)
+    return SourceState(**{**row._mapping, "fields": FieldCounts(**row.fields)})
 
 
 def _never(name: str) -> SourceState:
@@ -174,4 +196,5 @@ def _never(name: str) -> SourceState:
         failures=0,
         last_error=None,
         note=None,
+        fields=FieldCounts(),
     )

@@ -4,12 +4,20 @@ Results of the store beyond `digestbot.model`, and the JSON form of some values.
 All are frozen; datetimes are aware and in UTC.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from digestbot.model import Author, CategoryCoverage, DeliveryState, Match, Origin, SourceCoverage
+from digestbot.model import (
+    Author,
+    CategoryCoverage,
+    DeliveryState,
+    FetchedPaper,
+    Match,
+    Origin,
+    SourceCoverage,
+)
 from digestbot.store.tables import PassStatus
 
 
@@ -23,6 +31,58 @@ class Ingested:
     """Papers of the page that this source had announced before."""
     updated: int
     """Stored papers whose metadata changed."""
+
+
+RECENT_PAPERS = 200
+"""Papers by which older ones are half forgotten in `FieldCounts`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldCounts:
+    """How many of a source's recent papers came with which field."""
+
+    papers: int = 0
+    abstracts: int = 0
+    authors: int = 0
+    dois: int = 0
+    dates: int = 0
+
+    @classmethod
+    def of(cls, papers: Iterable[FetchedPaper]) -> "FieldCounts":
+        """Count the fields of *papers* as the source served them."""
+        given = list(papers)
+        return cls(
+            papers=len(given),
+            abstracts=sum(bool(paper.abstract) for paper in given),
+            authors=sum(bool(paper.authors) for paper in given),
+            dois=sum(bool(paper.doi) for paper in given),
+            dates=sum(bool(paper.published or paper.updated) for paper in given),
+        )
+
+    def with_more(self, more: "FieldCounts") -> "FieldCounts":
+        """Add *more*; what is older than some hundred papers loses its weight."""
+        excess = self.papers + more.papers > 2 * RECENT_PAPERS
+        kept = min(self.papers, RECENT_PAPERS) / self.papers if excess and self.papers else 1
+        return FieldCounts(
+            papers=round(self.papers * kept) + more.papers,
+            abstracts=round(self.abstracts * kept) + more.abstracts,
+            authors=round(self.authors * kept) + more.authors,
+            dois=round(self.dois * kept) + more.dois,
+            dates=round(self.dates * kept) + more.dates,
+        )
+
+    def shares(self) -> dict[str, float | None]:
+        """Return the share of papers with each field; None without papers."""
+        counts = {
+            "abstracts": self.abstracts,
+            "authors": self.authors,
+            "dois": self.dois,
+            "dates": self.dates,
+        }
+        return {
+            name: round(count / self.papers, 3) if self.papers else None
+            for name, count in counts.items()
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +106,8 @@ class SourceState:
     """Failed passes in a row."""
     last_error: str | None
     note: str | None
+    fields: FieldCounts
+    """Of its recent papers, as served."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +128,14 @@ class Pass:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """Counts of windows that brought no edition; the next edition adds them to its own."""
+
+    considered: int
+    coverage: tuple[SourceCoverage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DigestState:
     """State of a digest: its position in the log and its schedule."""
 
@@ -76,6 +146,10 @@ class DigestState:
     """Fingerprint of its schedule; empty for a digest removed from the config."""
     cursor: int
     """Last seq that an edition, or a decision to skip one, has covered."""
+    covered_to: datetime | None
+    """End of the last edition's window; None before the first edition."""
+    skipped: Skipped | None
+    """Counts of the windows between the last edition and the cursor, if any."""
     next_due_at: datetime | None
     """When the next edition is due, if ever."""
     last_error: str | None
@@ -254,6 +328,20 @@ def coverage_from_json(stored: list[Any]) -> tuple[SourceCoverage, ...]:
         )
         for item in stored
     )
+
+
+def skipped_to_json(skipped: Skipped | None) -> dict[str, Any] | None:
+    if skipped is None:
+        return None
+    coverage = coverage_to_json(skipped.coverage)
+    return {"considered": skipped.considered, "coverage": coverage}
+
+
+def skipped_from_json(stored: dict[str, Any] | None) -> Skipped | None:
+    if stored is None:
+        return None
+    coverage = coverage_from_json(stored["coverage"])
+    return Skipped(considered=stored["considered"], coverage=coverage)
 
 
 def _datetime(stored: str | None) -> datetime | None:

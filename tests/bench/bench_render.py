@@ -153,7 +153,7 @@ def ours(config: Config, reader: Reader) -> bytes:
     """From the selected papers to the message."""
     mail = bodies(reader.edition, reader.context)
     return personalize(
-        frozen_message(config, reader.edition, mail.subject, reader.context),
+        frozen_message(config, reader.edition, mail, reader.context),
         recipient=reader.address,
         message_id=reader.message_id,
         date=NOW,

@@ -240,3 +240,63 @@ def test_filter_warnings_name_their_position(bot: Bot) -> None:
         'config.yaml:12:21: "energy" is redundant: it hits only papers that "energ*" hits;'
         " remove one of them",
     ]
+
+
+# Fields that a source does not have.
+
+JOURNAL = """\
+sources:
+  tpami: {{kind: feed, url: "{url}", interval: 0s, newest: 50, backfill: 3650d}}
+digests:
+  vision:
+    filter:
+      any:
+        - author: Ada Xu
+        - title: paper
+    deliver: [{{folder: out}}]
+"""
+
+
+def journal() -> Reply:
+    """A feed of 20 papers, half of them with an abstract, none with authors."""
+    items = "".join(
+        f"<item><title>Paper {n}</title><link>https://j.example/{n}</link>"
+        f"<pubDate>2026-11-{1 + n:02}</pubDate>"
+        f"{'<description>We study it.</description>' if n % 2 else ''}</item>"
+        for n in range(20)
+    )
+    body = f'<rss version="2.0"><channel><title>J</title>{items}</channel></rss>'
+    return Reply(body=body.encode(), headers={"content-type": "application/rss+xml"})
+
+
+def test_a_condition_that_a_feed_cannot_meet_is_a_warning(bot: Bot) -> None:
+    with WebServer.of(journal()) as server:
+        Path("config.yaml").write_text(JOURNAL.format(url=server.url))
+        assert "cannot match" not in bot("check").out
+        bot("fetch")
+    called = bot("check", "--json")
+    (found,) = [f for f in json.loads(called.out)["findings"] if "cannot match" in f["words"]]
+    assert (called.code, found["what"], found["state"]) == (0, "vision", "warning")
+    assert found["words"].startswith(
+        'config.yaml:7:19: "author: Ada Xu" cannot match in tpami: its feed has no authors;'
+    )
+
+
+def test_shares_of_fields_are_shown(bot: Bot) -> None:
+    with WebServer.of(journal()) as server:
+        Path("config.yaml").write_text(JOURNAL.format(url=server.url))
+        text = bot("check", "--connect").out
+        called = bot("check", "--connect", "--json")
+        bot("fetch")
+    assert (
+        "✓ source tpami: 20 papers on the first page; "
+        "with abstract 50%, authors 0%, DOI 0%, date 100%\n" in text
+    )
+    shares = {"papers": 20, "abstracts": 0.5, "authors": 0.0, "dois": 0.0, "dates": 1.0}
+    findings = json.loads(called.out)["findings"]
+    assert [f["fields"] for f in findings if f["what"] == "source tpami"] == [shares]
+    (source,) = json.loads(bot("status", "--json").out)["sources"]
+    assert source["fields"] == shares
+    head, row, *_ = bot("status").out.splitlines()
+    assert head.split()[-4:] == ["ABSTRACTS", "AUTHORS", "DOI", "DATES"]
+    assert row.split()[-4:] == ["50%", "0%", "0%", "100%"]

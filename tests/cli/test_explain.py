@@ -97,12 +97,12 @@ def test_papers_are_explained_after_ninety_days(bot: Bot, fetched: ArxivServer) 
     assert bot("explain", "systems", "2611.00003", at=later).out.startswith("Not in systems\n")
 
 
-def test_paper_cut_by_the_limit(bot: Bot, fetched: ArxivServer) -> None:
+def test_paper_beyond_the_limit(bot: Bot, fetched: ArxivServer) -> None:
     path = Path("config.yaml")
     path.write_text(path.read_text().replace("daily 09:00", "daily 09:00\n    limit: 1"))
     bot("run")
     out = bot("explain", "systems", "2611.00004").out
-    assert out.startswith("In systems, but cut from systems/1 by the limit (limit: 1)\n")
+    assert out.startswith("In systems, by title only in systems/1 (limit: 1)\n")
     facts = json.loads(bot("explain", "systems", "2611.00004", "--json").out)
     assert (facts["editions"], facts["cut_from"]) == ([], ["systems/1"])
     assert facts["summary"] == out.splitlines()[0]
@@ -268,7 +268,7 @@ def test_sent_to_gives_the_reason_if_not_sent(bot: Bot) -> None:
     assert gone == ("no", "cancelled: the address is suppressed: left")
     assert verdicts(bot, "--sent-to", "a@example.org", cut) == {
         "other": ("no", "not subscribed"),
-        "systems": ("no", "the limit cut it from systems/1"),
+        "systems": ("yes", "sent"),
     }
     assert verdicts(bot, "--sent-to", "a@example.org", "systems", other)["systems"] == (
         "no",

@@ -20,7 +20,7 @@ from tests.planted import shows_a_secret
 from tests.servers.arxiv import ArxivServer
 from tests.servers.slack import SlackServer
 from tests.servers.smtp import SILENCE, SmtpServer
-from tests.servers.web import Reply, WebServer
+from tests.servers.web import Reply, Request, WebServer
 
 PATIENCE_S = 60
 """Time limit after which a hanging process is killed and its test fails."""
@@ -29,13 +29,14 @@ PATIENCE_S = 60
 class Serving:
     """Context manager that runs ``digestbot serve`` in the current folder."""
 
-    def __init__(self) -> None:
+    def __init__(self, *program: str) -> None:
+        self._program = program or ("-m", "digestbot", "serve")
         self.lines: list[str] = []
         """Lines of stderr read so far."""
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "digestbot", "serve"],
+            [sys.executable, *self._program],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -226,3 +227,74 @@ def test_failed_digest_is_logged_once(bot: Bot, arxiv: ArxivServer) -> None:
         serving.wait_for("edition made edition=other/1")
         serving.wait_for("edition failed digest=systems error=template mail/masthead.txt.j2:1: ")
         assert serving.end()[0] == 0
+
+
+HOSTILE = """\
+sources:
+  good: {{kind: feed, url: "{url}/good", interval: 0s}}
+  hostile: {{kind: feed, url: "{url}/hostile", interval: 0s}}
+digests:
+  papers: {{schedule: daily 09:00, sources: [good], deliver: [{{folder: out}}]}}
+  both: {{schedule: daily 09:00, sources: [good, hostile], deliver: [{{folder: both}}]}}
+"""
+LIMIT_S = 3
+"""Time limit for parsing, instead of 10 s, which the tests would have to wait."""
+LIMITED = (
+    "from digestbot.sources import parser_pool\n"
+    f"assert parser_pool.TIMEOUT_S == 10; parser_pool.TIMEOUT_S = {LIMIT_S}\n"
+    "import runpy; runpy.run_module('digestbot', run_name='__main__')\n"
+)
+
+
+def slow_feed() -> bytes:
+    """10 MB of markup: within all bounds, and far beyond the time limit."""
+    text = "&lt;a " * (200_000 // 6)
+    items = "".join(
+        f"<item><title>{n} {text}</title><guid>{n}</guid><description>{text}</description></item>"
+        for n in range(25)
+    )
+    return f'<rss version="2.0"><channel><title>J</title>{items}</channel></rss>'.encode()
+
+
+def two_sources(request: Request) -> Reply:
+    headers = {"content-type": "application/rss+xml"}
+    item = "<item><title>A Paper</title><link>https://j.example/1</link></item>"
+    good = f'<rss version="2.0"><channel><title>J</title>{item}</channel></rss>'.encode()
+    return Reply(headers=headers, body=slow_feed() if "hostile" in request.path else good)
+
+
+def test_a_hostile_source_delays_only_itself(bot: Bot) -> None:
+    with WebServer(two_sources) as web:
+        Path("config.yaml").write_text(HOSTILE.format(url=web.url))
+        with Serving("-c", LIMITED, "serve") as serving:
+            serving.wait_for("edition made edition=papers/1 papers=1")
+            serving.wait_for("delivered sent=2")
+            code, seconds = serving.end()
+        assert (code, seconds < 10) == (0, True)
+        (sent,) = Path("out").rglob("*.json")
+        assert "A Paper" in sent.read_text()
+        asked = web.paths.count("/hostile")
+        with Serving("-c", LIMITED, "serve") as serving:
+            serving.wait_for("serving")
+            serving.end()
+        assert web.paths.count("/hostile") == asked, "a restart forgets the back-off"
+    called = bot("status", "--json", at=datetime.now(UTC))
+    facts = json.loads(called.out)
+    hostile = next(source for source in facts["sources"] if source["name"] == "hostile")
+    assert (called.code, hostile["status"]) == (1, "broken")
+    assert hostile["next_try_at"] > facts["now"]
+    (problem,) = [line for line in facts["problems"] if "hostile" in line]
+    assert problem.startswith("source hostile: broken: ")
+    assert problem.endswith(f"parsing took longer than {LIMIT_S} s")
+
+
+def test_stops_in_time_with_a_busy_parser(bot: Bot) -> None:
+    with WebServer(two_sources) as web:
+        Path("config.yaml").write_text(HOSTILE.format(url=web.url))
+        with Serving() as serving:
+            serving.wait_for("source fetched source=good")
+            code, seconds = serving.end()
+    assert (code, seconds < 10) == (0, True)
+    log = "".join(serving.lines)
+    assert "source fetched source=hostile" not in log
+    assert "Traceback" not in log

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from digestbot.deliver.smtp import SmtpSender
+from digestbot.deliver.smtp_sender import SmtpSender
 from digestbot.deliver.smtp_settings import SmtpSettings
 from digestbot.errors import (
     DeliveryError,

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from digestbot.deliver.smtp import SmtpSender
 from digestbot.deliver.smtp_connection import SmtpConnection
+from digestbot.deliver.smtp_sender import SmtpSender
 from digestbot.deliver.smtp_settings import SmtpSettings
 from digestbot.errors import (
     DeliveryError,

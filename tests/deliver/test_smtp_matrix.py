@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from digestbot.config import Config
-from digestbot.deliver.smtp import SmtpSender
+from digestbot.deliver.smtp_sender import SmtpSender
 from digestbot.deliver.smtp_settings import SmtpSettings
 from digestbot.errors import DeliveryError, PermanentFailure, TransientFailure
 from digestbot.model import Delivery, DestinationKind, Edition, Form

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from digestbot.deliver.smtp import SmtpSender
+from digestbot.deliver.smtp_sender import SmtpSender
 from digestbot.deliver.smtp_settings import SmtpSettings
 from digestbot.errors import (
     DeliveryError,

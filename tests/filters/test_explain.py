@@ -66,6 +66,20 @@ def test_one_condition_is_one_line() -> None:
     assert explained("x", "y") == "✗ x: no hit"
 
 
+@pytest.mark.parametrize(
+    ("term", "title", "line"),
+    [
+        ("gamma-ray", "A γ-ray burst", "✓ gamma-ray: “γ-ray” in the title"),
+        ("pre-training", "On Pretraining", "✓ pre-training: “Pretraining” in the title"),
+        ("behaviour", "A behavior", "✓ behaviour: “behavior” in the title"),
+        ("CO2", "Of CO₂ capture", "✓ CO2: “CO₂” in the title"),
+        ("Bayes' rule", "Bayes’s Rule", "✓ Bayes' rule: “Bayes’s Rule” in the title"),
+    ],
+)  # fmt: skip
+def test_the_matched_form_is_shown(term: str, title: str, line: str) -> None:
+    assert explained({"title": term}, title).replace("title: ", "", 1) == line
+
+
 @given(TREE, TITLES, TITLES)
 def test_an_explanation_agrees_with_the_verdict(data: Any, title: str, abstract: str) -> None:
     filter_ = parse_filter(data)

@@ -1,13 +1,19 @@
 """Group commit: many steps in few transactions, each answered on its own."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 
 from digestbot.errors import StoreUnavailable
 from digestbot.model import DeliveryState
-from digestbot.pipeline.group_commit import PAUSES_S, GroupCommit, retry_while_unavailable
+from digestbot.pipeline.group_commit import (
+    PAUSES_S,
+    GroupCommit,
+    GroupedWrites,
+    retry_while_unavailable,
+)
 from digestbot.store import Store, Transition
 from tests.pipeline.killing import no_sleep
 from tests.store.samples import NOW
@@ -81,3 +87,46 @@ def test_a_call_is_repeated_until_the_store_is_back() -> None:
 
     assert asyncio.run(retry_while_unavailable(act, sleep)) == "result"
     assert pauses == list(PAUSES_S[:2])
+
+
+def test_calls_that_arrive_together_share_a_transaction(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that fails undoes its own writes only."""
+    sizes: list[int] = []
+    together = store.together
+
+    def counted(acts: Sequence[Callable[[], int]]) -> list[int | Exception]:
+        sizes.append(len(acts))
+        return together(acts)
+
+    def begin_and_fail() -> int:
+        store.sources.begin_pass("broken", NOW)
+        raise ValueError("a bug")
+
+    async def write_all() -> list[int | BaseException]:
+        write = GroupedWrites(store)
+        acts = [partial(store.sources.begin_pass, name, NOW) for name in ("a", "b")]
+        calls = (write(acts[0]), write(begin_and_fail), write(acts[1]))
+        return list(await asyncio.gather(*calls, return_exceptions=True))
+
+    monkeypatch.setattr(store, "together", counted)
+    first, failed, last = asyncio.run(write_all())
+    assert sizes == [3]
+    assert isinstance(failed, ValueError)
+    assert {first, last} == {store.sources.passes(name)[0].id for name in ("a", "b")}
+    assert store.sources.passes("broken") == ()
+    assert [state.name for state in store.sources.states()] == ["a", "b"]
+
+
+def test_a_failed_database_fails_all_calls_of_a_transaction(store: Store) -> None:
+    def fail() -> int:
+        raise StoreUnavailable("away")
+
+    async def write_all() -> list[int | BaseException]:
+        write = GroupedWrites(store)
+        begin = partial(store.sources.begin_pass, "a", NOW)
+        return list(await asyncio.gather(write(begin), write(fail), return_exceptions=True))
+
+    assert all(isinstance(each, StoreUnavailable) for each in asyncio.run(write_all()))
+    assert store.sources.states() == ()

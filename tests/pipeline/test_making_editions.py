@@ -50,13 +50,16 @@ def test_a_digest_takes_a_paper_when_its_own_source_has_it(
     assert offered(store) == [["arxiv:2611.00001"]]
 
 
-def test_papers_cut_by_the_limit_are_counted_and_stay_out(
+def test_papers_beyond_the_limit_are_listed_once(
     store: Store, configured: LoadConfig, make: Make
 ) -> None:
     config = configured("  d: {limit: 2, deliver: [{folder: out}]}\n")
     store.papers.ingest("a", [paper(n) for n in range(1, 6)], {}, MONDAY)
     (made,) = make(config, MONDAY)
     assert (made.papers, made.omitted) == (2, 3)
+    edition = store.editions.get("d", 1)
+    assert edition is not None
+    assert len(edition.more) == 3
     store.papers.ingest("b", [paper(n) for n in range(1, 6)], {}, MONDAY + DAY)
     assert make(config, MONDAY + DAY)[0].edition is None
 
@@ -308,7 +311,7 @@ def test_a_catch_up_has_what_an_earlier_filter_left_out_once(
     assert offered(store)[-1] == ["arxiv:2611.00003"]
     edition = store.editions.get("d", int(str(made.edition).partition("/")[2]))
     assert edition is not None
-    assert edition.title == "Catch-up: D"
+    assert edition.title == "D (catch-up)"
     again = make(configured(WIDE), MONDAY + DAY, missed_since=since)
     assert [(m.edition, m.note) for m in again] == [(None, "nothing missed since 2026-11-22")]
     later = make(configured(WIDE), MONDAY + 2 * DAY, missed_since=MONDAY - 10 * DAY)

@@ -131,6 +131,18 @@ def test_a_first_fetch_reports_only_the_newest_papers() -> None:
     assert len(result.papers) == 30
 
 
+def test_a_day_at_the_edge_of_backfill_is_reported() -> None:
+    """The paper may be from the end of that day."""
+    dates = [f"{NOW:%Y-%m-%dT%H:%M:%SZ}", *(f"{NOW - timedelta(n):%Y-%m-%d}" for n in (7, 8))]
+    days = "".join(
+        f"<item><guid>{n}</guid><title>Paper {n}</title><pubDate>{date}</pubDate></item>"
+        for n, date in enumerate(dates)
+    )
+    with WebServer.of(reply(days)) as server:
+        result = fetched(server, backfill=timedelta(days=7))
+    assert reported(result.papers) == ["Paper 0", "Paper 1"]
+
+
 def test_the_first_fetch_with_papers_counts_as_first() -> None:
     items = [item(str(n), f"Paper {n}", age_days=n / 10) for n in range(30)]
     with WebServer.of(reply(), reply(*items)) as server:

@@ -4,6 +4,7 @@ import pytest
 
 from digestbot.sources import feed_xml
 from digestbot.sources.feed_xml import DC, prepare
+from tests.growth import is_linear
 
 HEAD = '<rss xmlns:dc="http://purl.org/dc/elements/1.1/"><channel><title>J</title>'
 
@@ -61,3 +62,8 @@ def test_a_raw_ampersand_loses_no_item() -> None:
 def test_what_would_lose_items_is_left_to_feedparser(text: str) -> None:
     found = prepare(text)
     assert found is None or len(found.items) == text.count("<item>")
+
+
+@pytest.mark.parametrize("piece", ["<!--", "<![CDATA[", "<item>", "</item>", "<item/>", "<item "])
+def test_malformed_items_take_linear_time(piece: str) -> None:
+    assert is_linear(lambda size: HEAD + piece * size, prepare, 2000)

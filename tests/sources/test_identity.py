@@ -53,6 +53,17 @@ def test_identifiers_name_papers(text: str, ids: list[str]) -> None:
         ("https://x.example/a?utm_source=rss&b=1", "https://x.example/a?b=1"),
         ("https://x.example/a?b=1&c=2", "https://x.example/a?c=2&b=1"),
         ("https://x.example/a#top", "https://X.example/a"),
+        ("http://x.example:80/a", "https://x.example:443/a"),
+        ("https://x.example/a?fbclid=1&b=2", "https://x.example/a?b=2"),
+        ("https://x.example/a?af=R", "https://x.example/a"),
+        ("https://x.example/a?rss=1", "https://x.example/a"),
+        ("https://x.example/a;jsessionid=AB12?b=1", "https://x.example/a?b=1"),
+        ("https://x.example/a b|c", "https://x.example/a%20b%7Cc"),
+        ("https://x.example/%7Ebee/a", "https://x.example/~bee/a"),
+        ("https://x.example", "https://x.example/"),
+        (" https://x.example/a ", "https://x.example/a"),
+        ("https://x.example/a?", "https://x.example/a"),
+        ("https://x.example/S1?dgcid=rss_sd_all", "https://x.example/S1"),
     ],
 )
 def test_equal_addresses_compare_equal(one: str, other: str) -> None:
@@ -65,6 +76,9 @@ def test_equal_addresses_compare_equal(one: str, other: str) -> None:
         ("https://x.example/a?id=1", "https://x.example/a?id=2"),
         ("https://x.example/a", "https://x.example/A"),
         ("urn:uuid:1", "urn:uuid:2"),
+        ("https://x.example/%E9", "https://x.example/%E8"),
+        ("https://x.example/a%2525", "https://x.example/a%25"),
+        ("https://x.example/a\ud800", "https://x.example/a"),
     ],
 )
 def test_different_addresses_differ(one: str, other: str) -> None:

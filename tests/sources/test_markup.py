@@ -4,6 +4,8 @@ import pytest
 
 from digestbot.errors import BadAnswer
 from digestbot.sources.markup import child_text, one_line, parse_xml, plain_html
+from digestbot.text import plain
+from tests.filters.tables import table
 
 
 def test_forbidden_characters_are_removed_from_xml() -> None:
@@ -42,3 +44,15 @@ def test_html_becomes_plain_text(source: str, text: str) -> None:
 @pytest.mark.parametrize(("text", "line"), [(" a\n b ", "a b"), (" \n", None), (None, None)])
 def test_one_line_collapses_whitespace(text: str | None, line: str | None) -> None:
     assert one_line(text) == line
+
+
+@pytest.mark.parametrize("row", table("markup.tsv"), ids=lambda row: row[-1])
+def test_titles_become_plain_unicode(row: list[str]) -> None:
+    source, shown, _ = row
+    assert plain(one_line(plain_html(source)) or "", one_line=True) == shown
+
+
+def test_errors_about_xml_are_one_printable_line() -> None:
+    with pytest.raises(BadAnswer) as caught:
+        parse_xml("<a><x\u0301\u0378:b/></a>".encode())
+    assert str(caught.value).isprintable()

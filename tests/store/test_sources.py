@@ -4,9 +4,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from digestbot.store import PassStatus, Store
+from digestbot.model import Author
+from digestbot.store import FieldCounts, PassStatus, Store
 from digestbot.store.sources import KEEP_PASSES
+from digestbot.store.values import RECENT_PAPERS
 from tests.store.samples import DAY, MINUTE, NOW, fetched
 
 
@@ -135,3 +139,42 @@ def test_lease_is_at_least_the_interval(store: Store) -> None:
 def test_release_without_lease_waits_one_interval(store: Store) -> None:
     store.sources.release_pace("arxiv.org", 3, at(0))
     assert store.sources.pace("arxiv.org", 3, 60, at(1)) == 2
+
+
+# Fields of recent papers.
+
+
+def test_fields_of_new_papers_are_counted_as_served(store: Store) -> None:
+    authors = (Author(name="Ada Xu"),)
+    first = [fetched(1, authors=authors), fetched(2, abstract="", published=NOW)]
+    store.papers.ingest("j", first, {}, NOW)
+    store.papers.ingest("other", [fetched(2, authors=authors, doi="10.1000/2")], {}, NOW)
+    store.papers.ingest("j", [*first, fetched(3, doi="10.1000/3")], {}, NOW)
+    fields = store.sources.state("j").fields
+    assert fields == FieldCounts(papers=3, abstracts=2, authors=1, dois=1, dates=1)
+    assert store.sources.state("other").fields.shares()["dois"] == 1.0
+    assert store.sources.state("never").fields == FieldCounts()
+
+
+def test_old_papers_lose_their_weight() -> None:
+    counts = FieldCounts()
+    for _ in range(50):
+        counts = counts.with_more(FieldCounts(papers=20, authors=20))
+    assert RECENT_PAPERS <= counts.papers <= 2 * RECENT_PAPERS
+    for _ in range(100):
+        counts = counts.with_more(FieldCounts(papers=20))
+    share = counts.shares()["authors"]
+    assert share is not None
+    assert share < 0.02
+
+
+@given(
+    st.lists(
+        st.integers(0, 900).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), max_size=20
+    )
+)
+def test_shares_lie_between_0_and_1(pages: list[tuple[int, int]]) -> None:
+    counts = FieldCounts()
+    for papers, with_doi in pages:
+        counts = counts.with_more(FieldCounts(papers=papers, dois=with_doi))
+    assert 0 <= (counts.shares()["dois"] or 0) <= 1

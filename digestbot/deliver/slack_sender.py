@@ -1,0 +1,203 @@
+"""
+Sender to Slack: a parent message and its thread in one channel, by a bot token.
+
+Begin at `SlackSender.send`; `classify` tells what each response of chat.postMessage means.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from digestbot.deliver.protocols import Checkpoint
+from digestbot.deliver.retry import UNKNOWN_CODE
+from digestbot.deliver.slack_http import (
+    GATEWAY_ERRORS,
+    INVALID_LAYOUT,
+    Message,
+    Pace,
+    Reply,
+    SlackHttp,
+    Sleep,
+    messages_of,
+    retry_after_s,
+    shown,
+)
+from digestbot.deliver.slack_settings import SlackSettings
+from digestbot.errors import (
+    DeliveryError,
+    Misconfigured,
+    OutcomeUnknown,
+    PermanentFailure,
+    TransientFailure,
+)
+from digestbot.model import OutgoingMessage, Receipt
+
+if TYPE_CHECKING:
+    from slack_sdk.web import SlackResponse
+
+log = logging.getLogger(__name__)
+
+
+_TOKEN_ERRORS: Final = frozenset(
+    {
+        *("invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"),
+        *("missing_scope", "no_permission", "not_allowed_token_type"),
+    }
+)
+_PERMANENT_ERRORS: Final = INVALID_LAYOUT | {
+    *("not_in_channel", "channel_not_found", "is_archived", "ekm_access_denied", "no_text"),
+    *("thread_not_found", "cannot_reply_to_message", "channel_type_not_supported"),
+}
+_ADVICE: Final = {
+    "not_in_channel": "; invite the app to the channel",
+    "channel_not_found": "; invite the app if the channel is private, or use the channel's id",
+}
+_RATE_LIMITED = 429
+_RATE_LIMIT_S = 30.0
+"""Default wait after a rate limit."""
+
+
+def classify(
+    status: int, error: str, *, needed: str = "", retry_after: str | None = None
+) -> DeliveryError:
+    """
+    Classify a response of chat.postMessage other than ``ok``.
+
+    Unknown errors are retried: Slack says that it posted nothing, and its list of errors grows.
+    ``fatal_error`` may have posted, and so may a request behind a failed gateway.
+
+    Args:
+        status: HTTP status; mostly 200, for errors too.
+        error: Slack's error code, such as ``channel_not_found``.
+        needed: The missing scope, if Slack names one.
+        retry_after: Header of that name.
+    """
+    word = shown(error)
+    if status == _RATE_LIMITED or error == "ratelimited":
+        wait_s = retry_after_s(retry_after) or _RATE_LIMIT_S
+        return TransientFailure("Slack: ratelimited", code="ratelimited", retry_after_s=wait_s)
+    if 300 <= status <= 399:
+        return Misconfigured(f'Slack: redirected ({status}); check "slack.url"', code=str(status))
+    if error in _TOKEN_ERRORS:
+        scope = f" ({shown(needed)})" if needed else ""
+        return Misconfigured(f'Slack: {word}{scope}; check "slack.token"', code=word)
+    if error in _PERMANENT_ERRORS or error.startswith("restricted_action"):
+        return PermanentFailure(f"Slack: {word}{_ADVICE.get(error, '')}", code=word)
+    if error == "fatal_error":
+        return OutcomeUnknown("Slack: fatal_error, it may have been posted", code=UNKNOWN_CODE)
+    if status in GATEWAY_ERRORS:
+        return OutcomeUnknown(f"Slack: {status}, it may have been posted", code=UNKNOWN_CODE)
+    return TransientFailure(f"Slack: {word or status}", code=word or str(status))
+
+
+class SlackSender:
+    """Posts each delivery as a message and its thread, continuing after the last one accepted."""
+
+    def __init__(self, settings: SlackSettings, *, sleep: Sleep = asyncio.sleep) -> None:
+        """
+        Make an unconnected sender; *sleep* waits between two messages.
+
+        Raises:
+            Misconfigured: *settings* have no token.
+        """
+        if not settings.token:
+            raise Misconfigured('Slack needs a bot token: set "slack.token" in the config')
+        self._token = settings.token
+        self._url = settings.url if settings.url.endswith("/") else f"{settings.url}/"
+        self._pace = Pace(settings.interval.total_seconds(), sleep)
+        self._http = SlackHttp(settings.timeout.total_seconds())
+
+    async def send(self, outgoing: OutgoingMessage, checkpoint: Checkpoint) -> Receipt:
+        """
+        Post the remaining messages of *outgoing*; marks are Slack's ``ts``.
+
+        Raises:
+            DeliveryError: See `classify`.
+        """
+        channel = outgoing.delivery.destination.address
+        messages = messages_of(outgoing)
+        done = list(outgoing.delivery.acknowledged)
+        async with self._pace.turn(channel):
+            for message in messages[len(done) :]:
+                await self._pace.pause(channel)
+                await checkpoint.data_done()
+                done.append(await self._post(channel, message, thread=next(iter(done), None)))
+                await checkpoint.acknowledged(done[-1])
+        return Receipt(detail=f"ts {done[0]}, {len(messages)} messages")
+
+    async def check(self, addresses: Collection[str]) -> str:
+        """Ask Slack whose token this is (auth.test)."""
+        found = await self._call("auth.test", {})
+        return f"{self._url}: {shown(str(found.get('team')))} as {shown(str(found.get('user')))}"
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def _post(self, channel: str, message: Message, thread: str | None) -> str:
+        """Post *message*, as plain text if Slack refuses its blocks; return its ``ts``."""
+        text_only = {
+            "channel": channel,
+            "text": message["text"],
+            "unfurl_links": False,
+            "unfurl_media": False,
+        }
+        if thread is not None:
+            text_only["thread_ts"] = thread
+        try:
+            found = await self._call("chat.postMessage", {**message, **text_only})
+        except PermanentFailure as error:
+            if error.code not in INVALID_LAYOUT or "blocks" not in message:
+                raise
+            log.warning("slack refused the blocks, posting text only", extra={"error": error.code})
+            found = await self._call("chat.postMessage", text_only)
+        return _ts(found)
+
+    async def _call(self, method: str, arguments: Mapping[str, object]) -> "SlackResponse":
+        from slack_sdk.errors import SlackApiError
+
+        url = self._url + method
+        reply = await self._http.post(url, arguments, server="Slack", token=self._token.reveal())
+        response = _response(url, reply)
+        try:
+            response.validate()  # type: ignore[no-untyped-call]
+        except SlackApiError as error:
+            # Not chained: the SDK's text repeats the whole response.
+            raise _refusal(error.response) from None
+        return response
+
+
+def _response(url: str, reply: Reply) -> "SlackResponse":
+    from slack_sdk.web import SlackResponse
+
+    data: object = None
+    with suppress(ValueError):
+        data = json.loads(reply.text)
+    return SlackResponse(
+        client=None,
+        http_verb="POST",
+        api_url=url,
+        req_args={},
+        data=data if isinstance(data, dict) else {},
+        headers=dict(reply.headers),
+        status_code=reply.status,
+    )
+
+
+def _refusal(response: "SlackResponse") -> DeliveryError:
+    return classify(
+        response.status_code,
+        str(response.get("error", "")),
+        needed=str(response.get("needed", "")),
+        retry_after=response.headers.get("retry-after"),
+    )
+
+
+def _ts(response: "SlackResponse") -> str:
+    ts = response.get("ts")
+    if not isinstance(ts, str) or not ts:
+        text = "Slack replied ok without a ts, the message may have been posted"
+        raise OutcomeUnknown(text, code=UNKNOWN_CODE)
+    return ts

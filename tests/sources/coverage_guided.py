@@ -1,0 +1,28 @@
+"""
+Fuzz the feed path, guided by coverage: ``python -m tests.sources.coverage_guided [CORPUS]``.
+
+atheris (libFuzzer) keeps the inputs that reach new code. The options are those of libFuzzer, such
+as ``-max_total_time=300``. It stops with exit code 77 at the first input that breaks a property.
+"""
+
+import logging
+import random
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["digestbot.sources"]):
+    from tests.sources.feed_fuzz import check, mutated
+
+
+def mutate(data: bytes, limit: int, seed: int) -> bytes:
+    """Return *data* changed by our mutations, or sometimes by those of libFuzzer."""
+    dice = random.Random(seed)
+    changed = atheris.Mutate(data, limit) if dice.random() < 0.2 else mutated(data, dice)
+    return bytes(changed[:limit])
+
+
+if __name__ == "__main__":
+    logging.disable()
+    atheris.Setup(sys.argv, check, custom_mutator=mutate)
+    atheris.Fuzz()
