@@ -125,6 +125,7 @@ class Service:
             if self._stop.is_set():  # this tick waited for the one before
                 return
             config = await self._sync()
+            await asyncio.to_thread(self._store.papers.rebuild_words)
             names = await asyncio.to_thread(sources_of_tick, self._store, config, self._clock())
             for name in names:
                 if name not in self._passes:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import wraps
 from random import Random
 from typing import TYPE_CHECKING
@@ -67,6 +67,12 @@ def _reported(run: Callable[..., int]) -> Callable[..., int]:
     help="How long to wait in all for short failures of servers to pass; 0s not at all.",
 )
 @click.option("--no-fetch", is_flag=True, help="Use only the papers already in the store.")
+@click.option(
+    "--missed-since",
+    metavar="SPAN",
+    help="Make catch-up editions, with the papers of this span (14d, 2w) that match now and were "
+    "never sent.",
+)
 @click.pass_obj
 @_reported
 def command(
@@ -76,6 +82,7 @@ def command(
     force: bool,
     patience: str,
     no_fetch: bool,
+    missed_since: str | None,
 ) -> int:
     """
     Fetch, make the editions of each DIGEST that is due (default: all digests), deliver, and exit.
@@ -83,17 +90,30 @@ def command(
     For cron, systemd timers and scheduled CI workflows. Run it as often as you like: nothing is
     sent twice, and sources that no due digest needs are fetched every six hours at most. A new
     digest is due immediately; a missed run is caught up by the next one.
+
+    After an edit of a filter, --missed-since sends what the earlier filter left out, once.
     """
     patience_s = _patience_s(patience)
+    since = None if missed_since is None else _catch_up_start(app, config, digests, missed_since)
+    force = force or since is not None
     names = digests or None
     wanted = [find_digest(config, name) for name in names or config.digests]
     templates = load_templates(config.templates)
     with app.store(config) as store:
         sync_config(store, config, app.clock())
         store.pauses.lift(only_operator=True)
+        store.papers.rebuild_words()
         fetched = () if no_fetch else _fetch(app, store, config, wanted, force=force)
         bounced = read_bounces(store, config, clock=app.clock)
-        made = make_editions(store, config, templates, now=app.clock(), names=names, force=force)
+        made = make_editions(
+            store,
+            config,
+            templates,
+            now=app.clock(),
+            names=names,
+            force=force,
+            missed_since=since,
+        )
         with _deliver_progress(app) as progress:
             delivered = asyncio.run(
                 deliver(
@@ -110,6 +130,17 @@ def command(
         _facts(fetched, bounced, made, delivered),
         lambda: _as_text(config, fetched, bounced, made, delivered, nothing_due),
     )
+    return _report(app, fetched, bounced, made, delivered)
+
+
+def _report(
+    app: App,
+    fetched: tuple[Fetched, ...],
+    bounced: Bounced,
+    made: tuple[EditionMade, ...],
+    delivered: Delivered,
+) -> int:
+    """Print failures and held deliveries to stderr; return the exit code."""
     report_failures(app, fetched)
     for line in (*(f"{m.digest}: {m.error}" for m in made if m.error), *delivered.errors):
         click.echo(line, err=True)
@@ -137,6 +168,21 @@ def _patience_s(text: str) -> float:
     if span is None:
         raise UsageError(f'--patience "{text}" is not a time span; use 60s, 10m or 0s')
     return span.total_seconds()
+
+
+def _catch_up_start(app: App, config: Config, digests: tuple[str, ...], text: str) -> datetime:
+    """
+    Return the time from which on to look for missed papers.
+
+    Raises:
+        UsageError: *text* is not a time span, or no digest is named.
+    """
+    span = parse_duration(text)
+    if span is None:
+        raise UsageError(f'--missed-since "{text}" is not a time span; use 14d, 36h or 2w')
+    if not digests and len(config.digests) != 1:
+        raise UsageError("--missed-since needs a digest: digestbot run systems --missed-since 14d")
+    return app.clock() - span
 
 
 def _fetch(

@@ -12,6 +12,7 @@ from digestbot.model import REPLACEMENTS, Announcement, Edition, EditionPaper, S
 from digestbot.pipeline.candidates import Candidates, read_log
 from digestbot.pipeline.messages import freeze, message_domain, needed_forms, render_context
 from digestbot.render import Templates
+from digestbot.render.view import catch_up_title
 from digestbot.sending_limits import SendingLimits, flood
 from digestbot.store import DigestState, Skipped, SourceState, Store
 from digestbot.syncing import is_due, start_seq
@@ -52,22 +53,28 @@ def make_editions(
     now: datetime,
     names: Collection[str] | None = None,
     force: bool = False,
+    missed_since: datetime | None = None,
 ) -> tuple[EditionMade, ...]:
     """
     Make the editions of the named digests, or of all, that are due at *now*.
 
-    With *force*, make them all. The digests must be in the store: call `syncing.sync_config` first.
-    A digest that fails keeps its cursor, so its next edition has everything.
+    With *force*, make them all. With *missed_since*, make them all as catch-up editions, with the
+    papers announced since then that match now and that no edition has had. The digests must be in
+    the store: call `syncing.sync_config` first. A digest that fails keeps its cursor, so its next
+    edition has everything.
 
     Raises:
         UsageError: One of *names* is not a digest of the config.
     """
     chosen = [config.digests[name] for name in _known(config, names)]
     states = {state.name: state for state in store.digests.states()}
+    force = force or missed_since is not None
     due = [digest for digest in chosen if force or is_due(digest, states[digest.name], now)]
     candidates = _read_together(store, due, states)
     return tuple(
-        _make_isolated(store, config, templates, digest, candidates.get(digest.name), now, force)
+        _make_isolated(
+            store, config, templates, digest, candidates.get(digest.name), now, force, missed_since
+        )
         for digest in due
     )
 
@@ -101,10 +108,11 @@ def _make_isolated(
     candidates: Candidates | None,
     now: datetime,
     force: bool,
+    missed_since: datetime | None,
 ) -> EditionMade:
     """Make one edition; contain and record a failure."""
     try:
-        made = _make(store, config, templates, digest, candidates, now, force)
+        made = _make(store, config, templates, digest, candidates, now, force, missed_since)
     except StoreError:
         raise
     except DigestbotError as error:
@@ -124,12 +132,18 @@ def _make(
     candidates: Candidates | None,
     now: datetime,
     force: bool,
+    missed_since: datetime | None,
 ) -> EditionMade:
     state = store.digests.state(digest.name)
     slot = _slot(digest, now, force)
-    if candidates is None or candidates.from_seq != state.cursor:  # another process moved it
-        candidates = read_log(store, [(digest, state.cursor)])[digest.name]
+    from_seq = _first_seq(store, state, missed_since)
+    if candidates is None or candidates.from_seq != from_seq:  # another process moved the cursor
+        candidates = read_log(store, [(digest, from_seq)])[digest.name]
     edition, selection = _compose(store, digest, state, candidates, now, slot)
+    if missed_since is not None:
+        if not edition.papers:
+            return EditionMade(digest=digest.name, note=f"nothing missed since {missed_since:%F}")
+        edition = _as_catch_up(edition, state, digest)
     next_due_at = digest.schedule.next_after(now)
     if not edition.papers and all(c.status in INCONCLUSIVE for c in edition.coverage):
         return EditionMade(digest=digest.name, note="its sources do not answer; it stays due")
@@ -171,6 +185,19 @@ def _make(
         deliveries=len(confirmed),
         held=flood_check.reason,
     )
+
+
+def _first_seq(store: Store, state: DigestState, missed_since: datetime | None) -> int:
+    """Return the start of the window: the cursor, or an earlier seq to catch up from."""
+    if missed_since is None:
+        return state.cursor
+    return min(state.cursor, store.papers.first_seq_since(missed_since))
+
+
+def _as_catch_up(edition: Edition, state: DigestState, digest: DigestConfig) -> Edition:
+    """Label the edition, and let it follow the cursor like any other."""
+    title = catch_up_title(edition.title or edition.digest, digest.language)
+    return replace(edition, title=title, from_seq=state.cursor)
 
 
 @dataclass(slots=True)

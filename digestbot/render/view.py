@@ -24,7 +24,7 @@ from digestbot.model import (
 )
 from digestbot.render import sanitize
 from digestbot.render.context import RenderContext
-from digestbot.render.language import Language
+from digestbot.render.language import Language, language
 from digestbot.render.sanitize import Span, clip, sentence_end, spans
 from digestbot.text import emphases
 
@@ -319,6 +319,12 @@ def changes(entry: EditionPaper) -> tuple[Change, ...]:
         Change(field="doi", before=before.doi, after=after.doi),
     )
     return tuple(change for change in compared if (change.before or "") != (change.after or ""))
+
+
+def catch_up_title(title: str, code: str) -> str:
+    """Label the title of a digest in the language *code* for an edition of missed papers."""
+    lang = language(code)
+    return lang.gettext("%(title)s (catch-up)", title=title)
 
 
 def title_of(edition: Edition) -> str:

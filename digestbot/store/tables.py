@@ -231,6 +231,16 @@ papers = Table(
     Column("abstract_words", StoredText),
 )
 
+# How far `stored_words.rebuild_words` has got with the papers, for each version of the rules.
+word_rebuilds = Table(
+    "word_rebuilds",
+    metadata,
+    Column("rules", StoredText, primary_key=True),
+    Column("paper_id", StoredText, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("is_complete", Boolean, nullable=False),
+)
+
 # The log. AUTOINCREMENT keeps SQLite from using a number twice. The paper comes first in the unique
 # index: with the source first, SQLite reads a window by that index and sorts the whole log.
 announcements = Table(

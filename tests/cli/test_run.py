@@ -8,6 +8,8 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
+from email import message_from_bytes
+from email.policy import default
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -310,3 +312,41 @@ def test_patience_must_be_a_time_span(patience: str, bot: Bot, arxiv: ArxivServe
     called = bot("run", "--patience", patience)
     assert called.code == 2
     assert f'--patience "{patience}" is not a time span; use 60s, 10m or 0s' in called.err
+
+
+def test_missed_papers_are_sent_once_as_catch_up(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
+) -> None:
+    configure(arxiv.url, top=smtp_keys(smtp), deliver="[{email: [a@example.org]}]")
+    path = Path("config.yaml")
+    wide = path.read_text()
+    path.write_text(wide.replace("[serverless]", "[wombat]"))
+    assert bot("run").code == 0
+    assert not smtp.messages
+    path.write_text(wide)
+    called = bot("run", "systems", "--missed-since", "14d")
+    assert (called.code, called.err) == (0, "")
+    assert "systems/1: 2 papers to 1 recipient" in called.out
+    subject = message_from_bytes(smtp.messages[0].content, policy=default)["Subject"]
+    assert subject.startswith("2 papers: systems (catch-up), ")
+    again = bot("run", "--missed-since", "14d", at=NOW + timedelta(hours=1))
+    assert again.code == 0
+    assert "systems: nothing missed since 2026-11-09" in again.out
+    assert len(smtp.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("systems", "--missed-since", "soon"), '"soon" is not a time span; use 14d, 36h or 2w'),
+        (("--missed-since", "14d"), "needs a digest: digestbot run systems --missed-since 14d"),
+        (("systms", "--missed-since", "14d"), 'no digest "systms" in the config'),
+    ],
+)
+def test_wrong_use_of_missed_since_exits_2(
+    bot: Bot, arxiv: ArxivServer, args: tuple[str, ...], message: str
+) -> None:
+    configure(arxiv.url, more=OTHER)
+    called = bot("run", *args)
+    assert (called.code, called.out) == (2, "")
+    assert message in called.err

@@ -171,6 +171,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("address", name=op.f("pk_suppressions")),
     )
     op.create_table(
+        "word_rebuilds",
+        sa.Column("rules", sa.Text(), nullable=False),
+        sa.Column("paper_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("is_complete", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("rules", name=op.f("pk_word_rebuilds")),
+    )
+    op.create_table(
         "announcements",
         sa.Column("seq", BIG, nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
