@@ -18,6 +18,7 @@ from digestbot.render import Templates, load_templates
 from digestbot.scheduler import Service, _isolated
 from digestbot.store import Store, open_store
 from tests.servers.arxiv import ArxivServer, FakePaper
+from tests.servers.slack import TOKEN, SlackServer
 from tests.servers.web import Reply, WebServer
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -185,6 +186,24 @@ def test_after_a_reload_a_removed_digest_is_not_delivered(tmp_path: Path) -> Non
             asyncio.run(bot.deliver())
             assert [d.state for d in store.outbox.list()] == [DeliveryState.CANCELLED]
             assert not (tmp_path / "out").exists()
+
+
+def test_reload_reads_a_rotated_token_from_its_file(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("xoxb-pl4nted-revoked\n")
+    with ArxivServer([paper(1, NOW)]) as arxiv, SlackServer() as slack:
+        slack_keys = f'slack: {{token: "${{file:{token}}}", url: "{slack.url}"}}\nsources:'
+        channel = {"{folder: out}": '{slack: "#papers"}', "sources:\n": f"{slack_keys}\n"}
+        config = write(tmp_path, url=arxiv.url, change={**ONE_SOURCE, **channel})
+        with open_store(config.store) as store:
+            bot = service(tmp_path, store, Clock())
+            asyncio.run(bot.cycle())
+            asyncio.run(bot.deliver())
+            assert not slack.posted
+            token.write_text(f"{TOKEN}\n")
+            bot.reload()
+            asyncio.run(bot.deliver())
+            assert [d.state for d in store.outbox.list()] == [DeliveryState.SENT]
 
 
 def test_reload_refuses_another_store(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -162,9 +162,16 @@ def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
         except DigestbotError as error:
             yield Finding(what=digest.name, state="error", words=str(error))
         else:
-            recipients = count(len(digest.destinations), "recipient")
-            words = f"{digest.schedule.in_words()}; {recipients}"
+            words = f"{digest.schedule.in_words()}; {_recipients(store, digest)}"
             yield Finding(what=digest.name, state="ok", words=words)
+
+
+def _recipients(store: "Store", digest: DigestConfig) -> str:
+    """Count the destinations that receive the next edition, and the suppressed ones."""
+    addresses = [each.address for each in digest.destinations]
+    suppressed = sum(map(store.subscriptions.is_suppressed, addresses))
+    receiving = count(len(addresses) - suppressed, "recipient")
+    return f"{receiving}, {suppressed} suppressed" if suppressed else receiving
 
 
 class _Linter:

@@ -194,6 +194,13 @@ class Papers:
             first = connection.execute(query).scalar()
         return self.head() if first is None else first - 1
 
+    def first_seen(self, source: str) -> datetime | None:
+        """Return when the first paper of *source* was fetched, if any was."""
+        log = announcements.c
+        query = select(log.seen_at).where(log.source == source).order_by(log.seq).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar()
+
     def count(self) -> int:
         """Count the stored papers, each version separately."""
         with self._database.read() as connection:

@@ -181,6 +181,17 @@ def test_connect_sends_and_stores_nothing(bot: Bot, arxiv: ArxivServer) -> None:
     assert list(Path("out").iterdir()) == []
 
 
+def test_suppressed_destinations_are_counted_separately(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
+) -> None:
+    deliver = "[{email: [a@example.org, B@example.org]}, {folder: out}]"
+    configure(arxiv.url, top=smtp_keys(smtp), deliver=deliver)
+    assert "every day at 09:00 (UTC); 3 recipients\n" in bot("check").out
+    assert bot("suppressions", "add", "b@example.org").code == 0
+    called = bot("check")
+    assert (called.code, "; 2 recipients, 1 suppressed\n" in called.out) == (0, True)
+
+
 def test_connect_reports_each_failing_server(bot: Bot) -> None:
     with (
         SmtpServer(logins={"me": "right"}, clear_logins=True) as smtp,
