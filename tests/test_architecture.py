@@ -33,6 +33,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "atomic_files",
             "languages",
             "daemon_threads",
+            "stopping",
         ),
     ),
     (
