@@ -24,8 +24,7 @@ CATEGORIES = 50
 """Maximum categories counted per source; feeds may have a new one for every paper."""
 
 MAX_WAITS = 3
-"""Editions that a paper waits for with `Overflow.NEXT`; then it is listed, so that it
-reaches its readers within a week or so of daily editions."""
+"""Editions that a paper waits for with `Overflow.NEXT`; the following one lists it."""
 
 _RANK = {announce_type: rank for rank, announce_type in enumerate(AnnounceType)}
 

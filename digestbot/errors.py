@@ -206,7 +206,7 @@ class SessionLimit(ServerUnavailable):
 
 
 class NotAttempted(DeliveryError):
-    """Left alone, since the server has refused another delivery for a reason that concerns us."""
+    """Left alone, since the server refuses us or this process was told to stop."""
 
 
 class Misconfigured(DeliveryError):

@@ -26,6 +26,7 @@ from digestbot.pipeline import EditionMade, deliver, fetch, make_editions, read_
 from digestbot.pipeline.due_sources import sources_of_tick
 from digestbot.render import Templates
 from digestbot.status import gather
+from digestbot.stopping import CANCEL_S, GRACE_S, SIGNALS, THREADS, kill_on_next_signal
 from digestbot.store import Store
 from digestbot.syncing import sync_config
 
@@ -39,12 +40,6 @@ PING_EVERY = timedelta(minutes=5)
 """Interval between pings that report the same outcome."""
 DELIVER_S = 10
 """Interval between checks of the outbox."""
-GRACE_S = 7.0
-"""Time that work under way has to end after SIGTERM; then it is cancelled."""
-CANCEL_S = 1.0
-"""Time that cancelled work has to clean up; granted twice, then the process ends."""
-THREADS = 32
-"""Threads for calls that block: the store, files, TLS set-up."""
 
 
 class Service:
@@ -212,7 +207,8 @@ class Service:
         Tick until SIGTERM or SIGINT; SIGHUP reloads the config.
 
         Work under way has `GRACE_S` to end by itself and is then cancelled; the state of each
-        delivery says how far it was. Threads that wait for a server end with the process.
+        delivery says how far it was. Threads that wait for a server end with the process. A second
+        signal ends the process at once.
 
         Raises:
             StoreReplaced: The store's file was deleted, moved or replaced; nothing was sent since.
@@ -280,10 +276,17 @@ class Service:
         """End `serve` once the work under way has ended, or after `GRACE_S`."""
         self._stop.set()
 
+    def _stop_on_signal(self) -> None:
+        """Stop; a second signal ends the process at once."""
+        for number in SIGNALS:
+            asyncio.get_running_loop().remove_signal_handler(number)
+        kill_on_next_signal()
+        self.stop()
+
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._stop_on_signal)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
 
 

@@ -1,8 +1,8 @@
 """Gather the state of sources, digests and deliveries, and list what needs attention."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from digestbot.config import Config
 from digestbot.model import Delivery, DeliveryState, Destination
@@ -61,8 +61,14 @@ class Status:
         return (*self.faults, *_in_progress(self.deliveries))
 
 
-def gather(store: Store, config: Config, now: datetime) -> Status:
-    """Read the status at *now* from the store."""
+def gather(
+    store: Store, config: Config, now: datetime, *, max_age: timedelta | None = None
+) -> Status:
+    """
+    Read the status at *now* from the store.
+
+    A source whose last complete fetch is older than *max_age* is a fault.
+    """
     sources = tuple(store.sources.state(name) for name in config.sources)
     digests = tuple(_digest(store, config, name, now) for name in config.digests)
     failures = store.outbox.list(states=REPORTED, limit=SHOWN_FAILURES)
@@ -76,6 +82,7 @@ def gather(store: Store, config: Config, now: datetime) -> Status:
         failures=failures,
         faults=(
             *_source_problems(sources),
+            *(_stale(sources, now, max_age) if max_age is not None else ()),
             *_digest_problems(digests),
             *_overdue(config, digests, now),
             *_delivery_problems(store.outbox.counts(), failures),
@@ -98,6 +105,15 @@ def _digest(store: Store, config: Config, name: str, now: datetime) -> DigestSta
         subscribers=store.subscriptions.count_confirmed(name) or len(digest.destinations),
         waiting=store.papers.count_announcements(cursor, sources=frozenset(digest.sources)),
     )
+
+
+def _stale(sources: Iterable[SourceState], now: datetime, max_age: timedelta) -> Iterator[str]:
+    for source in sources:
+        if source.last_ok_at is None:
+            yield f"source {source.name}: no complete fetch yet"
+        elif now - source.last_ok_at > max_age:
+            last = f"{source.last_ok_at:%Y-%m-%d %H:%M} UTC"
+            yield f"source {source.name}: last complete fetch at {last}, older than --max-age"
 
 
 def _pause_problems(store: Store, config: Config, now: datetime) -> list[str]:

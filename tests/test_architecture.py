@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "atomic_files",
             "languages",
             "daemon_threads",
+            "stopping",
         ),
     ),
     (

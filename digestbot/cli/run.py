@@ -29,7 +29,8 @@ from digestbot.pipeline import (
     read_bounces,
 )
 from digestbot.pipeline.due_sources import refusals, sources_of_run
-from digestbot.render import load_templates
+from digestbot.render import Templates, load_templates
+from digestbot.stopping import StopSignals
 from digestbot.syncing import sync_config
 
 if TYPE_CHECKING:
@@ -92,6 +93,9 @@ def command(
     digest is due immediately; a missed run is caught up by the next one.
 
     After an edit of a filter, --missed-since sends what the earlier filter left out, once.
+
+    SIGTERM and Ctrl-C end it after the messages that a server is just accepting; the next run sends
+    the rest. A second signal ends it at once.
     """
     patience_s = _patience_s(patience)
     since = None if missed_since is None else _catch_up_start(app, config, digests, missed_since)
@@ -99,38 +103,23 @@ def command(
     names = digests or None
     wanted = [find_digest(config, name) for name in names or config.digests]
     templates = load_templates(config.templates)
-    with app.store(config) as store:
+    stop = StopSignals()
+    with app.store(config) as store, stop.listening():
         sync_config(store, config, app.clock())
         store.pauses.lift(only_operator=True)
         store.papers.rebuild_words()
-        fetched = () if no_fetch else _fetch(app, store, config, wanted, force=force)
-        bounced = read_bounces(store, config, clock=app.clock)
-        made = make_editions(
-            store,
-            config,
-            templates,
-            now=app.clock(),
-            names=names,
-            force=force,
-            missed_since=since,
+        fetched = () if no_fetch else _fetch(app, store, config, wanted, stop, force=force)
+        bounced = _read_bounces(app, store, config, stop)
+        made = _make_editions(
+            app, store, config, templates, stop, names=names, force=force, missed_since=since
         )
-        with _deliver_progress(app) as progress:
-            delivered = asyncio.run(
-                deliver(
-                    store,
-                    config,
-                    clock=app.clock,
-                    random=Random(),
-                    progress=progress,
-                    patience_s=patience_s,
-                )
-            )
-        nothing_due = "" if made else _nothing_due(store, config, wanted)
+        delivered = _deliver(app, store, config, stop, patience_s)
+        nothing_due = "" if made or stop() else _nothing_due(store, config, wanted)
     app.show(
-        _facts(fetched, bounced, made, delivered),
+        _facts(fetched, bounced, made, delivered, stop),
         lambda: _as_text(config, fetched, bounced, made, delivered, nothing_due),
     )
-    return _report(app, fetched, bounced, made, delivered)
+    return _report(app, fetched, bounced, made, delivered, stop)
 
 
 def _report(
@@ -139,6 +128,7 @@ def _report(
     bounced: Bounced,
     made: tuple[EditionMade, ...],
     delivered: Delivered,
+    stop: StopSignals,
 ) -> int:
     """Print failures and held deliveries to stderr; return the exit code."""
     report_failures(app, fetched)
@@ -149,10 +139,13 @@ def _report(
         click.echo(line, err=True)
     if bounced.error:
         click.echo(f"bounces: {bounced.error}", err=True)
+    if stop():
+        click.echo(f"stopped by {stop.received}; the next run continues there", err=True)
     ok = (
         all(f.is_complete for f in fetched)
         and not any(m.error for m in made)
         and delivered.all_sent
+        and not stop()
     )
     return 0 if ok and not bounced.error and not held else 1
 
@@ -186,15 +179,73 @@ def _catch_up_start(app: App, config: Config, digests: tuple[str, ...], text: st
 
 
 def _fetch(
-    app: App, store: "Store", config: Config, digests: list[DigestConfig], *, force: bool
+    app: App,
+    store: "Store",
+    config: Config,
+    digests: list[DigestConfig],
+    stop: StopSignals,
+    *,
+    force: bool,
 ) -> tuple[Fetched, ...]:
     """Fetch the sources this run needs; report again those still paused after a refusal."""
     now = app.clock()
     names = sources_of_run(store, config, digests, now, force=force)
     paused = {} if force else refusals(store, config, digests, now)
     with fetch_progress(app, names) as progress:
-        fetched = asyncio.run(fetch(store, config, names, clock=app.clock, progress=progress))
+        work = fetch(store, config, names, clock=app.clock, progress=progress)
+        fetched = stop.run(work, grace_s=0) or ()
     return (*fetched, *(_paused(state, config) for state in paused.values()))
+
+
+def _read_bounces(app: App, store: "Store", config: Config, stop: StopSignals) -> Bounced:
+    if stop():
+        return Bounced()
+    work = asyncio.to_thread(read_bounces, store, config, clock=app.clock)
+    return stop.run(work) or Bounced()
+
+
+def _make_editions(
+    app: App,
+    store: "Store",
+    config: Config,
+    templates: Templates,
+    stop: StopSignals,
+    *,
+    names: tuple[str, ...] | None,
+    force: bool,
+    missed_since: datetime | None,
+) -> tuple[EditionMade, ...]:
+    if stop():
+        return ()
+    work = asyncio.to_thread(
+        make_editions,
+        store,
+        config,
+        templates,
+        now=app.clock(),
+        names=names,
+        force=force,
+        missed_since=missed_since,
+    )
+    return stop.run(work) or ()
+
+
+def _deliver(
+    app: App, store: "Store", config: Config, stop: StopSignals, patience_s: float
+) -> Delivered:
+    if stop():
+        return Delivered()
+    with _deliver_progress(app) as progress:
+        work = deliver(
+            store,
+            config,
+            clock=app.clock,
+            random=Random(),
+            progress=progress,
+            stop=stop,
+            patience_s=patience_s,
+        )
+        return stop.run(work) or Delivered()
 
 
 @contextmanager
@@ -229,8 +280,10 @@ def _facts(
     bounced: Bounced,
     made: tuple[EditionMade, ...],
     delivered: Delivered,
+    stop: StopSignals,
 ) -> dict[str, object]:
     return {
+        "stopped_by": stop.received,
         "fetched": list(map(facts_of, fetched)),
         "bounces": bounced.facts,
         "editions": [
@@ -251,7 +304,7 @@ def _facts(
             "retrying": delivered.retrying,
             "dead": delivered.dead,
             "unknown": delivered.unknown,
-            "waiting": delivered.waiting,
+            "waiting": delivered.left,
             "errors": list(delivered.errors),
         },
     }
@@ -294,7 +347,7 @@ def _delivered_text(delivered: Delivered) -> str:
         "to retry": delivered.retrying,
         "failed": delivered.dead,
         "unknown": delivered.unknown,
-        "waiting": delivered.waiting,
+        "waiting": delivered.left,
     }
     return ", ".join(f"{n} {state}" for state, n in counts.items() if n or state == "sent")
 

@@ -13,7 +13,7 @@ _PATHS: Final = ("/triggers/", "/workflows/")
 _MRKDWN: Final = re.compile(
     r"<(?P<url>[^<>|]+)(?:\|(?P<label>[^<>]*))?>"
     r"|(?<![\w\u200b])[*_]+(?!\u200b)|(?<!\u200b)[*_]+(?![\w\u200b])"  # bold and italic
-    r"|\u200b"  # around characters that would read as markup
+    r"|\u200b"  # around characters that are not markup
 )
 
 

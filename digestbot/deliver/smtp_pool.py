@@ -49,13 +49,15 @@ class _Transmission:
     """Connection that carries it."""
     follower: "_Transmission | None" = None
     """Transmission whose commands were sent behind this one's final dot."""
+    is_behind: bool = False
+    """True while the connection still waits for the answer to the message before."""
 
     def drop_connection(self) -> None:
         if self.connection is not None:
             self.connection.abort()
 
     def stop_if_cancelled(self, outcome: "asyncio.Future[str]") -> None:
-        if outcome.cancelled():
+        if outcome.cancelled() and not self.is_behind:
             self.drop_connection()
 
     def fail(self, error: Exception) -> None:
@@ -205,7 +207,7 @@ class SmtpPool:
                 # The task that awaits the outcome runs first: it commits it before anything of the
                 # next message is sent, so that a crash leaves one message per connection in doubt.
                 await asyncio.sleep(0)
-                transmission = transmission.follower or self._take()
+                transmission = self._next(transmission)
                 self._start_workers()
         finally:
             # Here rather than in a callback of the finished task: in between, a new message would
@@ -218,6 +220,15 @@ class SmtpPool:
                 transmission.follower.drop_connection()
             if connection is not None and not connection.is_lost:
                 self._idle.append(connection)
+
+    def _next(self, transmission: _Transmission) -> _Transmission | None:
+        """Return what follows *transmission* on its connection."""
+        follower = transmission.follower
+        if follower is None:
+            return self._take()
+        follower.is_behind = False
+        follower.stop_if_cancelled(follower.outcome)
+        return follower
 
     async def _transmit(
         self, connection: SmtpConnection | None, transmission: _Transmission
@@ -309,6 +320,7 @@ class SmtpPool:
                 follower.fail(error)
                 continue
             follower.connection = connection
+            follower.is_behind = True
             transmission.follower = follower
             return group
         return b""
@@ -317,6 +329,7 @@ class SmtpPool:
         """Put the follower back at the head of the queue: none of its text was sent."""
         if transmission.follower is not None:
             transmission.follower.connection = None
+            transmission.follower.is_behind = False
             self._active[transmission.follower.domain] -= 1
             self._queue.appendleft(transmission.follower)
             transmission.follower = None

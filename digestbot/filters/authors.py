@@ -12,7 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from digestbot.filters.surnames import EAST_ASIAN, is_pinyin, is_spanish, is_syllable
+from digestbot.filters.surnames import (
+    EAST_ASIAN,
+    is_pinyin,
+    is_spanish,
+    is_syllable,
+    second_letters,
+)
 from digestbot.text import folded_words, plain
 
 PARTICLES = frozenset({
@@ -111,9 +117,10 @@ def printed_letters(author: str) -> str:
     A family name is a run of words of the printed name or of its rotation ("Gogh, Vincent van").
     Empty if only parsing the name can tell.
     """
-    if any(sign in author for sign in ",\\$&") or author.translate(_TRANSLITERATED) != author:
+    text = _composed(author)
+    if any(sign in author for sign in ",\\$&") or text.translate(_TRANSLITERATED) != text:
         return ""
-    found = folded_words(author)
+    found = folded_words(text)
     return "" if not found or not _SKIPPED.isdisjoint(found) else "".join(found) * 2
 
 
@@ -123,7 +130,7 @@ _SKIPPED = SUFFIXES | {"and", "behalf", "representing"}
 @lru_cache(maxsize=4096)
 def readings(text: str) -> tuple[Reading, ...]:
     """Return every way to read *text* as a name; empty if it is none."""
-    composed = unicodedata.normalize("NFC", plain(text, one_line=True)) if _is_rich(text) else text
+    composed = _composed(text)
     spellings = dict.fromkeys((composed, composed.translate(_TRANSLITERATED)))
     return tuple(dict.fromkeys(one for spelling in spellings for one in _read(spelling)))
 
@@ -138,8 +145,9 @@ def _printed(author: str) -> Mapping[str, tuple[Reading, ...]]:
     return found
 
 
-def _is_rich(text: str) -> bool:
-    return not text.isascii() or "\\" in text or "$" in text
+def _composed(text: str) -> str:
+    is_plain = text.isascii() and "\\" not in text and "$" not in text
+    return text if is_plain else unicodedata.normalize("NFC", plain(text, one_line=True))
 
 
 # comparison
@@ -168,7 +176,18 @@ def _agree(wanted: Reading, author: Reading) -> bool:
     if not (wanted.is_certain and author.is_certain):
         name = _full(wanted.given)
         return bool(name) and name == _full(author.given) and not _both_partial(wanted, author)
+    if wanted.family in EAST_ASIAN and _are_other_initials(wanted.given, author.given):
+        return False
     return _given_match(wanted.given, author.given)
+
+
+def _are_other_initials(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
+    """Return True for X. L. and Xiaoming, a given name of two syllables."""
+    initials, name = (left, right) if len(right) == 1 else (right, left)
+    if len(name) != 1 or len(initials) != 2 or len(initials[0]) > 1 or len(initials[1]) > 1:
+        return False
+    letters = second_letters(name[0])
+    return bool(letters) and initials[1] not in letters
 
 
 def _both_partial(wanted: Reading, author: Reading) -> bool:
@@ -221,7 +240,7 @@ def _joined_initials(short: tuple[str, ...], full: tuple[str, ...]) -> bool:
 def _rarest(wanted: Reading) -> str:
     """Return letters that every printed name has which agrees with the reading."""
     if wanted.is_certain:
-        return wanted.bare.removeprefix(_WHOLE)
+        return wanted.bare.removeprefix(_WHOLE).replace(" ", "")
     return max(_full(wanted.given), wanted.bare, key=len)
 
 
@@ -258,7 +277,7 @@ def _read(text: str) -> Iterator[Reading]:
         family = (*family[:1], *_without_suffixes(family[1:]))
     given = _without_suffixes(_tokens(after.replace(",", " "), text))
     if family or given:
-        whole = _WHOLE + _joined((*given, *family))
+        whole = _WHOLE + _apart((*given, *family))
         yield Reading(whole, whole)
     yield from _comma_form(family, given) if family and given else _natural_form(family or given)
 
@@ -396,6 +415,8 @@ def _splits(tokens: _Tokens) -> Iterator[Reading]:
     is_lower = tokens[0].text.islower() and any(token.text[0].isupper() for token in tokens)
     for start in range(max(1, len(tokens) - MAX_SPLIT), len(tokens)):
         # "Ben" in "Ben Carter" is a given name, unlike "van" in "van der Waals".
+        if tokens[start].initials and start < len(tokens) - 1 and not _is_particle(tokens, start):
+            continue  # the middle initial of "Ang A. Li"
         if not _is_particle(tokens, start - 1) or (start == 1 and not is_lower):
             yield _reading(tokens[start:], tokens[:start])
 
@@ -464,6 +485,12 @@ def _names(token: _Token) -> tuple[str, ...]:
     """Return the names in a given name: "Jean-Pierre" has two, "Xiao-Ming" is one."""
     is_one = len(token.words) == 2 and all(map(is_syllable, token.words))
     return ("-".join(token.words),) if is_one else token.words
+
+
+def _apart(tokens: _Tokens) -> str:
+    """Join all words with blanks, which scripts like Chinese may leave out."""
+    words = [word for token in tokens for word in token.words]
+    return ("" if all(len(word) == 1 for word in words) else " ").join(words)
 
 
 def _joined(tokens: _Tokens) -> str:

@@ -84,6 +84,15 @@ def is_syllable(name: str) -> bool:
     return _pinyin(1).fullmatch(name) is not None
 
 
+@lru_cache(maxsize=4096)
+def second_letters(name: str) -> frozenset[str]:
+    """Return the letters with which the second of two syllables in pinyin may begin."""
+    if is_syllable(name):
+        return frozenset()
+    parts = ((name[:i], name[i:]) for i in range(1, len(name)))
+    return frozenset(last[0] for first, last in parts if is_syllable(first) and is_syllable(last))
+
+
 @cache
 def _pinyin(syllables: int) -> re.Pattern[str]:
     initial = "(?:[bpmfdtnlgkhjqxrzcsyw]|[zcs]h)?"

@@ -8,7 +8,7 @@ outcome (commit). A crash between two steps leaves a state that tells the next r
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -56,6 +56,8 @@ MAX_CONCURRENT = 128
 """Deliveries of one kind under way at once, enough to keep every connection busy; each sender
 limits its own connections below that."""
 
+STOP_POLL_S = 0.1
+"""Interval between two looks at whether to stop."""
 SOON_MAX = 20
 """Deliveries that one run retries within its patience: more mean an outage."""
 
@@ -75,14 +77,23 @@ class Delivered:
     dead: int = 0
     unknown: int = 0
     waiting: int = 0
-    """Due deliveries left alone, since their server refuses us."""
+    """Due deliveries left alone, since their server refuses us or the run was stopped."""
+    later: int = 0
+    """Deliveries that failed in an earlier run and are not due yet."""
+    elsewhere: int = 0
+    """Deliveries that another process claimed and may have died with."""
     errors: tuple[str, ...] = ()
     """One line per kind of failure, with the number of deliveries affected."""
 
     @property
     def all_sent(self) -> bool:
         """True if everything that was due has gone out."""
-        return not (self.retrying or self.dead or self.unknown or self.waiting)
+        return not (self.retrying or self.dead or self.unknown or self.left)
+
+    @property
+    def left(self) -> int:
+        """Number of deliveries that should have gone out and were not tried."""
+        return self.waiting + self.later + self.elsewhere
 
 
 def _no_progress(*, done: int, waiting: int) -> None:
@@ -103,7 +114,8 @@ async def deliver(
     """
     Send every delivery that is due.
 
-    *stop*, asked between claims, ends the call early. A failing destination affects no other, and
+    Once *stop* says so, the call waits for the answers to what is past its final dot, leaves the
+    rest alone and ends. A failing destination affects no other, and
     neither does a slow kind. An answer about us (a wrong password, a quota, a server that is down)
     pauses its kind, in all processes, and costs no delivery an attempt. However the call ends, it
     releases what it has claimed and not begun.
@@ -114,7 +126,7 @@ async def deliver(
         clock: Returns the time, aware.
         random: Spreads retries.
         progress: Called after each delivery.
-        stop: Ends the call early when it returns True.
+        stop: Ends the call early when it returns True; asked several times a second.
         sleep: Waits for a number of seconds.
         patience_s: Seconds that the call may wait in all for short failures to pass.
 
@@ -122,20 +134,21 @@ async def deliver(
         StoreError: The database was unavailable for too long; what was sent meanwhile and could not
             be recorded is in doubt.
     """
-    run = _Run(store, config, clock, random, progress, sleep, timedelta(seconds=patience_s))
+    patience = timedelta(seconds=patience_s)
+    run = _Run(store, config, clock, random, progress, stop, sleep, patience)
     try:
         in_doubt = await retry_while_unavailable(lambda: store.outbox.in_doubt(clock()), sleep)
         await retry_while_unavailable(lambda: store.outbox.recover(clock(), silent={}), sleep)
-        await run.send_patiently(stop)
+        await run.send_patiently()
         if in_doubt and await _grace_period(stop, sleep):
             await retry_while_unavailable(
                 lambda: store.outbox.recover(clock(), silent=in_doubt), sleep
             )
-            await run.send_patiently(stop)
-        waiting = await run.count_waiting()
+            await run.send_patiently()
+        left = await run.count_left()
     finally:
         await run.close()
-    return run.result(waiting)
+    return run.result(left)
 
 
 async def _grace_period(stop: Callable[[], bool], sleep: Sleep) -> bool:
@@ -156,13 +169,20 @@ class _StoreCheckpoint(Checkpoint):
     commits: GroupCommit
     delivery: Delivery
     clock: Clock
+    stop: Callable[[], bool]
+    past_dot: set[int]
+    """Receives the delivery once it may have been accepted."""
 
     async def data_done(self) -> None:
+        if self.stop():
+            raise NotAttempted("left for the next run, since this one was stopped")
+        self.past_dot.add(self.delivery.id)
         await self._write(DeliveryState.DATA_DONE, self.clock())
 
     async def acknowledged(self, mark: str) -> None:
         lease_until = self.clock() + timedelta(seconds=LEASE_S)
         await self._write(DeliveryState.SENDING, lease_until, acknowledged=mark)
+        self.past_dot.discard(self.delivery.id)
 
     async def _write(
         self, to: DeliveryState, at: datetime, *, acknowledged: str | None = None
@@ -196,6 +216,7 @@ class _Run:
         clock: Clock,
         random: Random,
         progress: DeliverProgress,
+        stop: Callable[[], bool],
         sleep: Sleep,
         patience: timedelta,
     ) -> None:
@@ -205,6 +226,7 @@ class _Run:
         self._sleep = sleep
         self._random = random
         self._progress = progress
+        self._stop = stop
         self._commits = GroupCommit(store, sleep=sleep)
         self._messages = MessageBuilder(store, config.smtp)
         self._senders: dict[str, Sender] = {}
@@ -219,19 +241,23 @@ class _Run:
         self._short_retries: Counter[int] = Counter()
         self._leases: defaultdict[str, dict[int, int]] = defaultdict(dict)
         """Deliveries under way by kind, each with its attempt."""
+        self._under_way: dict[int, asyncio.Task[None]] = {}
+        """Tasks of the deliveries begun."""
+        self._past_dot: set[int] = set()
+        """Deliveries that their server may have accepted by now."""
         self._store_error: StoreError | None = None
         self._sent = 0
         self._failures: dict[int, tuple[DeliveryState, str]] = {}
         """Deliveries that failed and have not been sent since, each with its error."""
 
-    async def send_patiently(self, stop: Callable[[], bool]) -> None:
+    async def send_patiently(self) -> None:
         """Send all that is due, and again after each short wait, while the patience lasts."""
-        await self.send_all(stop)
-        while not stop() and (wait := self._next_wait()) is not None:
+        await self.send_all()
+        while not self._stop() and (wait := self._next_wait()) is not None:
             log.info("waiting for a short failure to pass", extra={"wait_s": wait.total_seconds()})
             self._patience -= wait
-            await self._wait(wait.total_seconds(), stop)
-            await self.send_all(stop)
+            await self._wait(wait.total_seconds())
+            await self.send_all()
 
     def _next_wait(self) -> timedelta | None:
         """Return the time until something can be tried again, if the patience suffices."""
@@ -241,27 +267,37 @@ class _Run:
         wait = min(times) - now if times else None
         return wait if wait is not None and wait <= self._patience else None
 
-    async def _wait(self, seconds: float, stop: Callable[[], bool]) -> None:
-        """Sleep in steps of a second, so that *stop* ends it."""
-        while seconds > 0 and not stop():
+    async def _wait(self, seconds: float) -> None:
+        """Sleep in steps of a second, so that a stop ends it."""
+        while seconds > 0 and not self._stop():
             await self._sleep(min(seconds, 1.0))
             seconds -= 1.0
 
-    async def send_all(self, stop: Callable[[], bool]) -> None:
+    async def send_all(self) -> None:
         """Send all kinds concurrently, each at its own pace."""
         now = self._clock()
         self._stopped_kinds = {k for k in self._stopped_kinds if self._pauses[k].until > now}
         renewing = asyncio.create_task(self._renew())
+        stopping = asyncio.create_task(self._stop_sending())
         try:
             async with asyncio.TaskGroup() as kinds:
                 for kind in REGISTRY:
-                    kinds.create_task(self._send_kind(kind, stop))
+                    kinds.create_task(self._send_kind(kind))
         finally:
             renewing.cancel()
+            stopping.cancel()
         if self._store_error is not None:
             raise self._store_error
 
-    async def _send_kind(self, kind: str, stop: Callable[[], bool]) -> None:
+    async def _stop_sending(self) -> None:
+        """Wait for the stop, then cancel what is not past its final dot."""
+        while not self._stop():  # noqa: ASYNC110  # a callable, since signals set it
+            await asyncio.sleep(STOP_POLL_S)
+        for key, task in self._under_way.items():
+            if key not in self._past_dot:
+                task.cancel()
+
+    async def _send_kind(self, kind: str) -> None:
         """
         Send what is due of one kind, batch by batch.
 
@@ -271,28 +307,39 @@ class _Run:
         slots = asyncio.Semaphore(MAX_CONCURRENT)
 
         def is_over() -> bool:
-            return stop() or kind in self._stopped_kinds or self._store_error is not None
+            return self._stop() or kind in self._stopped_kinds or self._store_error is not None
 
         async def send(delivery: Delivery) -> None:
-            try:
-                if not is_over():
-                    await self._deliver(delivery)
-            finally:
-                slots.release()
+            if not is_over():
+                await self._deliver(delivery)
+
+        async def begin(batch: Iterable[Delivery], sending: asyncio.TaskGroup) -> None:
+            for delivery in batch:
+                await slots.acquire()
+                self._watch(delivery, sending.create_task(send(delivery)), slots)
 
         async with asyncio.TaskGroup() as sending:
             while not is_over() and (batch := await self._claim(kind)):
-                for delivery in batch:
-                    await slots.acquire()
-                    sending.create_task(send(delivery))
+                await begin(batch, sending)
         for crashes in range(1, len(BATCH_SIZES)):
             while not is_over() and (batch := await self._claim(kind, crashes=crashes)):
                 async with asyncio.TaskGroup() as sending:
-                    for delivery in batch:
-                        await slots.acquire()
-                        sending.create_task(send(delivery))
-        if kind in self._stopped_kinds:
+                    await begin(batch, sending)
+        if kind in self._stopped_kinds or self._stop():
             await self._release(kind)
+
+    def _watch(
+        self, delivery: Delivery, task: "asyncio.Task[None]", slots: asyncio.Semaphore
+    ) -> None:
+        """Keep *task* for a stop, and free its slot at its end."""
+
+        def end(_: object) -> None:
+            del self._under_way[delivery.id]
+            self._past_dot.discard(delivery.id)
+            slots.release()
+
+        self._under_way[delivery.id] = task
+        task.add_done_callback(end)
 
     async def _claim(self, kind: str, *, crashes: int = 0) -> tuple[Delivery, ...]:
         """Claim the next batch and read its messages ahead; empty if paused or without store."""
@@ -377,7 +424,9 @@ class _Run:
         sender = self._sender(delivery.destination.kind)
         forms = REGISTRY[delivery.destination.kind].forms
         outgoing = await self._message(delivery, forms)
-        checkpoint = _StoreCheckpoint(self._commits, delivery, self._clock)
+        checkpoint = _StoreCheckpoint(
+            self._commits, delivery, self._clock, self._stop, self._past_dot
+        )
         receipt = await self._send_in_size(sender, outgoing, checkpoint)
         now = self._clock()
         await self._commits.write(
@@ -520,15 +569,37 @@ class _Run:
                 await self._commits.write(step(state, None))
         self._note(delivery, state, error)
 
-    async def count_waiting(self) -> dict[str, int]:
-        """Count the due deliveries of each paused kind."""
-        now = self._clock()
-        count_due = self._store.outbox.count_due
-        counts = {
-            kind: await retry_while_unavailable(partial(count_due, kind, now), self._sleep)
-            for kind in sorted(self._stopped_kinds)
+    async def count_left(self) -> "_Left":
+        """Count what should have gone out and has not."""
+        elsewhere = await self._watch_others()
+        outbox, now = self._store.outbox, self._clock()
+        kinds = REGISTRY if self._stop() else sorted(self._stopped_kinds)
+        waiting = {
+            kind: await retry_while_unavailable(partial(outbox.count_due, kind, now), self._sleep)
+            for kind in kinds
         }
-        return {kind: number for kind, number in counts.items() if number}
+        return _Left(
+            waiting={kind: number for kind, number in waiting.items() if number},
+            later=await retry_while_unavailable(partial(outbox.retries, now), self._sleep),
+            elsewhere=elsewhere,
+        )
+
+    async def _watch_others(self) -> int:
+        """
+        Wait, within the patience, for what other processes have claimed; return the rest.
+
+        A living process records an outcome or renews its lease within `RENEW_S`.
+        """
+        leases = self._store.outbox.leases
+        mine = self._all_leases()
+        found = await retry_while_unavailable(leases, self._sleep)
+        silent = {key: until for key, until in found.items() if key not in mine}
+        while silent and self._patience >= timedelta(seconds=1) and not self._stop():
+            await self._wait(1.0)
+            self._patience -= timedelta(seconds=1)
+            found = await retry_while_unavailable(leases, self._sleep)
+            silent = {key: until for key, until in silent.items() if found.get(key) == until}
+        return len(silent)
 
     async def _release(self, kind: str) -> None:
         """Release the claims of *kind* that were not used."""
@@ -550,33 +621,66 @@ class _Run:
         In this order: once no connection is open and nothing waits to be committed, a delivery
         still in ``sending`` cannot have been accepted.
         """
-        for sender in self._senders.values():
-            await sender.close()
-        await self._commits.close()
-        for kind in tuple(self._leases):
-            await self._release(kind)
+        try:
+            for sender in self._senders.values():
+                await sender.close()
+        finally:  # a stop cancels a close that takes too long
+            await self._commits.close()
+            for kind in tuple(self._leases):
+                await self._release(kind)
 
-    def result(self, waiting: Mapping[str, int]) -> Delivered:
-        """Return the counts; *waiting* has the due deliveries of each paused kind."""
+    def result(self, left: "_Left") -> Delivered:
+        """Return the counts."""
         states = Counter(state for state, _ in self._failures.values())
         errors = Counter(line for _, line in self._failures.values())
+        later = max(0, left.later - states[DeliveryState.RETRYING])
         return Delivered(
             sent=self._sent,
             retrying=states[DeliveryState.RETRYING],
             dead=states[DeliveryState.DEAD],
             unknown=states[DeliveryState.UNKNOWN],
-            waiting=sum(waiting.values()),
+            waiting=sum(left.waiting.values()),
+            later=later,
+            elsewhere=left.elsewhere,
             errors=(
-                *(self._pause_line(kind, number) for kind, number in waiting.items()),
+                *(self._waiting_line(kind, number) for kind, number in left.waiting.items()),
                 *(
                     text if times == 1 else f"{text} ({times} times)"
                     for text, times in errors.most_common()
                 ),
+                *_lines_of_others(later, left.elsewhere),
             ),
         )
 
-    def _pause_line(self, kind: str, waiting: int) -> str:
+    def _waiting_line(self, kind: str, waiting: int) -> str:
+        counted = _deliveries(waiting, "waits", "wait")
+        if kind not in self._stopped_kinds:
+            return f"{kind}: {counted} for the next run"
         paused = self._pauses[kind]
         until = f"{paused.until.astimezone(self._config.timezone):%Y-%m-%d %H:%M}"
-        counted = "1 delivery waits" if waiting == 1 else f"{waiting} deliveries wait"
         return f"{kind}: {paused.error}; {counted}, next try at {until}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Left:
+    """What should have gone out and has not."""
+
+    waiting: Mapping[str, int]
+    """Due deliveries by kind."""
+    later: int
+    """Failed deliveries that are due later."""
+    elsewhere: int
+    """Deliveries claimed by another process that may have died."""
+
+
+def _lines_of_others(later: int, elsewhere: int) -> tuple[str, ...]:
+    lines = (
+        f"{_deliveries(later, 'waits', 'wait')} for another try; see 'digestbot deliveries list'",
+        f"{_deliveries(elsewhere, 'was', 'were')} claimed by another process that may have died; "
+        "a run two minutes from now sends them",
+    )
+    return tuple(line for line, n in zip(lines, (later, elsewhere), strict=True) if n)
+
+
+def _deliveries(number: int, one: str, many: str) -> str:
+    return f"1 delivery {one}" if number == 1 else f"{number} deliveries {many}"

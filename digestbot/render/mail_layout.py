@@ -62,7 +62,8 @@ def lay_out(renderer: PartRenderer, mail: MailEdition) -> LaidOut:
         papers, lines, unshown = _shortened(renderer, mail, room, lines)
     if unshown:
         page, _ = renderer.page(mail, unshown)
-    _insert(page, LINES_FIELD, _numbered(lines, mail.papers + 1))
+    if mail.more:
+        _insert(page, LINES_FIELD, _numbered(lines, mail.papers + 1))
     _insert(page, PAPERS_FIELD, papers)
     return LaidOut(fragments=tuple(page), unshown=unshown)
 

@@ -159,6 +159,18 @@ def count_due(connection: Connection, kind: str, now: datetime) -> int:
     return connection.execute(query).scalar_one()
 
 
+def retries(connection: Connection, now: datetime) -> int:
+    is_unsent = text(f"deliveries.{NOT_SENT}")  # for the index
+    later = (deliveries.c.state == _S.RETRYING, deliveries.c.next_at > now, is_unsent)
+    return connection.execute(select(func.count()).where(*later)).scalar_one()
+
+
+def leases(connection: Connection) -> Mapping[int, datetime]:
+    query = select(deliveries.c.id, deliveries.c.lease_until)
+    rows = connection.execute(query.where(deliveries.c.lease_until.is_not(None)))
+    return {row.id: row.lease_until for row in rows}
+
+
 def counts(connection: Connection) -> Mapping[DeliveryState, int]:
     """Count deliveries by state. Sent ones are the remainder, since the index omits them."""
     by_state = select(deliveries.c.state, func.count()).where(text(f"deliveries.{NOT_SENT}"))

@@ -121,6 +121,16 @@ class Outbox:
         with self._database.read() as connection:
             return delivery_queries.count_due(connection, kind, now)
 
+    def retries(self, now: datetime) -> int:
+        """Count the failed deliveries whose next attempt is after *now*."""
+        with self._database.read() as connection:
+            return delivery_queries.retries(connection, now)
+
+    def leases(self) -> Mapping[int, datetime]:
+        """Return the deliveries that a worker has claimed, each with the end of its lease."""
+        with self._database.read() as connection:
+            return delivery_queries.leases(connection)
+
     def renew(self, leased: Mapping[int, int], lease_until: datetime) -> int:
         """
         Extend the leases of claims under way. Return the number renewed.

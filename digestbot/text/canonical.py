@@ -90,6 +90,7 @@ _APOSTROPHES = frozenset("'’‘ʼ")
 # YOLOv8n, Gemma2b, BraTS2020; not Real3D, Style30k or word2vec.
 _VERSION = re.compile(r"([a-z]{4,}?)(v[0-9]{1,3}[a-z]?|[0-9]{1,4}[bclmnosx]?)")
 _SIMPLE = re.compile(r"[A-Za-z]+")
+_PLAIN = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*")
 _LONGEST_CACHED = 40
 
 
@@ -120,7 +121,7 @@ def pack_words(text: str) -> str:
 
 def _packed_text(text: str) -> str:
     # Words repeat, so most of the work is one look-up per word: 0.15 ms for an abstract.
-    return "".join(map(_packed, _with_hyphens(text).translate(_BREAKS).split()))
+    return "".join(map(_PACKED.__getitem__, _with_hyphens(text).translate(_BREAKS).split()))
 
 
 def unpack_words(packed: str | None) -> str | None:
@@ -213,9 +214,28 @@ def _token_words(token: str) -> tuple[CanonicalWord, ...]:
     return _split(token) if len(token) > _LONGEST_CACHED else _known(token)
 
 
-@lru_cache(maxsize=1 << 16)
+class _PackedTokens(dict[str, str]):
+    """The compounds of each token seen lately; `lru_cache` takes twice as long per look-up."""
+
+    def __missing__(self, token: str) -> str:
+        packed = _packed(token)
+        if len(self) >= _TOKENS_MAX:
+            self.clear()
+        if len(token) <= _LONGEST_CACHED:
+            self[token] = packed
+        return packed
+
+
+_TOKENS_MAX = 1 << 17
+"""A month of papers has about as many; 20 MB."""
+_PACKED = _PackedTokens()
+
+
 def _packed(token: str) -> str:
-    """Return the compounds of *token*, which has no spaces."""
+    """Return the compounds of *token*, which has no spaces, each after a space."""
+    bare = token.strip("()[]'")
+    if _PLAIN.fullmatch(bare):  # most new tokens; the general way takes ten times as long
+        return f" {bare.lower()}"
     return "".join(
         f"-{word.text}" if word.is_attached else f" {word.text}" for word in _token_words(token)
     )

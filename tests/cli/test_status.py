@@ -33,6 +33,28 @@ def test_successful_run_has_no_problems(bot: Bot, arxiv: ArxivServer) -> None:
     assert facts["deliveries"]["sent"] == 1
 
 
+def test_max_age_reports_sources_without_a_recent_fetch(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    called = bot("status", "--max-age", "26h")
+    assert (called.code, called.err) == (1, "")
+    assert "  source arxiv: no complete fetch yet\n" in called.out
+    bot("run")
+    assert bot("status", "--max-age", "26h").code == 0
+    later = NOW + timedelta(minutes=30)
+    assert bot("status", "--max-age", "20m", at=later).code == 1
+    facts = json.loads(bot("status", "--max-age", "20m", "--json", at=later).out)
+    line = "source arxiv: last complete fetch at 2026-11-23 08:00 UTC, older than --max-age"
+    assert facts["problems"] == [line]
+    assert bot("status", at=later).code == 0
+
+
+def test_an_age_that_is_no_span_is_refused(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    called = bot("status", "--max-age", "soon")
+    assert called.code == 2
+    assert '--max-age "soon" is not a time span; use 26h or 2d' in called.err
+
+
 def test_failed_source_needs_attention(bot: Bot) -> None:
     with WebServer.of(Reply(status=404)) as web:
         configure(f"{web.url}/api/query")

@@ -2,7 +2,14 @@
 
 import pytest
 
-from digestbot.filters.surnames import EAST_ASIAN, SPANISH, is_pinyin, is_spanish, is_syllable
+from digestbot.filters.surnames import (
+    EAST_ASIAN,
+    SPANISH,
+    is_pinyin,
+    is_spanish,
+    is_syllable,
+    second_letters,
+)
 from digestbot.text import fold
 
 
@@ -29,6 +36,14 @@ def test_spanish_names_are_known_by_list_or_ending(name: str) -> None:
 @pytest.mark.parametrize("name", ["smith", "paul", "luis", "ez", "inez2"])
 def test_other_names_are_not_spanish(name: str) -> None:
     assert not is_spanish(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"),
+    [("xiaoming", "m"), ("jinan", "na"), ("xuan", ""), ("ming", ""), ("robert", "")],
+)
+def test_second_letters_come_from_every_division(name: str, letters: str) -> None:
+    assert second_letters(name) == set(letters)
 
 
 def test_names_are_listed_as_compared() -> None:

@@ -87,6 +87,8 @@ class SmtpServer:
         """Verbs of all connections in order, including CONNECT and DOT."""
         self.faults = list(faults)
         self.refused: dict[str, str] = {}
+        self.answer_after_s = 0.0
+        """Time between taking a message and saying so."""
         self.per_session: tuple[int, str] | None = None
         """Messages taken over one connection, and the reply to the MAIL of the next."""
         self.greeted_as: set[str] = set()
@@ -244,6 +246,7 @@ class _Mailbox:
         if reply in {None, TAKE_AND_CUT}:
             self._take(session, envelope)
             dialogue.taken += 1
+            await asyncio.sleep(self._server.answer_after_s)
         if reply is None:
             return "250 2.0.0 taken"
         return await dialogue.misbehave(reply)
