@@ -182,12 +182,13 @@ def _agree(wanted: Reading, author: Reading) -> bool:
 
 
 def _are_other_initials(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
-    """Return True for X. L. and Xiaoming, a given name of two syllables."""
+    """Return True for X. L. or X. Lucy and Xiaoming, a given name of two syllables."""
     initials, name = (left, right) if len(right) == 1 else (right, left)
-    if len(name) != 1 or len(initials) != 2 or len(initials[0]) > 1 or len(initials[1]) > 1:
+    if len(name) != 1 or len(initials) != 2 or len(initials[0]) > 1:
         return False
-    letters = second_letters(name[0])
-    return bool(letters) and initials[1] not in letters
+    letters, second = second_letters(name[0]), initials[1]
+    is_same = second[0] in letters and (len(second) == 1 or name[0].endswith(second))
+    return bool(letters) and not is_same
 
 
 def _both_partial(wanted: Reading, author: Reading) -> bool:
