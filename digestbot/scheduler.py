@@ -48,7 +48,7 @@ THREADS = 32
 
 
 class Service:
-    """The ticks over one store and one config, which a reload replaces between two ticks."""
+    """Scheduled work on one store and config; a reload replaces the config between ticks."""
 
     def __init__(
         self,
