@@ -40,8 +40,8 @@ BY_STATE: Final[Mapping[DeliveryState, tuple[Sent, str]]] = {
     _S.RETRYING: (Sent.NOT_YET, "failed for now, will be retried"),
     _S.HELD: (Sent.NOT_YET, "held until you release it"),
     _S.QUARANTINED: (Sent.NOT_YET, "quarantined until you release it"),
-    _S.DATA_DONE: (Sent.PERHAPS, "the server has the whole message and has not answered yet"),
-    _S.UNKNOWN: (Sent.PERHAPS, "the server got the whole message and never answered"),
+    _S.DATA_DONE: (Sent.PERHAPS, "the server has the whole message and has not replied yet"),
+    _S.UNKNOWN: (Sent.PERHAPS, "the server got the whole message and never replied"),
     _S.DEAD: (Sent.NO, "given up"),
     _S.CANCELLED: (Sent.NO, "cancelled"),
 }
@@ -62,7 +62,7 @@ class Trace:
     """Deliveries to the destination of editions that show the paper, the likeliest to have arrived
     first."""
     receipt: str | None
-    """The server's answer to the first of them."""
+    """The server's reply to the first of them."""
     subscription: Subscription | None
     suppressed: str | None
     """Why the address is suppressed now."""

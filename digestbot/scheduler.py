@@ -43,7 +43,7 @@ DELIVER_S = 10
 
 
 class Service:
-    """The ticks over one store and one config, which a reload replaces between two ticks."""
+    """Scheduled work on one store and config; a reload replaces the config between ticks."""
 
     def __init__(
         self,

@@ -62,9 +62,9 @@ def command(app: App, connect: bool) -> int:
     """
     Validate the config, run the filters' examples and render every digest.
 
-    With --connect, also requests the first page of every source, shows how many of its papers have
-    an abstract, authors, a DOI and a date, logs in to the SMTP server and to Slack, and tests
-    writing to the folders. Sends and stores nothing.
+    With --connect, also fetches the first page of every source and reports which fields its papers
+    have, logs in to SMTP and Slack, and tests the database and output folders. Nothing is sent or
+    stored.
 
     JSON output: "problems" lists config errors, "findings" the result of each check.
     """
@@ -326,6 +326,6 @@ async def _finding(
         async with asyncio.timeout(patience_s):
             return await attempt
     except TimeoutError:
-        return Finding(what=what, state="error", words=f"no valid answer within {patience_s} s")
+        return Finding(what=what, state="error", words=f"no valid response within {patience_s} s")
     except DigestbotError as error:
         return Finding(what=what, state="error", words=str(error))

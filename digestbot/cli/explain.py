@@ -57,8 +57,8 @@ def command(app: App, names: tuple[str, ...], sent_to: str | None) -> int:
     PAPER is an arXiv identifier such as 2603.20941, an arXiv URL, a DOI, or words of its title.
     DIGEST may be omitted if the config has only one.
 
-    With --sent-to, shows whether PAPER was sent to an email address or channel, when and with which
-    Message-ID, or why not. Checks all digests unless DIGEST is given.
+    With --sent-to, shows whether PAPER was sent to an email address or channel, with the time and
+    Message-ID, or the reason if not. Checks all digests unless DIGEST is given.
     """
     config = app.config()
     if sent_to:

@@ -65,7 +65,7 @@ def _reported(run: Callable[..., int]) -> Callable[..., int]:
     default="60s",
     show_default=True,
     metavar="TIME",
-    help="How long to wait in all for short failures of servers to pass; 0s not at all.",
+    help="Total time to wait for temporary server failures; 0s disables waiting.",
 )
 @click.option("--no-fetch", is_flag=True, help="Use only the papers already in the store.")
 @click.option(
@@ -89,7 +89,7 @@ def command(
     Fetch, make the editions of each DIGEST that is due (default: all digests), deliver, and exit.
 
     For cron, systemd timers and scheduled CI workflows. Run it as often as you like: nothing is
-    sent twice, and sources that no due digest needs are fetched every six hours at most. A new
+    sent twice, and sources that no due digest needs are fetched at most every six hours. A new
     digest is due immediately; a missed run is caught up by the next one.
 
     After an edit of a filter, --missed-since sends what the earlier filter left out, once.

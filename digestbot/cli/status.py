@@ -26,7 +26,7 @@ def command(app: App, max_age: str | None) -> int:
     """
     Show sources, digests, the delivery queue, recent errors and the next runs.
 
-    For each source, shows how many of its recent papers (the last 200 to 400) came with an
+    For each source, shows how many of its recent papers (up to 400) came with an
     abstract, authors, a DOI and a date: a filter can match only what a source serves.
 
     Exits with 1 if anything needs attention.

@@ -69,7 +69,7 @@ _Clauses = tuple[tuple[bool, tuple[int, ...]], ...]
 
 
 class Builder:
-    """Filters to be assembled into a segment; the latest under each key counts."""
+    """Filters to be assembled into a segment; the last one added under each key wins."""
 
     def __init__(self) -> None:
         self._rows: dict[int, int] = {}

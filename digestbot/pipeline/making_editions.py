@@ -268,7 +268,7 @@ def _compose(
     slot: str,
     since: datetime | None = None,
 ) -> tuple[Edition, Selection]:
-    """Compose an edition; with *since*, include what earlier ones had."""
+    """Compose an edition; with *since*, include papers of earlier editions."""
     offered = frozenset[tuple[str, int]]()
     carried: tuple[EditionPaper, ...] = ()
     skipped: Skipped | None = None

@@ -123,7 +123,7 @@ def freeze(
             if not {*needed, *exports}.isdisjoint(forms):
                 raise
             facts = {"edition": edition.name, "form": forms[-1], "error": error}
-            log.warning("form left out, no destination needs it", extra=facts)
+            log.warning("unused form not rendered", extra=facts)
     return frozen
 
 

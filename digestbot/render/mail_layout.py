@@ -1,10 +1,10 @@
 """
 A mail's body within its size limit, put together from cached parts.
 
-Mailboxes clip long HTML (Gmail at 102,400 bytes), and the footer is lost with what they clip. So
-the lengths of the fragments are added up before they are joined: first abstracts are shortened,
-then the last papers become one-line entries, then a number says how many are left out. Papers
-beyond the digest's limit are one-line entries from the start. Begin at `lay_out`.
+Mailboxes clip long HTML (Gmail at 102,400 bytes), and the footer with it. Fragment lengths are
+therefore summed before joining: first abstracts are shortened, then the last papers become one-line
+entries, then a line states how many papers are omitted. Papers beyond the digest's limit are
+one-line entries from the start. Begin at `lay_out`.
 """
 
 from collections.abc import Iterable, Sequence

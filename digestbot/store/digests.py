@@ -38,8 +38,8 @@ class Digests:
             origin: Where it is defined.
             fingerprint: Fingerprint of the schedule.
             cursor: Where a new digest begins to read; a known one keeps its own.
-            next_due_at: When a new digest is first due; None for never.
-            rescheduled_to: When a known digest is due next if its fingerprint has changed.
+            next_due_at: When a new digest is first due; None means never.
+            rescheduled_to: Next due time of a known digest whose fingerprint has changed.
             now: When it is added.
         """
         first = {

@@ -348,5 +348,5 @@ def from_line(line: str) -> tuple[str, Row]:
     """
     row = json.loads(line)
     if not isinstance(row, dict) or not isinstance(row.get("table"), str):
-        raise ValueError("not a line of a ledger")
+        raise ValueError('expected a JSON object with a "table"')
     return row.pop("table"), row

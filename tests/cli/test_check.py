@@ -170,7 +170,7 @@ def test_connect_times_out_before_fetch_would(bot: Bot, monkeypatch: pytest.Monk
         called = bot("check", "--connect")
         answered.set()
     assert called.code == 1
-    assert "✗ source arxiv: no valid answer within 0.05 s" in called.out
+    assert "✗ source arxiv: no valid response within 0.05 s" in called.out
 
 
 def test_connect_sends_and_stores_nothing(bot: Bot, arxiv: ArxivServer) -> None:
