@@ -1,43 +1,78 @@
 """
 Read and write CSV for spreadsheets: with line numbers for errors, and safe from formulas.
 
-`read_rows` reads what `write_rows` writes.
+`open_table` reads what `write_rows` writes, row by row.
 """
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, zip_longest
+from typing import TextIO
 
 from digestbot.errors import UsageError
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def read_rows(text: str, needed: Iterable[str]) -> list[tuple[int, dict[str, str]]]:
-    """
-    Return the rows below the header line by column name, each with its line number.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """CSV file that was checked from end to end. Iterate for the line number and values of rows."""
 
-    Column names become lower case, values are put on one line. Columns may be separated by commas,
-    or by semicolons or tabs, as spreadsheets write them in many countries.
+    stream: TextIO
+    separator: str
+    columns: tuple[str, ...]
+    """Names in lower case, as in the header line; empty for a column without a name."""
+    length: int
+    """Number of rows."""
+
+    def __iter__(self) -> Iterator[tuple[int, dict[str, str]]]:
+        """Yield the rows by column name. Values are put on one line; missing ones are empty."""
+        for line, cells in islice(_records(self.stream, self.separator), 1, None):
+            values = zip_longest(self.columns, cells[: len(self.columns)], fillvalue="")
+            yield line, {name: _bare(value) for name, value in values if name}
+
+    def used(self, known: Collection[str]) -> tuple[str, ...]:
+        """Return the columns among *known*."""
+        return tuple(name for name in self.columns if name in known)
+
+    def ignored(self, known: Collection[str]) -> tuple[str, ...]:
+        """Return the columns that are not among *known*."""
+        return tuple(name for name in self.columns if name and name not in known)
+
+
+def open_table(stream: TextIO, needed: Iterable[str]) -> Table:
+    """
+    Read the header line of *stream* and check the rows below it; keep none in memory.
+
+    Columns may be separated by commas, or by semicolons or tabs, as spreadsheets write them in many
+    countries.
 
     Args:
-        text: The whole file.
+        stream: The whole file, seekable, opened with ``newline=""``.
         needed: Required columns.
 
     Raises:
-        UsageError: Invalid CSV, or a required column is missing in the header line.
+        UsageError: An open quote, or a header line that lacks a required column or has one twice.
     """
-    text = text.removeprefix("\ufeff")
-    reader = csv.DictReader(io.StringIO(text), delimiter=_separator(text))
-    try:
-        missing = set(needed) - {name.strip().lower() for name in reader.fieldnames or ()}
-        rows = list(_rows(reader))
-    except csv.Error as error:
-        raise UsageError(f"invalid CSV after line {reader.line_num}: {error}") from error
+    separator = _separator(stream)
+    rows = _records(stream, separator)
+    _, header = next(rows, (1, []))
+    columns = tuple(name.strip().lower() for name in header)
+    missing = ", ".join(sorted(set(needed) - set(columns)))
     if missing:
-        words = ", ".join(sorted(missing))
-        raise UsageError(f"the first line must name the columns; missing: {words}")
-    return rows
+        raise UsageError(f"the first line must name the columns; missing: {missing}")
+    for name in columns:
+        if name and columns.count(name) > 1:
+            raise UsageError(f'the first line names the column "{name}" more than once; rename one')
+    length = sum(1 for _ in rows)
+    return Table(stream=stream, separator=separator, columns=columns, length=length)
+
+
+def read_table(text: str, needed: Iterable[str]) -> Table:
+    """Open the table in *text* as `open_table` does."""
+    return open_table(io.StringIO(text.removeprefix("\ufeff"), newline=""), needed)
 
 
 def write_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -49,17 +84,30 @@ def write_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return out.getvalue()
 
 
-def _separator(text: str) -> str:
-    head = text.partition("\n")[0]
-    return max(",;\t", key=head.count)
+def _separator(stream: TextIO) -> str:
+    stream.seek(0)
+    return max(",;\t", key=stream.readline().count)
 
 
-def _rows(reader: "csv.DictReader[str]") -> Iterator[tuple[int, dict[str, str]]]:
-    for row in reader:
-        yield (
-            reader.line_num,
-            {key.strip().lower(): _bare(value or "") for key, value in row.items() if key},
-        )
+def _records(stream: TextIO, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """
+    Yield the records of *stream*, each with the line where it begins; skip blank lines.
+
+    Strict, since a quote that is not closed swallows all rows up to the next quote.
+    """
+    stream.seek(0)
+    reader = csv.reader(stream, delimiter=separator, strict=True)
+    line = 1
+    try:
+        for cells in reader:
+            if cells:
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise UsageError(
+            f"line {line}: a quote is not closed, or text follows the closing quote; "
+            'write " within quotes as ""'
+        ) from error
 
 
 def _inert(text: str) -> str:

@@ -8,9 +8,10 @@ every delivery, queued or not. It is independent of subscriptions and outlives t
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TextIO
 
 from digestbot.addresses import check_address
-from digestbot.csv_files import read_rows, write_rows
+from digestbot.csv_files import Table, open_table, write_rows
 from digestbot.errors import InvalidValue
 from digestbot.model import Suppression
 from digestbot.store import Store
@@ -27,6 +28,10 @@ IMPORTED = "imported"
 class Imported:
     """Result of importing a CSV."""
 
+    used: tuple[str, ...]
+    """Columns that were read."""
+    ignored: tuple[str, ...]
+    """Columns without a meaning here."""
     added: int
     known: int
     problems: tuple[str, ...]
@@ -45,27 +50,41 @@ def add(store: Store, addresses: Collection[str], *, reason: str, now: datetime)
     )
 
 
-def import_csv(store: Store, text: str, *, now: datetime) -> Imported:
+def open_csv(stream: TextIO) -> Table:
+    """
+    Open a CSV of suppressions.
+
+    Raises:
+        UsageError: It is not a CSV, or it lacks the column ``email``.
+    """
+    return open_table(stream, {"email"})
+
+
+def import_csv(store: Store, rows: Table, *, now: datetime) -> Imported:
     """
     Suppress every valid row of a CSV; report the others.
 
     An address already on the list keeps its reason and date.
 
     Args:
-        text: A header line; the column ``email``; optionally ``reason`` and ``since`` (ISO 8601).
+        store: Receives the suppressions.
+        rows: The column ``email``; optionally ``reason`` and ``since`` (ISO 8601).
         now: The date of rows that have none.
-
-    Raises:
-        UsageError: The text is not a CSV, or it lacks the column ``email``.
     """
     valid, problems = [], []
-    for line, row in read_rows(text, {"email"}):
+    for line, row in rows:
         try:
             valid.append(_suppression(row, now))
         except InvalidValue as error:
             problems.append(f"line {line}: {error}")
     added = store.subscriptions.suppress_all(valid)
-    return Imported(added=added, known=len(valid) - added, problems=tuple(problems))
+    return Imported(
+        used=rows.used(COLUMNS),
+        ignored=rows.ignored(COLUMNS),
+        added=added,
+        known=len(valid) - added,
+        problems=tuple(problems),
+    )
 
 
 def _suppression(row: dict[str, str], now: datetime) -> Suppression:

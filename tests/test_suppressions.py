@@ -1,11 +1,13 @@
 """Import and export of suppressed addresses as CSV."""
 
+import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
 from digestbot import suppressions
+from digestbot.csv_files import read_table
 from digestbot.errors import InvalidAddress, UsageError
 from digestbot.store import Store, open_store
 from tests.factories import NOW
@@ -31,7 +33,7 @@ def test_one_malformed_address_suppresses_none(memory: Store) -> None:
 
 def test_import_keeps_reason_and_date(memory: Store) -> None:
     text = "email,reason,since\na@x.org,bounced,2026-01-02T03:04:05Z\nb@x.org,,\n"
-    done = suppressions.import_csv(memory, text, now=NOW)
+    done = suppressions.import_csv(memory, read_table(text, {"email"}), now=NOW)
     assert (done.added, done.known, done.problems) == (2, 0, ())
     first, second = memory.subscriptions.suppressions()
     assert (first.reason, first.created_at) == (
@@ -43,7 +45,7 @@ def test_import_keeps_reason_and_date(memory: Store) -> None:
 
 def test_import_reports_bad_rows_and_takes_the_others(memory: Store) -> None:
     text = "email,since\nnonsense,\na@x.org,yesterday\nb@x.org,\n"
-    done = suppressions.import_csv(memory, text, now=NOW)
+    done = suppressions.import_csv(memory, read_table(text, {"email"}), now=NOW)
     assert done.added == 1
     assert done.problems[1] == 'line 3: "yesterday" is not a date; write 2026-11-23T08:00:00Z'
     assert done.problems[0].startswith("line 2: ")
@@ -51,12 +53,13 @@ def test_import_reports_bad_rows_and_takes_the_others(memory: Store) -> None:
 
 def test_import_without_addresses_is_an_error(memory: Store) -> None:
     with pytest.raises(UsageError, match="missing: email"):
-        suppressions.import_csv(memory, "name\nAda\n", now=NOW)
+        suppressions.open_csv(io.StringIO("name\nAda\n"))
 
 
 def test_an_export_can_be_imported(memory: Store) -> None:
     suppressions.add(memory, ["a@x.org"], reason="moved", now=NOW)
     found = memory.subscriptions.suppressions()
     with open_store("sqlite://") as other:
-        suppressions.import_csv(other, suppressions.export_csv(found), now=NOW)
+        table = read_table(suppressions.export_csv(found), {"email"})
+        suppressions.import_csv(other, table, now=NOW)
         assert other.subscriptions.suppressions() == found

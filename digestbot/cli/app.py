@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 import click
 
@@ -128,21 +129,39 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
-def read_text(file: Path) -> str:
+@contextmanager
+def open_text(file: Path) -> Iterator[TextIO]:
     """
-    Read a UTF-8 file, or standard input for ``-``.
+    Open a UTF-8 file, or a copy of standard input for ``-``, so that it can be read twice.
 
     Raises:
         UsageError: The file cannot be read, or is not UTF-8.
     """
     try:
-        if str(file) == "-":
-            return sys.stdin.read()
-        return file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+        with _open_bytes(file) as raw, TextIOWrapper(raw, "utf-8-sig", newline="") as stream:
+            yield stream
     except UnicodeDecodeError as error:
         raise UsageError(f"{file}: not UTF-8; save the file as UTF-8") from error
+
+
+def _open_bytes(file: Path) -> BinaryIO:
+    if str(file) == "-":
+        from shutil import copyfileobj
+        from tempfile import TemporaryFile
+
+        copy = TemporaryFile()  # noqa: SIM115  # the caller closes it
+        copyfileobj(sys.stdin.buffer, copy)
+        return copy
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+
+
+def columns_text(used: Sequence[str], ignored: Sequence[str]) -> str:
+    """Say which columns of a CSV were read."""
+    columns = f"columns: {', '.join(used)}"
+    return f"{columns}; ignored: {', '.join(ignored)}" if ignored else columns
 
 
 def write_text(file: Path, text: str) -> None:

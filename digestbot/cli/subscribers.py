@@ -1,11 +1,13 @@
 """``digestbot subscribers``: list, add, remove, import and export subscribers."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from digestbot import subscriptions
-from digestbot.cli.app import App, count, local, read_text, table, write_text
+from digestbot.cli.app import App, columns_text, count, local, open_text, table, write_text
 from digestbot.config import find_digest
 from digestbot.errors import DigestbotError
 from digestbot.model import DestinationKind, Subscription, SubscriptionState
@@ -116,21 +118,63 @@ def _removed(ended: int, digest: str | None) -> str:
 @click.option("--digest", help="Digest for files without a digest column.")
 @click.pass_obj
 def import_subscribers(app: App, file: Path, digest: str | None) -> int:
-    """Subscribe all rows of a CSV file (columns: email, digest, name); - reads standard input."""
+    """
+    Subscribe all rows of a CSV file (columns: email, digest, name); - reads standard input.
+
+    Rows are committed in batches. An import that was interrupted can be repeated: rows that were
+    imported stay unchanged.
+    """
     config = app.config()
     if digest:
         find_digest(config, digest)
-    text = read_text(file)
-    with app.store(config) as store:
-        done = subscriptions.import_csv(
-            store, text, digests=frozenset(config.digests), digest=digest, now=app.clock()
-        )
-        sync_config(store, config, app.clock())
-    facts = {"added": done.added, "known": done.known, "problems": list(done.problems)}
-    app.show(facts, lambda: f"{done.added} added, {done.known} already subscribed")
+    with open_text(file) as stream:
+        rows = subscriptions.open_csv(stream, digest=digest)
+        with app.store(config) as store, _progress(app, rows.length) as progress:
+            done = subscriptions.import_csv(
+                store,
+                rows,
+                digests=frozenset(config.digests),
+                digest=digest,
+                now=app.clock(),
+                progress=progress,
+            )
+            sync_config(store, config, app.clock())
+    app.show(_import_facts(done), lambda: _imported(done))
     for problem in done.problems:
         click.echo(f"{file}: {problem}", err=True)
     return 1 if done.problems else 0
+
+
+@contextmanager
+def _progress(app: App, rows: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar, on a terminal only."""
+    if not app.wants_progress():
+        yield lambda done: None
+        return
+    from rich.progress import Progress
+
+    with Progress(transient=True, console=app.console()) as bars:
+        task = bars.add_task("rows", total=rows)
+        yield lambda done: bars.update(task, completed=done)
+
+
+def _import_facts(done: subscriptions.Imported) -> dict[str, object]:
+    return {
+        "columns": {"used": list(done.used), "ignored": list(done.ignored)},
+        "added": done.added,
+        "known": done.known,
+        "changed": done.changed,
+        "unchanged": done.unchanged,
+        "invalid": len(done.problems),
+        "problems": list(done.problems),
+    }
+
+
+def _imported(done: subscriptions.Imported) -> str:
+    counts = [f"{done.added} added", f"{done.unchanged} already subscribed"]
+    counts += [f"{done.changed} changed"] if done.changed else []
+    counts += [f"{len(done.problems)} left out"] if done.problems else []
+    return f"{columns_text(done.used, done.ignored)}\n{', '.join(counts)}"
 
 
 @command.command("export", short_help="Export email subscribers as CSV.")

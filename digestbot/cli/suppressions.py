@@ -6,7 +6,7 @@ import click
 
 from digestbot import suppressions
 from digestbot.addresses import check_address
-from digestbot.cli.app import App, count, local, read_text, table, write_text
+from digestbot.cli.app import App, columns_text, count, local, open_text, table, write_text
 from digestbot.errors import DigestbotError
 from digestbot.model import Suppression
 
@@ -88,14 +88,26 @@ def remove(app: App, emails: tuple[str, ...]) -> int:
 def import_suppressions(app: App, file: Path) -> int:
     """Suppress all rows of a CSV file (columns: email, reason, since); - reads standard input."""
     config = app.config()
-    text = read_text(file)
-    with app.store(config) as store:
-        done = suppressions.import_csv(store, text, now=app.clock())
-    facts = {"added": done.added, "known": done.known, "problems": list(done.problems)}
-    app.show(facts, lambda: f"{done.added} added, {done.known} already suppressed")
+    with open_text(file) as stream:
+        rows = suppressions.open_csv(stream)
+        with app.store(config) as store:
+            done = suppressions.import_csv(store, rows, now=app.clock())
+    facts = {
+        "columns": {"used": list(done.used), "ignored": list(done.ignored)},
+        "added": done.added,
+        "known": done.known,
+        "problems": list(done.problems),
+    }
+    app.show(facts, lambda: _imported(done))
     for problem in done.problems:
         click.echo(f"{file}: {problem}", err=True)
     return 1 if done.problems else 0
+
+
+def _imported(done: suppressions.Imported) -> str:
+    counts = f"{done.added} added, {done.known} already suppressed"
+    left_out = f", {len(done.problems)} left out" if done.problems else ""
+    return f"{columns_text(done.used, done.ignored)}\n{counts}{left_out}"
 
 
 @command.command("export", short_help="Export suppressed addresses as CSV.")

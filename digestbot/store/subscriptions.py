@@ -6,6 +6,7 @@ run. The reader takes precedence over the config: once unsubscribed, a reader th
 stays unsubscribed, until the reader, or the operator by command, subscribes again.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
@@ -70,15 +71,35 @@ class Subscriptions:
         state: SubscriptionState,
         now: datetime,
     ) -> None:
-        """Subscribe *readers* (digest, destination, name), some hundreds per transaction."""
+        """Subscribe *readers* (digest, destination, name) in one transaction."""
         rows = [
             _new_row(digest, destination, origin, state, name, now)
             for digest, destination, name in readers
         ]
-        for some in chunks(rows):
-            with self._database.write() as connection:
-                for row in some:
+        with self._database.write() as connection:
+            known = _keys(connection, rows)
+            new = [row for row in rows if _row_key(row) not in known]
+            if new:
+                statement = self._database.insert(subscriptions).on_conflict_do_nothing()
+                connection.execute(statement, new)
+            for row in rows:
+                if _row_key(row) in known:
                     self._add(connection, row)
+
+    def find_all(self, readers: Iterable[tuple[str, Destination]]) -> tuple[Subscription, ...]:
+        """Return the subscriptions that exist among *readers* (digest, destination)."""
+        with self._database.read() as connection:
+            rows = _among(connection, [(digest, *_key(to)) for digest, to in readers])
+            return tuple(map(_to_subscription, rows))
+
+    def suppressed_among(self, addresses: Iterable[str]) -> frozenset[str]:
+        """Return the suppressed ones of *addresses*, in lower case."""
+        found: list[str] = []
+        with self._database.read() as connection:
+            for some in chunks(sorted({address.lower() for address in addresses})):
+                query = select(suppressions.c.address).where(suppressions.c.address.in_(some))
+                found += connection.execute(query).scalars()
+        return frozenset(found)
 
     def _add(self, connection: Connection, row: Mapping[str, Any]) -> None:
         new = self._database.insert(subscriptions).values(dict(row)).on_conflict_do_nothing()
@@ -439,6 +460,31 @@ def _new_row(
         "created_at": now,
         "changed_at": now,
     }
+
+
+def _row_key(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["digest"], row["kind"], row["address_key"]
+
+
+def _keys(
+    connection: Connection, rows: Iterable[Mapping[str, Any]]
+) -> frozenset[tuple[str, str, str]]:
+    found = _among(connection, list(map(_row_key, rows)))
+    return frozenset((row.digest, row.kind, row.address_key) for row in found)
+
+
+def _among(connection: Connection, keys: Sequence[tuple[str, str, str]]) -> list[Row[Any]]:
+    """Return the subscriptions with these keys (digest, kind, address key)."""
+    here = subscriptions.c
+    groups: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for digest, kind, address_key in keys:
+        groups[digest, kind].append(address_key)
+    found: list[Row[Any]] = []
+    for (digest, kind), address_keys in sorted(groups.items()):
+        for some in chunks(address_keys):
+            which = here.digest == digest, here.kind == kind, here.address_key.in_(some)
+            found += connection.execute(select(subscriptions).where(*which)).all()
+    return found
 
 
 def _find(connection: Connection, row: Mapping[str, Any]) -> Row[Any]:

@@ -139,10 +139,10 @@ def test_export_can_be_imported_elsewhere(bot: Bot, arxiv: ArxivServer) -> None:
         Path("config.yaml").read_text() + "store: sqlite:///elsewhere.db\n"
     )
     called = bot("subscribers", "import", "readers.csv")
-    assert (called.code, called.out) == (0, "3 added, 0 already subscribed\n")
-    assert (
-        bot("subscribers", "import", "-", stdin=exported).out == "0 added, 3 already subscribed\n"
-    )
+    columns = "columns: digest, email, name, state; ignored: since\n"
+    assert (called.code, called.out) == (0, f"{columns}3 added, 0 already subscribed\n")
+    called = bot("subscribers", "import", "-", stdin=exported)
+    assert called.out == f"{columns}0 added, 3 already subscribed\n"
     again = bot("subscribers", "export").out
     assert sorted(again.splitlines()) == sorted(exported.splitlines())
 
@@ -171,7 +171,7 @@ def test_invalid_rows_are_reported_and_others_imported(bot: Bot) -> None:
     )
     called = bot("subscribers", "import", "readers.csv")
     assert called.code == 1
-    assert called.out == "2 added, 0 already subscribed\n"
+    assert called.out == "columns: email, digest\n2 added, 0 already subscribed, 5 left out\n"
     places = [line.split(": ")[:2] for line in called.err.splitlines()]
     assert places == [["readers.csv", f"line {number}"] for number in (3, 4, 5, 7, 8)]
     assert ("systems", "good@example.org") in readers(bot)
@@ -195,14 +195,29 @@ def test_import_does_not_resubscribe(bot: Bot) -> None:
     [
         ("name\nAna\n", "the first line must name the columns; missing: digest, email"),
         ("", "the first line must name the columns; missing: digest, email"),
-        (f'email,digest\n"{"x" * 200_000}",systems\n', "invalid CSV after line 1: "),
+        (f'email,digest\n"{"x" * 200_000},systems\n', "line 2: a quote is not closed"),
+        ("email,digest,Email\na@x.org,systems,\n", 'the column "email" more than once'),
     ],
-    ids=["other columns", "empty", "a quote that never ends"],
+    ids=["other columns", "empty", "a quote that never ends", "a column twice"],
 )
 def test_import_of_another_file_exits_2(bot: Bot, text: str, message: str) -> None:
     called = bot("subscribers", "import", "-", stdin=text)
     assert (called.code, called.out) == (2, "")
     assert message in called.err
+
+
+def test_import_reports_in_json(bot: Bot) -> None:
+    text = "email,phone\na@example.org,1\nbad,2\n"
+    called = bot("--json", "subscribers", "import", "-", "--digest", "other", stdin=text)
+    assert json.loads(called.out) == {
+        "columns": {"used": ["email"], "ignored": ["phone"]},
+        "added": 1,
+        "known": 0,
+        "changed": 0,
+        "unchanged": 0,
+        "invalid": 1,
+        "problems": ['line 3: "bad" is not an email address; write name@domain'],
+    }
 
 
 def test_import_requires_utf8(bot: Bot) -> None:

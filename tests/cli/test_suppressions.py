@@ -62,9 +62,15 @@ def test_export_and_import_round_trip(bot: Bot) -> None:
     assert "'=HYPERLINK" in Path("list.csv").read_text()
     bot("suppressions", "remove", "a@example.org", "b@example.org")
     called = bot("suppressions", "import", "list.csv", at=NOW + timedelta(days=9))
-    assert (called.code, called.out) == (0, "2 added, 0 already suppressed\n")
+    assert (called.code, called.out) == (
+        0,
+        "columns: email, reason, since\n2 added, 0 already suppressed\n",
+    )
     assert bot("suppressions", "list", "--json").out == before
-    assert bot("suppressions", "import", "list.csv").out == "0 added, 2 already suppressed\n"
+    assert (
+        bot("suppressions", "import", "list.csv").out
+        == "columns: email, reason, since\n0 added, 2 already suppressed\n"
+    )
 
 
 def test_foreign_csv_is_imported_row_by_row(bot: Bot) -> None:
@@ -73,7 +79,10 @@ def test_foreign_csv_is_imported_row_by_row(bot: Bot) -> None:
         "Email;Since\na@example.org;\nno mail;\nc@example.org;yesterday\nd@example.org;2026-01-02"
     )
     called = bot("suppressions", "import", "-", stdin=rows)
-    assert (called.code, called.out) == (1, "1 added, 1 already suppressed\n")
+    assert (called.code, called.out) == (
+        1,
+        "columns: email, since\n1 added, 1 already suppressed, 2 left out\n",
+    )
     assert called.err.splitlines() == [
         '-: line 3: "no mail" is not an email address; write name@domain',
         '-: line 4: "yesterday" is not a date; write 2026-11-23T08:00:00Z',
