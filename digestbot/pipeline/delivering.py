@@ -252,17 +252,10 @@ class _Run:
 
     async def send_patiently(self) -> None:
         """Send all that is due, and again after each short wait, while the patience lasts."""
-<<<<<<< HEAD
         await self.send_all()
         while not self._stop() and (wait := self._next_wait()) is not None:
-            log.info("waiting for a short failure to pass", extra={"wait_s": wait.total_seconds()})
-=======
-        await self.send_all(stop)
-        while not stop() and (wait := self._next_wait()) is not None:
-            log.info(
-                "waiting for a temporary failure to pass", extra={"wait_s": wait.total_seconds()}
-            )
->>>>>>> h-words
+            facts = {"wait_s": wait.total_seconds()}
+            log.info("waiting for a temporary failure to pass", extra=facts)
             self._patience -= wait
             await self._wait(wait.total_seconds())
             await self.send_all()
