@@ -254,6 +254,11 @@ def _unknown(named: PaperId, digest: DigestConfig) -> str:
     )
 
 
+def _waits(store: "Store", digest: DigestConfig, row: Announcement) -> bool:
+    """Return True if the paper waits beyond the limit (``overflow: next``)."""
+    return any(entry.paper.id == row.paper.id for entry in store.editions.waiting(digest.name))
+
+
 def _answer(
     store: "Store", digest: DigestConfig, rows: tuple[Announcement, ...], now: datetime
 ) -> _Answer:
@@ -266,7 +271,7 @@ def _answer(
     return _Answer(
         paper=row,
         asked_at=now,
-        is_past=state is not None and state.cursor >= row.seq,
+        is_past=state is not None and state.cursor >= row.seq and not _waits(store, digest, row),
         preconditions=tuple(_preconditions(state, digest, row)),
         explanation=explain(digest.filter, row),
         is_notice=notice is not None,

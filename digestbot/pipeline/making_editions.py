@@ -143,7 +143,7 @@ def _make(
     if missed_since is not None:
         if not edition.papers:
             return EditionMade(digest=digest.name, note=f"nothing missed since {missed_since:%F}")
-        edition = _as_catch_up(edition, state, digest)
+        edition = _as_catch_up(edition, state, digest, missed_since)
     next_due_at = digest.schedule.next_after(now)
     if not edition.papers and all(c.status in INCONCLUSIVE for c in edition.coverage):
         return EditionMade(digest=digest.name, note="its sources do not answer; it stays due")
@@ -194,10 +194,13 @@ def _first_seq(store: Store, state: DigestState, missed_since: datetime | None) 
     return min(state.cursor, store.papers.first_seq_since(missed_since))
 
 
-def _as_catch_up(edition: Edition, state: DigestState, digest: DigestConfig) -> Edition:
+def _as_catch_up(
+    edition: Edition, state: DigestState, digest: DigestConfig, missed_since: datetime
+) -> Edition:
     """Label the edition, and let it follow the cursor like any other."""
     title = catch_up_title(edition.title or edition.digest, digest.language)
-    return replace(edition, title=title, from_seq=state.cursor)
+    begin = min(missed_since, edition.covers_from or missed_since)
+    return replace(edition, title=title, from_seq=state.cursor, covers_from=begin)
 
 
 @dataclass(slots=True)

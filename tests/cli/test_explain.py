@@ -109,6 +109,16 @@ def test_paper_beyond_the_limit(bot: Bot, fetched: ArxivServer) -> None:
     assert "included in systems/1" in bot("explain", "systems", "2611.00002").out
 
 
+def test_paper_that_waits_beyond_the_limit(bot: Bot, fetched: ArxivServer) -> None:
+    path = Path("config.yaml")
+    path.write_text(
+        path.read_text().replace("daily 09:00", "daily 09:00\n    limit: 1\n    overflow: next")
+    )
+    bot("run")
+    out = bot("explain", "systems", "2611.00004").out
+    assert out.startswith("In systems: it will be in the next edition\n")
+
+
 def test_edited_filter_shows_the_failing_conditions(bot: Bot, fetched: ArxivServer) -> None:
     path = Path("config.yaml")
     stricter = "{any: [serverless], none: [inference, {title: quantum}], min_score: 3}"
