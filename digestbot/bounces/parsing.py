@@ -25,6 +25,8 @@ TokenReader = Callable[[str], int | None]
 
 MAX_BYTES: Final = 200_000
 """Bytes of a mail to read: the report comes before the message it returns."""
+MAX_PARTS: Final = 500
+"""Lines that may begin a part; a report has about five, and each part becomes an object."""
 GUESS_BYTES: Final = 50_000
 """Bytes that flufl.bounce reads: its 18 detectors took 7 s for 1 MB of blank lines."""
 
@@ -69,13 +71,17 @@ def read_report(raw: bytes, delivery_of: TokenReader) -> Report | None:
     None if it is not a bounce, or not one of ours.
 
     Args:
-        raw: Whole mail; only its first `MAX_BYTES` are read.
+        raw: Whole mail; only its first `MAX_BYTES` and `MAX_PARTS` are read.
         delivery_of: Reads the token in an address.
     """
     try:
-        return _read(raw[:MAX_BYTES], delivery_of)
+        return _read(_first_parts(raw[:MAX_BYTES]), delivery_of)
     except RecursionError:  # hundreds of mails within mails: no server writes that
         return None
+
+
+def _first_parts(raw: bytes) -> bytes:
+    return b"\n--".join(raw.split(b"\n--", MAX_PARTS)[:MAX_PARTS])
 
 
 def _read(raw: bytes, delivery_of: TokenReader) -> Report | None:

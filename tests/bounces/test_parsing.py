@@ -133,6 +133,16 @@ def test_damaged_mail_never_raises(noise: bytes, place: int) -> None:
         assert report is None or report.delivery_id == DELIVERY
 
 
+@pytest.mark.parametrize(("parts", "is_read"), [(3, True), (400, True), (600, False)])
+def test_only_the_first_parts_are_read(parts: int, *, is_read: bool) -> None:
+    head = f"Delivered-To: {TOKEN_ADDRESS}\r\nSubject: failure notice\r\n"
+    head += "Content-Type: multipart/report; report-type=delivery-status; boundary=a\r\n\r\n"
+    status = "--a\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x\r\n\r\n"
+    status += "Final-Recipient: rfc822; r@x\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n--a--\r\n"
+    report = read((head + "--a\r\n\r\nhi\r\n" * parts + status).encode())
+    assert (report is not None) == is_read
+
+
 HEAD = (
     b"Return-Path: <>\r\nDelivered-To: bounces+x@example.org\r\nFrom: MAILER-DAEMON@x.example\r\n"
     b"To: bounces+x@example.org\r\nSubject: failure notice\r\n"
