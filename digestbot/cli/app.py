@@ -19,6 +19,7 @@ import click
 
 from digestbot.atomic_files import write_atomically
 from digestbot.errors import UsageError
+from digestbot.secret import masked
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,13 +91,11 @@ class App:
             click.echo(text, err=True)
 
     def show(self, facts: Any, as_text: Callable[[], str | None]) -> None:
-        """Print *facts* with ``--json``, else the result of *as_text* unless quiet."""
+        """Print *facts* with ``--json``, else the result of *as_text*; mask secrets."""
         if self.as_json:
-            click.echo(json.dumps(facts, ensure_ascii=False, indent=2, default=_jsonable))
-            return
-        text = as_text() if self.verbosity >= 0 else None
-        if text is not None:
-            click.echo(text)
+            click.echo(json.dumps(_masked(facts), ensure_ascii=False, indent=2, default=_jsonable))
+        elif (text := as_text()) is not None:
+            click.echo(masked(text))
 
     def console(self) -> "Console":
         """Return a console on stderr for progress; plain in a pipe."""
@@ -109,13 +108,23 @@ class App:
         return sys.stderr.isatty() and self.verbosity == 0 and not self.as_json
 
 
+def _masked(facts: Any) -> Any:
+    """Mask secrets in the texts of *facts*, not in its keys and numbers."""
+    match facts:
+        case str():
+            return masked(facts)
+        case Mapping():
+            return {key: _masked(value) for key, value in facts.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_masked(value) for value in facts]
+    return facts
+
+
 def _jsonable(value: object) -> object:
     """Convert *value* for JSON: times to UTC ISO 8601 with Z, other types to text."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    if isinstance(value, (tuple, set, frozenset)):
-        return list(value)
-    return str(value)
+    return masked(str(value))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
