@@ -6,6 +6,7 @@ Global options are accepted before or after the command's name; the later one wi
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
     from digestbot.config import Config
     from digestbot.store import Store
+
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
 def utc_now() -> datetime:
@@ -93,9 +97,16 @@ class App:
     def show(self, facts: Any, as_text: Callable[[], str | None]) -> None:
         """Print *facts* with ``--json``, else the result of *as_text*; mask secrets."""
         if self.as_json:
-            click.echo(json.dumps(_masked(facts), ensure_ascii=False, indent=2, default=_jsonable))
+            print_json(
+                json.dumps(_masked(facts), ensure_ascii=False, indent=2, default=_jsonable) + "\n"
+            )
         elif (text := as_text()) is not None:
             click.echo(masked(text))
+
+    def report(self, facts: Any, as_text: Callable[[], str | None]) -> None:
+        """Show what an unattended command did, as `show` does; with -q nothing, for cron."""
+        if self.as_json or self.verbosity >= 0:
+            self.show(facts, as_text)
 
     def console(self) -> "Console":
         """Return a console on stderr for progress; plain in a pipe."""
@@ -106,6 +117,39 @@ class App:
     def wants_progress(self) -> bool:
         """Return True on a terminal, unless -q, -v or --json was given."""
         return sys.stderr.isatty() and self.verbosity == 0 and not self.as_json
+
+
+def print_form(text: str, form: str) -> None:
+    """Print one form of an edition, with a final line break."""
+    text = text if text.endswith("\n") else f"{text}\n"
+    if form in {"text", "subject"}:
+        click.echo(text, nl=False)
+    elif form in {"json", "slack"}:
+        print_json(text)
+    else:
+        print_document(text)
+
+
+def print_document(text: str) -> None:
+    """Print the content of a file, such as HTML or CSV: always UTF-8, as its readers expect."""
+    binary = getattr(sys.stdout, "buffer", None)
+    if binary is None or _is_unicode() or sys.stdout.isatty():
+        click.echo(text, nl=False)
+        return
+    sys.stdout.flush()
+    binary.write(text.encode())
+    binary.flush()
+
+
+def print_json(text: str) -> None:
+    """Print JSON; outside UTF-8 in ASCII, which every encoding has."""
+    if not _is_unicode():
+        text = _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    click.echo(text, nl=False)
+
+
+def _is_unicode() -> bool:
+    return (sys.stdout.encoding or "utf-8").lower().replace("_", "-").startswith(("utf-8", "utf8"))
 
 
 def _masked(facts: Any) -> Any:
@@ -262,7 +306,7 @@ def _global_options() -> list[click.Parameter]:
             type=int,
             expose_value=False,
             callback=_set("verbosity"),
-            help="Show errors only.",
+            help="Show results and errors only.",
         ),
         click.Option(
             ["--json", "global_json"],

@@ -71,7 +71,7 @@ def command(app: App, digests: tuple[str, ...], force: bool, patience: str, no_f
         made = _make_editions(app, store, config, templates, stop, names=names, force=force)
         delivered = _deliver(app, store, config, stop, patience_s)
         nothing_due = "" if made or stop() else _nothing_due(store, config, wanted)
-    app.show(
+    app.report(
         _facts(fetched, bounced, made, delivered, stop),
         lambda: _as_text(config, fetched, bounced, made, delivered, nothing_due),
     )
