@@ -40,8 +40,8 @@ BY_STATE: Final[Mapping[DeliveryState, tuple[Sent, str]]] = {
     _S.RETRYING: (Sent.NOT_YET, "failed for now, will be retried"),
     _S.HELD: (Sent.NOT_YET, "held until you release it"),
     _S.QUARANTINED: (Sent.NOT_YET, "quarantined until you release it"),
-    _S.DATA_DONE: (Sent.PERHAPS, "the server has the whole message and has not answered yet"),
-    _S.UNKNOWN: (Sent.PERHAPS, "the server got the whole message and never answered"),
+    _S.DATA_DONE: (Sent.PERHAPS, "the server has the whole message and has not replied yet"),
+    _S.UNKNOWN: (Sent.PERHAPS, "the server got the whole message and never replied"),
     _S.DEAD: (Sent.NO, "given up"),
     _S.CANCELLED: (Sent.NO, "cancelled"),
 }
@@ -55,12 +55,14 @@ class Trace:
 
     digest: str
     editions: Mapping[str, bool]
-    """Editions in which the paper matched; False if the limit cut it."""
+    """Editions that have the paper, True if in full, False if in one line."""
+    waits: bool
+    """True if the limit left it for the next edition."""
     deliveries: tuple[Delivery, ...]
     """Deliveries to the destination of editions that show the paper, the likeliest to have arrived
     first."""
     receipt: str | None
-    """The server's answer to the first of them."""
+    """The server's reply to the first of them."""
     subscription: Subscription | None
     suppressed: str | None
     """Why the address is suppressed now."""
@@ -82,8 +84,7 @@ def trace(
     """Collect the facts; *subscriptions* are all that the destination ever had."""
     editions = store.editions.of_paper(digest, paper_id)
     spellings = {destination.address, *(s.destination.address for s in subscriptions)}
-    shown = [name for name, is_included in editions.items() if is_included]
-    found = store.outbox.to(destination.kind, spellings, shown)
+    found = store.outbox.to(destination.kind, spellings, tuple(editions))
     deliveries = sorted(found, key=lambda d: (_LIKELIEST_FIRST.index(BY_STATE[d.state][0]), d.id))
     return Trace(
         digest=digest,
@@ -91,6 +92,7 @@ def trace(
         deliveries=tuple(deliveries),
         receipt=store.outbox.receipt(deliveries[0].id) if deliveries else None,
         subscription=next((s for s in subscriptions if s.digest == digest), None),
+        waits=any(entry.paper.id == paper_id for entry in store.editions.waiting(digest)),
         suppressed=store.subscriptions.why_suppressed(destination.address),
     )
 
@@ -112,14 +114,14 @@ def answer(
         error = found.deliveries[0].last_error
         return sent, f"{words}: {error}" if error and sent is not Sent.YES else words
     why = _not_reached(found)
-    shown = [name for name, is_included in found.editions.items() if is_included]
-    if shown:
+    if found.editions:
         reason = why or "it was subscribed later"
-        return Sent.NO, f"{', '.join(shown)} had it but did not go to this destination: {reason}"
+        names = ", ".join(found.editions)
+        return Sent.NO, f"{names} had it but did not go to this destination: {reason}"
     if why:
         return Sent.NO, why
-    if found.editions:
-        return Sent.NO, f"the limit cut it from {', '.join(found.editions)}"
+    if found.waits:
+        return Sent.NOT_YET, "the limit left it for the next edition"
     if not matches:
         return Sent.NO, "it does not match"
     if is_waiting:

@@ -6,7 +6,7 @@ Pure functions without store or clock. Begin at `select`; `cover` counts the can
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from digestbot.model import (
@@ -15,12 +15,16 @@ from digestbot.model import (
     AnnounceType,
     CategoryCoverage,
     EditionPaper,
+    Overflow,
     SourceCoverage,
     Verdict,
 )
 
 CATEGORIES = 50
 """Maximum categories counted per source; feeds may have a new one for every paper."""
+
+MAX_WAITS = 3
+"""Editions that a paper waits for with `Overflow.NEXT`; the following one lists it."""
 
 _RANK = {announce_type: rank for rank, announce_type in enumerate(AnnounceType)}
 
@@ -32,14 +36,22 @@ class Selection:
     """All matching papers, best first, divided at the limit."""
 
     included: tuple[EditionPaper, ...]
-    omitted: tuple[EditionPaper, ...]
+    listed: tuple[EditionPaper, ...] = ()
+    """Beyond the limit; shown in one line each."""
+    waiting: tuple[EditionPaper, ...] = ()
+    """Beyond the limit; they wait for the next edition."""
 
 
 def select(
-    candidates: Iterable[_Candidate], *, limit: int, already: Collection[tuple[str, int]] = ()
+    candidates: Iterable[_Candidate],
+    *,
+    limit: int,
+    already: Collection[tuple[str, int]] = (),
+    carried: Iterable[EditionPaper] = (),
+    overflow: Overflow = Overflow.LIST,
 ) -> Selection:
     """
-    Select one entry per matching paper, best first, cut at *limit*.
+    Select one entry per matching paper, best first, divided at *limit*.
 
     The order is total: retractions and withdrawals first; then by score, highest first; then by
     date, newest first (`updated`, else `published`, else when it was seen); then by id. The order
@@ -50,14 +62,32 @@ def select(
             ignored.
         limit: Maximum number of included papers; 0 or more.
         already: Pairs (paper id, version) from earlier editions, which are ignored.
+        carried: Papers that waited for this edition, ranked with the others.
+        overflow: Where papers beyond the limit go.
     """
     announced: dict[str, list[_Candidate]] = defaultdict(list)
     for announcement, verdict in candidates:
         paper = announcement.paper
         if verdict.matched and (paper.id, paper.version) not in already:
             announced[paper.id].append((announcement, verdict))
-    ranked = sorted((_merge(several) for several in announced.values()), key=_best_first)
-    return Selection(included=tuple(ranked[:limit]), omitted=tuple(ranked[limit:]))
+    entries = {paper_id: _merge(several) for paper_id, several in announced.items()}
+    for waited in carried:
+        found = entries.get(waited.paper.id)
+        entries[waited.paper.id] = _rejoined(found, waited) if found else waited
+    ranked = sorted(entries.values(), key=_best_first)
+    return _divided(ranked, limit, overflow)
+
+
+def _divided(ranked: Sequence[EditionPaper], limit: int, overflow: Overflow) -> Selection:
+    included = tuple(replace(entry, waits=0) if entry.waits else entry for entry in ranked[:limit])
+    if overflow is not Overflow.NEXT:
+        beyond = tuple(replace(entry, waits=0) for entry in ranked[limit:])
+        return Selection(included=included, listed=beyond)
+    return Selection(
+        included=included,
+        listed=tuple(replace(e, waits=0) for e in ranked[limit:] if e.waits >= MAX_WAITS),
+        waiting=tuple(replace(e, waits=e.waits + 1) for e in ranked[limit:] if e.waits < MAX_WAITS),
+    )
 
 
 def cover(
@@ -78,7 +108,8 @@ def cover(
     """
     here = [row for row in rows if row.source == source]
     papers = {row.paper.id: frozenset(row.paper.categories) for row in here}
-    omitted = papers.keys() & {entry.paper.id for entry in selection.omitted}
+    beyond = (*selection.listed, *selection.waiting)
+    omitted = papers.keys() & {entry.paper.id for entry in beyond}
     matched = omitted | (papers.keys() & {entry.paper.id for entry in selection.included})
     announced = Counter(category for each in papers.values() for category in each)
     hits = Counter(category for each in matched for category in papers[each])
@@ -118,6 +149,51 @@ def _merge(several: Sequence[_Candidate]) -> EditionPaper:
         seen_at=first.seen_at,
         score=max(verdict.score for _, verdict in several),
         matches=verdict.matches,
+    )
+
+
+def _rejoined(found: EditionPaper, waited: EditionPaper) -> EditionPaper:
+    """Merge a paper that waited with its announcements in this window."""
+    newest = max(waited, found, key=lambda entry: entry.paper.version)
+    return replace(
+        newest,
+        type=min(found.type, waited.type, key=_RANK.__getitem__),
+        source=waited.source,
+        seen_at=waited.seen_at,
+        score=max(found.score, waited.score),
+        waits=waited.waits,
+    )
+
+
+def add_coverage(
+    earlier: Iterable[SourceCoverage], latest: Iterable[SourceCoverage]
+) -> tuple[SourceCoverage, ...]:
+    """Add the counts of an *earlier* window to the *latest*; state and order are the latest's."""
+    before = {coverage.source: coverage for coverage in earlier}
+    return tuple(
+        _added(before[coverage.source], coverage) if coverage.source in before else coverage
+        for coverage in latest
+    )
+
+
+def _added(earlier: SourceCoverage, latest: SourceCoverage) -> SourceCoverage:
+    announced: Counter[str] = Counter()
+    matched: Counter[str] = Counter()
+    for part in (*earlier.categories, *latest.categories):
+        announced[part.category] += part.announced
+        matched[part.category] += part.matched
+    ordered = sorted(announced, key=lambda category: (-announced[category], category))
+    return replace(
+        latest,
+        announced=earlier.announced + latest.announced,
+        matched=earlier.matched + latest.matched,
+        omitted=earlier.omitted + latest.omitted,
+        first_at=earlier.first_at or latest.first_at,
+        last_at=latest.last_at or earlier.last_at,
+        categories=tuple(
+            CategoryCoverage(category=name, announced=announced[name], matched=matched[name])
+            for name in ordered[:CATEGORIES]
+        ),
     )
 
 

@@ -190,7 +190,7 @@ class TooLarge(PermanentFailure):
 
 class ServerUnavailable(DeliveryError):
     """
-    An answer about us, or none: the server takes no delivery for now.
+    A reply about us, or none: the server takes no delivery for now.
 
     Args:
         message: One line, what the server said.
@@ -225,7 +225,7 @@ class Misconfigured(DeliveryError):
 
 
 class OutcomeUnknown(DeliveryError):
-    """The connection broke after the last byte, before the answer (RFC 1047)."""
+    """The connection broke after the last byte, before the reply (RFC 1047)."""
 
 
 class MailboxError(DigestbotError):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from digestbot.backtest import Bits, ConditionMatches, match_conditions, match_filters
 from digestbot.filters import Filter, hits, parse_filter
+from digestbot.filters.authors import readings
 from digestbot.filters.flow_style import flow_style
 from digestbot.filters.parser import DEFAULT_WITHIN, MAX_NEAR_TERMS
 from digestbot.filters.tree import (
@@ -148,6 +149,8 @@ def _as_wide(node: Node) -> Iterable[Hashable]:
         return ()
     if isinstance(node, CategoryIs):
         return node.codes
+    if isinstance(node, AuthorIs):
+        return readings(node.name)
     if not isinstance(node, Words):
         return (_bare(node),)
     if node.is_prefix and len(node.words) == 1:
@@ -160,6 +163,8 @@ def _as_narrow(node: Node) -> Iterable[Hashable]:
         return ()
     if isinstance(node, CategoryIs):
         return tuple(node.codes)[:1]
+    if isinstance(node, AuthorIs):
+        return readings(node.name)[:1]
     if not isinstance(node, Words):
         return (_bare(node),)
     prefixes = (f"{word[:end]}*" for word in node.words for end in range(1, KEY_MAX + 1))
@@ -189,6 +194,8 @@ def _is_within(narrow: Atom, wide: Atom) -> bool:
         return set(narrow.fields) <= set(wide.fields) and _has_phrase(narrow, wide)
     if isinstance(narrow, CategoryIs) and isinstance(wide, CategoryIs):
         return narrow.is_primary == wide.is_primary and narrow.codes <= wide.codes
+    if isinstance(narrow, AuthorIs) and isinstance(wide, AuthorIs):
+        return set(readings(narrow.name)) <= set(readings(wide.name))
     return _bare(narrow) == _bare(wide)
 
 

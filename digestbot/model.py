@@ -187,6 +187,8 @@ class EditionPaper:
     matches: tuple[Match, ...]
     previous: Paper | None = None
     """The version before, if this is a replacement and the store has it."""
+    waits: int = 0
+    """Editions whose limit has deferred it so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +227,11 @@ class SourceCoverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edition:
-    """One issue of a digest: the matches in ``(from_seq, to_seq]``, ranked and limited."""
+    """
+    One issue of a digest: the matches in ``(from_seq, to_seq]``, ranked.
+
+    The limit decides which papers appear in full; the others are listed or wait.
+    """
 
     digest: str
     title: str
@@ -237,14 +243,27 @@ class Edition:
     from_seq: int
     to_seq: int
     papers: tuple[EditionPaper, ...]
-    """Best first."""
-    omitted: int
-    """Matching papers cut by the limit."""
+    """Papers in full, best first."""
+    more: tuple[EditionPaper, ...] = ()
+    """Papers beyond the limit, best first; one line each."""
+    waiting: int = 0
+    """Papers beyond the limit that wait for the next edition."""
+    carried: int = 0
+    """Papers that waited for this edition, counted in one of the three above."""
+    covers_from: datetime | None = None
+    """End of the previous edition's window; None for the first one."""
+    covers_to: datetime
+    """End of its window, where the next one begins."""
     considered: int
     """Papers in the window that the filter was applied to."""
     coverage: tuple[SourceCoverage, ...]
     id: int | None = None
     """Key in the store; None for a preview."""
+
+    @property
+    def omitted(self) -> int:
+        """Number of matching papers beyond the limit."""
+        return len(self.more) + self.waiting
 
     @property
     def name(self) -> str:
@@ -278,6 +297,17 @@ Body = str | Fragments
 
 EXPORTS = (Form.MARKDOWN, Form.BIBTEX, Form.RIS, Form.ATOM)
 """Forms for other programs; made only if the digest asks for them."""
+
+
+class Overflow(StrEnum):
+    """Where the papers beyond a digest's limit go."""
+
+    LIST = "list"
+    """Into the edition, one line each."""
+    NEXT = "next"
+    """Into the next edition, ranked with its new papers."""
+    ATTACH = "attach"
+    """Into a list attached to the email; other forms list them."""
 
 
 class Theme(StrEnum):
@@ -379,13 +409,13 @@ class DeliveryState(StrEnum):
     SENT = "sent"
     """Accepted by the server."""
     RETRYING = "retrying"
-    """An attempt failed or its worker died; the next one is due at `Delivery.next_at`."""
+    """An attempt failed or its worker crashed; the next one is due at `Delivery.next_at`."""
     DEAD = "dead"
-    """Refused for good, or given up after the last retry."""
+    """Rejected permanently, or given up after the last retry."""
     UNKNOWN = "unknown"
     """Perhaps delivered: two attempts ended before the server's reply."""
     QUARANTINED = "quarantined"
-    """Three workers died while sending it; waits for the operator."""
+    """Three workers crashed while sending it; waits for the operator."""
     HELD = "held"
     """Part of a flood, or too old to be news; waits for the operator."""
     CANCELLED = "cancelled"

@@ -61,7 +61,8 @@ class Slot:
     at: datetime
     """In UTC."""
     name: str
-    """Local wall-clock time without offset, ``2026-11-01T09:00``; unique within a schedule."""
+    """Local time with its offset, ``2026-11-01T09:00+01:00``, so that it stays unique when the
+    digest moves to another time zone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,7 @@ class Schedule:
         if not found:
             return None
         at = max(found)
-        return Slot(at=at, name=f"{at.astimezone(self.zone):%Y-%m-%dT%H:%M}")
+        return Slot(at=at, name=at.astimezone(self.zone).isoformat(timespec="minutes"))
 
 
 def parse_schedule(text: str, zone: ZoneInfo) -> Schedule:

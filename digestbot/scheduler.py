@@ -10,7 +10,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from random import Random
 
@@ -21,9 +21,11 @@ from digestbot.bounces.settings import BouncesSettings
 from digestbot.config import Config
 from digestbot.daemon_threads import DaemonThreads
 from digestbot.errors import DigestbotError, StoreReplaced
+from digestbot.ping import Event, ping
 from digestbot.pipeline import EditionMade, deliver, fetch, make_editions, read_bounces
 from digestbot.pipeline.due_sources import sources_of_tick
 from digestbot.render import Templates
+from digestbot.status import gather
 from digestbot.stopping import CANCEL_S, GRACE_S, SIGNALS, THREADS, kill_on_next_signal
 from digestbot.store import Store
 from digestbot.syncing import sync_config
@@ -34,12 +36,14 @@ Clock = Callable[[], datetime]
 _Tick = Callable[[], Coroutine[None, None, None]]
 CYCLE_S = 30
 """Interval between checks for sources and digests that are due."""
+PING_EVERY = timedelta(minutes=5)
+"""Interval between pings that report the same outcome."""
 DELIVER_S = 10
 """Interval between checks of the outbox."""
 
 
 class Service:
-    """The ticks over one store and one config, which a reload replaces between two ticks."""
+    """Scheduled work on one store and config; a reload replaces the config between ticks."""
 
     def __init__(
         self,
@@ -65,6 +69,8 @@ class Service:
         self._jobs: dict[_Tick, Job] = {}
         self._failing: frozenset[tuple[str, str]] = frozenset()
         self._bounces_error: str | None = None
+        self._pinged: tuple[datetime, bool] | None = None
+        """Time of the last ping, and True if it reported success."""
         self._fatal: StoreReplaced | None = None
         """Why the service must not go on."""
 
@@ -83,6 +89,27 @@ class Service:
         self._tick_now(self.cycle)
 
     async def cycle(self) -> None:
+        """Run one cycle and report it to the monitor at ``ping_url``."""
+        try:
+            await self._cycle()
+        except Exception:
+            await self._ping(is_good=False)
+            raise
+        if self._config.ping_url and not self._stop.is_set():
+            now = self._clock()
+            status = await asyncio.to_thread(gather, self._store, self._config, now)
+            await self._ping(is_good=not status.faults)
+
+    async def _ping(self, *, is_good: bool) -> None:
+        """Report a changed outcome at once, the same one every `PING_EVERY`."""
+        now = self._clock()
+        is_changed = self._pinged is None or self._pinged[1] is not is_good
+        if not is_changed and self._pinged and now - self._pinged[0] < PING_EVERY:
+            return
+        self._pinged = (now, is_good)
+        await ping(self._config.ping_url, Event.SUCCESS if is_good else Event.FAIL)
+
+    async def _cycle(self) -> None:
         """
         Sync the config, fetch what is due, then make the editions that are due.
 
@@ -93,6 +120,7 @@ class Service:
             if self._stop.is_set():  # this tick waited for the one before
                 return
             config = await self._sync()
+            await asyncio.to_thread(self._store.papers.rebuild_words)
             names = await asyncio.to_thread(sources_of_tick, self._store, config, self._clock())
             for name in names:
                 if name not in self._passes:

@@ -1,6 +1,6 @@
 """Gather the state of sources, digests and deliveries, and list what needs attention."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,8 +20,8 @@ REPORTED = (*FAILED, DeliveryState.HELD)
 SHOWN_FAILURES = 10
 SHOWN_ERRORS = 3
 """Number of distinct errors shown for each state, newest first."""
-OVERDUE = timedelta(days=2)
-"""A digest overdue for longer means that no job is running; even a daily one runs sooner."""
+SHOWN_NAMES = 5
+"""Names listed for a fault that several digests or sources share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +52,23 @@ class Status:
     deliveries: Mapping[DeliveryState, int]
     failures: tuple[Delivery, ...]
     """The newest failed or held deliveries, at most ten."""
-    problems: tuple[str, ...]
-    """One line for each thing that needs attention."""
+    faults: tuple[str, ...]
+    """One line for each fault; equal faults share a line."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """One line for each thing that needs attention."""
+        return (*self.faults, *_in_progress(self.deliveries))
 
 
-def gather(store: Store, config: Config, now: datetime) -> Status:
-    """Read the status at *now* from the store."""
+def gather(
+    store: Store, config: Config, now: datetime, *, max_age: timedelta | None = None
+) -> Status:
+    """
+    Read the status at *now* from the store.
+
+    A source whose last complete fetch is older than *max_age* is a fault.
+    """
     sources = tuple(store.sources.state(name) for name in config.sources)
     digests = tuple(_digest(store, config, name, now) for name in config.digests)
     failures = store.outbox.list(states=REPORTED, limit=SHOWN_FAILURES)
@@ -69,8 +80,12 @@ def gather(store: Store, config: Config, now: datetime) -> Status:
         removed=tuple(removed_digests(config, store.digests.states())),
         deliveries=store.outbox.counts(),
         failures=failures,
-        problems=(
-            *_problems(sources, digests, store.outbox.counts(), failures, now),
+        faults=(
+            *_source_problems(sources),
+            *(_stale(sources, now, max_age) if max_age is not None else ()),
+            *_digest_problems(digests),
+            *_overdue(config, digests, now),
+            *_delivery_problems(store.outbox.counts(), failures),
             *_pause_problems(store, config, now),
             *_mailbox_problems(store, config),
         ),
@@ -90,6 +105,15 @@ def _digest(store: Store, config: Config, name: str, now: datetime) -> DigestSta
         subscribers=store.subscriptions.count_confirmed(name) or len(digest.destinations),
         waiting=store.papers.count_announcements(cursor, sources=frozenset(digest.sources)),
     )
+
+
+def _stale(sources: Iterable[SourceState], now: datetime, max_age: timedelta) -> Iterator[str]:
+    for source in sources:
+        if source.last_ok_at is None:
+            yield f"source {source.name}: no complete fetch yet"
+        elif now - source.last_ok_at > max_age:
+            last = f"{source.last_ok_at:%Y-%m-%d %H:%M} UTC"
+            yield f"source {source.name}: last complete fetch at {last}, older than --max-age"
 
 
 def _pause_problems(store: Store, config: Config, now: datetime) -> list[str]:
@@ -130,28 +154,71 @@ def _label(destination: Destination) -> str:
     return f"{destination.kind} {destination.address}"
 
 
-def _problems(
-    sources: tuple[SourceState, ...],
-    digests: tuple[DigestStatus, ...],
-    deliveries: Mapping[DeliveryState, int],
-    failures: tuple[Delivery, ...],
-    now: datetime,
-) -> list[str]:
-    lines = [
-        f"source {s.name}: {s.status}: {_source_problem(s)}"
-        for s in sources
-        if s.status not in ("ok", "empty", "never")
-    ]
-    lines += [
-        f"digest {d.name}: {d.state.last_error}" for d in digests if d.state and d.state.last_error
-    ]
-    lines += [
-        f"digest {d.name}: overdue by {(now - d.next_due_at).days} days; is a cron job or "
+def _grouped(kind: str, faults: Iterable[tuple[str, str]]) -> list[str]:
+    """Return one line for each distinct fault, given as (name, fault)."""
+    names: dict[str, list[str]] = {}
+    for name, fault in faults:
+        names.setdefault(fault, []).append(name)
+    return [f"{_named(kind, several)}: {fault}" for fault, several in names.items()]
+
+
+def _named(kind: str, names: Sequence[str]) -> str:
+    """Name what a fault concerns: ``digest a``, ``3 digests (a, b, c)``."""
+    if len(names) == 1:
+        return f"{kind} {names[0]}"
+    rest = len(names) - SHOWN_NAMES
+    shown = ", ".join(names[:SHOWN_NAMES]) + (f" and {rest} more" if rest > 0 else "")
+    return f"{len(names)} {kind}s ({shown})"
+
+
+def _source_problems(sources: Iterable[SourceState]) -> list[str]:
+    return _grouped(
+        "source",
+        (
+            (s.name, f"{s.status}: {_source_problem(s)}")
+            for s in sources
+            if s.status not in ("ok", "empty", "never")
+        ),
+    )
+
+
+def _digest_problems(digests: Sequence[DigestStatus]) -> list[str]:
+    failed = ((d.name, d.state.last_error) for d in digests if d.state and d.state.last_error)
+    unread = ((d.name, "no recipients") for d in digests if not d.subscribers)
+    return [*_grouped("digest", failed), *_grouped("digest", unread)]
+
+
+def _overdue(config: Config, digests: Iterable[DigestStatus], now: datetime) -> list[str]:
+    """Report the digests whose slot passed without an edition, in one line."""
+    missed = {d.name: at for d in digests if (at := _missed_slot(config, d))}
+    late = {name: at for name, at in missed.items() if now - at >= config.overdue}
+    if not late:
+        return []
+    since = min(late.values()).astimezone(config.timezone)
+    return [
+        f"{_named('digest', list(late))}: overdue since {since:%Y-%m-%d %H:%M}; is a cron job or "
         "'digestbot serve' running?"
-        for d in digests
-        if d.next_due_at is not None and now - d.next_due_at > OVERDUE
     ]
-    lines += [f"digest {d.name}: no recipients" for d in digests if not d.subscribers]
+
+
+def _missed_slot(config: Config, digest: DigestStatus) -> datetime | None:
+    """
+    Return when the digest was due, if it has run before.
+
+    While an edited schedule waits for the next run, the first of its slots after the old due time
+    counts: a stopped service would otherwise never be overdue again.
+    """
+    if digest.state is None or digest.state.next_due_at is None:
+        return None
+    schedule = config.digests[digest.name].schedule
+    due_at = digest.state.next_due_at
+    return due_at if digest.next_due_at == due_at else schedule.next_after(due_at)
+
+
+def _delivery_problems(
+    deliveries: Mapping[DeliveryState, int], failures: tuple[Delivery, ...]
+) -> list[str]:
+    lines: list[str] = []
     for state in FAILED:
         if number := deliveries[state]:
             lines += _failed(state, number, failures)
@@ -160,9 +227,15 @@ def _problems(
             f"{_count_deliveries(held)} held: 'digestbot deliveries list --state held' shows why; "
             "send with 'deliveries release' or drop with 'deliveries cancel --held'"
         )
-    if count := sum(deliveries[state] for state in IN_PROGRESS):
-        lines.append(
-            f"{_count_deliveries(count)} in progress; if no worker is running, the next run takes "
-            "over after 2 minutes"
-        )
     return lines
+
+
+def _in_progress(deliveries: Mapping[DeliveryState, int]) -> list[str]:
+    """Report deliveries under way: usual in a service, else a sign of a killed process."""
+    count = sum(deliveries[state] for state in IN_PROGRESS)
+    if not count:
+        return []
+    return [
+        f"{_count_deliveries(count)} in progress; if no worker is running, the next run takes "
+        "over after 2 minutes"
+    ]

@@ -121,7 +121,11 @@ def make_coverage(**overrides: Any) -> SourceCoverage:
 
 
 def make_edition(papers: Sequence[EditionPaper | Paper] | None = None, **overrides: Any) -> Edition:
-    """Return edition 12 of "systems" with *papers*, by default `make_edition_paper()`."""
+    """
+    Return edition 12 of "systems" with *papers*, by default `make_edition_paper()`.
+
+    ``omitted`` is the number of `make_lines` beyond its limit.
+    """
     given = (make_edition_paper(),) if papers is None else papers
     entries = tuple(
         paper if isinstance(paper, EditionPaper) else make_edition_paper(paper=paper)
@@ -136,8 +140,24 @@ def make_edition(papers: Sequence[EditionPaper | Paper] | None = None, **overrid
         "from_seq": 100,
         "to_seq": 161,
         "papers": entries,
-        "omitted": 0,
+        "covers_from": NOW - timedelta(days=3),
+        "covers_to": NOW,
         "considered": 61,
         "coverage": (make_coverage(),),
     }
+    if "omitted" in overrides:
+        overrides["more"] = make_lines(overrides.pop("omitted"))
     return Edition(**fields | overrides)
+
+
+def make_lines(number: int, title: str = "Edge Caching in Practice") -> tuple[EditionPaper, ...]:
+    """Return *number* papers beyond the limit of an edition, which match "edge"."""
+    papers = (
+        make_paper(id=f"arxiv:2611.9{n:04}", title=f"{title}, Part {n}")
+        for n in range(1, number + 1)
+    )
+    word = title.split()[0]
+    return tuple(
+        make_edition_paper(paper=paper, matches=(make_match(paper, word),), score=1.0, seq=1000)
+        for paper in papers
+    )

@@ -29,6 +29,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "net",
             "status_codes",
             "oauth",
+            "ping",
             "csv_files",
             "atomic_files",
             "languages",

@@ -52,6 +52,7 @@ def traced(**known: Any) -> Trace:
         "editions": {},
         "deliveries": (),
         "receipt": None,
+        "waits": False,
         "subscription": subscribed(),
         "suppressed": None,
     }
@@ -96,7 +97,14 @@ LEFT = subscribed(SubscriptionState.UNSUBSCRIBED)
             "no",
             "systems/1 had it but did not go to this destination: it was subscribed later",
         ),
-        ({"editions": CUT}, True, False, "no", "the limit cut it from systems/1"),
+        (
+            {"editions": CUT},
+            True,
+            False,
+            "no",
+            "systems/1 had it but did not go to this destination: it was subscribed later",
+        ),
+        ({"waits": True}, True, False, "not yet", "the limit left it for the next edition"),
         ({}, False, True, "no", "it does not match"),
         ({}, True, True, "not yet", "it will be in the next edition"),
         (

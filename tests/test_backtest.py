@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -91,6 +92,41 @@ def test_matches_are_counted_by_day_and_term(store: Store, configured: LoadConfi
         ("quantum", 0, 0),
     ]
     assert found.never == ("quantum",)
+
+
+def test_first_fetch_counts_for_the_papers_own_days(store: Store, configured: LoadConfig) -> None:
+    """Papers of later fetches count for the day they were fetched, however old they are."""
+    config = configured(FILTER)
+    old = {"published": MONDAY - 5 * DAY, "updated": MONDAY - 5 * DAY, "backlog": True}
+    before = {"published": MONDAY - 9 * DAY, "updated": MONDAY - 9 * DAY, "backlog": True}
+    revised = {"version": 2, "published": MONDAY - 9 * DAY, "updated": MONDAY - 2 * DAY}
+    ingest(store, paper(1, "GPUs", **old), paper(2, "GPUs", **before))
+    ingest(store, paper(3, "GPUs", **revised), paper(4, "GPUs", published=None, updated=None))
+    ingest(store, paper(5, "GPUs", published=MONDAY + 9 * DAY))
+    ingest(store, paper(6, "GPUs", **old), day=1)
+    found = backtest(store, config, config.digests["d"], since=MONDAY - 7 * DAY, now=MONDAY + DAY)
+    assert (found.considered, found.matched) == (5, 5)
+    assert found.days[0][0] == date(2026, 11, 18)
+    assert [papers for _, papers in found.days] == [1, 0, 0, 1, 0, 2, 1]
+
+
+def test_source_known_for_long_counts_by_the_day_of_fetching(
+    store: Store, configured: LoadConfig
+) -> None:
+    config = configured(FILTER)
+    ingest(store, paper(1, "Other"))
+    ingest(store, paper(2, "GPUs"), day=9)
+    now = MONDAY + 9 * DAY
+    found = backtest(store, config, config.digests["d"], since=now - 7 * DAY, now=now)
+    assert found.days == ((date(2026, 12, 2), 1),)
+
+
+def test_day_without_a_time_is_the_same_everywhere(store: Store, configured: LoadConfig) -> None:
+    config = replace(configured(FILTER), timezone=ZoneInfo("America/New_York"))
+    midnight = MONDAY.replace(hour=0) - 2 * DAY
+    ingest(store, paper(1, "GPUs", published=midnight, published_is_date=True))
+    found = backtest(store, config, config.digests["d"], since=MONDAY - 7 * DAY, now=MONDAY)
+    assert found.days[0] == (midnight.date(), 1)
 
 
 def test_an_edit_gains_and_loses_papers(store: Store, configured: LoadConfig) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digestbot.editions import select
-from digestbot.model import Announcement, AnnounceType, Match, Verdict
-from tests.factories import NOW, make_announcement, make_paper
+from digestbot.editions import MAX_WAITS, add_coverage, select
+from digestbot.model import Announcement, AnnounceType, EditionPaper, Match, Overflow, Verdict
+from tests.factories import NOW, make_announcement, make_coverage, make_edition_paper, make_paper
 
 Candidate = tuple[Announcement, Verdict]
 
@@ -39,7 +39,7 @@ def ids(entries: Sequence[Any]) -> list[str]:
 def test_only_matching_papers_are_selected() -> None:
     selection = select([candidate("arxiv:1", matched=False), candidate("arxiv:2")], limit=9)
     assert ids(selection.included) == ["arxiv:2"]
-    assert selection.omitted == ()
+    assert selection.listed == ()
 
 
 def test_papers_rank_by_score_then_date_then_id() -> None:
@@ -74,7 +74,48 @@ def test_papers_beyond_the_limit_keep_their_order() -> None:
     candidates = [candidate(f"arxiv:{n}", score=n) for n in range(5)]
     selection = select(candidates, limit=2)
     assert ids(selection.included) == ["arxiv:4", "arxiv:3"]
-    assert ids(selection.omitted) == ["arxiv:2", "arxiv:1", "arxiv:0"]
+    assert ids(selection.listed) == ["arxiv:2", "arxiv:1", "arxiv:0"]
+
+
+def waited(paper_id: str, **facts: Any) -> EditionPaper:
+    return make_edition_paper(paper=make_paper(id=paper_id), matches=(), **{"waits": 1, **facts})
+
+
+def test_papers_beyond_the_limit_wait_for_the_next_edition() -> None:
+    candidates = [candidate("arxiv:1", score=5), candidate("arxiv:2", score=1)]
+    selection = select(
+        candidates,
+        limit=2,
+        carried=[waited("arxiv:3", score=3.0), waited("arxiv:4", score=0.5, waits=2)],
+        overflow=Overflow.NEXT,
+    )
+    assert [(e.paper.id, e.waits) for e in selection.included] == [("arxiv:1", 0), ("arxiv:3", 0)]
+    assert [(e.paper.id, e.waits) for e in selection.waiting] == [("arxiv:2", 1), ("arxiv:4", 3)]
+    assert selection.listed == ()
+
+
+def test_a_paper_that_has_waited_long_enough_is_listed() -> None:
+    carried = [waited("arxiv:3", score=0.1, waits=MAX_WAITS)]
+    selection = select([candidate()], limit=1, carried=carried, overflow=Overflow.NEXT)
+    assert (ids(selection.listed), selection.waiting) == (["arxiv:3"], ())
+
+
+def test_a_paper_that_waits_is_merged_with_its_new_version() -> None:
+    update = candidate("arxiv:1", version=2, score=1, type=AnnounceType.REPLACE, source="b")
+    carried = waited("arxiv:1", score=3.0, seen_at=NOW - timedelta(days=1))
+    (entry,) = select([update], limit=1, carried=[carried]).included
+    assert (entry.paper.version, entry.type, entry.score) == (2, AnnounceType.NEW, 3.0)
+    assert (entry.source, entry.seen_at) == (carried.source, carried.seen_at)
+
+
+def test_coverage_of_two_windows_adds_up() -> None:
+    earlier = make_coverage(announced=5, matched=0, omitted=0, status="late")
+    latest = make_coverage(announced=8, matched=2, omitted=1)
+    other = make_coverage(source="new", announced=1)
+    (both, alone) = add_coverage([earlier], [latest, other])
+    assert (both.announced, both.matched, both.omitted, both.status) == (13, 2, 1, "ok")
+    assert both.categories[0].announced == 122
+    assert alone == other
 
 
 def test_versions_of_earlier_editions_are_omitted() -> None:
@@ -163,7 +204,7 @@ def test_every_matching_paper_occurs_once(
     candidates: list[Candidate], limit: int, already: set[tuple[str, int]]
 ) -> None:
     selection = select(candidates, limit=limit, already=already)
-    found = ids(selection.included + selection.omitted)
+    found = ids(selection.included + selection.listed)
     expected = {
         announcement.paper.id
         for announcement, verdict in candidates
@@ -172,5 +213,5 @@ def test_every_matching_paper_occurs_once(
     assert len(found) == len(set(found))
     assert set(found) == expected
     assert len(selection.included) == min(limit, len(expected))
-    scores = [entry.score for entry in selection.included + selection.omitted]
+    scores = [entry.score for entry in selection.included + selection.listed]
     assert scores == sorted(scores, reverse=True)

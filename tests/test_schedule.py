@@ -100,14 +100,14 @@ def test_a_skipped_time_is_due_an_hour_later() -> None:
     expected = ["03-07 07:30", "03-08 07:30", "03-09 06:30"]
     assert fires(schedule, "2026-03-07T00:00", 3) == expected
     slot = schedule.latest_slot(utc("2026-03-08T08:00"))
-    assert slot == Slot(at=utc("2026-03-08T07:30"), name="2026-03-08T03:30")
+    assert slot == Slot(at=utc("2026-03-08T07:30"), name="2026-03-08T03:30-04:00")
 
 
 def test_a_repeated_time_is_due_once() -> None:
     schedule = parse_schedule("30 1 * * *", NEW_YORK)
     expected = ["10-31 05:30", "11-01 05:30", "11-02 06:30"]
     assert fires(schedule, "2026-10-31T00:00", 3) == expected
-    slot = Slot(at=utc("2026-11-01T05:30"), name="2026-11-01T01:30")
+    slot = Slot(at=utc("2026-11-01T05:30"), name="2026-11-01T01:30-04:00")
     assert schedule.latest_slot(utc("2026-11-01T05:45")) == slot
     assert schedule.latest_slot(utc("2026-11-01T06:45")) == slot
 
@@ -120,14 +120,14 @@ def test_the_first_hour_after_the_clock_change_is_kept() -> None:
 
 def test_a_slot_at_this_moment_is_the_latest() -> None:
     schedule = parse_schedule("daily 09:00", BERLIN)
-    slot = Slot(at=utc("2026-07-01T07:00"), name="2026-07-01T09:00")
+    slot = Slot(at=utc("2026-07-01T07:00"), name="2026-07-01T09:00+02:00")
     assert schedule.latest_slot(utc("2026-07-01T07:00")) == slot
     assert schedule.latest_slot(utc("2026-07-02T06:59")) == slot
 
 
 def test_a_slot_older_than_400_days_is_ignored() -> None:
     schedule = parse_schedule("0 9 29 2 *", ZoneInfo("UTC"))
-    slot = Slot(at=utc("2024-02-29T09:00"), name="2024-02-29T09:00")
+    slot = Slot(at=utc("2024-02-29T09:00"), name="2024-02-29T09:00+00:00")
     assert schedule.latest_slot(utc("2025-04-04T09:00") - MINUTE) == slot
     assert schedule.latest_slot(utc("2025-04-04T09:00")) is None
 
@@ -362,7 +362,7 @@ def test_slots_agree_with_a_minute_by_minute_clock(
             latest = schedule.latest_slot(moment)
             assert latest is not None
             assert latest.at == expected[place - 1]
-            assert latest.name == f"{latest.at.astimezone(ZoneInfo(zone)):%Y-%m-%dT%H:%M}"
+            assert latest.name == latest.at.astimezone(ZoneInfo(zone)).isoformat("T", "minutes")
 
 
 @given(st.text(max_size=40))

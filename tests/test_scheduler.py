@@ -18,6 +18,7 @@ from digestbot.render import Templates, load_templates
 from digestbot.scheduler import Service, _isolated
 from digestbot.store import Store, open_store
 from tests.servers.arxiv import ArxivServer, FakePaper
+from tests.servers.slack import TOKEN, SlackServer
 from tests.servers.web import Reply, WebServer
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -187,6 +188,24 @@ def test_after_a_reload_a_removed_digest_is_not_delivered(tmp_path: Path) -> Non
             assert not (tmp_path / "out").exists()
 
 
+def test_reload_reads_a_rotated_token_from_its_file(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("xoxb-pl4nted-revoked\n")
+    with ArxivServer([paper(1, NOW)]) as arxiv, SlackServer() as slack:
+        slack_keys = f'slack: {{token: "${{file:{token}}}", url: "{slack.url}"}}\nsources:'
+        channel = {"{folder: out}": '{slack: "#papers"}', "sources:\n": f"{slack_keys}\n"}
+        config = write(tmp_path, url=arxiv.url, change={**ONE_SOURCE, **channel})
+        with open_store(config.store) as store:
+            bot = service(tmp_path, store, Clock())
+            asyncio.run(bot.cycle())
+            asyncio.run(bot.deliver())
+            assert not slack.posted
+            token.write_text(f"{TOKEN}\n")
+            bot.reload()
+            asyncio.run(bot.deliver())
+            assert [d.state for d in store.outbox.list()] == [DeliveryState.SENT]
+
+
 def test_reload_refuses_another_store(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = write(tmp_path, url="http://127.0.0.1:9/")
     with open_store(config.store) as store:
@@ -251,3 +270,28 @@ def test_a_failing_bounce_mailbox_is_logged_once(
         asyncio.run(bot.read_bounces())
         assert [mail.get_subdir() for mail in box] == ["cur"]
         assert store.bounces.mailbox(config.bounces.place).last_error is None
+
+
+def test_cycles_are_reported_to_the_monitor(tmp_path: Path) -> None:
+    """A good cycle every five minutes, a failure at once and, until it is over, every five."""
+    clock = Clock()
+    with ArxivServer([paper(1, NOW)]) as arxiv, WebServer.of(Reply()) as monitor:
+        top = {"sources:\n": f"ping_url: {monitor.url}/check\nsources:\n"}
+        config = write(tmp_path, url=arxiv.url, change=ONE_SOURCE | top)
+        with open_store(config.store) as store:
+            bot = service(tmp_path, store, clock)
+
+            def cycle(after: timedelta) -> list[str]:
+                clock.now += after
+                before = len(monitor.requests)
+                asyncio.run(bot.cycle())
+                return [request.path for request in monitor.requests[before:]]
+
+            assert cycle(timedelta(0)) == ["/check"]
+            assert cycle(timedelta(minutes=4)) == []
+            assert cycle(timedelta(minutes=1)) == ["/check"]
+            store.digests.set_error("systems", "disk full")
+            assert cycle(timedelta(seconds=30)) == ["/check/fail"]
+            assert cycle(timedelta(seconds=30)) == []
+            store.digests.set_error("systems", None)
+            assert cycle(timedelta(seconds=30)) == ["/check"]

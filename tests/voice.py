@@ -74,6 +74,14 @@ PHRASES = (
     r"\bwe are not told\b",
     r"\bas if by\b",
     r"\bthe same for ever\b|\bfor ever\b",
+    r"\bshall (?:lack|not|be|have)\b",
+    r"\btakes? others along\b",
+    r"\bcharged with an attempt\b",
+    r"\bwait(?:s|ed)? in all\b",
+    r"\brefused for good\b",
+    r"\bdead addresses\b",
+    r"\bfamilies tak(?:e|ing) turns\b",
+    r"\bfiles that exist keep\b",
     r"\bhe (?:is|has|was|lives|dies|may|sends|holds)\b",
 )
 """Phrases that read like a translation; each has a plain equivalent (contributing.md, "Voice")."""

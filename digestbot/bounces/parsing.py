@@ -109,12 +109,12 @@ def _bounce(message: Message, raw: bytes, delivery_id: int) -> Report | None:
 
 
 def _request(message: Message, delivery_id: int) -> Report | None:
-    """Parse a reader's request by the mailto of List-Unsubscribe (RFC 2369 section 3.2)."""
+    """Parse an unsubscribe request sent to the List-Unsubscribe mailto (RFC 2369 section 3.2)."""
     is_automatic = str(message.get("auto-submitted", "no")).strip().lower() != "no"
     if is_automatic or not _UNSUBSCRIBE.match(str(message.get("subject", ""))):
         return None
     return Report(
-        delivery_id=delivery_id, kind=BounceKind.UNSUBSCRIBE, code=None, detail="asked by mail"
+        delivery_id=delivery_id, kind=BounceKind.UNSUBSCRIBE, code=None, detail="requested by mail"
     )
 
 

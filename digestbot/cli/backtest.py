@@ -40,7 +40,8 @@ BAR = 40
 @click.pass_obj
 def command(app: App, digest: str, since: str, plot: Path | None, against: Path | None) -> int:
     """
-    Show the papers per day that DIGEST would have matched, based on the papers in the store.
+    Show the papers per day that DIGEST would have matched, based on the papers in the store. Papers
+    from a source's first fetch count for the day they came out.
 
     For each term, also lists the papers it matched and those that only it matched, highest first,
     and then the terms that never matched.

@@ -23,7 +23,7 @@ TRY_AGAIN = 75
 @click.pass_obj
 def command(app: App, files: tuple[Path, ...]) -> int:
     """
-    Process bounces and complaints: suppress dead addresses, unsubscribe readers who complain.
+    Process bounces and complaints: suppress invalid addresses, unsubscribe readers who complain.
 
     FILES are messages, mbox files or Maildir folders. Without FILES, reads the mailbox from the
     config (bounces:). Messages that are not bounces of this bot are ignored.

@@ -20,12 +20,12 @@ from digestbot.deliver import REGISTRY, open_sender
 from digestbot.errors import ConfigError, DigestbotError, Problem, StoreError
 from digestbot.filters import evaluate
 from digestbot.lint import lacking_fields, lint_filter, lint_sources
-from digestbot.model import AnnounceType, Form, Theme
+from digestbot.model import AnnounceType, Edition, Form, Theme
 from digestbot.net import Client, user_agent
 from digestbot.pipeline import next_edition, read_ahead
 from digestbot.pipeline.fetching import StorePacer
 from digestbot.pipeline.messages import needed_forms, preview_message, render_context
-from digestbot.render import load_templates, render
+from digestbot.render import RenderContext, load_templates, render
 from digestbot.render.templates import packaged_folder
 from digestbot.sources import Options
 from digestbot.store import FieldCounts, open_store
@@ -39,7 +39,6 @@ REACH = timedelta(days=90)
 """Filters are tried on the newest papers: enough to be meaningful, few enough to be fast."""
 PATIENCE_S = 60
 """Time limit per server: the user is waiting. `fetch` retries for longer."""
-FORMS = (Form.SUBJECT, Form.HTML, Form.TEXT, Form.SLACK, Form.JSON)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +62,9 @@ def command(app: App, connect: bool) -> int:
     """
     Validate the config, run the filters' examples and render every digest.
 
-    With --connect, also requests the first page of every source, shows how many of its papers have
-    an abstract, authors, a DOI and a date, logs in to the SMTP server and to Slack, and tests
-    writing to the folders. Sends and stores nothing.
+    With --connect, also fetches the first page of every source and reports which fields its papers
+    have, logs in to SMTP and Slack, and tests the database and output folders. Nothing is sent or
+    stored.
 
     JSON output: "problems" lists config errors, "findings" the result of each check.
     """
@@ -129,6 +128,18 @@ def _unused_templates(folder: Path) -> Iterator[Finding]:
             yield Finding(what="templates", state="warning", words=words)
 
 
+def _render_all(
+    config: Config, digest: DigestConfig, edition: Edition, context: RenderContext
+) -> None:
+    """Render *edition* to its final bytes for the destinations and exports of *digest*."""
+    forms = needed_forms(each.kind for each in digest.destinations) or {Form.EML}
+    if Form.EML in forms:
+        preview_message(config, edition, context)
+        forms -= {Form.EML, Form.SUBJECT, Form.HTML, Form.TEXT}  # inside the message
+    for form in (*sorted(forms), *digest.exports):
+        render(edition, form, context)
+
+
 def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
     templates = load_templates(config.templates)
     now = app.clock()
@@ -145,18 +156,22 @@ def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
             edition, _ = next_edition(
                 store, digest, state, now=now, candidates=readings[digest.name]
             )
-            for form in FORMS:
-                render(edition, form, context)
-            if Form.EML in needed_forms(each.kind for each in digest.destinations):
-                preview_message(config, edition, context)
+            _render_all(config, digest, edition, context)
         except StoreError:
             raise
         except DigestbotError as error:
             yield Finding(what=digest.name, state="error", words=str(error))
         else:
-            recipients = count(len(digest.destinations), "recipient")
-            words = f"{digest.schedule.in_words()}; {recipients}"
+            words = f"{digest.schedule.in_words()}; {_recipients(store, digest)}"
             yield Finding(what=digest.name, state="ok", words=words)
+
+
+def _recipients(store: "Store", digest: DigestConfig) -> str:
+    """Count the destinations that receive the next edition, and the suppressed ones."""
+    addresses = [each.address for each in digest.destinations]
+    suppressed = sum(map(store.subscriptions.is_suppressed, addresses))
+    receiving = count(len(addresses) - suppressed, "recipient")
+    return f"{receiving}, {suppressed} suppressed" if suppressed else receiving
 
 
 class _Linter:
@@ -311,6 +326,6 @@ async def _finding(
         async with asyncio.timeout(patience_s):
             return await attempt
     except TimeoutError:
-        return Finding(what=what, state="error", words=f"no valid answer within {patience_s} s")
+        return Finding(what=what, state="error", words=f"no valid response within {patience_s} s")
     except DigestbotError as error:
         return Finding(what=what, state="error", words=str(error))

@@ -186,7 +186,7 @@ def cancel(app: App, numbers: tuple[int, ...], all_held: bool) -> int:
     return 0 if cancelled == len(numbers) else 1
 
 
-@command.command("export", short_help="Export the ledger to a file.")
+@command.command("export", short_help="Export the record of everything sent, for another machine.")
 @click.argument("file", type=click.Path(allow_dash=True, dir_okay=False, path_type=Path))
 @click.pass_obj
 def export_ledger(app: App, file: Path) -> int:
@@ -277,7 +277,7 @@ def retry(app: App, numbers: tuple[int, ...], all_failed: bool) -> int:
     """
     Queue failed deliveries again; the next 'digestbot run' or 'serve' sends them.
 
-    A destination that is paused since its server refused us is asked again too.
+    A destination that is paused because its server refused us is contacted again too.
     """
     if bool(numbers) == all_failed:
         raise UsageError("give delivery numbers or --all, and not both")

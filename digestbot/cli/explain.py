@@ -10,11 +10,12 @@ import click
 from digestbot import audit, subscriptions
 from digestbot.cli.app import App, check_known, local
 from digestbot.config import Config, DigestConfig, find_digest
-from digestbot.errors import DigestbotError, UsageError
+from digestbot.errors import DigestbotError, InvalidPaperId, UsageError
 from digestbot.filters import Explanation, explain, format_explanation
 from digestbot.ids import PaperId, parse_paper_id
 from digestbot.model import NOTICES, Announcement
 from digestbot.syncing import start_seq
+from digestbot.text.title_search import best_titles
 
 if TYPE_CHECKING:
     from digestbot.store import DigestState, Store
@@ -32,13 +33,17 @@ class _Answer:
     editions: tuple[str, ...]
     """Editions of the digest that include it."""
     cut: tuple[str, ...]
-    """Editions for which it matched but was cut by the limit."""
+    """Editions whose limit left it one line."""
+    is_past: bool
+    """True if an edition has already covered its announcement."""
+    asked_at: datetime
+    """When the question was asked."""
     is_notice: bool = False
     """True for a retraction of a paper that the digest had; no filter excludes it."""
 
 
 @click.command("explain", short_help="Explain why a paper is in a digest or not.")
-@click.argument("names", nargs=-1, metavar="[DIGEST] PAPER")
+@click.argument("names", nargs=-1, metavar="[DIGEST] PAPER...")
 @click.option(
     "--sent-to",
     metavar="DESTINATION",
@@ -49,39 +54,95 @@ def command(app: App, names: tuple[str, ...], sent_to: str | None) -> int:
     """
     Explain condition by condition why DIGEST includes PAPER or leaves it out.
 
-    PAPER is an arXiv identifier such as 2603.20941, an arXiv URL, or a DOI.
+    PAPER is an arXiv identifier such as 2603.20941, an arXiv URL, a DOI, or words of its title.
+    DIGEST may be omitted if the config has only one.
 
-    With --sent-to, shows whether PAPER was sent to an email address or channel, when and with which
-    Message-ID, or why not. Checks all digests unless DIGEST is given.
+    With --sent-to, shows whether PAPER was sent to an email address or channel, with the time and
+    Message-ID, or the reason if not. Checks all digests unless DIGEST is given.
     """
-    if len(names) not in ((1, 2) if sent_to else (2,)):
+    config = app.config()
+    if sent_to:
+        return _was_sent(app, config, names, sent_to)
+    digest, paper = _split(config, names)
+    if digest is None and len(config.digests) != 1:
         raise UsageError(
             "give a digest and a paper, for example: digestbot explain systems 2603.20941"
         )
-    config = app.config()
-    *digests, paper = names
-    if sent_to:
-        return _was_sent(app, config, digests, parse_paper_id(paper), sent_to)
-    wanted = find_digest(config, digests[0])
-    named = parse_paper_id(paper)
+    wanted = find_digest(config, digest or next(iter(config.digests)))
     with app.store(config, read_only=True) as store:
-        rows = _announcements(store, named)
+        found = _find(store, paper)
+        if not isinstance(found, PaperId):
+            return _show_candidates(app, paper, found)
+        rows = _announcements(store, found)
         if not rows:
-            raise DigestbotError(_unknown(named, wanted))
-        answer = _answer(store, wanted, rows)
-    app.show(_facts(wanted, answer), lambda: _as_text(config, wanted, answer))
+            raise DigestbotError(_unknown(found, wanted))
+        answer = _answer(store, wanted, rows, app.clock())
+    app.show(_facts(config, wanted, answer), lambda: _as_text(config, wanted, answer))
     return 0
 
 
-def _was_sent(
-    app: App, config: Config, digests: Sequence[str], named: PaperId, sent_to: str
-) -> int:
+def _split(config: Config, names: Sequence[str]) -> tuple[str | None, str]:
+    """Split the arguments into the digest, if one is given, and the paper."""
+    if not names:
+        raise UsageError("give a paper, for example: digestbot explain 2603.20941")
+    first, *others = names
+    if others and (first in config.digests or (len(others) == 1 and _paper_id(others[0]))):
+        return first, " ".join(others)
+    return None, " ".join(names)
+
+
+def _paper_id(text: str) -> PaperId | None:
+    try:
+        return parse_paper_id(text)
+    except InvalidPaperId:
+        return None
+
+
+def _find(store: "Store", paper: str) -> PaperId | tuple[str, ...]:
+    """
+    Return the paper with this id or DOI, else the ids of those whose titles match best.
+
+    Raises:
+        DigestbotError: No title has these words.
+    """
+    if named := _paper_id(paper):
+        return named
+    found = best_titles(paper, store.papers.titles())
+    if not found:
+        raise DigestbotError(
+            f'"{paper}" is not a paper id, and no title in the store has these words; '
+            "give the id, such as 2603.20941"
+        )
+    return parse_paper_id(found[0]) if len(found) == 1 else found
+
+
+def _show_candidates(app: App, paper: str, ids: tuple[str, ...]) -> int:
+    """List the papers that *paper* may mean; return exit code 1, because nothing is explained."""
+    config = app.config()
+    with app.store(config, read_only=True) as store:
+        titles = {id_: found.title for id_ in ids if (found := store.papers.get(id_))}
+    app.show(
+        {"candidates": [{"id": id_, "title": title} for id_, title in titles.items()]},
+        lambda: "\n".join(f"{id_}  {title}" for id_, title in titles.items()),
+    )
+    click.echo(f'"{paper}" is in {len(ids)} titles; give an id or more words', err=True)
+    return 1
+
+
+def _was_sent(app: App, config: Config, names: Sequence[str], sent_to: str) -> int:
     """Show for each digest whether the paper was sent; return exit code 0 either way."""
     now = app.clock()
     with app.store(config, read_only=True) as store:
-        for name in digests:
-            check_known(store, config, name)
-        chosen = digests or sorted({*config.digests, *(s.name for s in store.digests.states())})
+        digest, paper = _split(config, names)
+        check_known(store, config, digest)
+        chosen = (
+            [digest]
+            if digest
+            else sorted({*config.digests, *(s.name for s in store.digests.states())})
+        )
+        named = _find(store, paper)
+        if not isinstance(named, PaperId):
+            return _show_candidates(app, paper, named)
         rows = _announcements(store, named)
         if not rows:
             raise DigestbotError(f"no source has announced {named.id}")
@@ -99,7 +160,7 @@ def _was_sent(
         lambda: "\n".join(
             line
             for answer in answers
-            for line in _sent_lines(config, *answer, show_digest=not digests)
+            for line in _sent_lines(config, *answer, show_digest=digest is None)
         ),
     )
     return 0
@@ -123,7 +184,7 @@ def _verdict(
     digest = config.digests.get(found.digest)
     if digest is None:
         return audit.answer(found, matches=False, is_waiting=False, announced_at=now)
-    reason = _answer(store, digest, rows)
+    reason = _answer(store, digest, rows, now)
     state = store.digests.find(digest.name)
     is_waiting = start_seq(store, state, now) < reason.paper.seq
     announced_at = reason.paper.seen_at.astimezone(config.timezone)
@@ -193,15 +254,25 @@ def _unknown(named: PaperId, digest: DigestConfig) -> str:
     )
 
 
-def _answer(store: "Store", digest: DigestConfig, rows: tuple[Announcement, ...]) -> _Answer:
+def _waits(store: "Store", digest: DigestConfig, row: Announcement) -> bool:
+    """Return True if the paper waits beyond the limit (``overflow: next``)."""
+    return any(entry.paper.id == row.paper.id for entry in store.editions.waiting(digest.name))
+
+
+def _answer(
+    store: "Store", digest: DigestConfig, rows: tuple[Announcement, ...], now: datetime
+) -> _Answer:
     ours = [row for row in rows if row.source in digest.sources] or list(rows)
     allowed = [row for row in ours if row.type in digest.types] or ours
     notice = _notice(store, digest, rows)
     row = notice or allowed[-1]
     editions = store.editions.of_paper(digest.name, row.paper.id)
+    state = store.digests.find(digest.name)
     return _Answer(
         paper=row,
-        preconditions=tuple(_preconditions(store.digests.find(digest.name), digest, row)),
+        asked_at=now,
+        is_past=state is not None and state.cursor >= row.seq and not _waits(store, digest, row),
+        preconditions=tuple(_preconditions(state, digest, row)),
         explanation=explain(digest.filter, row),
         is_notice=notice is not None,
         editions=tuple(name for name, is_shown in editions.items() if is_shown),
@@ -244,7 +315,36 @@ def _is_in(answer: _Answer) -> bool:
     return passed or answer.is_notice
 
 
-def _facts(digest: DigestConfig, answer: _Answer) -> dict[str, object]:
+def _headline(config: Config, digest: DigestConfig, answer: _Answer) -> str:
+    """Say in one line whether the paper is in the digest, and whether it was sent."""
+    if not _is_in(answer):
+        return f"Not in {digest.name}{_exclusions(answer)}"
+    if answer.editions:
+        return f"In {digest.name}, included in {', '.join(answer.editions)}"
+    if answer.cut:
+        cut = ", ".join(answer.cut)
+        return f"In {digest.name}, by title only in {cut} (limit: {digest.limit})"
+    if not answer.is_past:
+        return f"In {digest.name}: it will be in the next edition"
+    seen = answer.paper.seen_at.astimezone(config.timezone)
+    days = (answer.asked_at - answer.paper.seen_at).days + 1
+    return (
+        f"In {digest.name} by today's filter, but not sent: an earlier filter applied when it was "
+        f"announced ({seen.day} {seen:%b}); to send it: "
+        f"digestbot run {digest.name} --missed-since {days}d"
+    )
+
+
+def _exclusions(answer: _Answer) -> str:
+    """Name the first reason other than the filter's terms."""
+    failed = [what for passed, what in answer.preconditions if not passed]
+    if failed:
+        return f": {failed[0]}"
+    included = answer.editions or answer.cut
+    return f" by today's filter; it was in {', '.join(included)}" if included else ""
+
+
+def _facts(config: Config, digest: DigestConfig, answer: _Answer) -> dict[str, object]:
     paper = answer.paper.paper
     return {
         "digest": digest.name,
@@ -255,6 +355,7 @@ def _facts(digest: DigestConfig, answer: _Answer) -> dict[str, object]:
         "source": answer.paper.source,
         "seen_at": answer.paper.seen_at,
         "in": _is_in(answer),
+        "summary": _headline(config, digest, answer),
         "notice": answer.is_notice,
         "editions": list(answer.editions),
         "cut_from": list(answer.cut),
@@ -278,13 +379,12 @@ def _tree(node: Explanation) -> dict[str, object]:
 def _as_text(config: Config, digest: DigestConfig, answer: _Answer) -> str:
     row = answer.paper
     lines = [
+        _headline(config, digest, answer),
+        "",
         f"{row.paper.id}v{row.paper.version}  {row.paper.title}",
         f"announced {local(row.seen_at, config)} by {row.source}",
         "",
-        f"{'In' if _is_in(answer) else 'Not in'} {digest.name}"
-        + (f", included in {', '.join(answer.editions)}" if answer.editions else ""),
         *_notice_lines(answer),
-        *_cut_lines(digest, answer),
         *(f"{'✓' if passed else '✗'} {what}" for passed, what in answer.preconditions),
         format_explanation(answer.explanation),
     ]
@@ -295,8 +395,3 @@ def _notice_lines(answer: _Answer) -> Iterator[str]:
     if answer.is_notice:
         what = answer.paper.paper.document_type
         yield f"✓ {what} of a paper that the digest had: included whatever its filter and types"
-
-
-def _cut_lines(digest: DigestConfig, answer: _Answer) -> Iterator[str]:
-    if answer.cut:
-        yield f"✗ cut from {', '.join(answer.cut)}: ranked below the limit (limit: {digest.limit})"

@@ -1,9 +1,10 @@
 """``digestbot run``: one cycle, for cron and CI."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import wraps
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from digestbot.cli.fetch import facts_of, fetch_progress, report_failures
 from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.config.schema import parse_duration
 from digestbot.errors import UsageError
+from digestbot.model import Overflow
+from digestbot.ping import Event, ping
 from digestbot.pipeline import (
     Bounced,
     Delivered,
@@ -34,6 +37,26 @@ if TYPE_CHECKING:
     from digestbot.store import SourceState, Store
 
 
+def _reported(run: Callable[..., int]) -> Callable[..., int]:
+    """Load the config for *run*; report its begin and outcome to the monitor at ``ping_url``."""
+
+    @wraps(run)
+    def command(app: App, **options: object) -> int:
+        config = app.config()
+        url = config.ping_url
+        if url is not None:
+            asyncio.run(ping(url, Event.START))
+        code = 1
+        try:
+            code = run(app, config, **options)
+        finally:
+            if url is not None:
+                asyncio.run(ping(url, Event.FAIL if code else Event.SUCCESS))
+        return code
+
+    return command
+
+
 @click.command("run", short_help="Fetch, make due editions and deliver.")
 @click.argument("digests", nargs=-1, metavar="[DIGEST]...")
 @click.option("--now", "force", is_flag=True, help="Make editions now, due or not.")
@@ -42,23 +65,41 @@ if TYPE_CHECKING:
     default="60s",
     show_default=True,
     metavar="TIME",
-    help="How long to wait in all for short failures of servers to pass; 0s not at all.",
+    help="Total time to wait for temporary server failures; 0s disables waiting.",
 )
 @click.option("--no-fetch", is_flag=True, help="Use only the papers already in the store.")
+@click.option(
+    "--missed-since",
+    metavar="SPAN",
+    help="Make catch-up editions, with the papers of this span (14d, 2w) that match now and were "
+    "never sent.",
+)
 @click.pass_obj
-def command(app: App, digests: tuple[str, ...], force: bool, patience: str, no_fetch: bool) -> int:
+@_reported
+def command(
+    app: App,
+    config: Config,
+    digests: tuple[str, ...],
+    force: bool,
+    patience: str,
+    no_fetch: bool,
+    missed_since: str | None,
+) -> int:
     """
     Fetch, make the editions of each DIGEST that is due (default: all digests), deliver, and exit.
 
     For cron, systemd timers and scheduled CI workflows. Run it as often as you like: nothing is
-    sent twice, and sources that no due digest needs are fetched every six hours at most. A new
+    sent twice, and sources that no due digest needs are fetched at most every six hours. A new
     digest is due immediately; a missed run is caught up by the next one.
+
+    After an edit of a filter, --missed-since sends what the earlier filter left out, once.
 
     SIGTERM and Ctrl-C end it after the messages that a server is just accepting; the next run sends
     the rest. A second signal ends it at once.
     """
     patience_s = _patience_s(patience)
-    config = app.config()
+    since = None if missed_since is None else _catch_up_start(app, config, digests, missed_since)
+    force = force or since is not None
     names = digests or None
     wanted = [find_digest(config, name) for name in names or config.digests]
     templates = load_templates(config.templates)
@@ -66,15 +107,30 @@ def command(app: App, digests: tuple[str, ...], force: bool, patience: str, no_f
     with app.store(config) as store, stop.listening():
         sync_config(store, config, app.clock())
         store.pauses.lift(only_operator=True)
+        store.papers.rebuild_words()
         fetched = () if no_fetch else _fetch(app, store, config, wanted, stop, force=force)
         bounced = _read_bounces(app, store, config, stop)
-        made = _make_editions(app, store, config, templates, stop, names=names, force=force)
+        made = _make_editions(
+            app, store, config, templates, stop, names=names, force=force, missed_since=since
+        )
         delivered = _deliver(app, store, config, stop, patience_s)
         nothing_due = "" if made or stop() else _nothing_due(store, config, wanted)
     app.report(
         _facts(fetched, bounced, made, delivered, stop),
         lambda: _as_text(config, fetched, bounced, made, delivered, nothing_due),
     )
+    return _report(app, fetched, bounced, made, delivered, stop)
+
+
+def _report(
+    app: App,
+    fetched: tuple[Fetched, ...],
+    bounced: Bounced,
+    made: tuple[EditionMade, ...],
+    delivered: Delivered,
+    stop: StopSignals,
+) -> int:
+    """Print failures and held deliveries to stderr; return the exit code."""
     report_failures(app, fetched)
     for line in (*(f"{m.digest}: {m.error}" for m in made if m.error), *delivered.errors):
         click.echo(line, err=True)
@@ -105,6 +161,21 @@ def _patience_s(text: str) -> float:
     if span is None:
         raise UsageError(f'--patience "{text}" is not a time span; use 60s, 10m or 0s')
     return span.total_seconds()
+
+
+def _catch_up_start(app: App, config: Config, digests: tuple[str, ...], text: str) -> datetime:
+    """
+    Return the time from which on to look for missed papers.
+
+    Raises:
+        UsageError: *text* is not a time span, or no digest is named.
+    """
+    span = parse_duration(text)
+    if span is None:
+        raise UsageError(f'--missed-since "{text}" is not a time span; use 14d, 36h or 2w')
+    if not digests and len(config.digests) != 1:
+        raise UsageError("--missed-since needs a digest: digestbot run systems --missed-since 14d")
+    return app.clock() - span
 
 
 def _fetch(
@@ -142,11 +213,19 @@ def _make_editions(
     *,
     names: tuple[str, ...] | None,
     force: bool,
+    missed_since: datetime | None,
 ) -> tuple[EditionMade, ...]:
     if stop():
         return ()
     work = asyncio.to_thread(
-        make_editions, store, config, templates, now=app.clock(), names=names, force=force
+        make_editions,
+        store,
+        config,
+        templates,
+        now=app.clock(),
+        names=names,
+        force=force,
+        missed_since=missed_since,
     )
     return stop.run(work) or ()
 
@@ -281,8 +360,19 @@ def _edition_text(made: EditionMade, config: Config) -> str:
     recipients = count(made.deliveries, "recipient")
     if not made.omitted:
         return f"{made.edition}: {count(made.papers, 'paper')} to {recipients}"
-    limit = config.digests[made.digest].limit
     return (
-        f"{made.edition}: {made.papers} of {made.papers + made.omitted} matches to {recipients} "
-        f"({made.omitted} cut by limit: {limit})"
+        f"{made.edition}: {count(made.papers + made.omitted - made.waiting, 'paper')} to "
+        f"{recipients} ({_beyond_limit(made, config.digests[made.digest])})"
     )
+
+
+def _beyond_limit(made: EditionMade, digest: DigestConfig) -> str:
+    """Describe where the papers beyond the limit are."""
+    listed = made.omitted - made.waiting
+    where = "in the attached list" if digest.overflow is Overflow.ATTACH else "by title"
+    parts = (
+        f"limit {digest.limit}",
+        f"{listed} more {where}" if listed else "",
+        f"{made.waiting} wait for the next edition" if made.waiting else "",
+    )
+    return ", ".join(filter(None, parts))

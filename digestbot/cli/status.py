@@ -1,11 +1,14 @@
 """``digestbot status``: show the state of sources, digests and deliveries."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import click
 
 from digestbot.cli.app import App, count, local, percent, table
 from digestbot.config import Config
+from digestbot.config.schema import parse_duration
+from digestbot.errors import UsageError
 from digestbot.status import Status, gather
 
 FIELDS = ("ABSTRACTS", "AUTHORS", "DOI", "DATES")
@@ -13,21 +16,40 @@ FIELDS = ("ABSTRACTS", "AUTHORS", "DOI", "DATES")
 
 
 @click.command("status", short_help="Show sources, digests, the queue and recent errors.")
+@click.option(
+    "--max-age",
+    metavar="SPAN",
+    help="Also exit with 1 if a source's last complete fetch is older, such as 26h.",
+)
 @click.pass_obj
-def command(app: App) -> int:
+def command(app: App, max_age: str | None) -> int:
     """
     Show sources, digests, the delivery queue, recent errors and the next runs.
 
-    For each source, shows how many of its recent papers (the last 200 to 400) came with an
+    For each source, shows how many of its recent papers (up to 400) came with an
     abstract, authors, a DOI and a date: a filter can match only what a source serves.
 
     Exits with 1 if anything needs attention.
     """
+    oldest = _max_age(max_age)
     config = app.config()
     with app.store(config, read_only=True) as store:
-        status = gather(store, config, app.clock())
+        status = gather(store, config, app.clock(), max_age=oldest)
     app.show(_facts(status), lambda: _as_text(status, config))
     return 1 if status.problems else 0
+
+
+def _max_age(text: str | None) -> timedelta | None:
+    """
+    Parse the value of --max-age.
+
+    Raises:
+        UsageError: It is not a time span.
+    """
+    span = parse_duration(text)
+    if text is not None and span is None:
+        raise UsageError(f'--max-age "{text}" is not a time span; use 26h or 2d')
+    return span
 
 
 def _facts(status: Status) -> dict[str, object]:

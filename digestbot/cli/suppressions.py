@@ -87,7 +87,7 @@ def remove(app: App, emails: tuple[str, ...]) -> int:
     removed = len(addresses) - len(kept)
     app.show({"removed": removed}, lambda: f"{removed} no longer suppressed")
     if kept:
-        raise DigestbotError(f"not suppressed: {', '.join(kept)}")
+        raise DigestbotError(f"already not suppressed: {', '.join(kept)}")
     return 0
 
 

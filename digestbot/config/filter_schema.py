@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _TEXTS: Mapping[str, str] = {
+    "text": "Consecutive words in title or abstract, like a bare string; may have a weight.",
     "title": "Consecutive words in the title; a final `*` matches any ending.",
     "abstract": "Consecutive words in the abstract.",
     "comment": "Consecutive words in the authors' comment.",

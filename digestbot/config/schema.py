@@ -49,9 +49,11 @@ from digestbot.deliver.folder import check_folder
 from digestbot.errors import DiscreetError, InvalidFilter
 from digestbot.filters import Filter, check_filter
 from digestbot.languages import ENGLISH, languages
-from digestbot.model import AnnounceType, Theme
+from digestbot.model import AnnounceType, Overflow, Theme
+from digestbot.net.urls import is_web_url
 from digestbot.oauth import OauthSettings
 from digestbot.schedule import parse_schedule
+from digestbot.secret import Secret
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -122,6 +124,12 @@ def _web_address(text: str) -> str:
     if not is_whole or re.search(r"\s", text):
         raise DiscreetError('must be an http or https URL without "?" or "#"')
     return text.rstrip("/")
+
+
+def _ping_url(value: Secret | None) -> Secret | None:
+    if value is not None and not is_web_url(value.reveal()):
+        raise DiscreetError("must be an http or https URL")
+    return value
 
 
 def _one_or_many(value: object) -> object:
@@ -252,7 +260,10 @@ class DigestKeys:
     )
     """Conditions that papers must meet; every paper by default. See docs/filters.md."""
     limit: Annotated[int, Ge(1), Le(MAX_LIMIT)] = 30
-    """Maximum number of papers in one edition; the edition says how many were cut."""
+    """Maximum number of papers in full in one edition; see `overflow`."""
+    overflow: Overflow = Overflow.LIST
+    """Papers beyond the limit: `list` them by title, keep them for the `next` edition, or `attach`
+    the list to the email."""
     when_empty: Literal["skip", "send"] = "skip"
     """When no paper matches: `skip` sends nothing, `send` sends an edition that says so."""
     expires: timedelta = timedelta(days=7)
@@ -282,7 +293,11 @@ class FileKeys:
     store: Annotated[str, AfterValidator(_store)] = "sqlite:///digestbot.db"
     """Database: a SQLite file, relative to the config, or PostgreSQL."""
     public_url: WebAddress | None = None
-    """URL of the web pages; without it, emails do not link to them."""
+    """Your URL, which identifies your Atom feeds; without web pages, emails do not link to it."""
+    overdue: timedelta = timedelta(hours=2)
+    """Time after a missed slot when `status` reports it and exits with 1."""
+    ping_url: Annotated[Secret | None, AfterValidator(_ping_url)] = None
+    """URL called after a good cycle, and with `/fail` on failure, as healthchecks.io expects."""
     contact: Address | None = None
     """Your email address, sent to the sources as arXiv requests."""
     templates: Folder | None = None

@@ -11,7 +11,7 @@ from digestbot.bounces.settings import BouncesSettings
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.errors import UsageError
 from digestbot.filters import Filter
-from digestbot.model import AnnounceType, Destination, Form, Theme
+from digestbot.model import AnnounceType, Destination, Form, Overflow, Theme
 from digestbot.schedule import Schedule
 from digestbot.secret import Secret
 from digestbot.sending_limits import SendingLimits
@@ -34,7 +34,9 @@ class DigestConfig:
     types: frozenset[AnnounceType]
     filter: Filter
     limit: int
-    """Maximum number of papers in one edition."""
+    """Maximum number of papers in full in one edition."""
+    overflow: Overflow
+    """Where the papers beyond the limit go."""
     when_empty: Literal["skip", "send"]
     theme: Theme
     language: str
@@ -58,6 +60,10 @@ class Config:
     timezone: ZoneInfo
     store: str = field(repr=False)
     """``sqlite:///`` and an absolute path, or ``postgresql://…``, which may contain a password."""
+    overdue: timedelta = timedelta(hours=2)
+    """Time after a missed slot when `status` reports it."""
+    ping_url: Secret | None = None
+    """Called after each good cycle and on failure; its path is a secret."""
     public_url: str | None
     """URL of the web pages, without a final slash."""
     contact: str | None

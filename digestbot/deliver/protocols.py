@@ -34,7 +34,7 @@ class Sender(Protocol):
 
         Raises:
             TransientFailure: Certainly not delivered in full; retry later.
-            PermanentFailure: Refused for good.
+            PermanentFailure: Rejected permanently.
             Misconfigured: Every delivery of this kind would fail.
             OutcomeUnknown: Possibly delivered.
         """

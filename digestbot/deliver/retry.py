@@ -9,7 +9,7 @@ Retry decisions after failed deliveries: pure functions, carried out by the pipe
     ServerUnavailable  Pause: its kind rests for growing times, a quota until the next day
     Misconfigured      Pause: its kind rests until the operator has changed something
 
-`decide` looks at one delivery, `pause` at the server: an answer about us costs no delivery an
+`decide` looks at one delivery, `pause` at the server: a reply about us costs no delivery an
 attempt. `soon` are the short retries that a patient run makes before all this.
 """
 
@@ -56,7 +56,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dead:
-    """Give up; only the operator can retry it."""
+    """Give up; only the operator can retry the delivery."""
 
     reason: str
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from digestbot.deliver.retry import UNKNOWN_CODE
 from digestbot.errors import (
@@ -69,26 +70,43 @@ class SlackHttp:
         self, url: str, body: Mapping[str, object], *, server: str, token: str | None = None
     ) -> Reply:
         """
-        Post *body* to *url*; a redirect is returned as the reply.
+        Post *body* as JSON to *url*; a redirect is returned as the reply.
 
         Args:
             url: May be secret: no error contains it.
-            body: Sent as JSON.
+            body: Values for JSON.
             server: Name of the server in error messages.
             token: Sent as bearer token.
 
         Raises:
             DeliveryError: See `no_reply`.
         """
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        return await self._post(url, content, "application/json; charset=utf-8", server, token)
+
+    async def post_form(
+        self, url: str, fields: Mapping[str, str], *, server: str, token: str
+    ) -> Reply:
+        """Post *fields* like a web form: Slack's reading methods ignore JSON."""
+        content = urlencode(fields).encode()
+        return await self._post(url, content, "application/x-www-form-urlencoded", server, token)
+
+    async def _post(
+        self, url: str, content: bytes, content_type: str, server: str, token: str | None
+    ) -> Reply:
         # One connection per post: if a server closed a reused one at the wrong moment, the outcome
         # would be unknown.
-        headers = {"connection": "close"}
+        headers = {"connection": "close", "content-type": content_type}
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
         try:
             async with self._slots:
                 found = await self._client.post(
-                    url, json=body, headers=headers, total_s=self._timeout_s, max_bytes=REPLY_MAX
+                    url,
+                    content=content,
+                    headers=headers,
+                    total_s=self._timeout_s,
+                    max_bytes=REPLY_MAX,
                 )
         except DigestbotError as error:
             raise no_reply(error, server) from None  # its cause may contain the token or the URL

@@ -1,5 +1,5 @@
 """
-Sender to Slack: a parent message and its thread in one channel, by a bot token.
+Sender to Slack: a parent message and its thread in one channel or direct message, by a bot token.
 
 Begin at `SlackSender.send`; `classify` tells what each response of chat.postMessage means.
 """
@@ -50,11 +50,19 @@ _TOKEN_ERRORS: Final = frozenset(
 _PERMANENT_ERRORS: Final = INVALID_LAYOUT | {
     *("not_in_channel", "channel_not_found", "is_archived", "ekm_access_denied", "no_text"),
     *("thread_not_found", "cannot_reply_to_message", "channel_type_not_supported"),
+    *("users_not_found", "user_not_found", "user_not_visible", "user_disabled"),
+    *("cannot_dm_bot", "messages_tab_disabled"),
 }
+_MEMBER_SCOPES: Final = frozenset({"im:write", "users:read", "users:read.email"})
+"""Scopes that only direct messages need: without them, channels still work."""
 _ADVICE: Final = {
     "not_in_channel": "; invite the app to the channel",
     "channel_not_found": "; invite the app if the channel is private, or use the channel's id",
+    "users_not_found": "; no member of the workspace has this email address",
+    "messages_tab_disabled": "; enable the Messages tab on the app's home",
 }
+_MEMBERS: Final = ("U", "W")
+"""First letters of members' ids."""
 _RATE_LIMITED = 429
 _RATE_LIMIT_S = 30.0
 """Default wait after a rate limit."""
@@ -81,6 +89,9 @@ def classify(
         return TransientFailure("Slack: ratelimited", code="ratelimited", retry_after_s=wait_s)
     if 300 <= status <= 399:
         return Misconfigured(f'Slack: redirected ({status}); check "slack.url"', code=str(status))
+    if error == "missing_scope" and _MEMBER_SCOPES.intersection(needed.split(",")):
+        advice = f"add the scope {shown(needed)} to the app, and install it again"
+        return TransientFailure(f"Slack: {word}; for direct messages {advice}", code=word)
     if error in _TOKEN_ERRORS:
         scope = f" ({shown(needed)})" if needed else ""
         return Misconfigured(f'Slack: {word}{scope}; check "slack.token"', code=word)
@@ -109,6 +120,8 @@ class SlackSender:
         self._url = settings.url if settings.url.endswith("/") else f"{settings.url}/"
         self._pace = Pace(settings.interval.total_seconds(), sleep)
         self._http = SlackHttp(settings.timeout.total_seconds())
+        self._direct: dict[str, str] = {}
+        """Direct messages' channel ids by the member's id or email address."""
 
     async def send(self, outgoing: OutgoingMessage, checkpoint: Checkpoint) -> Receipt:
         """
@@ -117,10 +130,11 @@ class SlackSender:
         Raises:
             DeliveryError: See `classify`.
         """
-        channel = outgoing.delivery.destination.address
+        address = outgoing.delivery.destination.address
         messages = messages_of(outgoing)
         done = list(outgoing.delivery.acknowledged)
-        async with self._pace.turn(channel):
+        async with self._pace.turn(address):
+            channel = await self._channel_of(address)
             for message in messages[len(done) :]:
                 await self._pace.pause(channel)
                 await checkpoint.data_done()
@@ -129,8 +143,13 @@ class SlackSender:
         return Receipt(detail=f"ts {done[0]}, {len(messages)} messages")
 
     async def check(self, addresses: Collection[str]) -> str:
-        """Ask Slack whose token this is (auth.test)."""
+        """Ask Slack whose token this is (auth.test), and look up the members among *addresses*."""
         found = await self._call("auth.test", {})
+        for address in addresses:
+            try:
+                await self._channel_of(address)
+            except DeliveryError as error:
+                raise Misconfigured(f'"{address}": {error}', code=error.code) from error
         return f"{self._url}: {shown(str(found.get('team')))} as {shown(str(found.get('user')))}"
 
     async def close(self) -> None:
@@ -155,18 +174,47 @@ class SlackSender:
             found = await self._call("chat.postMessage", text_only)
         return _ts(found)
 
-    async def _call(self, method: str, arguments: Mapping[str, object]) -> "SlackResponse":
-        from slack_sdk.errors import SlackApiError
+    async def _channel_of(self, address: str) -> str:
+        """
+        Return the channel to post to: *address*, or the direct message with that member.
 
+        Raises:
+            DeliveryError: See `classify`; nothing was posted.
+        """
+        if "@" not in address and not address.startswith(_MEMBERS):
+            return address
+        if address not in self._direct:
+            try:
+                self._direct[address] = await self._open_direct(address)
+            except OutcomeUnknown as error:
+                raise TransientFailure(str(error)) from error
+        return self._direct[address]
+
+    async def _open_direct(self, address: str) -> str:
+        member = address
+        if "@" in address:
+            url, token = f"{self._url}users.lookupByEmail", self._token.reveal()
+            reply = await self._http.post_form(url, {"email": address}, server="Slack", token=token)
+            member = _id(_accepted(url, reply), "user")
+        return _id(await self._call("conversations.open", {"users": member}), "channel")
+
+    async def _call(self, method: str, arguments: Mapping[str, object]) -> "SlackResponse":
         url = self._url + method
         reply = await self._http.post(url, arguments, server="Slack", token=self._token.reveal())
-        response = _response(url, reply)
-        try:
-            response.validate()  # type: ignore[no-untyped-call]
-        except SlackApiError as error:
-            # Not chained: the SDK's text repeats the whole response.
-            raise _refusal(error.response) from None
-        return response
+        return _accepted(url, reply)
+
+
+def _accepted(url: str, reply: Reply) -> "SlackResponse":
+    """Return the response in *reply*; raise what `classify` says unless it is ``ok``."""
+    from slack_sdk.errors import SlackApiError
+
+    response = _response(url, reply)
+    try:
+        response.validate()  # type: ignore[no-untyped-call]
+    except SlackApiError as error:
+        # Not chained: the SDK's text repeats the whole response.
+        raise _refusal(error.response) from None
+    return response
 
 
 def _response(url: str, reply: Reply) -> "SlackResponse":
@@ -193,6 +241,14 @@ def _refusal(response: "SlackResponse") -> DeliveryError:
         needed=str(response.get("needed", "")),
         retry_after=response.headers.get("retry-after"),
     )
+
+
+def _id(response: "SlackResponse", key: str) -> str:
+    """Return the id of the object under *key*."""
+    found = response.get(key)
+    if not isinstance(found, dict) or not isinstance(found.get("id"), str):
+        raise TransientFailure(f"Slack replied ok without the id of the {key}")
+    return str(found["id"])
 
 
 def _ts(response: "SlackResponse") -> str:

@@ -17,7 +17,10 @@ class SlackSettings:
     }
 
     token: Secret | None = None
-    """Bot token (`xoxb-…`, scope chat:write); write `${SLACK_BOT_TOKEN}`."""
+    """
+    Bot token (`xoxb-…`, scope chat:write); write `${SLACK_BOT_TOKEN}`, or `${file:PATH}`, which
+    SIGHUP reads again.
+    """
     url: str = "https://slack.com/api/"
     """Slack's Web API, or a test server."""
     interval: timedelta = timedelta(seconds=1)

@@ -1,8 +1,8 @@
 """
-Decision table: what a mail server's unsuccessful answer is about, with the source of each row.
+Decision table: what a mail server's unsuccessful reply is about, with the source of each row.
 
-An answer about the *recipient* concerns one delivery. An answer about *us* (login, quota, sender,
-name, connection) concerns all of them: the server rests, and no delivery is charged with it. Begin
+A reply about the *recipient* concerns one delivery. A reply about *us* (login, quota, sender,
+name, connection) concerns all of them: the server rests, and it does not count as an attempt. Begin
 at `meaning_of`; `smtp_replies` turns meanings into errors.
 """
 
@@ -29,7 +29,7 @@ class Phase(StrEnum):
 
 
 class Meaning(StrEnum):
-    """Consequence of an answer."""
+    """Consequence of a reply."""
 
     DEAD_ADDRESS = "dead address"
     """About the recipient: the address does not exist, and is suppressed."""
@@ -44,7 +44,7 @@ class Meaning(StrEnum):
     SERVER_LATER = "server later"
     """About us: the server rests, first for seconds, then for growing times."""
     LOCKED_OUT = "locked out"
-    """About us: each further login prolongs it, so that the server rests for longer."""
+    """About us: each login attempt extends the lockout, so that the server rests for longer."""
     QUOTA = "quota"
     """About us: the server rests until the next day."""
     CONFIGURATION = "configuration"
@@ -56,7 +56,7 @@ class Meaning(StrEnum):
 
 
 EARLY: Final = frozenset({Phase.CONNECT, Phase.HELLO, Phase.STARTTLS, Phase.LOGIN, Phase.MAIL})
-"""Phases before the recipient is known: an answer there is about us."""
+"""Phases before the recipient is known: a reply there is about us."""
 
 _PHASES: Final = {
     "any": frozenset(Phase),
@@ -297,18 +297,18 @@ class Answer:
     """One row of the table."""
 
     source: str
-    """Who answers like this, and where that is written."""
+    """Who replies like this, and where that is written."""
     code: str
     """Basic code, such as ``550`` or ``5xx``."""
     enhanced: str
     """Enhanced code, such as ``5.7.1`` or ``5.7.5xx``; ``*`` for any or none."""
     phases: frozenset[Phase]
     words: tuple[str, ...]
-    """Texts of which the answer contains one; empty for any answer."""
+    """Texts of which the reply contains one; empty for any reply."""
     meaning: Meaning
 
     def fits(self, phase: Phase, code: str, enhanced: str, text: str) -> bool:
-        """Return True if the answer is one that this row describes; *text* is in lower case."""
+        """Return True if the reply is one that this row describes; *text* is in lower case."""
         return (
             _matches(self.code, code)
             and _matches(self.enhanced, enhanced)
@@ -318,7 +318,7 @@ class Answer:
 
 
 def meaning_of(phase: Phase, code: int, enhanced: str | None, text: str) -> Meaning:
-    """Return the meaning of an unsuccessful answer, a code from 400 to 599."""
+    """Return the meaning of an unsuccessful reply, a code from 400 to 599."""
     found = answer_of(phase, code, enhanced, text)
     return found.meaning
 

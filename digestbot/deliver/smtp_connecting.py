@@ -258,7 +258,7 @@ def _new_tls_context(settings: SmtpSettings) -> ssl.SSLContext:
         except OSError as error:
             raise Misconfigured(f'cannot read "smtp.ca_file": {settings.ca_file}') from error
     if not settings.verify:
-        log.warning("mail server certificate not checked", extra={"host": settings.host})
+        log.warning("mail server certificate not verified", extra={"host": settings.host})
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

@@ -45,7 +45,7 @@ async def open_socket(host: str, port: int) -> socket.socket:
 
 
 def by_turns(found: Sequence[_Info]) -> list[_Info]:
-    """Order addresses so that the families take turns (RFC 8305 4)."""
+    """Order addresses so that IPv6 and IPv4 alternate (RFC 8305 4)."""
     families = list(dict.fromkeys(info[0] for info in found))
     groups = [[info for info in found if info[0] == family] for family in families]
     return [info for info in chain(*zip_longest(*groups)) if info is not None]

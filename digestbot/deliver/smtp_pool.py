@@ -3,8 +3,8 @@ Pool of SMTP connections: which message goes next, over which connection.
 
 Messages wait in a queue. Each connection has a task that takes the next message whose domain is
 below its limits, and starts it while the server still processes the previous one. The first
-connection goes alone, and an answer about us empties the queue, so that a server that is down is
-asked once. Begin at `SmtpPool.send`.
+connection goes alone, and a reply about us empties the queue, so that a server that is down is
+contacted once. Begin at `SmtpPool.send`.
 """
 
 import asyncio

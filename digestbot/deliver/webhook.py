@@ -1,5 +1,5 @@
 """
-Destination ``webhook``: one Slack channel by an incoming webhook; `webhook_sender` posts to it.
+Destination ``webhook``: a Slack channel or workflow by its webhook; `webhook_sender` posts to it.
 
 Its URL is a secret: the store and all output identify it by its `fingerprint`.
 """
@@ -32,7 +32,7 @@ def _open(config: DestinationConfig) -> Sender:
 
 WEBHOOK: Final = DestinationType(
     kind=DestinationKind.WEBHOOK,
-    description="A Slack incoming webhook; write `${SLACK_WEBHOOK_URL}`.",
+    description="A Slack webhook, incoming or of a workflow; write `${SLACK_WEBHOOK_URL}`.",
     open=_open,
     forms=frozenset({Form.SLACK}),
     value=Secret,

@@ -1,11 +1,13 @@
 """
 Sender to webhooks: messages to one Slack channel by an incoming webhook, without a bot token.
 
-A webhook returns no ``ts``, which threads need: messages follow one another instead. Its URL is a
-secret; the store and all output identify it by its `fingerprint`.
+A webhook returns no ``ts``, which threads need: messages follow one another instead. A workflow
+gets each message as variables (`slack_workflow`). A URL is a secret; the store and all output
+identify it by its `fingerprint`.
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import Collection, Mapping
 from typing import Final
@@ -23,6 +25,7 @@ from digestbot.deliver.slack_http import (
     retry_after_s,
     shown,
 )
+from digestbot.deliver.slack_workflow import payload, starts_workflow
 from digestbot.errors import (
     DeliveryError,
     OutcomeUnknown,
@@ -46,9 +49,10 @@ def classify(status: int, body: str, *, retry_after: str | None = None) -> Deliv
 
     Args:
         status: HTTP status.
-        body: Plain text, such as ``no_service``.
+        body: Plain text, such as ``no_service``, or a workflow's JSON with ``error``.
         retry_after: Header of that name.
     """
+    body = str(_json(body).get("error", body))
     word = shown(body) or str(status)
     code = f"{status} {word}" if body else str(status)
     if 200 <= status <= 299:
@@ -126,10 +130,26 @@ class WebhookSender:
         from slack_sdk.webhook import WebhookResponse
 
         body = {**message, "unfurl_links": False, "unfurl_media": False}
+        if starts_workflow(url.reveal()):
+            body = payload(message)
         reply = await self._http.post(url.reveal(), body, server="the webhook")
         response = WebhookResponse(
             url="", status_code=reply.status, body=reply.text, headers=dict(reply.headers)
         )
-        if response.status_code != 200 or response.body.strip() != "ok":
+        if response.status_code != 200 or not _is_ok(response.body):
             retry_after = response.headers.get("retry-after")
             raise classify(response.status_code, response.body, retry_after=retry_after)
+
+
+def _is_ok(body: str) -> bool:
+    """Return True for the reply of a webhook or a workflow that accepted the message."""
+    return body.strip() == "ok" or _json(body).get("ok") is True
+
+
+def _json(body: str) -> Mapping[str, object]:
+    """Return the JSON object in *body*; empty if it is none."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -27,11 +27,16 @@ def hashes_of_bytes(texts: Iterable[bytes]) -> Array:
 def combine_hashes(columns: Iterable[Array]) -> Array:
     """Combine equally long columns of hashes into one hash per row; order matters."""
     total: Any = np.uint64(0)
-    with np.errstate(over="ignore"):
-        for column in columns:
-            total = (total + column) * _ODD
-            total = total ^ (total >> _SHIFT)
+    for column in columns:
+        total = extend_hashes(total, column)
     return np.asarray(total, dtype=np.uint64)
+
+
+def extend_hashes(total: Any, column: Array) -> Array:
+    """Extend hashes made by `combine_hashes` by one column."""
+    with np.errstate(over="ignore"):
+        total = (total + column) * _ODD
+    return np.asarray(total ^ (total >> _SHIFT), dtype=np.uint64)
 
 
 def offsets(lengths: Array) -> Array:
@@ -60,6 +65,39 @@ def equal_pairs(keys: Array, wanted: Array) -> tuple[Array, Array]:
     return np.repeat(np.arange(len(wanted)), lengths), ranges(left, lengths)
 
 
+def equal_hash_pairs(keys: Array, wanted: Array) -> tuple[Array, Array]:
+    """Like `equal_pairs`, for hashes; three times as fast, because they are evenly distributed."""
+    if not len(keys):
+        return equal_pairs(keys, wanted)
+    left = _hash_places(keys, wanted)
+    which = np.flatnonzero(keys[np.minimum(left, len(keys) - 1)] == wanted)
+    is_first = np.diff(keys, prepend=~keys[:1]) != 0
+    ends = np.append(np.flatnonzero(is_first)[1:], len(keys))
+    left = left[which]
+    lengths = ends[np.cumsum(is_first)[left] - 1] - left
+    return np.repeat(which, lengths), ranges(left, lengths)
+
+
+_STEPS = 6
+"""Keys compared one after the other before a binary search; nearly all places are found sooner."""
+
+
+def _hash_places(keys: Array, wanted: Array) -> Array:
+    """Like `np.searchsorted`, by a table of the leading bits."""
+    bits = np.uint64(64 - max(8, len(keys).bit_length()))
+    bounds = offsets(np.bincount((keys >> bits).astype(np.int64), minlength=1 << (64 - int(bits))))
+    bucket = (wanted >> bits).astype(np.int64)
+    place, end = bounds[bucket], bounds[bucket + 1]
+    todo = np.flatnonzero(place < end)
+    for _ in range(_STEPS):
+        todo = todo[keys[place[todo]] < wanted[todo]]
+        place[todo] += 1
+        todo = todo[place[todo] < end[todo]]
+    todo = todo[keys[place[todo]] < wanted[todo]]
+    place[todo] = np.searchsorted(keys, wanted[todo])
+    return np.asarray(place)
+
+
 def equal_number_pairs(keys: Array, wanted: Array, count: int) -> tuple[Array, Array]:
     """Like `equal_pairs`, for sorted numbers from 0 to *count* - 1; faster."""
     bounds = offsets(np.bincount(keys, minlength=count))
@@ -74,3 +112,12 @@ def contains(keys: Array, wanted: Array) -> Array:
     places = np.searchsorted(keys, wanted)
     places[places == len(keys)] = 0
     return np.asarray(keys[places] == wanted)
+
+
+def probably_among(keys: Array, wanted: Array) -> Array:
+    """Return a truth value for each of *wanted* hashes: True if among *keys*, rarely otherwise."""
+    size = 1 << max(10, len(keys).bit_length() + 3)
+    low = np.uint64(size - 1)
+    table: Array = np.zeros(size, dtype=bool)
+    table[keys & low] = True
+    return np.asarray(table[wanted & low])

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from digestbot.filters.arrays import Array, hashes, hashes_of_bytes, offsets
-from digestbot.filters.authors import PARTICLES, Name
+from digestbot.filters.authors import wanted_keys
 from digestbot.filters.batch import FIELDS, fact
 from digestbot.filters.parser import Filter
 from digestbot.filters.payload import encode
@@ -36,7 +36,9 @@ from digestbot.filters.tree import (
     TypeIs,
     Words,
 )
-from digestbot.text import forms
+from digestbot.text import forms, term_readings
+from digestbot.text.canonical import JOINED_MAX
+from digestbot.text.spelling import spellings
 
 CHECK_ANY, CHECK_AUTHOR, CHECK_EXACT = 0, 1, 2
 """Papers to check for an atom: all; those with the family name; those with the characters."""
@@ -67,7 +69,7 @@ _Clauses = tuple[tuple[bool, tuple[int, ...]], ...]
 
 
 class Builder:
-    """Filters to be assembled into a segment; the latest under each key counts."""
+    """Filters to be assembled into a segment; the last one added under each key wins."""
 
     def __init__(self) -> None:
         self._rows: dict[int, int] = {}
@@ -251,7 +253,7 @@ def _compile(atom: Atom) -> _Compiled:
             return _one_fact("id", atom.paper_id)
         case DoiIs():
             return _one_fact("doi", atom.doi)
-        case AuthorIs() if atom.name.family:
+        case AuthorIs():
             return _Checked(CHECK_AUTHOR, _bare(atom))
         case Exact() if atom.term and all(field in FIELDS for field in atom.fields):
             return _Checked(CHECK_EXACT, _bare(atom))
@@ -307,36 +309,85 @@ def _digest_source(compiled: _Compiled) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One way to look up a term: words in a row, and a prefix after them."""
+
+    atom: int
+    mask: int
+    words: tuple[str, ...]
+    prefix: str | None
+
+
+def _rows(number: int, term: _Term) -> Iterator[_Row]:
+    """Yield the rows of a term: one, or several if it ends in a prefix with other readings."""
+    if term.prefix is None:
+        yield _Row(number, term.mask, term.words, None)
+        return
+    words = (*term.words, term.prefix)
+    ends = [(len(words) - 1, term.prefix)]
+    ends += [(start, joined) for start, end, joined in term_readings(words) if end == len(words)]
+    for start, prefix in ends:
+        for spelled in sorted(spellings(prefix)):
+            yield _Row(number, term.mask, term.words[:start], spelled)
+
+
 def _term_arrays(compiled_atoms: Sequence[_Compiled]) -> dict[str, Array]:
-    terms = [(i, one) for i, one in enumerate(compiled_atoms) if isinstance(one, _Term)]
-    words = list(dict.fromkeys(word for _, term in terms for word in term.words))
-    prefixes = list(dict.fromkeys(term.prefix for _, term in terms if term.prefix is not None))
+    all_rows = [
+        row
+        for number, one in enumerate(compiled_atoms)
+        if isinstance(one, _Term)
+        for row in _rows(number, one)
+    ]
+    words = list(dict.fromkeys(word for row in all_rows for word in row.words))
+    prefixes = list(dict.fromkeys(row.prefix for row in all_rows if row.prefix is not None))
     word_numbers = {word: number for number, word in enumerate(words)}
     prefix_numbers: dict[str | None, int] = {text: number for number, text in enumerate(prefixes)}
     prefix_numbers[None] = -1
-    singles = [(i, one) for i, one in terms if len(one.words) == 1 and one.prefix is None]
-    only_prefix = [(i, one) for i, one in terms if not one.words]
-    rows = [(i, one) for i, one in terms if len(one.words) + (one.prefix is not None) > 1]
+    singles = [row for row in all_rows if len(row.words) == 1 and row.prefix is None]
+    only_prefix = [row for row in all_rows if not row.words]
+    phrases = [
+        row for row in all_rows if len(row.words) + (row.prefix is not None) > 1 and row.words
+    ]
     return {
         **_vocabulary_arrays(words),
+        **_join_arrays(phrases, word_numbers),
         **text_arrays(
             "prefixes",
             "prefix_text",
             [text.encode("utf-8", "surrogatepass") for text in prefixes],
         ),
-        "single_words": _ints(word_numbers[one.words[0]] for _, one in singles),
-        "single_atoms": _ints(i for i, _ in singles),
+        "single_words": _ints(word_numbers[row.words[0]] for row in singles),
+        "single_atoms": _ints(row.atom for row in singles),
         "single_masks": _masks(singles),
-        "prefix_numbers": _ints(prefix_numbers[one.prefix] for _, one in only_prefix),
-        "prefix_atoms": _ints(i for i, _ in only_prefix),
+        "prefix_numbers": _ints(prefix_numbers[row.prefix] for row in only_prefix),
+        "prefix_atoms": _ints(row.atom for row in only_prefix),
         "prefix_masks": _masks(only_prefix),
         "phrase_sizes": np.zeros(HASHED + 2, dtype=np.int64),
-        "phrase_hashes": np.zeros(len(rows), dtype=np.uint64),
-        "phrase_atoms": _ints(i for i, _ in rows),
-        "phrase_masks": _masks(rows),
-        "phrase_bounds": offsets(_ints(len(one.words) for _, one in rows)),
-        "phrase_words": _ints(word_numbers[word] for _, one in rows for word in one.words),
-        "phrase_prefixes": _ints(prefix_numbers[one.prefix] for _, one in rows),
+        "phrase_hashes": np.zeros(len(phrases), dtype=np.uint64),
+        "phrase_atoms": _ints(row.atom for row in phrases),
+        "phrase_masks": _masks(phrases),
+        "phrase_bounds": offsets(_ints(len(row.words) for row in phrases)),
+        "phrase_words": _ints(word_numbers[word] for row in phrases for word in row.words),
+        "phrase_prefixes": _ints(prefix_numbers[row.prefix] for row in phrases),
+    }
+
+
+def _join_arrays(phrases: Sequence[_Row], numbers: dict[str, int]) -> dict[str, Array]:
+    """Return the words that may be one word in a text, for each form of that word."""
+    joined = {
+        row.words[start:end]: word
+        for row in phrases
+        for start, end, word in term_readings(row.words)
+    }
+    pairs = [(form, words) for words, word in joined.items() for form in forms(word)]
+    return {
+        "join_hashes": hashes(form for form, _ in pairs),
+        "join_words": _ints(
+            number
+            for _, words in pairs
+            for number in (*(numbers[word] for word in words), *[-1] * (JOINED_MAX - len(words)))
+        ),
     }
 
 
@@ -372,8 +423,8 @@ def _ints(numbers: Iterable[int]) -> Array:
     return np.fromiter(numbers, dtype=np.int64)
 
 
-def _masks(terms: Sequence[tuple[int, _Term]]) -> Array:
-    return np.fromiter((term.mask for _, term in terms), dtype=np.uint8)
+def _masks(rows: Sequence[_Row]) -> Array:
+    return np.fromiter((row.mask for row in rows), dtype=np.uint8)
 
 
 def _fact_arrays(compiled_atoms: Sequence[_Compiled]) -> dict[str, Array]:
@@ -397,7 +448,7 @@ def _checked_arrays(
         (text, place)
         for place, (_, one) in enumerate(checked)
         if one.kind == CHECK_AUTHOR and isinstance(one.atom, AuthorIs)
-        for text in family_keys(one.atom.name)
+        for text in wanted_keys(one.atom.name)
     ]
     return {
         "checked_atoms": _ints(i for i, _ in checked),
@@ -408,38 +459,6 @@ def _checked_arrays(
         "family_hashes": hashes(text for text, _ in families),
         "family_checked": _ints(place for _, place in families),
     }
-
-
-def family_keys(name: Name) -> set[str]:
-    """
-    Return lookup keys: the joined family name and the first given letter.
-
-    There is one key with the particles of the family name and one without.
-
-    Every name that `authors.name_matches` accepts shares one of these with its `name_keys`:
-    families are compared joined, with or without particles, and compatible given names begin with
-    the same letter.
-    """
-    initial = name.given[0][0] if name.given else ""
-    bare = name.family[_leading_particles(name.family[:-1]) :]
-    return {f"{''.join(family)} {initial}" for family in (name.family, bare)}
-
-
-def name_keys(name: Name) -> set[str]:
-    """Return the keys of every reading of the name: family last or first, of any length."""
-    words = (*name.given, *name.family)
-    found = set()
-    for start in range(len(words)):
-        family = "".join(words[start:])
-        found |= {f"{family} ", f"{family} {words[0][0]}"}
-    for start in range(_leading_particles(words) + 1):
-        for end in range(start + 1, len(words)):
-            found.add(f"{''.join(words[start:end])} {words[end][0]}")
-    return found
-
-
-def _leading_particles(words: Sequence[str]) -> int:
-    return next((i for i, word in enumerate(words) if word not in PARTICLES), len(words))
 
 
 def _score_arrays(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from difflib import get_close_matches
 
-from digestbot.filters.authors import parse_name
+from digestbot.filters.authors import readings
 from digestbot.filters.patterns import check_pattern
 from digestbot.filters.tree import (
     TEXT_FIELDS,
@@ -30,7 +30,7 @@ from digestbot.filters.tree import (
 from digestbot.ids import normalise_doi, parse_paper_id
 from digestbot.model import AnnounceType, DocumentType
 from digestbot.taxonomy import expand, meant, named, suggest
-from digestbot.text import plain, words
+from digestbot.text import canonical_words, plain
 
 MAX_TERM = 500
 MAX_PATTERN = 1000
@@ -89,7 +89,9 @@ STAR_OF_NAME = re.compile(r"(?<!\w)(?:\w|\w+_)\*(?=\W)")
 def words_in(*fields: str) -> Reader:
     def read(text: str, key: str, weight: float, path: Path) -> Atom:
         is_prefix = text.endswith("*")
-        folded = tuple(word.text for word in words(plain(text.removesuffix("*"), one_line=True)))
+        folded = tuple(
+            word.text for word in canonical_words(plain(text.removesuffix("*"), one_line=True))
+        )
         if not folded:
             raise ConditionError(f"{quoted(text)} has no letters or digits to search for")
         if "*" in STAR_OF_NAME.sub("", text.removesuffix("*")) or text.endswith(" *"):
@@ -122,12 +124,11 @@ def _regex(text: str, key: str, weight: float, path: Path) -> Atom:
 
 
 def _author(text: str, key: str, weight: float, path: Path) -> Atom:
-    name = parse_name(text)
-    if not name.family:
+    if not readings(text):
         raise ConditionError(
             f'{quoted(text)} is not a name; write one like "Ion Stoica" or "Stoica, I."'
         )
-    return AuthorIs(term=text, label=key, weight=weight, path=path, name=name)
+    return AuthorIs(term=text, label=key, weight=weight, path=path, name=text)
 
 
 def _category(text: str, key: str, weight: float, path: Path) -> Atom:
@@ -199,6 +200,7 @@ def _doi(text: str, key: str, weight: float, path: Path) -> Atom:
 
 READERS: Mapping[str, Reader] = {
     "": words_in(*TEXT_FIELDS),
+    "text": lambda text, _, weight, path: words_in(*TEXT_FIELDS)(text, "", weight, path),
     "title": words_in("title"),
     "abstract": words_in("abstract"),
     "comment": words_in("comment"),

@@ -9,9 +9,11 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import accumulate
 
 from digestbot.filters.authors import name_matches
 from digestbot.filters.parser import Filter
+from digestbot.filters.passages import Passage, passages
 from digestbot.filters.patterns import compiled
 from digestbot.filters.tree import (
     AllOf,
@@ -33,7 +35,8 @@ from digestbot.filters.tree import (
     Words,
 )
 from digestbot.model import Announcement, Match, Paper, Verdict
-from digestbot.text import Word, forms, plain, words
+from digestbot.text import plain
+from digestbot.text.symbols import without_scripts
 
 TITLE_FACTOR = 2.0
 """Factor on the weight of a hit in the title."""
@@ -145,16 +148,6 @@ def _plain(raw: str) -> str:
     return plain(raw, one_line=True)
 
 
-@lru_cache(maxsize=4096)
-def _words(text: str) -> tuple[Word, ...]:
-    return words(text)
-
-
-@lru_cache(maxsize=4096)
-def _vocabulary(text: str) -> frozenset[str]:
-    return frozenset(word.text for word in _words(text))
-
-
 def _categories(paper: Paper, atom: CategoryIs) -> tuple[str, ...]:
     if atom.is_primary:
         return (paper.primary_category,) if paper.primary_category else ()
@@ -184,72 +177,48 @@ def _find(atom: Words | Exact | Regex, field: str, text: str) -> Match | None:
 
 
 def _phrase_span(atom: Words, text: str) -> tuple[int, int] | None:
-    found = _words(text)
-    place = next(_phrase_starts(atom, text), None)
-    return None if place is None else _span(found, place, len(atom.words))
-
-
-def _phrase_starts(atom: Words, text: str) -> Iterator[int]:
-    """Yield the indexes in the words of *text* where the phrase of *atom* starts."""
-    if not _has_all_words(atom, _vocabulary(text)):
-        return
-    found = _words(text)
-    size = len(atom.words)
-    for i in range(len(found) - size + 1):
-        if all(_is_word(atom, k, word.text) for k, word in enumerate(found[i : i + size])):
-            yield i
-
-
-def _span(found: Sequence[Word], place: int, size: int) -> tuple[int, int]:
-    return found[place].start, found[place + size - 1].end
+    first = next(passages(atom.words, text, is_prefix=atom.is_prefix), None)
+    return None if first is None else (first.start, first.end)
 
 
 def _near_in_field(atom: Near, field: str, text: str) -> Iterator[Match]:
     """Yield a match for each term in the first window that contains them all."""
-    rows = [tuple(_phrase_starts(term, text)) for term in atom.terms]
-    sizes = [len(term.words) for term in atom.terms]
-    places = _window(rows, sizes, atom.within)
-    if places is None:
-        return
-    spans = {_span(_words(text), place, n) for place, n in zip(places, sizes, strict=True)}
-    for start, end in sorted(spans):
+    rows = [tuple(passages(term.words, text, is_prefix=term.is_prefix)) for term in atom.terms]
+    chosen = _window(rows, atom.within)
+    for start, end in sorted({(passage.start, passage.end) for passage in chosen}):
         yield Match(field=field, term=atom.describe(), text=text[start:end], start=start, end=end)
 
 
-def _window(
-    rows: Sequence[Sequence[int]], sizes: Sequence[int], within: int
-) -> tuple[int, ...] | None:
+def _window(rows: Sequence[Sequence[Passage]], within: int) -> tuple[Passage, ...]:
     """
-    Return the position of each term in the first window of *within* words.
+    Return a passage of each term in the first window of *within* words; empty if there is none.
 
-    None if no window contains them all. It is enough to try the next hit of each term after the
-    start of a window: all hits of a term have the same length, so a later one never ends sooner.
+    Of the passages that begin in or after a window's first word, the one that ends first is enough.
     """
-    for first in sorted({place for places in rows for place in places}):
-        nexts = [bisect_left(places, first) for places in rows]
-        if any(k == len(places) for k, places in zip(nexts, rows, strict=True)):
-            return None
-        chosen = tuple(places[k] for k, places in zip(nexts, rows, strict=True))
-        if all(place + n - first <= within for place, n in zip(chosen, sizes, strict=True)):
+    starts = [[passage.first for passage in row] for row in rows]
+    ends_first = [_ends_first(row) for row in rows]
+    for first in sorted({place for places in starts for place in places}):
+        nexts = [bisect_left(places, first) for places in starts]
+        if any(k == len(places) for k, places in zip(nexts, starts, strict=True)):
+            return ()
+        chosen = tuple(row[k] for k, row in zip(nexts, ends_first, strict=True))
+        if all(passage.last - first < within for passage in chosen):
             return chosen
-    return None
+    return ()
 
 
-def _has_all_words(atom: Words, vocabulary: frozenset[str]) -> bool:
-    """Return True if the text has each word of *atom*; nearly every term fails here."""
-    whole = atom.words[:-1] if atom.is_prefix else atom.words
-    return not any(forms(word).isdisjoint(vocabulary) for word in whole)
+def _ends_first(row: Sequence[Passage]) -> list[Passage]:
+    """For each place in *row*, return the passage from there on that ends first."""
 
+    def earlier(best: Passage, one: Passage) -> Passage:
+        return one if one.last <= best.last else best
 
-def _is_word(atom: Words, place: int, word: str) -> bool:
-    wanted = atom.words[place]
-    if atom.is_prefix and place == len(atom.words) - 1:
-        return word.startswith(wanted)
-    return word in forms(wanted)
+    return list(accumulate(reversed(row), earlier))[::-1]
 
 
 def _exact_span(term: str, text: str) -> tuple[int, int] | None:
-    """Return the first span of *term* as a whole word."""
+    """Return the first span of *term* as a whole word; ``CO2`` also finds CO₂."""
+    term, text = without_scripts(term), without_scripts(text)
     start = text.find(term)
     while start >= 0:
         end = start + len(term)

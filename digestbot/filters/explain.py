@@ -75,11 +75,33 @@ def format_explanation(explanation: Explanation) -> str:
 def _lines(node: Explanation, depth: int, *, wanted: bool) -> Iterator[str]:
     """Yield the lines of *node*. Signs invert below "none", where a hit excludes the paper."""
     sign = "✓" if node.passed is wanted else "✗"
-    text = HEADS.get(node.condition, node.condition)
+    text = _exclusion(node) if node.condition == "none" and wanted else _text(node)
     yield f"{'  ' * depth}{sign} {text}{_reason(node, wanted=wanted)}"
     inner = wanted != (node.condition == "none")
     for child in node.children:
         yield from _lines(child, depth + 1, wanted=inner)
+
+
+def _text(node: Explanation) -> str:
+    return HEADS.get(node.condition, node.condition)
+
+
+def _exclusion(node: Explanation) -> str:
+    """Say which conditions of a "none" exclude the paper."""
+    if node.passed:
+        return "not excluded"
+    return f"excluded by none: {', '.join(_summary(c) for c in node.children if c.passed)}"
+
+
+def _summary(node: Explanation) -> str:
+    """Return the condition on one line; a group names only the children that decide."""
+    if node.condition not in HEADS:
+        return node.condition
+    if node.condition == "none":
+        return f"not ({' or '.join(map(_summary, node.children))})"
+    decisive = [child for child in node.children if child.passed]
+    text = (" or " if node.condition == "any" else " and ").join(map(_summary, decisive))
+    return f"({text})" if len(decisive) > 1 else text
 
 
 def _reason(node: Explanation, *, wanted: bool) -> str:

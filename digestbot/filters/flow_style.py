@@ -20,7 +20,7 @@ def _inner(value: object) -> str:
         return "{" + ", ".join(f"{key}: {_inner(each)}" for key, each in value.items()) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(map(_inner, value)) + "]"
-    if isinstance(value, int):
+    if isinstance(value, (int, float)):
         return str(value)
     return _scalar("".join(sign if sign.isprintable() else " " for sign in str(value)))
 

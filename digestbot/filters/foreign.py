@@ -495,7 +495,7 @@ def _names_in(text: str) -> tuple[str, ...]:
     return parts if is_list and all(named(part) or expand(part) for part in parts) else ()
 
 
-_WORDS = frozenset({"", "title", "abstract", "comment", "journal"})
+_WORDS = frozenset({"", "text", "title", "abstract", "comment", "journal"})
 _PLAIN = _WORDS | {"author"}
 _OF_WORDS: tuple[Check, ...] = (
     _lines, _tags, _distance, _prefix, _slashes, _leading_not, _operators, _sign, _phrases,

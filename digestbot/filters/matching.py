@@ -15,21 +15,26 @@ import numpy as np
 
 from digestbot.filters.arrays import (
     Array,
-    combine_hashes,
-    contains,
     equal_number_pairs,
     equal_pairs,
     hashes,
     offsets,
     ranges,
 )
-from digestbot.filters.authors import Name, family_letters, name_letters, name_matches, parse_name
+from digestbot.filters.authors import (
+    name_matches,
+    printed_keys,
+    printed_letters,
+    wanted_letters,
+)
 from digestbot.filters.batch import FIELDS, Batch, Stream
-from digestbot.filters.builder import CHECK_AUTHOR, CHECK_EXACT, IN_TITLE, name_keys
+from digestbot.filters.builder import CHECK_AUTHOR, CHECK_EXACT, IN_TITLE
 from digestbot.filters.evaluate import TITLE_FACTOR, hits
 from digestbot.filters.payload import decode
-from digestbot.filters.segment import Segment, prefix_texts
+from digestbot.filters.phrases import TermWords, phrase_hits
+from digestbot.filters.segment import Segment
 from digestbot.filters.tree import Atom, AuthorIs, Exact
+from digestbot.text.symbols import without_scripts
 
 BLOCK = 1024
 """Papers per row of bits."""
@@ -37,8 +42,6 @@ CHUNK = 8192
 """Formulas evaluated together; limited so that intermediate results fit in the CPU cache."""
 FEW_AUTHORS = 1000
 """Maximum of wanted authors for which papers are searched by letters of the family name."""
-NAME_MAX = 30
-"""Maximum words of an author's name; a longer one is compared with every wanted author."""
 
 _FIELD_CODES = 2 * max(FIELDS.values())
 
@@ -155,21 +158,36 @@ class _Bits:
         wanted = np.repeat(needed, np.diff(literals)) & live
         sides = self._clause_rows(slots[wanted], live_counts[needed], negated[needed])
         which = np.nonzero(holds)[0]
-        rows = np.repeat(self.every_paper[None, :], len(which), axis=0)
-        needed_owners = owners[needed]
-        starts = np.nonzero(np.diff(needed_owners, prepend=-1))[0]
-        if len(starts):
-            place = np.searchsorted(which, needed_owners[starts])
-            rows[place] &= np.bitwise_and.reduceat(sides, starts, axis=0)
-        return which, rows
+        counts = np.bincount(owners[needed], minlength=end - first)[which]
+        sides_of = np.arange(len(sides))
+        return which, _folded(np.bitwise_and, sides, sides_of, counts, self.every_paper)
 
     def _clause_rows(self, slots: Array, counts: Array, negated: Array) -> Array:
         """Return the OR of the rows of each clause, inverted if it is negated."""
-        if not len(counts):
-            return np.zeros((0, len(self.every_paper)), dtype=np.uint64)
-        out = np.bitwise_or.reduceat(self.rows[slots], offsets(counts)[:-1], axis=0)
-        out[negated] = ~out[negated]
+        out = _folded(np.bitwise_or, self.rows, slots, counts, self.every_paper)
+        out[negated] = ~out[negated] & self.every_paper
         return np.asarray(out)
+
+
+_FEW = 8
+"""Rows folded one after the other; `reduceat` takes twice as long for so few, less for many."""
+
+
+def _folded(fold: np.ufunc, table: Array, items: Array, counts: Array, empty: Array) -> Array:
+    """Fold runs of the rows *items* of *table*; a run without rows is *empty*."""
+    first = offsets(counts)[:-1]
+    if not len(items):
+        return np.repeat(empty[None, :], len(counts), axis=0)
+    out = table[items[np.minimum(first, len(items) - 1)]]
+    out[counts == 0] = empty
+    for k in range(1, min(_FEW, int(counts.max()))):
+        more = np.flatnonzero(counts > k)
+        out[more] = fold(out[more], table[items[first[more] + k]])
+    many = np.flatnonzero(counts > _FEW)
+    if len(many):
+        rows = table[items[ranges(first[many], counts[many])]]
+        out[many] = fold.reduceat(rows, offsets(counts[many])[:-1], axis=0)
+    return out
 
 
 def _ones(count: int) -> Array:
@@ -246,164 +264,58 @@ def _word_hits(segment: Segment, batch: Batch) -> Iterator[Pairs]:
     if not mask:
         return
     stream = batch.stream(mask)
-    term_words = _TermWords.of(segment, batch)
+    term_words = TermWords.of(segment, batch)
     distinct = _distinct(stream, term_words)
     singles = (segment.single_words, segment.single_atoms, segment.single_masks)
     prefixes = (segment.prefix_numbers, segment.prefix_atoms, segment.prefix_masks)
     count = len(term_words.families)
     yield _single_hits(distinct, count, term_words.by_word, singles)
     yield _single_hits(distinct, count, term_words.by_prefix, prefixes)
-    families = term_words.families[stream.words]
-    for size in np.flatnonzero(np.diff(segment.phrase_sizes)).tolist():
-        yield _phrase_hits(segment, stream, term_words, families, size)
+    if len(segment.phrase_atoms):
+        yield phrase_hits(segment, stream, term_words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _TermWords:
-    """Words of a batch mapped to the words and prefixes in the terms of a segment."""
+class _Distinct:
+    """Words that occur in terms, once per field and paper."""
 
-    by_word: Pairs
-    """Sorted pairs (word of the batch, word of a term) where one is a form of the other."""
-    by_prefix: Pairs
-    """Sorted pairs (word of the batch, prefix it begins with)."""
-    families: Array
-    """Family of each word of the batch; 0 if it occurs in no term."""
-
-    @classmethod
-    def of(cls, segment: Segment, batch: Batch) -> "_TermWords":
-        word, place = equal_pairs(segment.form_hashes, batch.word_hashes())
-        means = segment.form_words[place]
-        families = np.zeros(len(batch.word_hashes()), dtype=np.uint64)
-        families[word] = segment.families[means]
-        return cls(
-            by_word=(word, means),
-            by_prefix=_prefix_pairs(segment, batch),
-            families=families,
-        )
+    words: Array
+    papers: Array
+    fields: Array
 
 
-def _prefix_pairs(segment: Segment, batch: Batch) -> Pairs:
-    texts = [text.decode("utf-8", "surrogatepass") for text in prefix_texts(segment)]
-    if not texts:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    vocabulary = batch.vocabulary()
-    order = sorted(range(len(vocabulary)), key=vocabulary.__getitem__)
-    words = [vocabulary[number] for number in order]
-    starts = [bisect_left(words, text) for text in texts]
-    ends = [bisect_left(words, text[:-1] + chr(ord(text[-1]) + 1)) for text in texts]
-    lengths = np.array(ends) - np.array(starts)
-    word = np.array(order)[ranges(np.array(starts), lengths)]
-    means = np.repeat(np.arange(len(texts)), lengths)
-    by_word = np.lexsort((means, word))
-    return word[by_word], means[by_word]
-
-
-def _distinct(stream: Stream, term_words: _TermWords) -> Stream:
-    """Reduce *stream* to words that occur in terms, once per field and paper, reordered."""
+def _distinct(stream: Stream, term_words: TermWords) -> _Distinct:
     words = len(term_words.families)
     stands_for = np.zeros(words, dtype=bool)
     stands_for[term_words.by_word[0]] = True
     stands_for[term_words.by_prefix[0]] = True
     wanted = np.flatnonzero(stands_for[stream.words])
-    papers, fields = stream.papers[wanted], stream.fields[wanted]
-    codes = (papers * _FIELD_CODES + fields) * words + stream.words[wanted]
+    joined = np.flatnonzero(stands_for[stream.joined_words])
+    places = np.concatenate([wanted, stream.joined_starts[joined]])
+    word = np.concatenate([stream.words[wanted], stream.joined_words[joined]])
+    codes = (stream.papers[places] * _FIELD_CODES + stream.fields[places]) * words + word
+    if len(codes) and codes.max() < 1 << 31:
+        codes = codes.astype(np.int32)  # sorted twice as fast
     codes.sort()  # np.unique takes three times as long
     found = codes[np.diff(codes, prepend=-1) != 0]
     rest, word = np.divmod(found, words)
-    return Stream(
+    return _Distinct(
         words=word, papers=rest // _FIELD_CODES, fields=(rest % _FIELD_CODES).astype(np.uint8)
     )
 
 
 def _single_hits(
-    stream: Stream, count: int, term_words: Pairs, terms: tuple[Array, Array, Array]
+    distinct: _Distinct, count: int, term_words: Pairs, terms: tuple[Array, Array, Array]
 ) -> Pairs:
     """Match *terms* of one word or prefix, given as (word, atom, fields); the batch has *count*."""
     keys, atoms, masks = terms
     words, means = term_words
     which, place = equal_pairs(keys, means)
     words = words[which]
-    token, at = equal_number_pairs(words, stream.words, count)
+    token, at = equal_number_pairs(words, distinct.words, count)
     place = place[at]
-    ok = (masks[place] & stream.fields[token]) != 0
-    return atoms[place[ok]], stream.papers[token[ok]]
-
-
-def _phrase_hits(
-    segment: Segment, stream: Stream, term_words: _TermWords, families: Array, size: int
-) -> Pairs:
-    """Match phrases that are looked up by *size* words, given the family of each word."""
-    first, end = segment.phrase_sizes[size], segment.phrase_sizes[size + 1]
-    known = segment.phrase_hashes[first:end]
-    starts = _runs(families != 0, size)
-    phrase_hash = combine_hashes(families[starts + k] for k in range(size))
-    likely = _probably_among(known, phrase_hash)
-    starts = starts[likely]
-    which, place = equal_pairs(known, phrase_hash[likely])
-    rows, starts = place + first, starts[which]
-    ok = (segment.phrase_masks[rows] & stream.fields[starts]) != 0
-    rows, starts = _compared(segment, stream, term_words, rows[ok], starts[ok])
-    return segment.phrase_atoms[rows], stream.papers[starts]
-
-
-def _runs(known: Array, size: int) -> Array:
-    """Return the starts of runs of *size* true values."""
-    count = len(known) - size + 1
-    if count <= 0:
-        return np.zeros(0, dtype=np.int64)
-    run = known[:count].copy()
-    for k in range(1, size):
-        run &= known[k : k + count]
-    return np.nonzero(run)[0]
-
-
-def _probably_among(known: Array, wanted: Array) -> Array:
-    """Preselect *wanted* by a bit table: True for all in *known*, and for few others."""
-    size = 1 << max(10, len(known).bit_length() + 3)
-    low = np.uint64(size - 1)
-    table: Array = np.zeros(size, dtype=bool)
-    table[known & low] = True
-    return np.asarray(table[wanted & low])
-
-
-def _compared(
-    segment: Segment, stream: Stream, term_words: _TermWords, rows: Array, starts: Array
-) -> Pairs:
-    """Keep the pairs (term, position) where every word really matches the term's."""
-    lengths = np.diff(segment.phrase_bounds)
-    words = len(segment.vocabulary) + 1
-    meanings = term_words.by_word[0] * words + term_words.by_word[1]
-    meanings.sort()
-    k = 0
-    checking = np.arange(len(rows))
-    ok = np.ones(len(rows), dtype=bool)
-    while len(checking := checking[lengths[rows[checking]] > k]):
-        wanted = segment.phrase_words[segment.phrase_bounds[rows[checking]] + k]
-        codes = _word_at(stream, starts[checking] + k) * words + wanted
-        right = contains(meanings, codes)
-        ok[checking[~right]] = False
-        checking = checking[right]
-        k += 1
-    rows, starts = rows[ok], starts[ok]
-    return _with_prefix(segment, stream, term_words, rows, starts)
-
-
-def _with_prefix(
-    segment: Segment, stream: Stream, term_words: _TermWords, rows: Array, starts: Array
-) -> Pairs:
-    prefixes = segment.phrase_prefixes[rows]
-    if not (prefixes >= 0).any():
-        return rows, starts
-    texts = len(segment.prefixes)
-    meanings = term_words.by_prefix[0] * texts + term_words.by_prefix[1]
-    after = starts + np.diff(segment.phrase_bounds)[rows]
-    ok = (prefixes < 0) | contains(meanings, _word_at(stream, after) * texts + prefixes)
-    return rows[ok], starts[ok]
-
-
-def _word_at(stream: Stream, places: Array) -> Array:
-    """Return the words at *places*; past the end, the 0 that closes every text."""
-    return stream.words[np.minimum(places, len(stream.words) - 1)]
+    ok = (masks[place] & distinct.fields[token]) != 0
+    return atoms[place[ok]], distinct.papers[token[ok]]
 
 
 def _fact_hits(segment: Segment, batch: Batch) -> Pairs:
@@ -433,7 +345,7 @@ def _unguarded_hits(segment: Segment, batch: Batch) -> Iterator[tuple[int, int]]
         atom = _atom(segment, place)
         papers: Iterable[int] = range(len(batch))
         if segment.checked_kinds[place] == CHECK_EXACT and isinstance(atom, Exact):
-            papers = joined_texts.with_characters(atom.term, atom.fields)
+            papers = joined_texts.with_characters(without_scripts(atom.term), atom.fields)
         yield from _check_papers(segment, batch, place, papers)
 
 
@@ -491,7 +403,7 @@ class _JoinedTexts:
 
     def _joined(self, field: str) -> tuple[str, list[int]]:
         if field not in self._fields:
-            texts = self._batch.texts(field)
+            texts = tuple(map(without_scripts, self._batch.texts(field)))
             ends = offsets(np.array([len(text) + 1 for text in texts], dtype=np.int64))[1:]
             self._fields[field] = "".join(f"{text}\n" for text in texts), ends.tolist()
         return self._fields[field]
@@ -501,7 +413,7 @@ def _author_hits(segment: Segment, batch: Batch) -> Iterator[tuple[int, int]]:
     if not len(segment.family_hashes):
         return
     names = batch.authors
-    known: dict[int, Name] = {}
+    known: dict[int, str] = {}
     by_name = np.argsort(names.numbers, kind="stable")
     few = _few_names(segment, names.texts)
     for number, place in _author_candidates(segment, names.texts, few):
@@ -513,7 +425,7 @@ def _author_hits(segment: Segment, batch: Batch) -> Iterator[tuple[int, int]]:
                 yield int(segment.checked_atoms[place]), int(paper)
 
 
-def _name(atom: Atom) -> Name:
+def _name(atom: Atom) -> str:
     if not isinstance(atom, AuthorIs):
         raise TypeError(f"expected an AuthorIs, found a {type(atom).__name__}")
     return atom.name
@@ -529,12 +441,13 @@ def _few_names(segment: Segment, names: Sequence[str]) -> Iterable[int]:
     checked = np.unique(segment.family_checked).tolist()
     if len(checked) > FEW_AUTHORS:
         return range(len(names))
-    runs = [name_letters(name) for name in names]
+    runs = [printed_letters(name) for name in names]
     ends = offsets(np.array([len(run) + 1 for run in runs], dtype=np.int64))[1:].tolist()
     text = "".join(f"{run}\n" for run in runs)
     found = {number for number, run in enumerate(runs) if not run}
     for place in checked:
-        found |= _places_in(text, ends, family_letters(_name(_atom(segment, place))))
+        for letters in wanted_letters(_name(_atom(segment, place))):
+            found |= _places_in(text, ends, letters)
     return sorted(found)
 
 
@@ -556,11 +469,7 @@ def _author_candidates(
     keys: list[str] = []
     owners: list[int] = []
     for number in few:
-        parsed = parse_name(names[number])
-        if len(parsed.family) + len(parsed.given) > NAME_MAX:  # or the keys would be long
-            yield from ((number, int(place)) for place in np.unique(segment.family_checked))
-            continue
-        found = name_keys(parsed)
+        found = printed_keys(names[number])
         keys += found
         owners += [number] * len(found)
     which, place = equal_pairs(segment.family_hashes, hashes(keys))

@@ -7,6 +7,7 @@ Begin at `check_filter`. The language is described in ``docs/filters.md``.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from digestbot.errors import InvalidFilter, InvalidPaperId, InvalidValue
@@ -53,6 +54,8 @@ MAX_NEAR_TERMS = 8
 DEFAULT_WITHIN = 10
 """Words in the window of a ``near`` without ``within``."""
 MAX_WITHIN = 100
+MAX_SHOWN = 60
+"""Longest term, in characters, that an error repeats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +189,8 @@ class _Reader:
             return 1.0
         if GROUPS.keys() & data.keys():
             self.fail(
-                "weight applies to single conditions; move it from the group to its conditions",
+                "weight applies to single conditions; move it from the group to its conditions, "
+                "such as {text: diffusion, weight: 2}",
                 (*path, "weight"),
             )
         return self._number(data["weight"], "weight", (*path, "weight"))
@@ -220,9 +224,8 @@ class _Reader:
             return self._near(value, modifiers, path)
         if key in ATOMS or key == "query":
             return self._values(str(key), value, modifiers.weight, path)
-        return self.fail(
-            f"unknown key {quoted(key)}{_hint(key, value, (*KEYS, *extra_keys))}", path
-        )
+        hint = _weight_hint(key, value) or _hint(key, value, (*KEYS, *extra_keys))
+        return self.fail(f"unknown key {quoted(key)}{hint}", path)
 
     def _group(
         self, kind: type[AllOf | AnyOf | NoneOf], key: str, value: object, path: Path, depth: int
@@ -325,7 +328,7 @@ class _Reader:
                 return float(value)
             self.fail(f"{key} must be between -{LARGEST:.0e} and {LARGEST:.0e}", path)
             return 1.0
-        self.fail(f"{key} must be a number", path)
+        self.fail(f"{key} must be a number, such as {key}: 2", path)
         return 1.0
 
     def _min_score(self, value: object) -> float | None:
@@ -397,6 +400,14 @@ def _is_repeat(one: Words, other: Words) -> bool:
     if one.is_prefix or other.is_prefix or len(one.words) != len(other.words):
         return one.words == other.words and one.is_prefix == other.is_prefix
     return all(a in forms(b) for a, b in zip(one.words, other.words, strict=True))
+
+
+def _weight_hint(key: object, value: object) -> str:
+    """Return what to write instead of ``{diffusion: 3}``."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not isinstance(key, str) or get_close_matches(key, KEYS, n=1):
+        return ""
+    return f"; to weight a term, write {flow_style({'text': key[:MAX_SHOWN], 'weight': value})}"
 
 
 def _listed(value: object) -> str:

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from digestbot import model
-from digestbot.filters import authors, tree
+from digestbot.filters import tree
 
 
 def encode(atom: tree.Atom) -> bytes:
@@ -62,7 +62,7 @@ def _read(data: Any) -> Any:
 def _classes() -> dict[str, Any]:
     return {
         name: value
-        for module in (model, authors, tree)
+        for module in (model, tree)
         for name, value in vars(module).items()
         if isinstance(value, type)
     }

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from digestbot.errors import InvalidPaperId, InvalidValue
 from digestbot.filters.arxiv_urls import UnreadableUrl, query_of
-from digestbot.filters.authors import parse_name
+from digestbot.filters.authors import readings
 from digestbot.filters.conditions import MAX_TERM, READERS, ConditionError, quoted, words_in
 from digestbot.filters.databases import find_tag, without_tags
 from digestbot.filters.flow_style import flow_style
@@ -500,7 +500,7 @@ def _anywhere(text: str, weight: float, path: Path) -> Node:
     if text.endswith("*"):
         return words_in(*_EVERYWHERE, "author")(text, "all", weight, path)
     children: list[Node] = [words_in(*_EVERYWHERE)(text, "all", weight, path)]
-    if parse_name(_name(text)).family:
+    if readings(_name(text)):
         children.append(_author(text, weight, path))
     if is_category(text):
         codes = aliases(text)

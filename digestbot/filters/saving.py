@@ -16,7 +16,7 @@ import digestbot
 from digestbot.atomic_files import replacing
 from digestbot.errors import InvalidIndex
 from digestbot.filters.segment import Segment
-from digestbot.text.tokens import RULES
+from digestbot.text.canonical import RULES
 
 VERSIONS = {"format": 2, "digestbot": digestbot.__version__, "words": RULES}
 """Versions a file must match; with other plural rules, saved terms would match differently."""

@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from digestbot.filters.arrays import Array, combine_hashes, contains, offsets, take_rows
+from digestbot.text.canonical import JOINED_MAX
 
 HASHED = 4
 """Number of leading words by which a phrase is looked up; the others are compared afterwards."""
@@ -50,6 +51,10 @@ class Segment:
     form_hashes: Array
     """Hash of every form of every word, and the word it may stand for."""
     form_words: Array
+    join_hashes: Array
+    """Hash of every form of a joined word, and the words of a term that it may stand for …"""
+    join_words: Array
+    """… `JOINED_MAX` for each, the rest of them -1."""
 
     single_words: Array
     """Terms of one word: word, atom, bits of the fields."""
@@ -325,11 +330,40 @@ def _columns(parts: Sequence[Segment], rows: Sequence[Array], name: str) -> Arra
 
 def _word_arrays(parts: Sequence[Segment], atoms: _Atoms) -> dict[str, Array]:
     words = _Words.of(parts, atoms)
+    phrases = _phrase_arrays(parts, atoms, words)
     return {
         **words.arrays(),
         **_single_arrays(parts, atoms, words),
         **_prefix_arrays(parts, atoms, words),
-        **_phrase_arrays(parts, atoms, words),
+        **phrases,
+        **_join_arrays(parts, words, phrases),
+    }
+
+
+def _join_arrays(
+    parts: Sequence[Segment], words: "_Words", phrases: dict[str, Array]
+) -> dict[str, Array]:
+    """Keep the joined words whose words still stand side by side in a phrase."""
+    hashes = np.concatenate([part.join_hashes for part in parts])
+    rows = np.concatenate(
+        [
+            np.append(its, -1)[part.join_words.reshape(-1, JOINED_MAX)]
+            for part, its in zip(parts, words.numbers, strict=True)
+        ]
+    )
+    base = len(words.vocabulary) + 1
+    flat = phrases["phrase_words"].astype(np.int64)
+    is_inner = np.ones(max(len(flat) - 1, 0), dtype=bool)
+    is_inner[phrases["phrase_bounds"][1:-1] - 1] = False
+    pairs = np.unique((flat[:-1] * base + flat[1:])[is_inner])
+    kept = np.ones(len(rows), dtype=bool)
+    for left, right in pairwise(rows.T):
+        kept &= (right < 0) | contains(pairs, left * base + right)
+    table = np.column_stack([hashes[kept], rows[kept].astype(np.uint64)])
+    table = np.unique(table, axis=0)
+    return {
+        "join_hashes": table[:, 0].copy(),
+        "join_words": table[:, 1:].astype(np.int32).ravel(),
     }
 
 

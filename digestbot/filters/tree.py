@@ -7,7 +7,6 @@ Every node has its *path* in the operator's YAML and can describe itself in one 
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from digestbot.filters.authors import Name
 from digestbot.model import AnnounceType, DocumentType
 
 Path = tuple[str | int, ...]
@@ -71,9 +70,10 @@ class Regex(_Atom):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorIs(_Atom):
-    """A person who may be one of the authors."""
+    """A person or group that may be one of the authors."""
 
-    name: Name
+    name: str
+    """The name in one of the forms that `authors.readings` knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

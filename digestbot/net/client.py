@@ -348,7 +348,7 @@ def user_agent(contact: str | None = None) -> str:
 
 
 def _as_unreachable(error: Exception, shown: str) -> Unreachable:
-    """Translate an error of httpx. Its own text may contain whole URLs."""
+    """Translate an httpx error, whose own text may contain full URLs."""
     import httpx
 
     before_sending = (

@@ -42,18 +42,18 @@ log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 LEASE_S = 120.0
-"""Lifetime of a claim after its worker died. A living worker renews it, since a server may take ten
-minutes to answer the final dot (RFC 5321 4.5.3.2.6)."""
+"""Lifetime of a claim after its worker crashed. A living worker renews it, since a server may take
+ten minutes to acknowledge the final dot (RFC 5321 4.5.3.2.6)."""
 RENEW_S = 30.0
 GRACE_PERIOD_S = 60
 """Wait before a delivery in doubt is sent once more. By our clock its lease has expired, but its
 worker may be alive and our clock ahead, or just set forward; a living worker renews meanwhile."""
 BATCH_SIZES = (200, 10, 1)
-"""Deliveries per claim, by how many workers died sending them: 200 make reading their messages
+"""Deliveries per claim, by how many workers crashed sending them: 200 make reading their messages
 together pay; after a crash ever fewer, so that a poison delivery is soon retried alone and the
 rest of its batch goes out."""
 MAX_CONCURRENT = 128
-"""Deliveries of one kind under way at once, enough to keep every connection busy; each sender
+"""Deliveries of one kind in progress at once, enough to keep every connection busy; each sender
 limits its own connections below that."""
 
 STOP_POLL_S = 0.1
@@ -114,9 +114,9 @@ async def deliver(
     """
     Send every delivery that is due.
 
-    Once *stop* says so, the call waits for the answers to what is past its final dot, leaves the
-    rest alone and ends. A failing destination affects no other, and
-    neither does a slow kind. An answer about us (a wrong password, a quota, a server that is down)
+    Once *stop* says so, the call waits for the replies to what is past its final dot, leaves the
+    rest alone and ends. A failing destination affects no other, and neither does a slow kind. A
+    reply about us (a wrong password, a quota, a server that is down)
     pauses its kind, in all processes, and costs no delivery an attempt. However the call ends, it
     releases what it has claimed and not begun.
 
@@ -128,7 +128,7 @@ async def deliver(
         progress: Called after each delivery.
         stop: Ends the call early when it returns True; asked several times a second.
         sleep: Waits for a number of seconds.
-        patience_s: Seconds that the call may wait in all for short failures to pass.
+        patience_s: Seconds that the call may wait in total for temporary failures.
 
     Raises:
         StoreError: The database was unavailable for too long; what was sent meanwhile and could not
@@ -154,7 +154,7 @@ async def deliver(
 async def _grace_period(stop: Callable[[], bool], sleep: Sleep) -> bool:
     """Wait for `GRACE_PERIOD_S`; return False if *stop* ends the wait."""
     facts = {"wait_s": GRACE_PERIOD_S}
-    log.warning("a worker may have died before the server answered", extra=facts)
+    log.warning("deliveries in doubt, waiting before recovery", extra=facts)
     for _ in range(GRACE_PERIOD_S):
         if stop():
             return False
@@ -254,7 +254,8 @@ class _Run:
         """Send all that is due, and again after each short wait, while the patience lasts."""
         await self.send_all()
         while not self._stop() and (wait := self._next_wait()) is not None:
-            log.info("waiting for a short failure to pass", extra={"wait_s": wait.total_seconds()})
+            facts = {"wait_s": wait.total_seconds()}
+            log.info("waiting for a temporary failure to pass", extra=facts)
             self._patience -= wait
             await self._wait(wait.total_seconds())
             await self.send_all()
@@ -612,7 +613,7 @@ class _Run:
                 partial(release, cap_day=_cap_day(self._config))
             )
         except StoreError as error:
-            log.warning("claims not released, their leases expire", extra={"error": error})
+            log.warning("claims not released; leases will expire", extra={"error": error})
 
     async def close(self) -> None:
         """

@@ -1,9 +1,9 @@
 """
 Choice of the sources to fetch now; only reads the store.
 
-A digest that is due waits for its sources. arXiv changes once a day and asks to be queried no more
-often (API manual 3.3.1.1). A server that refused us rests for hours, whichever command comes,
-unless its options in the config have changed since or the operator insists.
+A digest that is due waits for its sources: each is fresh if it was asked since the digest's slot
+began. A server that refused us rests for hours, whichever command comes, unless its options in the
+config have changed since or the operator insists.
 """
 
 from collections.abc import Collection
@@ -11,23 +11,24 @@ from datetime import datetime, timedelta
 
 from digestbot.config import Config, DigestConfig
 from digestbot.pipeline.fetching import fingerprint
-from digestbot.store import PassStatus, SourceState, Store
-from digestbot.syncing import is_due
+from digestbot.store import DigestState, PassStatus, SourceState, Store
+from digestbot.syncing import is_due, next_due_at
 
 POLL_INTERVAL = timedelta(hours=6)
 """Interval between passes over an idle source, whose digests are not due: arXiv changes once a day,
 and a journal's feed must be read before its entries drop out of it."""
-FRESH = timedelta(hours=1)
-"""Age up to which the service takes a source as fresh enough for a digest that is due."""
+MIN_INTERVAL = timedelta(minutes=5)
+"""Minimum time between two passes for slots that follow closely: a source asked just before a slot
+is fresh, and any number of digests ask a server twelve times an hour at most."""
 
 
 def sources_of_tick(store: Store, config: Config, now: datetime) -> tuple[str, ...]:
     """List the sources to fetch at a tick of the service."""
-    waited_for = _waited_for(store, config.digests.values(), now)
+    slots = _waited_for(store, config.digests.values(), now)
     return tuple(
         name
         for name in config.sources
-        if _is_due(store, config, name, now, every=FRESH if name in waited_for else POLL_INTERVAL)
+        if _is_due(store, config, name, now, asked_since=slots.get(name))
     )
 
 
@@ -48,8 +49,7 @@ def sources_of_run(
     return tuple(
         name
         for name in names
-        if name not in refused
-        and (name in waited_for or _is_due(store, config, name, now, every=POLL_INTERVAL))
+        if name not in refused and (name in waited_for or _is_due(store, config, name, now))
     )
 
 
@@ -65,24 +65,45 @@ def refusals(
     }
 
 
-def _waited_for(store: Store, digests: Collection[DigestConfig], now: datetime) -> dict[str, None]:
-    """Return the sources of the digests that are due, in order."""
+def _waited_for(
+    store: Store, digests: Collection[DigestConfig], now: datetime
+) -> dict[str, datetime]:
+    """Return the sources of the digests that are due, in order, with the latest slot of each."""
     states = {state.name: state for state in store.digests.states()}
-    due = [digest for digest in digests if is_due(digest, states.get(digest.name), now)]
-    return dict.fromkeys(source for digest in due for source in digest.sources)
+    slots: dict[str, datetime] = {}
+    for digest in digests:
+        if is_due(digest, states.get(digest.name), now):
+            begin = _slot_begin(digest, states.get(digest.name), now)
+            for source in digest.sources:
+                slots[source] = max(begin, slots.get(source, begin))
+    return slots
 
 
-def _is_due(store: Store, config: Config, name: str, now: datetime, *, every: timedelta) -> bool:
+def _slot_begin(digest: DigestConfig, state: DigestState | None, now: datetime) -> datetime:
+    """Return when the slot that is due began; after a pause, the latest one."""
+    latest = digest.schedule.latest_slot(now)
+    begins = (next_due_at(digest, state, now), latest.at if latest else None)
+    return max((begin for begin in begins if begin is not None), default=now)
+
+
+def _is_due(
+    store: Store,
+    config: Config,
+    name: str,
+    now: datetime,
+    *,
+    asked_since: datetime | None = None,
+) -> bool:
+    """Return True if the source is to be asked, for a slot that began at *asked_since* if given."""
     state = store.sources.state(name)
     if _is_outdated(state, config, now):
         return True
     if state.next_try_at is not None:
         return state.next_try_at <= now
-    return (
-        _was_interrupted(store, name)
-        or state.last_try_at is None
-        or now - state.last_try_at >= every
-    )
+    if state.last_try_at is None or _was_interrupted(store, name):
+        return True
+    is_stale = asked_since is not None and state.last_try_at < asked_since
+    return now - state.last_try_at >= (MIN_INTERVAL if is_stale else POLL_INTERVAL)
 
 
 def _is_resting(state: SourceState, config: Config, now: datetime) -> bool:

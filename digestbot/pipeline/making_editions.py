@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from digestbot.config import Config, DigestConfig, find_digest
-from digestbot.editions import Selection, cover, select
+from digestbot.editions import Selection, add_coverage, cover, select
 from digestbot.errors import DigestbotError, StoreError
 from digestbot.model import REPLACEMENTS, Announcement, Edition, EditionPaper, SourceCoverage
 from digestbot.pipeline.candidates import Candidates, read_log
 from digestbot.pipeline.messages import freeze, message_domain, needed_forms, render_context
 from digestbot.render import Templates
+from digestbot.render.view import catch_up_title
 from digestbot.sending_limits import SendingLimits, flood
-from digestbot.store import DigestState, SourceState, Store
+from digestbot.store import DigestState, Skipped, SourceState, Store
 from digestbot.syncing import is_due, start_seq
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,11 @@ class EditionMade:
     edition: str | None = None
     """``systems/12``; None if none was made."""
     papers: int = 0
+    """Papers in full."""
     omitted: int = 0
+    """Papers beyond the limit: listed by title, or waiting."""
+    waiting: int = 0
+    """Of these, papers that wait for the next edition."""
     deliveries: int = 0
     held: str | None = None
     """Why the deliveries wait for the operator; None if they are queued."""
@@ -48,22 +53,28 @@ def make_editions(
     now: datetime,
     names: Collection[str] | None = None,
     force: bool = False,
+    missed_since: datetime | None = None,
 ) -> tuple[EditionMade, ...]:
     """
     Make the editions of the named digests, or of all, that are due at *now*.
 
-    With *force*, make them all. The digests must be in the store: call `syncing.sync_config` first.
-    A digest that fails keeps its cursor, so its next edition has everything.
+    With *force*, make them all. With *missed_since*, make them all as catch-up editions, with the
+    papers announced since then that match now and that no edition has had. The digests must be in
+    the store: call `syncing.sync_config` first. A digest that fails keeps its cursor, so its next
+    edition has everything.
 
     Raises:
         UsageError: One of *names* is not a digest of the config.
     """
     chosen = [config.digests[name] for name in _known(config, names)]
     states = {state.name: state for state in store.digests.states()}
+    force = force or missed_since is not None
     due = [digest for digest in chosen if force or is_due(digest, states[digest.name], now)]
     candidates = _read_together(store, due, states)
     return tuple(
-        _make_isolated(store, config, templates, digest, candidates.get(digest.name), now, force)
+        _make_isolated(
+            store, config, templates, digest, candidates.get(digest.name), now, force, missed_since
+        )
         for digest in due
     )
 
@@ -97,10 +108,11 @@ def _make_isolated(
     candidates: Candidates | None,
     now: datetime,
     force: bool,
+    missed_since: datetime | None,
 ) -> EditionMade:
     """Make one edition; contain and record a failure."""
     try:
-        made = _make(store, config, templates, digest, candidates, now, force)
+        made = _make(store, config, templates, digest, candidates, now, force, missed_since)
     except StoreError:
         raise
     except DigestbotError as error:
@@ -120,17 +132,26 @@ def _make(
     candidates: Candidates | None,
     now: datetime,
     force: bool,
+    missed_since: datetime | None,
 ) -> EditionMade:
     state = store.digests.state(digest.name)
     slot = _slot(digest, now, force)
-    if candidates is None or candidates.from_seq != state.cursor:  # another process moved it
-        candidates = read_log(store, [(digest, state.cursor)])[digest.name]
+    from_seq = _first_seq(store, state, missed_since)
+    if candidates is None or candidates.from_seq != from_seq:  # another process moved the cursor
+        candidates = read_log(store, [(digest, from_seq)])[digest.name]
     edition, selection = _compose(store, digest, state, candidates, now, slot)
+    if missed_since is not None:
+        if not edition.papers:
+            return EditionMade(digest=digest.name, note=f"nothing missed since {missed_since:%F}")
+        edition = _as_catch_up(edition, state, digest, missed_since)
     next_due_at = digest.schedule.next_after(now)
     if not edition.papers and all(c.status in INCONCLUSIVE for c in edition.coverage):
         return EditionMade(digest=digest.name, note="its sources do not answer; it stays due")
     if not edition.papers and digest.when_empty == "skip":
-        store.editions.advance(digest.name, edition.from_seq, edition.to_seq, next_due_at)
+        skipped = Skipped(considered=edition.considered, coverage=edition.coverage)
+        store.editions.advance(
+            digest.name, edition.from_seq, edition.to_seq, next_due_at, skipped=skipped
+        )
         return EditionMade(digest=digest.name)
     context = render_context(config, templates, digest, next_edition_at=next_due_at)
     confirmed = store.subscriptions.confirmed(digest.name)
@@ -140,7 +161,7 @@ def _make(
     edition_id = store.editions.record(
         digest.name,
         edition,
-        selection.omitted,
+        selection.waiting,
         bodies,
         [(subscription.destination, subscription.id) for subscription in confirmed],
         next_due_at,
@@ -160,6 +181,7 @@ def _make(
         edition=edition.name,
         papers=len(edition.papers),
         omitted=edition.omitted,
+        waiting=edition.waiting,
         deliveries=len(confirmed),
         held=flood_check.reason,
     )
@@ -171,6 +193,22 @@ def _why_not(store: Store, before: DigestState) -> str:
     if (after.cursor, after.editions) != (before.cursor, before.editions):
         return "another process has just made it"
     return "this slot has its edition already"
+
+
+def _first_seq(store: Store, state: DigestState, missed_since: datetime | None) -> int:
+    """Return the start of the window: the cursor, or an earlier seq to catch up from."""
+    if missed_since is None:
+        return state.cursor
+    return min(state.cursor, store.papers.first_seq_since(missed_since))
+
+
+def _as_catch_up(
+    edition: Edition, state: DigestState, digest: DigestConfig, missed_since: datetime
+) -> Edition:
+    """Label the edition, and let it follow the cursor like any other."""
+    title = catch_up_title(edition.title or edition.digest, digest.language)
+    begin = min(missed_since, edition.covers_from or missed_since)
+    return replace(edition, title=title, from_seq=state.cursor, covers_from=begin)
 
 
 @dataclass(slots=True)
@@ -189,8 +227,7 @@ def _slot(digest: DigestConfig, now: datetime, force: bool) -> str:
     """
     Name the slot that an edition fills; unique within its digest.
 
-    By schedule it is the slot's wall-clock time, so that an hour repeated by a change of the clocks
-    is one slot. By hand it is the moment itself.
+    By schedule it is the slot's local time, by hand the moment itself.
     """
     latest = None if force else digest.schedule.latest_slot(now)
     return latest.name if latest else f"by hand {now.isoformat()}"
@@ -221,7 +258,7 @@ def next_edition(
         from_seq = store.papers.first_seq_since(since)
     if candidates is None or candidates.from_seq != from_seq:
         candidates = read_log(store, [(digest, from_seq)])[digest.name]
-    return _compose(store, digest, state, candidates, now, slot, repeat=since is not None)
+    return _compose(store, digest, state, candidates, now, slot, since)
 
 
 def read_ahead(
@@ -240,14 +277,28 @@ def _compose(
     candidates: Candidates,
     now: datetime,
     slot: str,
-    repeat: bool = False,
+    since: datetime | None = None,
 ) -> tuple[Edition, Selection]:
-    """Compose an edition; with *repeat*, include what earlier ones had."""
+    """Compose an edition; with *since*, include papers of earlier editions."""
     offered = frozenset[tuple[str, int]]()
-    if state is not None and not repeat:
+    carried: tuple[EditionPaper, ...] = ()
+    skipped: Skipped | None = None
+    if state is not None and since is None:
         keys = {(row.paper.id, row.paper.version) for row, _ in candidates.candidates}
         offered = frozenset(store.editions.offered(digest.name, keys))
-    selection = select(candidates.candidates, limit=digest.limit, already=offered)
+        carried = store.editions.waiting(digest.name) if state.editions else ()
+        since, skipped = state.covered_to, state.skipped
+    selection = select(
+        candidates.candidates,
+        limit=digest.limit,
+        already=offered,
+        carried=carried,
+        overflow=digest.overflow,
+    )
+    coverage = tuple(
+        _coverage(store.sources.state(source), candidates.rows, selection)
+        for source in digest.sources
+    )
     edition = Edition(
         digest=digest.name,
         title=digest.title,
@@ -257,14 +308,22 @@ def _compose(
         from_seq=candidates.from_seq,
         to_seq=candidates.to_seq,
         papers=_with_previous(store, selection.included),
-        omitted=len(selection.omitted),
-        considered=len({row.paper.id for row in candidates.rows}),
-        coverage=tuple(
-            _coverage(store.sources.state(source), candidates.rows, selection)
-            for source in digest.sources
-        ),
+        more=_with_previous(store, selection.listed),
+        waiting=len(selection.waiting),
+        carried=len(carried),
+        covers_from=since,
+        covers_to=_window_end(candidates, since, now),
+        considered=len({row.paper.id for row in candidates.rows})
+        + (skipped.considered if skipped else 0),
+        coverage=add_coverage(skipped.coverage if skipped else (), coverage),
     )
     return edition, selection
+
+
+def _window_end(candidates: Candidates, begin: datetime | None, now: datetime) -> datetime:
+    """Return the end of the window, after its begin and its rows even if clocks disagree."""
+    last_seen = max((row.seen_at for row in candidates.rows), default=now)
+    return max(now, last_seen, begin or now)
 
 
 def _coverage(

@@ -8,7 +8,7 @@ config, the templates or this program since, and a million readers do not cost a
 """
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from threading import Lock
@@ -26,9 +26,11 @@ from digestbot.model import (
     Form,
     Fragments,
     OutgoingMessage,
+    Overflow,
 )
 from digestbot.render import (
     Attachment,
+    Bodies,
     RenderContext,
     Templates,
     bodies,
@@ -41,7 +43,8 @@ from digestbot.render import (
     sender_headers,
     sender_of,
 )
-from digestbot.render.view import title_of
+from digestbot.render.exports import paper_list
+from digestbot.render.view import list_name, title_of
 from digestbot.store import Store
 
 log = logging.getLogger(__name__)
@@ -87,6 +90,7 @@ def render_context(
         next_edition_at=next_edition_at,
         unsubscribe=_unsubscribe_mailto(config, digest.name) if has_mail else None,
         filter_in_words=digest.filter.describe(),
+        attach_list=digest.overflow is Overflow.ATTACH,
         theme=digest.theme,
         language=digest.language,
         attach=digest.attach,
@@ -119,7 +123,7 @@ def freeze(
             if not {*needed, *exports}.isdisjoint(forms):
                 raise
             facts = {"edition": edition.name, "form": forms[-1], "error": error}
-            log.warning("form left out, no destination needs it", extra=facts)
+            log.warning("unused form not rendered", extra=facts)
     return frozen
 
 
@@ -130,12 +134,12 @@ def _frozen(
     if forms != MAIL_FORMS:
         return {form: render(edition, form, context) for form in forms}
     mail = bodies(edition, context)
-    message = frozen_message(config, edition, mail.subject, context)
+    message = frozen_message(config, edition, mail, context)
     return dict(zip(MAIL_FORMS, (mail.subject, mail.text, mail.html, message), strict=True))
 
 
 def frozen_message(
-    config: Config, edition: Edition, subject: str, context: RenderContext
+    config: Config, edition: Edition, mail: Bodies, context: RenderContext
 ) -> Fragments:
     """Build the message; bodies and what differs per delivery stay open."""
     link = context.unsubscribe or ""
@@ -147,9 +151,9 @@ def frozen_message(
     )
     return edition_template(
         headers,
-        subject=subject,
+        subject=mail.subject,
         list_id=f"{title_of(edition)} <{edition.digest}.{message_domain(config)}>",
-        attachments=[_attachment(edition, form, context) for form in context.attach],
+        attachments=tuple(_attachments(edition, mail, context)),
     )
 
 
@@ -188,6 +192,18 @@ _ATTACHMENTS = {
 }
 
 
+def _attachments(edition: Edition, mail: Bodies, context: RenderContext) -> Iterator[Attachment]:
+    """Render the digest's attachments, and the list of papers if the mail refers to it."""
+    for form in context.attach:
+        yield _attachment(edition, form, context)
+    is_too_long = mail.unshown and not context.edition_url
+    if is_too_long or (context.attach_list and edition.more):
+        content = paper_list(edition, context).encode("utf-8", "replace")
+        yield Attachment(
+            name=list_name(edition), media_type="text/plain; charset=utf-8", content=content
+        )
+
+
 def _attachment(edition: Edition, form: Form, context: RenderContext) -> Attachment:
     """Render all papers of *edition*, including those too many for the mail."""
     ending, media_type = _ATTACHMENTS[form]
@@ -202,7 +218,7 @@ def preview_message(config: Config, edition: Edition, context: RenderContext) ->
     """Return the whole message that *edition* would be, addressed to its sender."""
     mail = bodies(edition, context)
     return personalize(
-        frozen_message(config, edition, mail.subject, context),
+        frozen_message(config, edition, mail, context),
         recipient=_address(config),
         message_id=make_message_id("preview", edition.name, domain=message_domain(config)),
         date=edition.created_at,

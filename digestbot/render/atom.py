@@ -1,5 +1,5 @@
 """
-An edition as an Atom feed (RFC 4287), one entry per paper.
+An edition as an Atom feed (RFC 4287), one entry per paper, without abstracts beyond the limit.
 
 Ids never change, so a feed reader recognizes a version of a paper in later editions and in other
 digests. Begin at `atom`.
@@ -16,7 +16,7 @@ from digestbot import __version__
 from digestbot.model import Edition, EditionPaper, Paper
 from digestbot.render.context import RenderContext
 from digestbot.render.sanitize import clip, doi_url, line, rfc3339, url
-from digestbot.render.view import ShownPaper, by_section, show, show_paper, title_of
+from digestbot.render.view import ShownPaper, by_section, show, show_lines, show_paper, title_of
 
 NAMESPACE = "http://www.w3.org/2005/Atom"
 ARXIV_SCHEME = "http://arxiv.org/schemas/atom"
@@ -43,6 +43,9 @@ def atom(edition: Edition, context: RenderContext) -> str:
         _text(feed, "rights", shown.acknowledgement)
     for number, entry in enumerate(by_section(edition.papers), start=1):
         paper = show_paper(entry, context, number=number, abstract=ABSTRACT)
+        feed.append(_entry(entry, paper, context))
+    lines = show_lines(edition.more, context, first=len(edition.papers) + 1)
+    for entry, paper in zip(edition.more, lines, strict=True):
         feed.append(_entry(entry, paper, context))
     ElementTree.indent(feed)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(feed, "unicode")}\n'

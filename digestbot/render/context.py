@@ -18,9 +18,13 @@ class RenderContext:
     timezone: ZoneInfo
     """Time zone of all dates shown."""
     public_url: str | None = None
-    """Address of the operator's pages; the digest's title links there."""
+    """Address of the operator's pages, which distinguishes their feeds from others'."""
+    home_url: str | None = None
+    """Web page with all digests, if there is one; the digest's title links there."""
     edition_url: str | None = None
-    """Web page with the full edition; defaults to *public_url*."""
+    """Web page with the full edition, if there is one."""
+    attach_list: bool = False
+    """Attach the list of all papers instead of naming those beyond the limit in the mail."""
     attach: tuple[Form, ...] = ()
     """Forms of the full list of papers to attach to the mail."""
     next_edition_at: datetime | None = None

@@ -17,13 +17,18 @@ from digestbot.render.sanitize import Span, line, rfc3339, url
 from digestbot.render.view import (
     ShownEdition,
     ShownPaper,
+    by_section,
     changes,
     names,
     over_limit,
     show,
+    show_paper,
     title_of,
+    waiting_papers,
 )
 
+LIST_MAX = 10_000
+"""Papers in `paper_list`: about 2 MB."""
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # Inline markup of CommonMark 0.31 and GitHub: emphasis, code, links, HTML, tables, math, entities,
 # bare links, emoji. Below it, what begins a block at the start of a line.
@@ -66,6 +71,11 @@ def json_text(edition: Edition, context: RenderContext) -> str:
         "to_seq": edition.to_seq,
         "papers": [_paper(entry) for entry in edition.papers],
         "omitted": edition.omitted,
+        "more": [_line(entry) for entry in edition.more],
+        "waiting": edition.waiting,
+        "carried": edition.carried,
+        "covers_from": _time(edition.covers_from),
+        "covers_to": _time(edition.covers_to),
         "considered": edition.considered,
         "coverage": [_coverage(coverage) for coverage in edition.coverage],
         "next_edition_at": _time(context.next_edition_at),
@@ -98,16 +108,7 @@ def _paper(entry: EditionPaper) -> dict[str, object]:
         "source": entry.source,
         "seen_at": _time(entry.seen_at),
         "score": entry.score,
-        "matched": [
-            {
-                "field": match.field,
-                "term": match.term,
-                "text": match.text,
-                "start": match.start,
-                "end": match.end,
-            }
-            for match in entry.matches
-        ],
+        "matched": _matched(entry),
         "title_raw": paper.title_raw,
         "abstract_raw": paper.abstract_raw,
         "previous_version": entry.previous.version if entry.previous else None,
@@ -115,6 +116,35 @@ def _paper(entry: EditionPaper) -> dict[str, object]:
             change.field: {"from": change.before, "to": change.after} for change in changes(entry)
         },
     }
+
+
+def _line(entry: EditionPaper) -> dict[str, object]:
+    """Return what a one-line entry has: a paper beyond the limit."""
+    paper = entry.paper
+    return {
+        "id": paper.id,
+        "version": paper.version,
+        "type": entry.type.value,
+        "title": paper.title,
+        "authors": [author.name for author in paper.authors],
+        "url": paper.url,
+        "source": entry.source,
+        "score": entry.score,
+        "matched": _matched(entry),
+    }
+
+
+def _matched(entry: EditionPaper) -> list[dict[str, object]]:
+    return [
+        {
+            "field": match.field,
+            "term": match.term,
+            "text": match.text,
+            "start": match.start,
+            "end": match.end,
+        }
+        for match in entry.matches
+    ]
 
 
 def _coverage(coverage: SourceCoverage) -> dict[str, object]:
@@ -187,8 +217,12 @@ def _markdown_lines(shown: ShownEdition, lang: Language) -> Iterator[str]:
             yield f"## {_md(section.title)}\n"
         for paper in section.papers:
             yield from _markdown_paper(paper, lang)
-    if shown.omitted:
-        yield _md(over_limit(shown.omitted, lang)) + "\n"
+    if shown.more:
+        yield _md(over_limit(shown.listed, shown.limit, lang)) + "\n"
+        yield from (_markdown_line(paper, lang) for paper in shown.more)
+        yield ""
+    if shown.waiting:
+        yield _md(waiting_papers(shown.waiting, shown.limit, lang)) + "\n"
     yield from _markdown_footer(shown)
 
 
@@ -220,6 +254,16 @@ def _markdown_paper(paper: ShownPaper, lang: Language) -> Iterator[str]:
     yield ""
     if paper.abstract:
         yield _marked(paper.abstract) + "\n"
+
+
+def _markdown_line(paper: ShownPaper, lang: Language) -> str:
+    title = _md(paper.title_text)
+    parts = (
+        f"[{title}]({_target(paper.url)})" if paper.url else title,
+        _md(names(paper, lang, 1)),
+        _md(" · ".join(paper.terms)),
+    )
+    return "- " + " · ".join(part for part in parts if part)
 
 
 def _markdown_footer(shown: ShownEdition) -> Iterator[str]:
@@ -257,11 +301,30 @@ def _target(link: str | None) -> str:
     return (link or "").replace("(", "%28").replace(")", "%29")
 
 
+def paper_list(edition: Edition, context: RenderContext) -> str:
+    """
+    Return all papers of the edition as text, one line each, for a file attached to the mail.
+
+    It ends with a count of the papers beyond `LIST_MAX`.
+    """
+    lang = context.lang
+    entries = (*by_section(edition.papers), *edition.more)
+    rows = [title_of(edition), ""]
+    for number, entry in enumerate(entries[:LIST_MAX], start=1):
+        paper = show_paper(entry, context, number=number, abstract=0)
+        parts = (paper.title_text, names(paper, lang, 1), " · ".join(paper.terms), paper.url)
+        rows.append(f"{number}. " + " | ".join(part for part in parts if part))
+    rest = len(entries) - LIST_MAX
+    if rest > 0:
+        rows.append(lang.ngettext("and %(number)s more paper", "and %(number)s more papers", rest))
+    return "\n".join(rows) + "\n"
+
+
 def bibtex(edition: Edition, context: RenderContext) -> str:
     """Return one entry per paper, with stable, unique ASCII keys."""
     keys: set[str] = set()
     entries = []
-    for entry in edition.papers:
+    for entry in (*edition.papers, *edition.more):
         key = _unused(_key(entry.paper), keys)
         keys.add(key)
         entries.append(_entry(entry.paper, key))

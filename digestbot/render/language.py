@@ -59,10 +59,10 @@ class Language:
         """Format *when* in *zone* as ``23 Nov 2026``."""
         return self._formatted(self.pgettext("short date with year", "d MMM y"), when, zone)
 
-    def moment(self, when: datetime, zone: ZoneInfo) -> str:
+    def moment(self, when: datetime, zone: ZoneInfo, *, with_zone: bool = True) -> str:
         """Format *when* in *zone* as ``Tue 24 Nov, 09:00 CET``."""
         pattern = self.pgettext("day and time", "EEE d MMM, HH:mm")
-        return self._formatted(pattern, when, zone, with_zone=True)
+        return self._formatted(pattern, when, zone, with_zone=with_zone)
 
     def names(self, names: Iterable[str], more: int = 0) -> str:
         """List *names*: ``Ana Pérez, Ion Stoica and 14 more``."""

@@ -32,7 +32,8 @@ TOKEN = "token_line"  # noqa: S105 - the name of a field
 """Field that each delivery fills with the token that identifies its reader."""
 PAPERS_FIELD = b"\x00papers"
 NUMBER_FIELD = b"\x00number"
-PERSONAL = frozenset({"title", "why"})
+LINES_FIELD = b"\x00lines"
+PERSONAL = frozenset({"title", "why", "list_name"})
 """Facts of `edition` that differ between readers; cached pages omit them."""
 
 _NEW = AnnounceType.NEW
@@ -42,6 +43,7 @@ _PARTS = (
     "masthead",
     "incomplete",
     "empty",
+    "more",
     "omitted",
     "coverage",
     "reason",
@@ -152,6 +154,16 @@ class MailEdition:
     """Its personal facts, including ``subject`` and ``preheader``."""
     groups: Sequence[PaperGroup]
     papers: int
+    """Number of papers in the groups."""
+    more: Sequence[CachedPaper] = ()
+    """Papers beyond the limit to show in one line each, as many as could fit."""
+    beyond: int = 0
+    """Number of papers beyond the limit, those in *more* included."""
+
+    @property
+    def total(self) -> int:
+        """Number of papers to show in any form."""
+        return self.papers + self.beyond
 
 
 def shared_edition(edition: Edition, context: RenderContext, fresh: int) -> SharedEdition:
@@ -159,13 +171,16 @@ def shared_edition(edition: Edition, context: RenderContext, fresh: int) -> Shar
     papers = edition.papers
     # Nearly always answered by the first paper.
     is_arxiv = bool(papers) and papers[0].paper.id.startswith("arxiv:")
-    is_arxiv = is_arxiv or any(entry.paper.id.startswith("arxiv:") for entry in papers)
+    is_arxiv = is_arxiv or any(
+        entry.paper.id.startswith("arxiv:") for entry in (*papers, *edition.more)
+    )
     key = (
         "shared",
         *(edition.number, edition.created_at, edition.coverage, edition.considered),
-        *(edition.omitted, len(papers), fresh, is_arxiv),
+        *(edition.covers_from, edition.covers_to, edition.carried, edition.waiting),
+        *(len(edition.more), len(papers), fresh, is_arxiv, context.attach_list),
         *(context.timezone.key, context.language, context.next_edition_at, context.unsubscribe),
-        *(context.public_url, context.edition_url, context.attach, context.theme.value),
+        *(context.home_url, context.edition_url, context.theme.value),
     )
     return context.templates.parts.get_or_make(key, lambda: _make_shared(edition, context))
 
@@ -176,7 +191,9 @@ def _make_shared(edition: Edition, context: RenderContext) -> SharedEdition:
     if link is not None:
         for spelling in ("{token}", "%7Btoken%7D"):
             link = link.replace(spelling, quoted_printable.field(TOKEN))
-    return SharedEdition(shown=replace(shown, title="", why=None, unshown=0, unsubscribe=link))
+    return SharedEdition(
+        shown=replace(shown, title="", why=None, list_name="", unshown=0, unsubscribe=link)
+    )
 
 
 def paper_group(
@@ -186,6 +203,18 @@ def paper_group(
     heading = "h3" if title else "h2"
     # One string for all papers: its hash is computed once.
     variant = f"{heading} {context.theme} {context.language} {context.timezone.key}"
+    return PaperGroup(title=title, papers=_cached_papers(context, heading, variant, entries))
+
+
+def paper_lines(context: RenderContext, entries: Iterable[EditionPaper]) -> Sequence[CachedPaper]:
+    """Prepare *entries* for one line each, reusing papers that other editions have rendered."""
+    variant = f"h2 {context.theme} {context.language} {context.timezone.key}"
+    return _cached_papers(context, "h2", variant, entries)
+
+
+def _cached_papers(
+    context: RenderContext, heading: str, variant: str, entries: Iterable[EditionPaper]
+) -> Sequence[CachedPaper]:
     cache = context.templates.papers
     get_recent = cache.get_recent
     papers = []
@@ -199,7 +228,7 @@ def paper_group(
         if found.entry.paper is not paper or found.entry.previous is not entry.previous:
             found = found if found.shows(entry) else CachedPaper(entry, heading)
         papers.append(found)
-    return PaperGroup(title=title, papers=papers)
+    return papers
 
 
 class PartRenderer:
@@ -282,11 +311,11 @@ class PartRenderer:
         is_needed = {
             "incomplete": bool(shown.missing),
             "empty": not mail.papers,
-            "omitted": bool(unshown or shown.omitted),
+            "more": bool(mail.more),
+            "omitted": bool(unshown or shown.waiting or (shown.attach_list and shown.listed)),
         }
-        text = text.replace(
-            _FIELDS["papers"], "".join(_FIELDS[name] for name in ("papers", "empty", "omitted"))
-        )
+        parts = ("papers", "empty", "more", "omitted")
+        text = text.replace(_FIELDS["papers"], "".join(_FIELDS[name] for name in parts))
         for name in _PARTS:
             part = (
                 self._render_part(name, shown, mail.personal) if is_needed.get(name, True) else ""
@@ -301,7 +330,7 @@ class PartRenderer:
                 fragments.append(b"")
             else:
                 fragments += encode_fragments(part)
-        octets = size(fragment for fragment in fragments if fragment and fragment != PAPERS_FIELD)
+        octets = size(part for part in fragments if part not in (b"", PAPERS_FIELD, LINES_FIELD))
         return _CachedPage(
             fragments=tuple(fragments), placeholders=tuple(placeholders), size=octets
         )
@@ -313,8 +342,13 @@ class PartRenderer:
             fact: placeholder(fact) if fact in shows and personal[fact] else personal[fact]
             for fact in PERSONAL
         }
-        edition = replace(shown, title=facts["title"], why=facts["why"] or None)
-        return self._render(name, {"edition": edition})
+        edition = replace(
+            shown,
+            title=facts["title"],
+            why=facts["why"] or None,
+            list_name=facts["list_name"],
+        )
+        return self._render(name, {"edition": edition, "lines": _FIELDS["lines"]})
 
     def _once(self, name: str, facts: Mapping[str, object], variant: str = "") -> Fragments:
         cached = self._cached.get(name + variant)

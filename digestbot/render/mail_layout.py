@@ -1,17 +1,19 @@
 """
 A mail's body within its size limit, put together from cached parts.
 
-Mailboxes clip long HTML (Gmail at 102,400 bytes), and the footer is lost with what they clip. So
-the lengths of the fragments are added up before they are joined: first abstracts are shortened,
-then the last papers become one-line entries, then a number says how many are left out. Begin at
-`lay_out`.
+Mailboxes clip long HTML (Gmail at 102,400 bytes), and the footer with it. Fragment lengths are
+therefore summed before joining: first abstracts are shortened, then the last papers become one-line
+entries, then a line states how many papers are omitted. Papers beyond the digest's limit are
+one-line entries from the start. Begin at `lay_out`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from digestbot.errors import RenderError
 from digestbot.model import Fragments
 from digestbot.render.mail_cache import (
+    LINES_FIELD,
     PAPERS_FIELD,
     MailEdition,
     PartRenderer,
@@ -23,11 +25,22 @@ from digestbot.render.view import ABSTRACTS
 
 BODY_MAX = 80_000
 """Octets of a body as sent, in quoted-printable: below Gmail's limit however it counts."""
+LINES_SHARE = 3
+"""Papers beyond the limit get at least 1/3 of a body that has no room for all."""
 SHORTENED = (700, 300, 120, 0)
 """Characters of abstracts to try, in this order, if the theme's length is too long."""
 
 
-def lay_out(renderer: PartRenderer, mail: MailEdition) -> Fragments:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaidOut:
+    """A body within its size limit."""
+
+    fragments: Fragments
+    unshown: int
+    """Papers that the body only counts."""
+
+
+def lay_out(renderer: PartRenderer, mail: MailEdition) -> LaidOut:
     """
     Return the body of *mail* in at most `BODY_MAX` octets.
 
@@ -40,16 +53,71 @@ def lay_out(renderer: PartRenderer, mail: MailEdition) -> Fragments:
         raise RenderError(
             f"template mail/frame.{renderer.form}.j2 makes {octets:,} bytes even without papers"
         )
-    papers = _in_full(renderer, mail, room)
+    lines = _fitting_lines(renderer, mail, room) if mail.more else []
+    papers: list[bytes] | None = None
+    unshown = 0
+    if len(lines) == mail.beyond:
+        papers = _in_full(renderer, mail, room - sum(octets for octets, _ in lines))
     if papers is None:
-        papers = _with_lines(renderer, mail, room)
-    if papers is None:
-        papers, unshown = _in_lines(renderer, mail, room)
+        papers, lines, unshown = _shortened(renderer, mail, room, lines)
+    if unshown:
         page, _ = renderer.page(mail, unshown)
-    if PAPERS_FIELD in page:
-        at = page.index(PAPERS_FIELD)
-        page[at : at + 1] = papers
-    return tuple(page)
+    if mail.more:
+        _insert(page, LINES_FIELD, _numbered(lines, mail.papers + 1))
+    _insert(page, PAPERS_FIELD, papers)
+    return LaidOut(fragments=tuple(page), unshown=unshown)
+
+
+def _insert(page: list[bytes], field: bytes, entries: list[bytes]) -> None:
+    """Replace *field* by *entries*; an operator's template may lack it."""
+    if field in page:
+        at = page.index(field)
+        page[at : at + 1] = entries
+
+
+def _fitting_lines(renderer: PartRenderer, mail: MailEdition, room: int) -> list[RenderedPaper]:
+    """Render the first papers beyond the limit whose lines fit in *room* octets."""
+    key = (renderer.form, "line", 0)
+    rendered = (paper.rendered.get(key) or paper.render(renderer, key) for paper in mail.more)
+    return _first_fitting(rendered, room)
+
+
+def _first_fitting(rendered: Iterable[RenderedPaper], room: int) -> list[RenderedPaper]:
+    fitting = []
+    for entry in rendered:
+        room -= entry[0]
+        if room < 0:
+            break
+        fitting.append(entry)
+    return fitting
+
+
+def _numbered(rendered: Iterable[RenderedPaper], first: int) -> list[bytes]:
+    numbered: list[bytes] = []
+    for number, (_, fragments) in enumerate(rendered, start=first):
+        numbered += add_number(fragments, number)
+    return numbered
+
+
+def _shortened(
+    renderer: PartRenderer, mail: MailEdition, room: int, lines: list[RenderedPaper]
+) -> tuple[list[bytes], list[RenderedPaper], int]:
+    """
+    Lay out as much as fits; return the papers, the lines beyond the limit and the number left out.
+
+    The lines get a third of the room if they need it, and what the papers leave.
+    """
+    # Upper bound: the note about some papers is never longer than the note about all.
+    note = renderer.page(mail, mail.total)[1] - renderer.page(mail)[1]
+    wanted = min(sum(octets for octets, _ in lines), (room - note) // LINES_SHARE)
+    room_of_papers = room - wanted - (note if mail.beyond else 0)
+    papers, unshown = _in_full(renderer, mail, room_of_papers), 0
+    if papers is None:
+        papers = _with_lines(renderer, mail, room_of_papers)
+    if papers is None:
+        papers, unshown = _in_lines(renderer, mail, room - wanted - note)
+    lines = _first_fitting(lines, room - note - size(papers))
+    return papers, lines, unshown + mail.beyond - len(lines)
 
 
 def _in_full(renderer: PartRenderer, mail: MailEdition, room: int) -> list[bytes] | None:
@@ -116,8 +184,6 @@ def _with_lines(renderer: PartRenderer, mail: MailEdition, room: int) -> list[by
 def _in_lines(renderer: PartRenderer, mail: MailEdition, room: int) -> tuple[list[bytes], int]:
     """Lay out as many lines as fit; return them and the number left out."""
     room -= size(renderer.lines()) * len(mail.groups)
-    # Upper bound: the note about some papers is never longer than the note about all.
-    room -= renderer.page(mail, mail.papers)[1] - renderer.page(mail)[1]
     lines = _fitting(renderer, mail, "line", 0, room)
     return _arranged(renderer, mail, (), lines), mail.papers - len(lines)
 
@@ -156,12 +222,9 @@ def _arranged(
         if not shown and not short:
             break
         arranged += renderer.heading(group)
-        for number, (_, fragments) in enumerate(shown, start=begin + 1):
-            arranged += add_number(fragments, number)
+        arranged += _numbered(shown, begin + 1)
         if short:
-            entries: list[bytes] = []
-            for number, (_, fragments) in enumerate(short, start=begin + len(shown) + 1):
-                entries += add_number(fragments, number)
+            entries = _numbered(short, begin + len(shown) + 1)
             arranged += fill_fields(renderer.lines(), {"lines": tuple(entries)})
         begin = end
     return arranged

@@ -16,7 +16,9 @@ from digestbot.render.sanitize import line, url
 
 def ris(edition: Edition, context: RenderContext) -> str:
     """Return one record per paper, in the order of the edition."""
-    return "\r\n".join(row for entry in edition.papers for row in (*_record(entry), ""))
+    return "\r\n".join(
+        row for entry in (*edition.papers, *edition.more) for row in (*_record(entry), "")
+    )
 
 
 def _record(entry: EditionPaper) -> Iterator[str]:

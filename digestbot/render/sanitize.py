@@ -30,6 +30,9 @@ _BREAKS = re.compile(r"[ \t]*[\n\r\v\f\x85\u2028\u2029]\s*")
 _WHITESPACE = re.compile(r"\s+")
 _BEFORE_CUT = " \n,;:–—("
 """Characters dropped before an ellipsis."""
+_SENTENCE_END = re.compile(r"""[.!?]["')\]”’]*(?=\s)|[。！？]""")
+_ABBREVIATION = re.compile(r"(?i)\b(?:[a-z]|al|approx|ca|cf|dr|eqs?|etc|figs?|resp|sec|vs)\.\Z")
+"""A period after a single letter (``e.g.``, an initial) or a usual short form."""
 _NOT_IN_URL = re.compile(r'["<>\\^`{|}]')
 _DOI = re.compile(r"10\.\d{4,9}/\S+")
 
@@ -75,6 +78,18 @@ def cut_at(text: str, length: int) -> int:
     return length if space < 0 else space
 
 
+def sentence_end(text: str, length: int) -> int:
+    """Return the last sentence end in the last third of *length* characters, else *length*."""
+    if len(text) <= length:
+        return length
+    ends = [
+        found.end()
+        for found in _SENTENCE_END.finditer(text, length * 2 // 3, length + 1)
+        if found.end() <= length and not _ABBREVIATION.search(text, 0, found.start() + 1)
+    ]
+    return max(ends, default=length)
+
+
 def spans(
     text: str,
     hits: Iterable[tuple[int, int]],
@@ -103,7 +118,7 @@ def spans(
         is_hit = any(begin <= start < close for begin, close in joined_hits)
         found.append(Span(_tidy(run), hit=is_hit, italic=is_bold is False, bold=is_bold is True))
     if end < len(text):
-        found.append(Span("…"))
+        found.append(Span(" …" if text[end - 1] in ".!?" else "…"))
     shown = tuple(span for span in found if span.text)
     return shown if any(span.text.strip() for span in shown) else ()
 

@@ -8,7 +8,7 @@ Every message stays within Slack's limits for any input, counted after escaping:
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -23,8 +23,11 @@ from digestbot.render.view import (
     by_section,
     more_sources,
     names,
+    over_limit,
     show,
+    show_lines,
     show_paper,
+    waiting_papers,
 )
 
 Block = dict[str, object]
@@ -41,6 +44,10 @@ PAPER_MAX = 1500
 MESSAGE_MAX = 10_000
 PARENT_PART_MAX = 2000
 """Characters of each of the parent's three larger parts."""
+LINES_PART_MAX = 2900
+"""Characters of one message that lists titles; Slack allows 3,000 in a section."""
+LINES_MAX = 300
+"""Papers beyond the limit that the thread lists; the rest is counted."""
 HEADER_MAX = 150
 URL_MAX = 250
 """Characters of a link in a list of titles; a longer link is dropped to save space."""
@@ -70,6 +77,7 @@ def messages(edition: Edition, context: RenderContext) -> str:
         papers = [replace(paper, comment=None, journal=None) for paper in papers]
     replies = [(paper.title_text, _section(_paper(paper, lang))) for paper in papers]
     thread = [_thread_message(part) for part in _split(replies)]
+    thread += _line_messages(edition, context)
     return json.dumps([_parent(shown, papers, lang), *thread], ensure_ascii=False, indent=1) + "\n"
 
 
@@ -109,16 +117,17 @@ def _fitting(make: Callable[[int], str], limit: int, lengths: Iterable[int]) -> 
 def _parent(shown: ShownEdition, papers: Sequence[ShownPaper], lang: Language) -> Message:
     counted = lang.gettext("%(count)s, %(date)s", count=shown.count, date=shown.short_date)
     subject = lang.gettext(
-        "%(title)s: %(count)s, %(date)s",
+        "%(count)s: %(title)s, %(date)s",
         title=shown.title,
-        count=shown.count,
+        count=shown.short_count,
         date=shown.short_date,
     )
     blocks = [
         _header(shown.title),
         _section(f"*{escape(counted[:1].upper() + counted[1:])}*"),
         *([_section(_incomplete(shown, lang))] if shown.missing else []),
-        *([_section(_top(papers, lang))] if papers else []),
+        *([_section(_top(papers, shown.listed, lang))] if papers else []),
+        *([_section(_waiting(shown, lang))] if shown.waiting else []),
         _context(_coverage(shown)),
     ]
     return {"text": escape(clip(subject, 200)), "blocks": blocks}
@@ -142,8 +151,12 @@ def _incomplete(shown: ShownEdition, lang: Language) -> str:
     )
 
 
-def _top(papers: Sequence[ShownPaper], lang: Language) -> str:
-    rest = len(papers) - TOP
+def _waiting(shown: ShownEdition, lang: Language) -> str:
+    return escape(waiting_papers(shown.waiting, shown.limit, lang))
+
+
+def _top(papers: Sequence[ShownPaper], listed: int, lang: Language) -> str:
+    rest = max(0, len(papers) - TOP) + listed
     more = lang.ngettext("and %(number)s more paper", "and %(number)s more papers", rest)
     return _fitting(
         lambda length: "\n".join(
@@ -193,6 +206,40 @@ def _thread_message(replies: Sequence[Reply]) -> Message:
         (150, 80, FALLBACK_MAX // len(replies) // 6 - 1),
     )
     return {"text": text, "blocks": [block for _, block in replies]}
+
+
+def _line_messages(edition: Edition, context: RenderContext) -> Iterable[Message]:
+    """Yield messages that list the papers beyond the limit, one line each."""
+    if not edition.more:
+        return
+    lang = context.lang
+    papers = show_lines(edition.more[:LINES_MAX], context, first=len(edition.papers) + 1)
+    heading = over_limit(len(edition.more), len(edition.papers), lang)
+    rows = [f"*{escape(heading)}*", *(_line(paper) for paper in papers)]
+    rest = len(edition.more) - LINES_MAX
+    if rest > 0:
+        more = lang.ngettext("and %(number)s more paper", "and %(number)s more papers", rest)
+        rows.append(link(context.edition_url, more))
+    for part in _parts(rows, LINES_PART_MAX):
+        yield {"text": escape(clip(heading, 200)), "blocks": [_section(part)]}
+
+
+def _line(paper: ShownPaper) -> str:
+    terms = " · ".join(paper.terms)
+    reason = f" · {escape(clip(terms, 100))}" if terms else ""
+    return f"•  {_title(paper, 120)}{reason}"
+
+
+def _parts(rows: Iterable[str], limit: int) -> Iterator[str]:
+    """Join *rows* to parts of at most *limit* characters."""
+    part = ""
+    for row in rows:
+        if part and len(part) + len(row) + 1 > limit:
+            yield part
+            part = ""
+        part = f"{part}\n{row}" if part else row
+    if part:
+        yield part
 
 
 def _paper(paper: ShownPaper, lang: Language) -> str:

@@ -5,7 +5,7 @@ It is shared by mail, Slack, Markdown and Atom. All text here is clean and bound
 escaped: escaping is the last step of each form. Begin at `show`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 
@@ -24,8 +24,8 @@ from digestbot.model import (
 )
 from digestbot.render import sanitize
 from digestbot.render.context import RenderContext
-from digestbot.render.language import Language
-from digestbot.render.sanitize import Span, clip, spans
+from digestbot.render.language import Language, language
+from digestbot.render.sanitize import Span, clip, sentence_end, spans
 from digestbot.text import emphases
 
 ABSTRACTS: Mapping[Theme, int] = {Theme.DEFAULT: 700, Theme.COMPACT: 0, Theme.FULL: 2500}
@@ -55,6 +55,8 @@ ACKNOWLEDGEMENT = (
 Required of all users of arXiv's data (arXiv help, "About the arXiv APIs", brand guidelines) in
 exactly this wording, and therefore not translated.
 """
+THANKS = ACKNOWLEDGEMENT.partition(" This ")[0]
+"""Its first sentence, for the short footer of plain text; the HTML part has all of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,9 @@ class ShownPaper:
     comment: str | None
     journal: str | None
     why: tuple[str, ...]
+    """Matched terms; one that only the hidden part of the abstract has says so."""
+    terms: tuple[str, ...]
+    """Matched terms alone."""
     changes: str | None
     """For an updated paper: ``v2: new comment: accepted at …; previous title: …``."""
     abstract: tuple[Span, ...]
@@ -146,11 +151,23 @@ class ShownEdition:
     """``23 Nov``."""
     count: str
     """``5 new and 2 updated papers``."""
+    short_count: str
+    """``7 papers``: all that the edition shows, in full or in one line."""
     sections: tuple[Section, ...]
     unshown: int
     """Papers of this edition left out to limit the size of the mail."""
     omitted: int
-    """Papers that matched but exceed the digest's limit."""
+    """Papers that matched beyond the digest's limit: listed, or waiting for the next edition."""
+    limit: int
+    """Papers in full; if papers are omitted, the digest's limit."""
+    more: tuple[ShownPaper, ...]
+    """Papers beyond the limit, one line each; in a mail, `mail_layout` adds them."""
+    listed: int
+    """Number of papers beyond the limit that are listed."""
+    waiting: int
+    """Number of papers beyond the limit that wait for the next edition."""
+    window: str
+    """Period and totals in a few words."""
     totals: str
     sources: tuple[ShownSource, ...]
     more_sources: int
@@ -160,12 +177,16 @@ class ShownEdition:
     next_edition: str | None
     why: str | None
     acknowledgement: str | None
+    thanks: str | None
+    """The first sentence of the acknowledgement."""
     unsubscribe: str | None
     home: str | None
     web: str | None
-    """Web page with the full edition."""
-    attached: bool
-    """True if a list of all papers is attached."""
+    """Web page with the full edition, if there is one."""
+    list_name: str
+    """Name of the attached list of all papers."""
+    attach_list: bool
+    """True if the papers beyond the limit are named in the attached list only."""
 
 
 def show(edition: Edition, context: RenderContext, cut: Cut | None = None) -> ShownEdition:
@@ -177,16 +198,24 @@ def show(edition: Edition, context: RenderContext, cut: Cut | None = None) -> Sh
     abstract = ABSTRACTS[context.theme] if cut.abstract is None else cut.abstract
     papers = len(ordered) if cut.papers is None else cut.papers
     lines = len(ordered) if cut.lines is None else cut.lines
+    more = edition.more if cut.lines is None else ()
     next_at = context.next_edition_at
+    is_arxiv = _has_arxiv(edition)
     return ShownEdition(
         title=title_of(edition),
         number=edition.number,
         date=lang.date(edition.created_at, zone),
         short_date=lang.day(edition.created_at, zone),
         count=paper_count(edition, lang),
+        short_count=short_count(edition, lang),
         sections=tuple(_sections(ordered, papers, lines, abstract, context)),
         unshown=max(0, len(ordered) - lines),
         omitted=edition.omitted,
+        limit=len(edition.papers),
+        more=tuple(show_lines(more, context, first=len(ordered) + 1)),
+        listed=len(edition.more),
+        waiting=edition.waiting,
+        window=_window(edition, context),
         totals=_totals(edition, lang),
         sources=sources[:SOURCES],
         more_sources=max(0, len(sources) - SOURCES),
@@ -198,12 +227,27 @@ def show(edition: Edition, context: RenderContext, cut: Cut | None = None) -> Sh
         if next_at
         else None,
         why=clip(context.filter_in_words, REASON) if context.filter_in_words else None,
-        acknowledgement=ACKNOWLEDGEMENT if _has_arxiv(edition) else None,
+        acknowledgement=ACKNOWLEDGEMENT if is_arxiv else None,
+        thanks=THANKS if is_arxiv else None,
         unsubscribe=_unsubscribe(context.unsubscribe),
-        home=sanitize.url(context.public_url),
-        web=sanitize.url(context.edition_url or context.public_url),
-        attached=bool(context.attach),
+        home=sanitize.url(context.home_url),
+        web=sanitize.url(context.edition_url),
+        list_name=list_name(edition),
+        attach_list=context.attach_list,
     )
+
+
+def list_name(edition: Edition) -> str:
+    """Return the name of the file that lists all papers of *edition*."""
+    return f"{edition.digest}-{edition.number}.txt"
+
+
+def show_lines(
+    entries: Iterable[EditionPaper], context: RenderContext, *, first: int
+) -> Iterator[ShownPaper]:
+    """Prepare papers for one line each, numbered from *first*."""
+    for number, entry in enumerate(entries, start=first):
+        yield show_paper(entry, context, number=number, abstract=0)
 
 
 def by_section(papers: Iterable[EditionPaper]) -> tuple[EditionPaper, ...]:
@@ -222,6 +266,7 @@ def show_paper(
     authors, more = _authors(paper.authors, entry.matches)
     emphasized = emphases(paper.title_raw, paper.title, one_line=True)
     title = spans(paper.title, _positions(entry.matches, "title"), TITLE, emphasized)
+    end = sentence_end(paper.abstract, abstract)
     return ShownPaper(
         number=number,
         title=title or (Span(untitled),),
@@ -239,9 +284,10 @@ def show_paper(
         date=_date(paper, context),
         comment=_remark(paper.comment) if "comment" not in changed else None,
         journal=_remark(paper.journal_ref) if "journal_ref" not in changed else None,
-        why=_why(entry.matches, lang),
+        why=_why(entry.matches, lang, end),
+        terms=_first(tuple(_terms(entry.matches)), TERMS, lang),
         changes=_changes(entry, lang),
-        abstract=_abstract(entry, abstract),
+        abstract=_abstract(entry, end),
     )
 
 
@@ -253,12 +299,12 @@ def _date(paper: Paper, context: RenderContext) -> str | None:
     return context.lang.day_of_year(when, zone) if when else None
 
 
-def _abstract(entry: EditionPaper, length: int) -> tuple[Span, ...]:
-    if not length:
+def _abstract(entry: EditionPaper, end: int) -> tuple[Span, ...]:
+    if not end:
         return ()
     paper = entry.paper
     emphasized = emphases(paper.abstract_raw, paper.abstract)
-    return spans(paper.abstract, _positions(entry.matches, "abstract"), length, emphasized)
+    return spans(paper.abstract, _positions(entry.matches, "abstract"), end, emphasized)
 
 
 def changes(entry: EditionPaper) -> tuple[Change, ...]:
@@ -273,6 +319,12 @@ def changes(entry: EditionPaper) -> tuple[Change, ...]:
         Change(field="doi", before=before.doi, after=after.doi),
     )
     return tuple(change for change in compared if (change.before or "") != (change.after or ""))
+
+
+def catch_up_title(title: str, code: str) -> str:
+    """Label the title of a digest in the language *code* for an edition of missed papers."""
+    lang = language(code)
+    return lang.gettext("%(title)s (catch-up)", title=title)
 
 
 def title_of(edition: Edition) -> str:
@@ -306,6 +358,14 @@ def paper_count(edition: Edition, lang: Language) -> str:
     return lang.gettext("no new papers")
 
 
+def short_count(edition: Edition, lang: Language) -> str:
+    """Count all papers of the edition: ``8 papers``, short enough for the start of a subject."""
+    number = len(edition.papers) + len(edition.more)
+    if not number:
+        return lang.gettext("no new papers")
+    return lang.ngettext("%(number)s paper", "%(number)s papers", number)
+
+
 def names(paper: ShownPaper, lang: Language, number: int = AUTHORS) -> str:
     """List the authors, matched ones first if cut: ``Ana Pérez, Ion Stoica and 14 more``."""
     return "".join(span.text for span in name_spans(paper, lang, number))
@@ -335,7 +395,8 @@ def template_globals(context: RenderContext) -> Mapping[str, object]:
         "names": lambda paper, number=AUTHORS: names(paper, lang, number),
         "name_spans": lambda paper, number=AUTHORS: name_spans(paper, lang, number),
         "more_sources": lambda number: more_sources(number, lang),
-        "over_limit": lambda number: over_limit(number, lang),
+        "over_limit": lambda number, limit: over_limit(number, limit, lang),
+        "waiting_papers": lambda number, limit: waiting_papers(number, limit, lang),
     }
 
 
@@ -474,14 +535,31 @@ def _remark(text: str | None) -> str | None:
     return (clip(text, REMARK) or None) if text else None
 
 
-def _why(matches: Sequence[Match], lang: Language) -> tuple[str, ...]:
+def _why(matches: Sequence[Match], lang: Language, end: int) -> tuple[str, ...]:
+    """
+    List matched terms; mark those that the reader cannot see.
+
+    That is, those only in the abstract after its first *end* characters.
+    """
+    terms = _terms(matches)
+    seen = {_term(match) for match in matches if match.field != "abstract" or match.end <= end}
+    shown = [term if term in seen else _hidden(term, end, lang) for term in terms]
+    return _first(tuple(shown), TERMS, lang)
+
+
+def _hidden(term: str, end: int, lang: Language) -> str:
+    if end:
+        return lang.gettext("%(term)s (later in the abstract)", term=term)
+    return lang.gettext("%(term)s (in the abstract)", term=term)
+
+
+def _terms(matches: Sequence[Match]) -> list[str]:
     """List matched terms, words first; common fields only if nothing else matched."""
     telling = sorted(
         (match for match in matches if match.field not in COMMON_FIELDS),
         key=lambda match: match.field not in {"title", "abstract"},
     )
-    terms = tuple(dict.fromkeys(_term(match) for match in telling or matches))
-    return _first(tuple(term for term in terms if term), TERMS, lang)
+    return [term for term in dict.fromkeys(map(_term, telling or matches)) if term]
 
 
 def _term(match: Match) -> str:
@@ -548,17 +626,47 @@ def more_sources(number: int, lang: Language) -> str:
     return lang.ngettext("and %(number)s more source", "and %(number)s more sources", number)
 
 
-def over_limit(number: int, lang: Language) -> str:
-    """Describe the papers that exceed the digest's limit."""
+def over_limit(number: int, limit: int, lang: Language) -> str:
+    """Introduce the papers beyond the digest's limit."""
     return lang.ngettext(
-        "%(number)s more paper matched but exceeds this digest's limit.",
-        "%(number)s more papers matched but exceed this digest's limit.",
+        "%(number)s more paper, beyond this digest's limit of %(limit)s:",
+        "%(number)s more papers, beyond this digest's limit of %(limit)s:",
         number,
+        limit=lang.number(limit),
+    )
+
+
+def waiting_papers(number: int, limit: int, lang: Language) -> str:
+    """Describe the papers beyond the limit that wait for the next edition."""
+    return lang.ngettext(
+        "%(number)s more paper, beyond this digest's limit of %(limit)s, waits for the next"
+        " edition.",
+        "%(number)s more papers, beyond this digest's limit of %(limit)s, wait for the next"
+        " edition.",
+        number,
+        limit=lang.number(limit),
     )
 
 
 def _totals(edition: Edition, lang: Language) -> str:
-    matched = lang.number(len(edition.papers) + edition.omitted)
+    counted = _checked(edition, lang)
+    if not edition.carried:
+        return counted
+    waited = lang.ngettext(
+        "%(number)s paper had waited for this edition.",
+        "%(number)s papers had waited for this edition.",
+        edition.carried,
+    )
+    return f"{counted} {waited}"
+
+
+def _matched(edition: Edition) -> int:
+    """Count the papers that matched in the edition's own window."""
+    return len(edition.papers) + edition.omitted - edition.carried
+
+
+def _checked(edition: Edition, lang: Language) -> str:
+    matched = lang.number(_matched(edition))
     if edition.omitted:
         return lang.ngettext(
             "%(number)s paper checked, %(matched)s matched, %(omitted)s of them over the limit.",
@@ -577,40 +685,40 @@ def _totals(edition: Edition, lang: Language) -> str:
 
 def _covers(edition: Edition, context: RenderContext) -> str:
     zone, lang = context.timezone, context.lang
-    facts = {
-        "number": lang.number(edition.number),
-        "created": lang.moment(edition.created_at, zone),
-    }
-    first = min((c.first_at for c in edition.coverage if c.first_at), default=None)
-    last = max((c.last_at for c in edition.coverage if c.last_at), default=None)
-    if first and last:
-        begin, end = lang.moment(first, zone), lang.moment(last, zone)
-        if begin == end:
-            return lang.gettext(
-                "Edition %(number)s (created %(created)s) covers papers announced up to %(last)s.",
-                last=end,
-                **facts,
-            )
+    number, end = lang.number(edition.number), lang.moment(edition.covers_to, zone)
+    if edition.covers_from is None:
         return lang.gettext(
-            "Edition %(number)s (created %(created)s) covers papers announced from %(first)s to"
-            " %(last)s.",
-            first=begin,
-            last=end,
-            **facts,
-        )
-    if edition.number > 1:
-        return lang.gettext(
-            "Edition %(number)s (created %(created)s) covers papers announced since the previous"
-            " edition.",
-            **facts,
+            "Edition %(number)s covers papers announced up to %(last)s.", number=number, last=end
         )
     return lang.gettext(
-        "Edition %(number)s (created %(created)s) covers papers announced so far.", **facts
+        "Edition %(number)s covers papers announced from %(first)s to %(last)s.",
+        number=number,
+        first=lang.moment(edition.covers_from, zone),
+        last=end,
+    )
+
+
+def _window(edition: Edition, context: RenderContext) -> str:
+    """Describe the edition's window and totals on one line of 72 columns."""
+    zone, lang = context.timezone, context.lang
+    facts = {
+        "last": lang.moment(edition.covers_to, zone),
+        "checked": lang.number(edition.considered),
+        "matched": lang.number(_matched(edition)),
+    }
+    begin = edition.covers_from
+    if begin is None:
+        return lang.gettext("Up to %(last)s: %(checked)s checked, %(matched)s matched", **facts)
+    same_zone = begin.astimezone(zone).tzname() == edition.covers_to.astimezone(zone).tzname()
+    first = lang.moment(begin, zone, with_zone=not same_zone)
+    return lang.gettext(
+        "%(first)s to %(last)s: %(checked)s checked, %(matched)s matched", first=first, **facts
     )
 
 
 def _has_arxiv(edition: Edition) -> bool:
-    from_arxiv = any(entry.paper.id.startswith("arxiv:") for entry in edition.papers)
+    entries = (*edition.papers, *edition.more)
+    from_arxiv = any(entry.paper.id.startswith("arxiv:") for entry in entries)
     return from_arxiv or any("arxiv" in part.source.casefold() for part in edition.coverage)
 
 

@@ -46,9 +46,9 @@ class ArxivOptions:
 
     def __post_init__(self) -> None:
         if bool(self.categories) == (self.query is not None):
-            raise ValueError("set either categories or query")
+            raise ValueError('set either "categories" or "query", not both')
         if self.query is not None and not self.query.strip():
-            raise ValueError("query is empty")
+            raise ValueError('"query" is empty')
         for category in self.categories:
             _check_category(category)
         if not 1 <= self.page_size <= 2000:

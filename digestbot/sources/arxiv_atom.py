@@ -96,7 +96,7 @@ def _paper_or_none(entry: Any) -> FetchedPaper | None:
     try:
         return _paper(entry)
     except (InvalidPaperId, BadAnswer) as error:
-        log.warning("unreadable entry skipped", extra={"cause": str(error)})
+        log.warning("unreadable entry skipped", extra={"error": error})
         return None
 
 

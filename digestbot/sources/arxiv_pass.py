@@ -200,7 +200,7 @@ class ArxivPass:
                 case GiveUp(error=error):
                     return _PageOutcome(feed=fullest, error=error)
                 case Retry(wait_s=wait_s, reason=reason):
-                    facts = {"source": self.name, "cause": reason, "wait_s": round(wait_s, 1)}
+                    facts = {"source": self.name, "error": reason, "wait_s": round(wait_s, 1)}
                     level = logging.WARNING if wait_s >= LOGGED_WAIT_S else logging.INFO
                     log.log(level, "request repeated", extra=facts)
                     before = decision.feed

@@ -53,7 +53,7 @@ def _paper_or_none(item: Any) -> FetchedPaper | None:
     try:
         return _paper(item)
     except InvalidPaperId as error:
-        log.warning("unreadable item skipped", extra={"cause": str(error)})
+        log.warning("unreadable item skipped", extra={"error": error})
         return None
 
 

@@ -132,7 +132,7 @@ def _dated(line: str, found: Description) -> Description | None:
 
 
 def _bracketed(line: str, found: Description) -> Description | None:
-    """APS: "[Phys. Rev. Lett. 136, 101001] Published Thu Sep 03, 2026"."""
+    """Parse APS's form: "[Phys. Rev. Lett. 136, 101001] Published Thu Sep 03, 2026"."""
     match = _BRACKETED.fullmatch(line)
     if match is None or not any(map(str.isdigit, line)):
         return None

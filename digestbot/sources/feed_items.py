@@ -144,7 +144,7 @@ def _is_readable(item: "_Item") -> bool:
     try:
         return (item.names, item.updated) is not None
     except Exception as error:
-        log.warning("unreadable item skipped", extra={"cause": type(error).__name__})
+        log.warning("unreadable item skipped", extra={"error": type(error).__name__})
         return False
 
 
@@ -154,7 +154,7 @@ def _fenced_paper(
     try:
         return _paper(item, identity, context)
     except Exception as error:
-        log.warning("unreadable item skipped", extra={"cause": type(error).__name__})
+        log.warning("unreadable item skipped", extra={"error": type(error).__name__})
         return None
 
 
@@ -249,7 +249,7 @@ def _parse(document: bytes, headers: Mapping[str, str], text: str) -> tuple[Any,
     try:
         return _feedparser(document, headers), 0
     except Exception as error:
-        log.warning("feedparser failed", extra={"cause": type(error).__name__})
+        log.warning("feedparser failed", extra={"error": type(error).__name__})
     return _parse_one_by_one(document.decode("utf-8", "replace"), headers)
 
 

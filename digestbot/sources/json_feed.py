@@ -1,8 +1,9 @@
 """
 Parser for JSON Feed 1.0 and 1.1 (https://www.jsonfeed.org/version/1.1/).
 
-Items become what feedparser and `feed_xml` make of XML, so that all feeds share the rules for
-authors, dates and identity. Members of a wrong type are ignored. Begin at `read_json_feed`.
+Convert items to the structure that feedparser and `feed_xml` produce, so that all feeds share the
+rules for authors, dates and identity. Members of the wrong type are ignored. Begin at
+`read_json_feed`.
 """
 
 import json

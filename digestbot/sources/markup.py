@@ -41,7 +41,9 @@ def parse_xml(body: bytes) -> Any:
     try:
         root = etree.fromstring(source, etree.XMLParser(**_PARSER, encoding="utf-8"))
     except etree.XMLSyntaxError as error:
-        cause = " ".join(str(error.msg).split())[:120]
+        # libxml2 quotes names from the response, which may contain anything.
+        shown = "".join(sign if sign.isprintable() else " " for sign in str(error.msg))
+        cause = " ".join(shown.split())[:120]
         raise BadAnswer(f"the response is not well-formed XML: {cause}") from error
     if root.getroottree().docinfo.doctype:
         raise BadAnswer("the response has a document type, which is refused")

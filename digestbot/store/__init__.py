@@ -47,6 +47,7 @@ from digestbot.store.values import (
     MailboxState,
     Pass,
     Recovered,
+    Skipped,
     SourceState,
     Transition,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "Pass",
     "PassStatus",
     "Recovered",
+    "Skipped",
     "SourceState",
     "Store",
     "Transition",

@@ -23,8 +23,8 @@ def apply_cap(
     """
     Count and return the deliveries within *cap*, and postpone the others.
 
-    The first statement of each count locks its row, so that two claims at once cannot both take
-    the last place.
+    The first statement of each count locks its row, so that two claims at once cannot both use
+    the last of the cap.
     """
     first: defaultdict[str, list[Row[Any]]] = defaultdict(list)
     for row in rows:

@@ -135,8 +135,8 @@ def attempts(connection: Connection, delivery_id: int) -> tuple[Attempt, ...]:
     """
     Return the attempts of one delivery, oldest first.
 
-    Failed ones have rows; the last one is read from the delivery itself while it is under way and
-    when it succeeded.
+    Failed attempts have rows; the latest is read from the delivery while it is in progress or once
+    it has succeeded.
     """
     rows = delivery_attempts.c
     query = select(rows.attempt, rows.at, rows.outcome, rows.code, rows.error)

@@ -10,7 +10,7 @@ from sqlalchemy import Row, select, update
 from digestbot.model import Origin
 from digestbot.store.database import Database
 from digestbot.store.tables import digests
-from digestbot.store.values import DigestState
+from digestbot.store.values import DigestState, skipped_from_json
 
 
 class Digests:
@@ -38,8 +38,8 @@ class Digests:
             origin: Where it is defined.
             fingerprint: Fingerprint of the schedule.
             cursor: Where a new digest begins to read; a known one keeps its own.
-            next_due_at: When a new digest is first due; None for never.
-            rescheduled_to: When a known digest is due next if its fingerprint has changed.
+            next_due_at: When a new digest is first due; None means never.
+            rescheduled_to: Next due time of a known digest whose fingerprint has changed.
             now: When it is added.
         """
         first = {
@@ -98,10 +98,15 @@ class Digests:
         self._set(name, next_due_at=when)
 
     def skip_to(self, name: str, cursor: int) -> None:
-        """Move the cursor forward to *cursor*; leave one that is further on."""
+        """
+        Move the cursor forward to *cursor*; leave one that is further on.
+
+        No edition covers what is skipped.
+        """
         here = (digests.c.name == name, digests.c.cursor < cursor)
+        moved = {"cursor": cursor, "covered_to": None, "skipped": None}
         with self._database.write() as connection:
-            connection.execute(update(digests).where(*here).values(cursor=cursor))
+            connection.execute(update(digests).where(*here).values(moved))
 
     def remove(self, name: str) -> None:
         """Mark the digest as removed from the config: never due, its editions kept."""
@@ -123,6 +128,8 @@ def _to_state(row: Row[Any]) -> DigestState:
         origin=row.origin,
         fingerprint=row.fingerprint,
         cursor=row.cursor,
+        covered_to=row.covered_to,
+        skipped=skipped_from_json(row.skipped),
         next_due_at=row.next_due_at,
         last_error=row.last_error,
         editions=row.editions,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, insert, select, update
 
 from digestbot.model import (
     REPLACEMENTS,
@@ -31,10 +31,12 @@ from digestbot.store.tables import (
 from digestbot.store.transitions import create
 from digestbot.store.values import (
     EditionSummary,
+    Skipped,
     coverage_from_json,
     coverage_to_json,
     matches_from_json,
     matches_to_json,
+    skipped_to_json,
 )
 
 FloodCheck = Callable[[int, Sequence[int]], str | None]
@@ -56,7 +58,7 @@ class Editions:
         self,
         digest: str,
         edition: Edition,
-        omitted: Sequence[EditionPaper],
+        waiting: Sequence[EditionPaper],
         bodies: Mapping[Form, Body],
         destinations: Sequence[Envelope],
         next_due_at: datetime | None,
@@ -74,7 +76,7 @@ class Editions:
         Args:
             digest: Name of the digest.
             edition: The edition; its ``from_seq`` is the cursor it was made from.
-            omitted: Matching papers cut by the limit; they count for `offered`.
+            waiting: Papers that wait for the next edition, see `waiting`.
             bodies: Its forms, as they are sent in every attempt.
             destinations: Destinations; a repeated one gets one delivery.
             next_due_at: When the digest is due next.
@@ -93,7 +95,7 @@ class Editions:
                 connection.rollback()
                 return None
             edition_id = _insert_edition(connection, digest_id, edition, message_domain, expires_at)
-            _insert_papers(connection, digest_id, edition_id, edition.papers, omitted)
+            _insert_papers(connection, digest_id, edition_id, edition, waiting)
             renditions.insert_forms(self._database, connection, edition_id, bodies)
             envelopes = _once(destinations)
             reason = self._hold_reason(connection, len(envelopes), now, flood_check)
@@ -116,21 +118,35 @@ class Editions:
         return flood_check(total, connection.execute(before).scalars().all())
 
     def advance(
-        self, digest: str, from_seq: int, to_seq: int, next_due_at: datetime | None
+        self,
+        digest: str,
+        from_seq: int,
+        to_seq: int,
+        next_due_at: datetime | None,
+        *,
+        skipped: Skipped | None = None,
     ) -> bool:
-        """Move the cursor without an edition. Return False unless it was at *from_seq*."""
+        """
+        Move the cursor without an edition. Return False unless it was at *from_seq*.
+
+        *skipped* has the counts of all windows since the last edition.
+        """
         here = (digests.c.name == digest, digests.c.cursor == from_seq)
-        move = update(digests).where(*here).values(cursor=to_seq, next_due_at=next_due_at)
+        moved = {
+            "cursor": to_seq,
+            "next_due_at": next_due_at,
+            "skipped": skipped_to_json(skipped),
+        }
         with self._database.write() as connection:
-            return connection.execute(move).rowcount == 1
+            return connection.execute(update(digests).where(*here).values(moved)).rowcount == 1
 
     def offered(self, digest: str, papers: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
-        """Return the *papers* (id, version) that earlier editions matched."""
+        """Return the *papers* (id, version) that earlier editions showed or listed."""
         wanted = set(papers)
         rows = edition_papers.c
         query = select(rows.paper_id, rows.version)
         query = query.join_from(edition_papers, digests, digests.c.id == rows.digest_id)
-        query = query.where(digests.c.name == digest)
+        query = query.where(digests.c.name == digest, rows.waits == 0)
         found: set[tuple[str, int]] = set()
         with self._database.read() as connection:
             for some in chunks(sorted({paper_id for paper_id, _ in wanted})):
@@ -152,17 +168,27 @@ class Editions:
 
     def of_paper(self, digest: str, paper_id: str) -> dict[str, bool]:
         """
-        Return the editions that any version of the paper matched, oldest first.
+        Return the editions that have any version of the paper, oldest first.
 
-        Maps the name of each to True if it shows the paper, False if the limit cut it.
+        Maps the name of each to True if it shows the paper in full, False if in one line.
         """
         rows = edition_papers.c
         query = select(editions.c.number, rows.included).join_from(edition_papers, editions)
         query = query.join(digests, digests.c.id == rows.digest_id)
-        query = query.where(digests.c.name == digest, rows.paper_id == paper_id)
+        query = query.where(digests.c.name == digest, rows.paper_id == paper_id, rows.waits == 0)
         with self._database.read() as connection:
             found = connection.execute(query.order_by(editions.c.number, rows.included)).all()
         return {f"{digest}/{row.number}": row.included for row in found}
+
+    def waiting(self, digest: str) -> tuple[EditionPaper, ...]:
+        """Return the papers that wait for the digest's next edition, best first."""
+        query = select(editions.c.id).join_from(editions, digests)
+        last = (digests.c.name == digest, editions.c.number == digests.c.editions)
+        with self._database.read() as connection:
+            edition_id = connection.execute(query.where(*last)).scalar()
+            if edition_id is None:
+                return ()
+            return _papers_of(connection, edition_id, edition_papers.c.waits > 0)
 
     def list(
         self, digest: str | None = None, *, limit: int = 50, offset: int = 0
@@ -189,7 +215,12 @@ class Editions:
         query = query.where(digests.c.name == digest, editions.c.number == number)
         with self._database.read() as connection:
             row = connection.execute(query).first()
-            return _to_edition(row, _papers_of(connection, row.id)) if row else None
+            if row is None:
+                return None
+            rows = edition_papers.c
+            included = _papers_of(connection, row.id, rows.included)
+            listed = _papers_of(connection, row.id, ~rows.included & (rows.waits == 0))
+            return _to_edition(row, included, listed)
 
     def rendition(self, edition_id: int, form: Form) -> Body | None:
         """Return one form of an edition, if it was rendered."""
@@ -223,6 +254,8 @@ class Editions:
         )
         moved = {
             "cursor": edition.to_seq,
+            "covered_to": edition.covers_to,
+            "skipped": None,
             "next_due_at": next_due_at,
             "editions": edition.number,
             "last_edition_at": now,
@@ -255,6 +288,9 @@ def _insert_edition(
         "to_seq": edition.to_seq,
         "papers": len(edition.papers),
         "omitted": edition.omitted,
+        "carried": edition.carried,
+        "covers_from": edition.covers_from,
+        "covers_to": edition.covers_to,
         "considered": edition.considered,
         "coverage": coverage_to_json(edition.coverage),
         "message_domain": message_domain,
@@ -269,10 +305,11 @@ def _insert_papers(
     connection: Connection,
     digest_id: int,
     edition_id: int,
-    included: Sequence[EditionPaper],
-    omitted: Sequence[EditionPaper],
+    edition: Edition,
+    waiting: Sequence[EditionPaper],
 ) -> None:
-    ranked = [(True, paper) for paper in included] + [(False, paper) for paper in omitted]
+    shown = [(True, paper) for paper in edition.papers]
+    ranked = shown + [(False, paper) for paper in (*edition.more, *waiting)]
     rows = [
         {
             "edition_id": edition_id,
@@ -281,6 +318,7 @@ def _insert_papers(
             "paper_id": paper.paper.id,
             "version": paper.paper.version,
             "included": is_included,
+            "waits": paper.waits,
             "seq": paper.seq,
             "type": paper.type,
             "source": paper.source,
@@ -346,7 +384,9 @@ def _to_summary(row: Row[Any]) -> EditionSummary:
     )
 
 
-def _to_edition(row: Row[Any], included: tuple[EditionPaper, ...]) -> Edition:
+def _to_edition(
+    row: Row[Any], included: tuple[EditionPaper, ...], listed: tuple[EditionPaper, ...]
+) -> Edition:
     return Edition(
         id=row.id,
         digest=row.digest,
@@ -357,18 +397,24 @@ def _to_edition(row: Row[Any], included: tuple[EditionPaper, ...]) -> Edition:
         from_seq=row.from_seq,
         to_seq=row.to_seq,
         papers=included,
-        omitted=row.omitted,
+        more=listed,
+        waiting=row.omitted - len(listed),
+        carried=row.carried,
+        covers_from=row.covers_from,
+        covers_to=row.covers_to,
         considered=row.considered,
         coverage=coverage_from_json(row.coverage),
     )
 
 
-def _papers_of(connection: Connection, edition_id: int) -> tuple[EditionPaper, ...]:
-    """Return the papers that the edition shows, best first."""
+def _papers_of(
+    connection: Connection, edition_id: int, wanted: ColumnElement[bool]
+) -> tuple[EditionPaper, ...]:
+    """Return the *wanted* papers of the edition, best first."""
     rows = edition_papers.c
-    why = (rows.seq, rows.type, rows.source, rows.seen_at, rows.score, rows.matches)
+    why = (rows.seq, rows.type, rows.source, rows.seen_at, rows.score, rows.matches, rows.waits)
     query = select(*why, *PAPER_COLUMNS).join_from(edition_papers, papers)
-    query = query.where(rows.edition_id == edition_id, rows.included).order_by(rows.rank)
+    query = query.where(rows.edition_id == edition_id, wanted).order_by(rows.rank)
     found = connection.execute(query).all()
     updated = {row.paper_id: row.version for row in found if row.type in REPLACEMENTS}
     previous = versions_before(connection, updated)
@@ -385,4 +431,5 @@ def _to_edition_paper(row: Row[Any], previous: Paper | None) -> EditionPaper:
         score=row.score,
         matches=matches_from_json(row.matches),
         previous=previous,
+        waits=row.waits,
     )

@@ -60,6 +60,7 @@ from digestbot.store.tables import (
     subscriptions,
     suppressions,
     volumes,
+    word_rebuilds,
 )
 from digestbot.store.transitions import IMPORTED_AS, to_exported
 
@@ -81,7 +82,7 @@ IDENTIFIED_BY: Final[Mapping[Table, tuple[str, ...]]] = {
     volumes: ("day",),
 }
 """The exported tables, referenced ones first, and the columns that identify a row."""
-EXCLUDED: Final = frozenset({passes, pacing, fragments, days, pauses})
+EXCLUDED: Final = frozenset({passes, pacing, fragments, days, pauses, word_rebuilds})
 """Tables of one machine and day; fragments are exported within the bodies."""
 
 _BY_NAME = {table.name: table for table in IDENTIFIED_BY}
@@ -348,5 +349,5 @@ def from_line(line: str) -> tuple[str, Row]:
     """
     row = json.loads(line)
     if not isinstance(row, dict) or not isinstance(row.get("table"), str):
-        raise ValueError("not a line of a ledger")
+        raise ValueError('expected a JSON object with a "table"')
     return row.pop("table"), row

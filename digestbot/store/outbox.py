@@ -52,8 +52,8 @@ class Outbox:
             limit: Largest number to claim.
             kinds: Kinds of destination to claim; None for all.
             edition_ids: Editions to claim deliveries of; None for all.
-            lost: Claim only deliveries that this many workers died with, so that healthy ones are
-                never batched with a poison one.
+            lost: Claim only deliveries that crashed this many workers: no healthy one is ever
+                batched with a poison one.
             cap: Daily limit per destination; None for no limit.
             is_archive: These kinds keep editions of any age and number: no age limit, no cap.
         """

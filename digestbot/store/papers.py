@@ -23,6 +23,7 @@ from digestbot.model import (
 )
 from digestbot.store import aliases, notices
 from digestbot.store.database import INGEST_LOCK, Database, chunks
+from digestbot.store.stored_words import rebuild_words
 from digestbot.store.tables import PassStatus, announcements, papers, sources, storable
 from digestbot.store.values import FieldCounts, Ingested, authors_from_json, authors_to_json
 from digestbot.text import pack_words, plain
@@ -30,6 +31,9 @@ from digestbot.text import pack_words, plain
 _Key = tuple[str, int]
 
 _RANK: Final = {kind: place for place, kind in enumerate(AnnounceType)}
+
+_TITLES: Final = 1000
+"""Rows fetched at a time by `Papers.titles`."""
 
 PAPER_COLUMNS: Final = tuple(papers.c)
 
@@ -167,6 +171,14 @@ class Papers:
         with self._database.read() as connection:
             return connection.execute(query).scalar()
 
+    def titles(self) -> Iterator[tuple[str, str]]:
+        """Yield id and title of every version of every paper, by id, newest first. Slow."""
+        query = select(papers.c.paper_id, papers.c.title)
+        query = query.order_by(papers.c.paper_id.desc(), papers.c.version.desc())
+        with self._database.read() as connection:
+            rows = connection.execute(query.execution_options(yield_per=_TITLES))
+            yield from ((row.paper_id, row.title) for row in rows)
+
     def head(self) -> int:
         """Return the newest seq; 0 for an empty log."""
         with self._database.read() as connection:
@@ -182,10 +194,21 @@ class Papers:
             first = connection.execute(query).scalar()
         return self.head() if first is None else first - 1
 
+    def first_seen(self, source: str) -> datetime | None:
+        """Return when the first paper of *source* was fetched, if any was."""
+        log = announcements.c
+        query = select(log.seen_at).where(log.source == source).order_by(log.seq).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar()
+
     def count(self) -> int:
         """Count the stored papers, each version separately."""
         with self._database.read() as connection:
             return connection.execute(select(func.count()).select_from(papers)).scalar_one()
+
+    def rebuild_words(self) -> int:
+        """Rebuild the words of papers split by older rules, as `stored_words.rebuild_words`."""
+        return rebuild_words(self._database)
 
     def plain_texts(self, fetched: Sequence[FetchedPaper]) -> "PlainTexts":
         """Do the slow part of `ingest` before its transaction."""

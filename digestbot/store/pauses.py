@@ -1,7 +1,7 @@
 """
 Pauses: which kinds of destination wait because their server refuses us.
 
-An answer about us concerns every delivery of its kind, so it is kept once, for all processes, and
+A reply about us concerns every delivery of its kind, so it is kept once, for all processes, and
 not with the deliveries.
 """
 

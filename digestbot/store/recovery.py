@@ -1,5 +1,5 @@
 """
-Recovery of deliveries whose worker died: their leases have expired.
+Recovery of deliveries whose worker crashed: their leases have expired.
 
 The state says how far the worker got. ``sending``: surely not delivered, so the delivery is due at
 once. ``data_done``: perhaps delivered, so it is sent once more with the same Message-ID, and is
@@ -28,7 +28,7 @@ from digestbot.store.values import Recovered
 _S = DeliveryState
 
 MAX_LOST: Final = 3
-"""Workers that may die while sending one delivery before it is quarantined."""
+"""Workers that may crash while sending one delivery before it is quarantined."""
 FAR: Final = timedelta(days=2)
 """Longer than any lease or back-off: a time further ahead was written by a wrong clock."""
 
@@ -69,7 +69,7 @@ def recovered_state(state: DeliveryState, lost: int, doubts: int) -> DeliverySta
 
     Args:
         state: ``sending`` or ``data_done``.
-        lost: Workers that died before while sending it.
+        lost: Workers that crashed before while sending it.
         doubts: Attempts that were left in doubt before.
     """
     if state is _S.DATA_DONE:
@@ -99,7 +99,7 @@ def _end_leases(
     for row, to in zip(rows, outcomes, strict=True):
         is_in_doubt = row.state is _S.DATA_DONE
         when = "before the server replied" if is_in_doubt else "while sending"
-        error = f"the process died {when}"
+        error = f"the process crashed {when}"
         attempts.append(failed_attempt(row, to, None, error))
         values = {
             "next_at": now if to is _S.RETRYING else None,

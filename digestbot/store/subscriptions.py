@@ -151,7 +151,7 @@ class Subscriptions:
 
     def restore_digest(self, digest: str, now: datetime) -> int:
         """
-        Confirm again what `end_digest` ended; return how many.
+        Reconfirm subscriptions ended by `end_digest`; return the count.
 
         `sync_config` restores subscriptions of origin ``config``.
         """

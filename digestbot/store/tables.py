@@ -231,6 +231,16 @@ papers = Table(
     Column("abstract_words", StoredText),
 )
 
+# How far `stored_words.rebuild_words` has got with the papers, for each version of the rules.
+word_rebuilds = Table(
+    "word_rebuilds",
+    metadata,
+    Column("rules", StoredText, primary_key=True),
+    Column("paper_id", StoredText, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("is_complete", Boolean, nullable=False),
+)
+
 # The log. AUTOINCREMENT keeps SQLite from using a number twice. The paper comes first in the unique
 # index: with the source first, SQLite reads a window by that index and sorts the whole log.
 announcements = Table(
@@ -309,6 +319,9 @@ digests = Table(
     Column("origin", _enum(Origin, "origin"), nullable=False),
     Column("fingerprint", StoredText, nullable=False),
     Column("cursor", _Big, nullable=False),
+    # End of the last edition's window, and the counts of the windows skipped since.
+    Column("covered_to", UtcDateTime),
+    Column("skipped", StoredJson),
     Column("next_due_at", UtcDateTime),
     Column("editions", Integer, nullable=False),
     Column("last_edition_at", UtcDateTime),
@@ -330,6 +343,9 @@ editions = Table(
     Column("to_seq", _Big, nullable=False),
     Column("papers", Integer, nullable=False),
     Column("omitted", Integer, nullable=False),
+    Column("carried", Integer, nullable=False),
+    Column("covers_from", UtcDateTime),
+    Column("covers_to", UtcDateTime, nullable=False),
     Column("considered", Integer, nullable=False),
     Column("coverage", StoredJson, nullable=False),
     # Right side of its Message-IDs; their other parts are in this row too.
@@ -340,7 +356,8 @@ editions = Table(
     UniqueConstraint("digest_id", "number"),
 )
 
-# All matches, those cut by the limit included, so that a paper is never offered twice.
+# All matches, so that a paper is never offered twice. Those beyond the limit are not `included`;
+# they are listed in one line, or wait for the next edition, `waits` counting how often.
 edition_papers = Table(
     "edition_papers",
     metadata,
@@ -350,6 +367,7 @@ edition_papers = Table(
     Column("paper_id", StoredText, nullable=False),
     Column("version", Integer, nullable=False),
     Column("included", Boolean, nullable=False),
+    Column("waits", Integer, nullable=False),
     Column("seq", _Big, nullable=False),
     Column("type", _enum(AnnounceType, "type"), nullable=False),
     Column("source", StoredText, nullable=False),

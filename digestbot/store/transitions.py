@@ -6,10 +6,10 @@ Every change of a delivery's state, and the table that allows it.
     created ──► queued ───claim──► sending ──data done──► data_done
                 retrying ─claim──►    │   ◄─acknowledged─     │
                                       ├────► sent ◄───────────┤   accepted by the server
-                                      ├────► retrying ◄───────┤   failed for now, or its worker died
-                                      ├────► dead ◄───────────┤   refused for good
+                                      ├────► retrying ◄───────┤   failed for now, or worker crashed
+                                      ├────► dead ◄───────────┤   rejected permanently
                                       ├────► unknown ◄────────┘   perhaps delivered
-                                      ├────► quarantined          three workers died while sending
+                                      ├────► quarantined          three workers crashed on it
                                       └────► queued, retrying     claim released unused
     created, queued, retrying ──► held                            too many, or too old
     retrying, dead, unknown, quarantined, held, cancelled ──requeue──► queued

@@ -128,6 +128,14 @@ class Pass:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """Counts of windows that brought no edition; the next edition adds them to its own."""
+
+    considered: int
+    coverage: tuple[SourceCoverage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DigestState:
     """State of a digest: its position in the log and its schedule."""
 
@@ -138,6 +146,10 @@ class DigestState:
     """Fingerprint of its schedule; empty for a digest removed from the config."""
     cursor: int
     """Last seq that an edition, or a decision to skip one, has covered."""
+    covered_to: datetime | None
+    """End of the last edition's window; None before the first edition."""
+    skipped: Skipped | None
+    """Counts of the windows between the last edition and the cursor, if any."""
     next_due_at: datetime | None
     """When the next edition is due, if ever."""
     last_error: str | None
@@ -316,6 +328,20 @@ def coverage_from_json(stored: list[Any]) -> tuple[SourceCoverage, ...]:
         )
         for item in stored
     )
+
+
+def skipped_to_json(skipped: Skipped | None) -> dict[str, Any] | None:
+    if skipped is None:
+        return None
+    coverage = coverage_to_json(skipped.coverage)
+    return {"considered": skipped.considered, "coverage": coverage}
+
+
+def skipped_from_json(stored: dict[str, Any] | None) -> Skipped | None:
+    if stored is None:
+        return None
+    coverage = coverage_from_json(stored["coverage"])
+    return Skipped(considered=stored["considered"], coverage=coverage)
 
 
 def _datetime(stored: str | None) -> datetime | None:

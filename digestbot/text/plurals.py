@@ -3,7 +3,7 @@ English plurals and singulars of folded words, both regular and scholarly.
 
 Only true pairs count: ``physics`` is not the plural of ``physic``, nor ``news`` of ``new``, nor
 ``poses`` of ``POS``. Verbs are not stemmed: that would double the hits, and half of the additional
-ones would be noise. Begin at `forms`.
+ones would be noise. Begin at `plural_forms`.
 """
 
 from functools import lru_cache
@@ -104,7 +104,7 @@ _COUNTED_PAIRS = names("ev av ap ue ui ip")
 
 
 @lru_cache(maxsize=100_000)
-def forms(word: str) -> frozenset[str]:
+def plural_forms(word: str) -> frozenset[str]:
     """
     Return *word* with its plurals and singulars: ``matrix``, ``matrices``, ``matrixes``.
 

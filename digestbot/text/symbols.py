@@ -97,6 +97,16 @@ SUBSCRIPTS = dict(
         strict=True,
     )
 )
+_ON_THE_LINE = str.maketrans(
+    {sign: plain for plain, sign in (*SUPERSCRIPTS.items(), *SUBSCRIPTS.items()) if plain != "−"}
+)
+
+
+def without_scripts(text: str) -> str:
+    """Replace each sub- or superscript by its plain character, of the same length."""
+    return text if text.isascii() else text.translate(_ON_THE_LINE)
+
+
 RAISED = frozenset("∘*∗⋆†‡′⊤⊥")
 """Signs that are raised already; a raised ring is a degree sign."""
 LOWERED = frozenset("⊙⊕☉∗*")

@@ -2,18 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from functools import cache, lru_cache
 from string import ascii_letters, digits
 from typing import NamedTuple
-
-RULES = f"1/{unicodedata.unidata_version}"
-"""
-Version of the splitting rules, and of Python's Unicode data.
-
-Increase the first number with every change to the result of `words`: stored words carry the version
-they were made with, and words of another version are ignored.
-"""
 
 # European letters with a plain form that casefold and decomposition keep; the joiners are
 # invisible.
@@ -96,7 +87,6 @@ def words(text: str) -> tuple[Word, ...]:
     return tuple(out)
 
 
-_RULES_HEAD = f"{RULES} "
 _LETTERS = {ord(char): char.lower() for char in ascii_letters + digits}
 _ASCII = str.maketrans({chr(code): _LETTERS.get(code, " ") for code in range(128)})
 
@@ -111,18 +101,6 @@ def folded_words(text: str) -> list[str]:
     if text.isascii() and "+" not in text and "#" not in text:
         return text.translate(_ASCII).split()
     return [word.text for word in words(text)]
-
-
-def pack_words(text: str) -> str:
-    """Join the words of *text* into one text for the store, with the version of the rules."""
-    return _RULES_HEAD + " ".join(folded_words(text))
-
-
-def unpack_words(packed: str | None) -> Sequence[str] | None:
-    """Return the words from `pack_words`. None if missing or made by other rules."""
-    if packed is None or not packed.startswith(_RULES_HEAD):
-        return None
-    return packed[len(_RULES_HEAD) :].split()
 
 
 @lru_cache(maxsize=10_000)

@@ -145,6 +145,8 @@ def fill(store: Store, count: int) -> None:
                 "to_seq": number,
                 "papers": PAPERS_EACH,
                 "omitted": 0,
+                "carried": 0,
+                "covers_to": NOW,
                 "considered": PAPERS,
                 "coverage": [],
                 "message_domain": "example.org",

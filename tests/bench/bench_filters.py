@@ -3,8 +3,9 @@ Benchmark the filter engine against tantivy and SQLite FTS5: ``make bench``.
 
 Uses real papers, and filters made from real phrases with a fixed seed. Each engine builds its index
 before the clock starts: ours of the filters, theirs of the papers. All three get the papers as
-words, ours as the store keeps them; the time to split the text is reported separately. All three
-must agree on every pair of filter and paper.
+canonical words, ours as the store keeps them; the time to split the text is reported separately.
+The rivals know neither compounds nor words written apart, so the three must agree on every filter
+whose terms mean the same without them on that day; the times are those of all filters.
 """
 
 import argparse
@@ -39,7 +40,7 @@ from digestbot.filters.index import Batch, Index
 from digestbot.filters.tree import AllOf, AnyOf, CategoryIs, NoneOf, Words
 from digestbot.model import Announcement, Author, FetchedPaper
 from digestbot.store import open_store
-from digestbot.text import forms, pack_words, plain, words
+from digestbot.text import canonical_words, forms, pack_words, plain, term_readings, words
 from tests.factories import make_announcement, make_paper
 
 SEED = 3
@@ -154,7 +155,7 @@ def make_workload(corpus: Path, papers: Sequence[Announcement], count: int) -> W
 
 
 def _terms(texts: Iterator[str]) -> tuple[Words, ...]:
-    read = (READERS[""](text, "", 1.0, ()) for text in texts if words(text))
+    read = (READERS[""](text, "", 1.0, ()) for text in texts if canonical_words(text))
     found = [atom for atom in read if isinstance(atom, Words) and not atom.is_prefix]
     return tuple(atom for atom in found if all(_is_simple(word) for word in atom.words))
 
@@ -172,7 +173,28 @@ def token(word: str) -> str:
 def as_tokens(announcement: Announcement) -> str:
     """Return title and abstract as tokens, separated by a token that occurs in no term."""
     texts = (announcement.paper.title, announcement.paper.abstract)
-    return " end ".join(" ".join(token(word.text) for word in words(text)) for text in texts)
+    return " end ".join(
+        " ".join(token(word.text) for word in canonical_words(text)) for text in texts
+    )
+
+
+def means_the_same(workload: Workload, day: Sequence[Announcement]) -> Array:
+    """Return a truth value per filter: do its terms need neither joined words nor words apart?"""
+    batch = Batch.of(day)
+    stream, vocabulary = batch.stream(3), batch.vocabulary()
+    joined = {vocabulary[number] for number in np.unique(stream.joined_words)}
+    known = {vocabulary[number] for number in np.unique(stream.words)} | joined
+    differs = np.array(
+        [
+            any(not forms(word).isdisjoint(joined) for word in atom.words)
+            or any(not forms(word).isdisjoint(known) for _, _, word in term_readings(atom.words))
+            for atom in workload.terms
+        ]
+    )
+    same = np.ones(len(workload.any_of[0]) - 1, dtype=bool)
+    for bounds, terms in (workload.any_of, workload.none_of):
+        same &= np.diff(np.concatenate([[0], np.cumsum(differs[terms])])[bounds]) == 0
+    return same
 
 
 # the rivals
@@ -334,7 +356,7 @@ class Figures:
         say(f"  {what:<58}{value:>12}{wanted:>12}  {'ok' if is_met else 'MISSED'}")
 
 
-WANTED = {100_000: (15, 30), 1_000_000: (30, 60)}
+WANTED = {100_000: (25, 45), 1_000_000: (60, 110)}
 """Required speed-up over tantivy and FTS5, by number of filters."""
 
 
@@ -362,6 +384,7 @@ def measure(corpus: Path, folder: Path, most: int, rivals: int, figures: Figures
     day = papers[:DAY]
     workload = make_workload(corpus, papers, most)
     say(f"{len(day)} papers, {len(workload.terms)} terms, {len(workload.codes)} categories")
+    same = means_the_same(workload, day)
     engines = {"tantivy": tantivy_engine(day), "FTS5": fts5_engine(day)}
     taken: dict[int, float] = {}
     for count in (10_000, 100_000, 1_000_000):
@@ -373,6 +396,7 @@ def measure(corpus: Path, folder: Path, most: int, rivals: int, figures: Figures
                 day,
                 count,
                 min(count, rivals),
+                same,
                 engines,
                 figures,
             )
@@ -394,6 +418,7 @@ def measure_size(
     day: Sequence[Announcement],
     count: int,
     rivals: int,
+    same: Array,
     engines: dict[str, Callable[[Workload, Sequence[int]], Pairs]],
     figures: Figures,
 ) -> float:
@@ -412,13 +437,13 @@ def measure_size(
     found = index.match(Batch.of(day))
     say(f"{count} filters: built in {built:.1f} s, {len(found)} pairs match")
     say(f"  matched in {whole:.3f} s, of which the words {stored:.3f} s; split again {apart:.3f} s")
-    compare(workload, found.keys, found.places, count, rivals, whole, engines, figures)
+    compare(workload, found.keys, found.places, count, rivals, whole, same, engines, figures)
     per_hundred_thousand = 100_000 / count
     if count >= 100_000:
         size = index.size_bytes / 1e6 * per_hundred_thousand
-        figures.most("index, in memory, for each 100,000 filters", size, 10, " MB")
+        figures.most("index, in memory, for each 100,000 filters", size, 14, " MB")
         resident = resident_mb(path, corpus) * per_hundred_thousand
-        figures.most("resident after opening and matching", resident, 10, " MB")
+        figures.most("resident after opening and matching", resident, 14, " MB")
     figures.most("open the saved index", median_of(TRIES, lambda: Index.open(path)), 0.5, " s")
     changing = Index.open(path)
     change = median_of(TRIES, lambda: change_one(changing, workload))
@@ -490,19 +515,24 @@ def compare(
     count: int,
     rivals: int,
     whole: float,
+    same: Array,
     engines: dict[str, Callable[[Workload, Sequence[int]], Pairs]],
     figures: Figures,
 ) -> None:
     """Compare with the rivals; extrapolate their time linearly if they get fewer filters."""
     numbers = range(rivals)
-    ours = set(zip(keys[keys < rivals].tolist(), places[keys < rivals].tolist(), strict=True))
+    comparable = {number for number in numbers if same[number]}
+    ours = {
+        pair for pair in zip(keys.tolist(), places.tolist(), strict=True) if pair[0] in comparable
+    }
+    say(f"  {len(comparable)} of {rivals} filters mean the same to the rivals")
     wanted = WANTED.get(count, (0, 0))
     for (name, engine), ratio in zip(engines.items(), wanted, strict=True):
         taken = []
         for _ in range(RIVAL_TRIES):
             theirs = engine(workload, numbers)
             taken.append(timings[name])
-        differ = len(theirs ^ ours)
+        differ = len({pair for pair in theirs if pair[0] in comparable} ^ ours)
         assert not differ, f"{name} and we differ in {differ} of {len(ours)} pairs"
         seconds = median(taken) * count / rivals
         figures.least(f"faster than {name} ({seconds:.1f} s), times", seconds / whole, ratio)

@@ -108,6 +108,7 @@ def make_readers(corpus: Path, templates: Templates, count: int) -> list[Reader]
         templates=templates,
         timezone=ZoneInfo("Europe/Berlin"),
         public_url="https://digests.example.org/",
+        home_url="https://digests.example.org/",
         next_edition_at=NOW + timedelta(days=1),
         unsubscribe="https://digests.example.org/u/{token}",
     )
@@ -153,7 +154,7 @@ def ours(config: Config, reader: Reader) -> bytes:
     """From the selected papers to the message."""
     mail = bodies(reader.edition, reader.context)
     return personalize(
-        frozen_message(config, reader.edition, mail.subject, reader.context),
+        frozen_message(config, reader.edition, mail, reader.context),
         recipient=reader.address,
         message_id=reader.message_id,
         date=NOW,

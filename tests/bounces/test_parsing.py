@@ -36,7 +36,7 @@ WANTED = {
     "arf_headers_only": (COMPLAINT, None, "abuse, reported by SomeGenerator/1.0"),
     "arf_not_spam": None,
     "arf_auth_failure": None,
-    "unsubscribe": (BounceKind.UNSUBSCRIBE, None, "asked by mail"),
+    "unsubscribe": (BounceKind.UNSUBSCRIBE, None, "requested by mail"),
     "vacation": None,
 }
 

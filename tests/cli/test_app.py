@@ -88,7 +88,7 @@ def test_count_uses_the_plural(number: int, text: str) -> None:
     assert count(2, "paper") == "2 papers"
 
 
-def test_text_files_round_trip(tmp_path: Path) -> None:
+def test_text_is_written_as_utf_8(tmp_path: Path) -> None:
     file = tmp_path / "x.txt"
     write_text(file, "Größe\n")
     assert text_of(file) == "Größe\n"

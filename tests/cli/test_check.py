@@ -170,7 +170,7 @@ def test_connect_times_out_before_fetch_would(bot: Bot, monkeypatch: pytest.Monk
         called = bot("check", "--connect")
         answered.set()
     assert called.code == 1
-    assert "✗ source arxiv: no valid answer within 0.05 s" in called.out
+    assert "✗ source arxiv: no valid response within 0.05 s" in called.out
 
 
 def test_connect_sends_and_stores_nothing(bot: Bot, arxiv: ArxivServer) -> None:
@@ -179,6 +179,17 @@ def test_connect_sends_and_stores_nothing(bot: Bot, arxiv: ArxivServer) -> None:
     assert len(arxiv.requests) == 1
     assert json.loads(bot("status", "--json").out)["papers"] == 0
     assert list(Path("out").iterdir()) == []
+
+
+def test_suppressed_destinations_are_counted_separately(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
+) -> None:
+    deliver = "[{email: [a@example.org, B@example.org]}, {folder: out}]"
+    configure(arxiv.url, top=smtp_keys(smtp), deliver=deliver)
+    assert "every day at 09:00 (UTC); 3 recipients\n" in bot("check").out
+    assert bot("suppressions", "add", "b@example.org").code == 0
+    called = bot("check")
+    assert (called.code, "; 2 recipients, 1 suppressed\n" in called.out) == (0, True)
 
 
 def test_connect_reports_each_failing_server(bot: Bot) -> None:

@@ -8,6 +8,8 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
+from email import message_from_bytes
+from email.policy import default
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -101,9 +103,9 @@ def test_nothing_due_names_the_next_digest(bot: Bot, arxiv: ArxivServer) -> None
     )
 
 
-def test_editions_cut_by_the_limit_give_both_counts(bot: Bot, arxiv: ArxivServer) -> None:
+def test_the_limit_is_named_with_what_it_leaves(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url, deliver="[{folder: out}]\n    limit: 1")
-    assert "systems/1: 1 of 2 matches to 1 recipient (1 cut by limit: 1)\n" in bot("run").out
+    assert "systems/1: 2 papers to 1 recipient (limit 1, 1 more by title)\n" in bot("run").out
 
 
 def test_nothing_due_makes_no_requests(bot: Bot, arxiv: ArxivServer) -> None:
@@ -310,9 +312,66 @@ def test_verbose_logs_to_stderr(bot: Bot, arxiv: ArxivServer, where: str) -> Non
     assert "Serverless" not in called.err
 
 
+def test_the_monitor_hears_of_begin_and_outcome(bot: Bot, arxiv: ArxivServer) -> None:
+    with WebServer(lambda request: Reply()) as monitor:
+        configure(arxiv.url, top=f"ping_url: {monitor.url}/secret-check\n")
+        assert bot("run").code == 0
+        configure("http://127.0.0.1:9", top=f"ping_url: {monitor.url}/secret-check\n")
+        called = bot("run", "--now")
+        assert called.code == 1
+        paths = [request.path.removeprefix("/secret-check") for request in monitor.requests]
+        assert paths == ["/start", "", "/start", "/fail"]
+        assert "secret-check" not in called.err + bot("status").out + bot("check").out
+
+
+def test_a_failing_monitor_never_breaks_a_run(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url, top="ping_url: http://127.0.0.1:9/secret-check\n")
+    called = bot("run")
+    assert (called.code, "systems/1: " in called.out) == (0, True)
+    assert "secret-check" not in called.err
+
+
 @pytest.mark.parametrize("patience", ["soon", "-5s", ""])
 def test_patience_must_be_a_time_span(patience: str, bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url)
     called = bot("run", "--patience", patience)
     assert called.code == 2
     assert f'--patience "{patience}" is not a time span; use 60s, 10m or 0s' in called.err
+
+
+def test_missed_papers_are_sent_once_as_catch_up(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer
+) -> None:
+    configure(arxiv.url, top=smtp_keys(smtp), deliver="[{email: [a@example.org]}]")
+    path = Path("config.yaml")
+    wide = path.read_text()
+    path.write_text(wide.replace("[serverless]", "[wombat]"))
+    assert bot("run").code == 0
+    assert not smtp.messages
+    path.write_text(wide)
+    called = bot("run", "systems", "--missed-since", "14d")
+    assert (called.code, called.err) == (0, "")
+    assert "systems/1: 2 papers to 1 recipient" in called.out
+    subject = message_from_bytes(smtp.messages[0].content, policy=default)["Subject"]
+    assert subject.startswith("2 papers: systems (catch-up), ")
+    again = bot("run", "--missed-since", "14d", at=NOW + timedelta(hours=1))
+    assert again.code == 0
+    assert "systems: nothing missed since 2026-11-09" in again.out
+    assert len(smtp.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("systems", "--missed-since", "soon"), '"soon" is not a time span; use 14d, 36h or 2w'),
+        (("--missed-since", "14d"), "needs a digest: digestbot run systems --missed-since 14d"),
+        (("systms", "--missed-since", "14d"), 'no digest "systms" in the config'),
+    ],
+)
+def test_wrong_use_of_missed_since_exits_2(
+    bot: Bot, arxiv: ArxivServer, args: tuple[str, ...], message: str
+) -> None:
+    configure(arxiv.url, more=OTHER)
+    called = bot("run", *args)
+    assert (called.code, called.out) == (2, "")
+    assert message in called.err

@@ -49,7 +49,7 @@ def test_lifted_address_gets_the_next_edition(bot: Bot, smtp: SmtpServer) -> Non
     bot("suppressions", "add", "a@example.org")
     assert bot("suppressions", "remove", "A@example.org").out == "1 no longer suppressed\n"
     again = bot("suppressions", "remove", "a@example.org")
-    assert (again.code, again.err) == (1, "digestbot: not suppressed: a@example.org\n")
+    assert (again.code, again.err) == (1, "digestbot: already not suppressed: a@example.org\n")
     assert bot("run").code == 0
     assert len(smtp.messages) == 2
 

@@ -16,6 +16,7 @@ SCHEMA = {"$ref": "#/$defs/Filter", "$defs": DEFINITIONS}
         {"any": ["serverless", {"title": "mixture of experts"}]},
         {"all": [{"category": ["cs.DC", "stat.*"]}], "none": [{"title": "survey"}]},
         {"any": [{"near": ["serverless", "cold start"], "within": 12}]},
+        {"any": [{"text": "diffusion", "weight": 3}]},
         {"any": [{"author": "Ion Stoica", "weight": 3}]},
     ],
 )

@@ -354,3 +354,57 @@ def test_gateway_error_is_an_unknown_outcome(status: int) -> None:
 
 def test_missing_scope_is_named() -> None:
     assert "chat:write" in str(classify(200, "missing_scope", needed="chat:write"))
+
+
+MEMBERS = {"ada@example.org": "U0123456789"}
+
+
+@pytest.mark.parametrize("address", ["U0123456789", "ada@example.org"])
+def test_member_gets_a_direct_message_with_its_thread(address: str) -> None:
+    with SlackServer(members=MEMBERS) as server:
+        twice = outgoing(channel=address), outgoing(MESSAGES[:1], channel=address)
+        send(server, *twice, notes=Notes())
+    posted = server.posted["D0123456789"]
+    assert [one.message["text"] for one in posted] == ["parent", "one", "two", "three", "parent"]
+    assert [one.message.get("thread_ts") for one in posted[1:4]] == [posted[0].ts] * 3
+    assert sum(path.endswith("conversations.open") for _, path, _ in server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        ("U0000000000", "Slack: user_not_found"),
+        ("bo@example.org", "Slack: users_not_found; no member of the workspace has this email"),
+    ],
+)
+def test_unknown_member_is_permanent(address: str, text: str) -> None:
+    with SlackServer(members=MEMBERS) as server:
+        error = failure(server, outgoing(channel=address))
+        assert isinstance(error, PermanentFailure)
+        assert text in str(error)
+        with pytest.raises(Misconfigured, match=f'"{address}": {text}'):
+            asyncio.run(SlackSender(settings(server)).check(["#papers", address]))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(CUT, POST_AND_CUT, ok_false("fatal_error"), (200, '{"ok": true}', {})),
+        ok_false("missing_scope", needed="channels:manage,im:write"),
+    ],
+)
+def test_failed_lookup_concerns_its_delivery_only(fault: Fault) -> None:
+    """Nothing was posted, and channels do not need the scope."""
+    notes = Notes()
+    with SlackServer(members=MEMBERS, faults=[fault]) as server:
+        error = failure(server, outgoing(channel="U0123456789"), notes)
+    assert isinstance(error, TransientFailure)
+    assert notes.log == []
+
+
+def test_missing_scope_for_members_is_named() -> None:
+    error = classify(200, "missing_scope", needed="users:read.email")
+    assert str(error) == (
+        "Slack: missing_scope; for direct messages add the scope users:read.email to the app, "
+        "and install it again"
+    )

@@ -120,7 +120,7 @@ def test_unchecked_certificate_is_logged(
 ) -> None:
     with tls_server("tls", certificates) as server:
         assert send(settings(server, security="tls", verify=False)) == ["250 2.0.0 taken"]
-    assert "mail server certificate not checked" in caplog.text
+    assert "mail server certificate not verified" in caplog.text
 
 
 def test_missing_ca_file_is_named(certificates: Certificates) -> None:

@@ -17,7 +17,7 @@ from digestbot.errors import (
 from digestbot.model import DestinationKind, Form, OutgoingMessage
 from digestbot.secret import Secret
 from tests.servers.outgoing import Notes, Slept, make_outgoing
-from tests.servers.slack import CUT, POST_AND_CUT, WEBHOOK_PATH, Fault, SlackServer
+from tests.servers.slack import CUT, POST_AND_CUT, WEBHOOK_PATH, WORKFLOW_PATH, Fault, SlackServer
 
 TEXTS = ("parent", "one", "two")
 
@@ -57,6 +57,22 @@ def test_continues_after_the_last_acknowledged_message() -> None:
         send(server.webhook, notes, acknowledged=("1", "2"))
     assert server.texts(WEBHOOK_PATH) == ["two"]
     assert notes.marks == ("3",)
+
+
+def test_workflow_starts_once_for_each_message() -> None:
+    notes = Notes()
+    with SlackServer() as server:
+        assert send(server.workflow, notes) == "3 messages"
+    assert server.texts(WORKFLOW_PATH) == list(TEXTS)
+    assert notes.marks == ("1", "2", "3")
+
+
+def test_refusal_of_a_workflow_is_shown_by_its_error() -> None:
+    body = json.dumps({"ok": False, "error": "workflow_not_published"})
+    with SlackServer(faults=[(400, body, {})]) as server:
+        error = failure(server.workflow)
+    assert isinstance(error, PermanentFailure)
+    assert str(error) == "the webhook refused: 400 workflow_not_published"
 
 
 def test_refused_blocks_are_posted_as_text() -> None:

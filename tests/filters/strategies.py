@@ -22,12 +22,18 @@ WORDS = (
     "base", "bases", "basis", "gas", "gases", "loss", "losses", "matrix", "matrices", "axis",
     "axes", "axe", "C", "C++", "RAG", "rag", "RAGs", "Erdős", "erdos", "学习", "机器学习", "H₂O",
     "energy", "energetic", "energies", "for", "the", "O(n log n)", "cold-start", "½",
+    "pre", "training", "pretraining", "pre-training", "pretrainings", "non linear", "gamma", "γ",
+    "γ-ray", "gammaray", "H₀", "H_0", "H", "0", "N_eff", "x_i", "ξ", "CO2", "CO 2", "CO", "Bayes's",
+    "Bayes'", "behaviour", "behaviors", "ResNet50", "ResNet", "50", "ResNet-50", "C II", "CII",
+    "Na+", "ion++", "in", "put", "input", "in-put", "a-b-c", "abc", "ab-c", "re-form", "reform",
 )  # fmt: skip
 NAMES = (
     "Ion Stoica", "I. Stoica", "Stoica, Ion", "Ivan Stoica", "Vincent van Gogh",
     "Gogh, Vincent van", "van Gogh", "V. Vangogh", "Ma Wei-Ying", "Wei-Ying Ma", "Ma", "李明",
     "Gabriel García Márquez", "García Márquez", "Marquez", "J.P. Morgan Jr.", "Jean Pierre Morgan",
     "de la Cruz", "Ana Delacruz", "Smith-Jones", "A. Smithjones", "Ben Carter", "RAG Basis",
+    "Van Gogh", "Stoica I", "JP Morgan", "Gabriel Garcia", "Jörg Müller", "Mueller J", "MA Wei",
+    "Ada Bee on behalf of the RAG and Basis Collaborations", "Basis Collaboration",
 )  # fmt: skip
 CATEGORIES = ("cs.LG", "cs.DC", "cs.NA", "math.NA", "stat.ML", "Genomics", "astro-ph", "J.3")
 SOURCES = ("arxiv", "feed")
@@ -39,8 +45,25 @@ _phrases = st.lists(_words, min_size=1, max_size=6).map(" ".join)
 _terms = st.one_of(
     _words,
     _phrases,
-    st.sampled_from(("en*", "energ*", "e*", "axe*", "loss*", "学*", "ba*")),
-    st.tuples(_phrases, st.sampled_from(("en*", "a*", "学*"))).map(" ".join),
+    st.sampled_from(
+        (
+            "en*",
+            "energ*",
+            "e*",
+            "axe*",
+            "loss*",
+            "学*",
+            "ba*",
+            "pre-train*",
+            "pre train*",
+            "behaviour*",
+            "a b c*",
+            "ResNet5*",
+            "γ*",
+            "H*",
+        )
+    ),
+    st.tuples(_phrases, st.sampled_from(("en*", "a*", "学*", "train*", "b-c*"))).map(" ".join),
 )
 _values = {
     "author": st.sampled_from(NAMES),

@@ -7,10 +7,13 @@ from hypothesis import strategies as st
 from digestbot.filters.arrays import (
     combine_hashes,
     contains,
+    equal_hash_pairs,
     equal_number_pairs,
     equal_pairs,
+    extend_hashes,
     hashes,
     offsets,
+    probably_among,
     ranges,
     take_rows,
 )
@@ -62,3 +65,29 @@ def test_equal_pairs_are_all_pairs(keys: list[int], wanted: list[int]) -> None:
 def test_contains_is_membership(keys: list[int], wanted: list[int]) -> None:
     found = contains(np.array(sorted(keys), dtype=np.int64), np.array(wanted, dtype=np.int64))
     assert found.tolist() == [one in keys for one in wanted]
+
+
+HASHES = st.lists(
+    st.one_of(st.integers(0, 9), st.integers(0, 2**64 - 1), st.just(2**64 - 1)), max_size=40
+)
+
+
+@given(HASHES, HASHES)
+def test_pairs_of_hashes_equal_those_of_numbers(keys: list[int], wanted: list[int]) -> None:
+    table = np.sort(np.array([*keys, *wanted[:3]], dtype=np.uint64))
+    asked = np.array(wanted, dtype=np.uint64)
+    found, expected = equal_hash_pairs(table, asked), equal_pairs(table, asked)
+    assert [column.tolist() for column in found] == [column.tolist() for column in expected]
+
+
+@given(HASHES, HASHES)
+def test_the_preselection_keeps_every_key(keys: list[int], wanted: list[int]) -> None:
+    table, asked = np.array(keys, dtype=np.uint64), np.array(wanted, dtype=np.uint64)
+    assert probably_among(table, asked)[np.isin(asked, table)].all()
+
+
+def test_hashes_are_extended_one_by_one() -> None:
+    a, b = hashes(["a"]), hashes(["b"])
+    assert (
+        extend_hashes(extend_hashes(np.uint64(0), a), b).tolist() == combine_hashes([a, b]).tolist()
+    )

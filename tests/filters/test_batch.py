@@ -5,7 +5,7 @@ from dataclasses import replace
 from digestbot.filters import parse_filter
 from digestbot.filters.batch import FIELDS, Batch, fact
 from digestbot.model import Author
-from digestbot.text.tokens import RULES
+from digestbot.text.canonical import RULES
 from tests.factories import make_announcement, make_paper
 from tests.filters.engine import index_of, pairs, titled
 
@@ -22,7 +22,7 @@ def test_a_text_ends_with_the_word_zero() -> None:
     batch = Batch.of([titled("a b"), titled("b")])
     stream = batch.stream(FIELDS["title"])
     words = [batch.vocabulary()[number] for number in stream.words.tolist()]
-    assert words == ["a", "b", "", "b", ""]
+    assert words == ["a", "b", ".", "b", "."]
     assert stream.papers.tolist() == [0, 0, 0, 1, 1]
 
 
@@ -30,7 +30,7 @@ def test_a_stream_joins_the_fields_of_its_mask() -> None:
     batch = Batch.of([titled("a", comment="c", authors=(Author(name="D E"),))])
     stream = batch.stream(FIELDS["title"] | FIELDS["comment"] | FIELDS["author"])
     words = [batch.vocabulary()[number] for number in stream.words.tolist()]
-    assert words == ["a", "", "c", "", "d", "e", ""]
+    assert words == ["a", ".", "c", ".", "d", "e", "."]
     assert stream.fields.tolist() == [1, 1, 4, 4, 16, 16, 16]
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 
 from digestbot.filters import evaluate, explain, format_explanation, parse_filter
@@ -34,12 +35,27 @@ def test_every_condition_lists_its_hits() -> None:
             "    ✓ at least one of these",
             "      ✓ category: cs.DC: “cs.DC” in the categories",
             "      ✗ category: cs.OS: no hit",
-            "    ✗ none of these",
+            "    ✗ excluded by none: title: survey",
             "      ✗ title: survey: “Survey” in the title, which excludes the paper",
             "      ✓ title: cloud: no hit",
             "  ✓ min_score: 3 (score: 4)",
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("none", "title", "line"),
+    [
+        (["x"], "y", "✓ not excluded"),
+        (["x"], "x", "✗ excluded by none: x"),
+        (["x", {"title": "y"}, "z"], "x y", "✗ excluded by none: x, title: y"),
+        ([{"all": ["x", {"title": "y"}]}], "x y", "✗ excluded by none: (x and title: y)"),
+        ([{"any": ["x", "y", "z"]}], "y x", "✗ excluded by none: (x or y)"),
+        ([{"all": ["x", {"none": ["z"]}]}], "x", "✗ excluded by none: (x and not (z))"),
+    ],
+)
+def test_a_negative_group_says_what_excludes(none: Any, title: str, line: str) -> None:
+    assert explained({"none": none}, title).splitlines()[0] == line
 
 
 def test_a_filter_without_conditions_says_so() -> None:
@@ -48,6 +64,20 @@ def test_a_filter_without_conditions_says_so() -> None:
 
 def test_one_condition_is_one_line() -> None:
     assert explained("x", "y") == "✗ x: no hit"
+
+
+@pytest.mark.parametrize(
+    ("term", "title", "line"),
+    [
+        ("gamma-ray", "A γ-ray burst", "✓ gamma-ray: “γ-ray” in the title"),
+        ("pre-training", "On Pretraining", "✓ pre-training: “Pretraining” in the title"),
+        ("behaviour", "A behavior", "✓ behaviour: “behavior” in the title"),
+        ("CO2", "Of CO₂ capture", "✓ CO2: “CO₂” in the title"),
+        ("Bayes' rule", "Bayes’s Rule", "✓ Bayes' rule: “Bayes’s Rule” in the title"),
+    ],
+)  # fmt: skip
+def test_the_matched_form_is_shown(term: str, title: str, line: str) -> None:
+    assert explained({"title": term}, title).replace("title: ", "", 1) == line
 
 
 @given(TREE, TITLES, TITLES)

@@ -22,12 +22,13 @@ from ruamel.yaml import YAML
 from digestbot.errors import InvalidFilter
 from digestbot.filters import Filter, parse_filter
 from digestbot.filters.arrays import Array
-from digestbot.filters.evaluate import TITLE_FACTOR, hits
+from digestbot.filters.evaluate import TITLE_FACTOR, field_text, hits
 from digestbot.filters.index import Batch, Index
-from digestbot.filters.tree import AllOf, AnyOf, Atom, Node, NoneOf
+from digestbot.filters.tree import AllOf, AnyOf, Atom, Node, NoneOf, Words
 from digestbot.model import Announcement, AnnounceType, Author, DocumentType
 from digestbot.text import plain
 from tests.factories import make_announcement, make_paper
+from tests.filters.oracle import finds
 
 
 def real_papers(corpus: Path, count: int) -> tuple[Announcement, ...]:
@@ -62,6 +63,10 @@ def _moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
+SAMPLED = 40
+"""Every so many papers, each term is also compared with the oracle for terms."""
+
+
 class Oracle:
     """Verdicts of filters on papers, based on `evaluate.hits`."""
 
@@ -78,7 +83,10 @@ class Oracle:
         in_title = np.zeros_like(found)
         for place, announcement in enumerate(self._announced):
             for number, atom in enumerate(atoms):
-                if matches := hits(atom, announcement):
+                matches = hits(atom, announcement)
+                if place % SAMPLED == 0 and isinstance(atom, Words):
+                    assert bool(matches) is _finds(atom, announcement), atom.describe()
+                if matches:
                     found[number, place] = True
                     in_title[number, place] = any(one.field == "title" for one in matches)
         self._hits |= zip(atoms, found, strict=True)
@@ -105,6 +113,17 @@ class Oracle:
             else:
                 found |= self._holds(child)
         return ~found if isinstance(node, NoneOf) else found
+
+
+def _finds(atom: Words, announcement: Announcement) -> bool:
+    paper = announcement.paper
+    names = [author.name for author in paper.authors]
+    texts = [
+        text
+        for field in atom.fields
+        for text in (names if field == "author" else [field_text(paper, field)])
+    ]
+    return any(finds(atom.words, text, is_prefix=atom.is_prefix) for text in texts)
 
 
 def _plain(atom: Atom) -> Atom:

@@ -123,6 +123,18 @@ def test_a_filter_has_a_description(data: object, words: str) -> None:
         ({"weight": 2}, (), 'no condition here; write one such as "title: survey"'),
         ({"any": [{}]}, ("any", 0), "no condition here"),
         ({"title": "x", "weight": "heavy"}, ("weight",), "weight must be a number"),
+        ({"text": "x", "weight": "3"}, ("weight",), "weight must be a number, such as weight: 2"),
+        ({"text": "x", "weight": [3]}, ("weight",), "weight must be a number, such as weight: 2"),
+        ({"text": "x", "weight": None}, ("weight",), "weight must be a number, such as weight: 2"),
+        ({"text": []}, ("text",), "text is empty; list values under it, or remove it"),
+        (
+            {"any": [{"diffusion model": 3}]},
+            ("any", 0, "diffusion model"),
+            'unknown key "diffusion model"; to weight a term, write '
+            "{text: diffusion model, weight: 3}",
+        ),
+        ({"diffusion": 1.5}, ("diffusion",), "write {text: diffusion, weight: 1.5}"),
+        ({"weigth": 3}, ("weigth",), 'unknown key "weigth"; did you mean "weight"?'),
         ({"title": "x", "weight": True}, ("weight",), "weight must be a number"),
         ({"title": "x", "weight": float("inf")}, ("weight",), "weight must be between"),
         ({"title": "x", "weight": float("nan")}, ("weight",), "weight must be between"),

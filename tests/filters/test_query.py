@@ -108,7 +108,7 @@ def test_explain_shows_the_tree() -> None:
             "  ✓ at least one of these",
             "    ✓ title: gpu: “GPUs” in the title",
             "    ✗ title: tpu: no hit",
-            "  ✗ none of these",
+            "  ✗ excluded by none: author: smith",
             "    ✗ author: smith: “Ann Smith” in the authors, which excludes the paper",
         ]
     )

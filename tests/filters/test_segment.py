@@ -42,7 +42,7 @@ def test_tables_are_sorted() -> None:
 
 def test_prefixes_are_stored_once_and_sorted() -> None:
     part = segment(k1=["energ*", "serv*"], k2=["cold serv*", "energ*"])
-    assert prefix_texts(part) == [b"energ", b"serv"]
+    assert prefix_texts(part) == [b"coldserv", b"energ", b"serv"]
 
 
 def test_nodes_follow_the_nodes_they_use() -> None:

@@ -70,8 +70,12 @@ def make(store: Store) -> Make:
     """Return a function that syncs a config and makes its editions."""
     templates = load_templates(None)
 
-    def call(config: Config, now: datetime, *, force: bool = True) -> tuple[EditionMade, ...]:
+    def call(
+        config: Config, now: datetime, *, force: bool = True, missed_since: datetime | None = None
+    ) -> tuple[EditionMade, ...]:
         sync_config(store, config, now)
-        return make_editions(store, config, templates, now=now, force=force)
+        return make_editions(
+            store, config, templates, now=now, force=force, missed_since=missed_since
+        )
 
     return call

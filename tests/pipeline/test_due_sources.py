@@ -7,7 +7,7 @@ import pytest
 
 from digestbot.config import Config, load_config
 from digestbot.pipeline.due_sources import (
-    FRESH,
+    MIN_INTERVAL,
     POLL_INTERVAL,
     refusals,
     sources_of_run,
@@ -88,7 +88,7 @@ def test_fresh_sources_are_not_fetched_again(store: Store, config: Config) -> No
         settle(store, config, NOW)
         record_pass(store, config, "daily", "spare", at=NOW)
         assert sources_of_tick(store, config, NOW + TICK) == ()
-        assert sources_of_tick(store, config, NOW + FRESH - TICK) == ()
+        assert sources_of_tick(store, config, NOW + timedelta(hours=1) - TICK) == ()
 
 
 def test_a_due_digest_gets_its_own_sources_fetched(store: Store, config: Config) -> None:
@@ -100,12 +100,23 @@ def test_a_due_digest_gets_its_own_sources_fetched(store: Store, config: Config)
         assert sources_of_tick(store, config, nine) == ("daily",)
 
 
-def test_a_source_fetched_within_the_hour_is_fresh_enough(store: Store, config: Config) -> None:
+def test_a_source_is_fresh_if_asked_since_the_slot_began(store: Store, config: Config) -> None:
     with store:
         settle(store, config, NOW)
         nine = NOW + timedelta(hours=1)
-        record_pass(store, config, "daily", at=nine - FRESH + TICK)
+        record_pass(store, config, "daily", at=nine - timedelta(minutes=59, seconds=55))
+        assert "daily" in sources_of_tick(store, config, nine)
+        record_pass(store, config, "daily", at=nine)
+        assert "daily" not in sources_of_tick(store, config, nine + timedelta(hours=3))
+
+
+def test_a_source_asked_just_before_the_slot_is_left_alone(store: Store, config: Config) -> None:
+    with store:
+        settle(store, config, NOW)
+        nine = NOW + timedelta(hours=1)
+        record_pass(store, config, "daily", at=nine - MIN_INTERVAL + TICK)
         assert "daily" not in sources_of_tick(store, config, nine)
+        assert "daily" in sources_of_tick(store, config, nine + TICK)
 
 
 def test_idle_feeds_are_polled_before_entries_drop_out(store: Store, config: Config) -> None:

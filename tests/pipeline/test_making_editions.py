@@ -11,6 +11,7 @@ from digestbot.config import Config, load_config
 from digestbot.errors import UsageError
 from digestbot.model import AnnounceType
 from digestbot.pipeline import make_editions, next_edition
+from digestbot.pipeline.messages import freeze
 from digestbot.render import load_templates
 from digestbot.store import Store, open_store
 from digestbot.syncing import sync_config
@@ -49,13 +50,16 @@ def test_a_digest_takes_a_paper_when_its_own_source_has_it(
     assert offered(store) == [["arxiv:2611.00001"]]
 
 
-def test_papers_cut_by_the_limit_are_counted_and_stay_out(
+def test_papers_beyond_the_limit_are_listed_once(
     store: Store, configured: LoadConfig, make: Make
 ) -> None:
     config = configured("  d: {limit: 2, deliver: [{folder: out}]}\n")
     store.papers.ingest("a", [paper(n) for n in range(1, 6)], {}, MONDAY)
     (made,) = make(config, MONDAY)
     assert (made.papers, made.omitted) == (2, 3)
+    edition = store.editions.get("d", 1)
+    assert edition is not None
+    assert len(edition.more) == 3
     store.papers.ingest("b", [paper(n) for n in range(1, 6)], {}, MONDAY + DAY)
     assert make(config, MONDAY + DAY)[0].edition is None
 
@@ -285,3 +289,65 @@ def _config(folder: Path) -> Config:
     path = folder / "config.yaml"
     path.write_text(HEAD + "  d: {deliver: [{folder: out}]}\n")
     return load_config(path, {})
+
+
+NARROW = (
+    "  d: {title: D, schedule: daily 09:00, filter: {any: [erasure]}, deliver: [{folder: out}]}\n"
+)
+WIDE = NARROW.replace("[erasure]", "[erasure, serverless]")
+
+
+def test_a_catch_up_has_what_an_earlier_filter_left_out_once(
+    store: Store, configured: LoadConfig, make: Make
+) -> None:
+    store.papers.ingest("a", [paper(1), paper(2, "Erasure Codes")], {}, MONDAY - 9 * DAY)
+    store.papers.ingest("a", [paper(3), paper(4, "Erasure Again")], {}, MONDAY)
+    make(configured(NARROW), MONDAY - 5 * DAY)
+    make(configured(NARROW), MONDAY)
+    since = MONDAY - DAY
+    assert make(configured(WIDE), MONDAY + DAY)[0].edition is None
+    (made,) = make(configured(WIDE), MONDAY + DAY, missed_since=since)
+    assert made.papers == 1
+    assert offered(store)[-1] == ["arxiv:2611.00003"]
+    edition = store.editions.get("d", int(str(made.edition).partition("/")[2]))
+    assert edition is not None
+    assert edition.title == "D (catch-up)"
+    again = make(configured(WIDE), MONDAY + DAY, missed_since=since)
+    assert [(m.edition, m.note) for m in again] == [(None, "nothing missed since 2026-11-22")]
+    later = make(configured(WIDE), MONDAY + 2 * DAY, missed_since=MONDAY - 10 * DAY)
+    assert [m.papers for m in later] == [1]
+    assert offered(store)[-1] == ["arxiv:2611.00001"]
+
+
+def test_a_catch_up_includes_what_waits_and_is_never_empty(
+    store: Store, configured: LoadConfig, make: Make
+) -> None:
+    sends_empty = WIDE.replace("title: D", "title: D, when_empty: send")
+    store.papers.ingest("a", [paper(1)], {}, MONDAY)
+    make(configured(NARROW), MONDAY)
+    store.papers.ingest("a", [paper(2)], {}, MONDAY + DAY)
+    answered(store, "a", "b", at=MONDAY + DAY)
+    config = configured(sends_empty)
+    (made,) = make(config, MONDAY + DAY, missed_since=MONDAY - DAY)
+    assert made.papers == 2
+    assert make(config, MONDAY + DAY, missed_since=MONDAY - DAY)[0].edition is None
+    assert make(config, MONDAY + 2 * DAY, force=False)[0].papers == 0
+
+
+def test_two_catch_ups_at_once_repeat_nothing(
+    store: Store, configured: LoadConfig, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.papers.ingest("a", [paper(1)], {}, MONDAY)
+    make(configured(NARROW), MONDAY)
+    config = configured(WIDE)
+    path = "digestbot.pipeline.making_editions.freeze"
+
+    def other_first(*args: object) -> object:
+        monkeypatch.setattr(path, freeze)
+        make(config, MONDAY + DAY, missed_since=MONDAY - DAY)
+        return freeze(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(path, other_first)
+    (made,) = make(config, MONDAY + DAY, missed_since=MONDAY - DAY)
+    assert made.edition is None
+    assert offered(store) == [["arxiv:2611.00001"]]

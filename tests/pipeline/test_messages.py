@@ -22,7 +22,7 @@ from digestbot.pipeline.messages import (
     preview_message,
     render_context,
 )
-from digestbot.render import load_templates
+from digestbot.render import load_templates, render
 from digestbot.store import Store
 from digestbot.syncing import sync_config
 from tests.factories import make_edition
@@ -119,6 +119,25 @@ def test_a_missing_form_is_a_permanent_failure(
         MessageBuilder(store).build(deliveries[0], {Form.MARKDOWN})
 
 
+def test_the_list_of_papers_is_attached_on_demand(store: Store, tmp_path: Path) -> None:
+    keys = "    limit: 1\n    overflow: attach\n"
+    (tmp_path / "config.yaml").write_text(SMTP + HEAD + DIGEST + keys)
+    config = load_config(tmp_path / "config.yaml", {})
+    titles = ("Serverless", "Serverless =1+1", "Serverless Ü")
+    store.papers.ingest("a", [paper(n, t) for n, t in enumerate(titles, 1)], {}, MONDAY)
+    sync_config(store, config, MONDAY)
+    make_editions(store, config, load_templates(None), now=MONDAY)
+    delivery = store.outbox.list()[1]
+    message = read(MessageBuilder(store).build(delivery, FORMS).mime)
+    (part,) = message.iter_attachments()
+    assert (part.get_filename(), part.get_content_type()) == ("d-1.txt", "text/plain")
+    lines = part.get_content().splitlines()
+    assert lines[2:] == [
+        f"{at}. {titles[n - 1]} | Ada Xu | serverless | https://arxiv.org/abs/2611.0000{n}v1"
+        for at, n in enumerate((1, 2, 3), 1)
+    ]
+
+
 def test_attached_lists_have_all_papers(store: Store, tmp_path: Path) -> None:
     keys = "    attach: [bibtex, ris]\n    limit: 300\n"
     (tmp_path / "config.yaml").write_text(SMTP + HEAD + DIGEST + keys)
@@ -132,12 +151,13 @@ def test_attached_lists_have_all_papers(store: Store, tmp_path: Path) -> None:
     first, second = (builder.build(each, FORMS).mime for each in store.outbox.list()[1:])
     assert_sound(first)
     files = {part.get_filename(): part for part in read(first).iter_attachments()}
-    assert list(files) == ["d-1.bib", "d-1.ris"]
+    assert list(files) == ["d-1.bib", "d-1.ris", "d-1.txt"]
     assert files["d-1.bib"].get_content().count(b"@") == 300
     assert files["d-1.ris"].get_content().count(b"TY  - ") == 300
     body = read(first).get_body(("html",))
     assert body is not None
-    assert "The attached list contains all of them." in " ".join(body.get_content().split())
+    assert files["d-1.txt"].get_content().count("https://arxiv.org/abs/") == 300
+    assert "The attached list d-1.txt has all papers." in " ".join(body.get_content().split())
     assert first.partition(b"--=_mixed")[2] == second.partition(b"--=_mixed")[2]
 
 
@@ -190,3 +210,14 @@ def test_form_without_destination_cannot_fail_an_edition(tmp_path: Path, kind: s
     forms = freeze(broken, edition, context, needed=needed_forms([kind]))
     assert Form.SLACK in forms
     assert Form.EML not in forms
+
+
+@pytest.mark.parametrize("form", sorted(set(Form) - {Form.EML}))
+def test_no_form_links_to_pages_that_do_not_exist(tmp_path: Path, form: Form) -> None:
+    config = replace(email_config(tmp_path), public_url="https://pages.example.org")
+    context = render_context(
+        config, load_templates(None), config.digests["d"], next_edition_at=None
+    )
+    edition = replace(make_edition(), digest="d")
+    assert "pages.example.org" not in str(render(edition, form, context))
+    assert "pages.example.org" not in preview_message(config, edition, context)

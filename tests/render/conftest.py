@@ -50,6 +50,7 @@ def context(templates: Templates) -> RenderContext:
         templates=templates,
         timezone=ZoneInfo("Europe/Berlin"),
         public_url="https://digests.example.org/",
+        home_url="https://digests.example.org/",
         next_edition_at=NOW + timedelta(days=1),
         unsubscribe="mailto:digests@example.org?subject=unsubscribe%20systems",
         filter_in_words="serverless or mixture of experts; and category cs.DC",

@@ -46,7 +46,7 @@ def test_html_shows_every_fact(context: RenderContext) -> None:
         "Updated papers",
         "This edition is incomplete.",
         "journal: has not responded yet",
-        "3 more papers matched but exceed this digest's limit.",
+        "3 more papers, beyond this digest's limit of 4:",
         "The next edition is due Tue 24 Nov, 09:00 CET.",
         "You receive this email because you follow: "
         "serverless or mixture of experts; and category cs.DC",
@@ -70,17 +70,26 @@ def test_text_has_the_facts_and_links_of_the_html(context: RenderContext) -> Non
     edition = full_edition()
     text = " ".join(render(edition, Form.TEXT, context).split())
     page = read(render(edition, Form.HTML, context))
-    for href, _ in page.links:
-        assert href in text
+    pages = {"https://digests.example.org/"}  # the digest's page: in the HTML part only
+    assert {href for href, _ in page.links if href not in text} == pages
     for fact in (
         "14 more",
         "SoCC '26",
         "J. Energy 7",
         "updated v3",
         "INCOMPLETE",
-        "due Tue 24 Nov",
     ):
         assert fact in text
+
+
+def test_text_footer_has_three_lines(context: RenderContext) -> None:
+    text = render(full_edition(), Form.TEXT, context)
+    footer = text.rpartition("-" * 72 + "\n")[2]
+    assert footer.splitlines() == [
+        "Unsubscribe: mailto:digests@example.org?subject=unsubscribe%20systems",
+        "Fri 20 Nov, 09:00 to Mon 23 Nov, 09:00 CET: 61 checked, 7 matched",
+        "Thank you to arXiv for use of its open access interoperability.",
+    ]
 
 
 def test_matching_words_and_authors_are_highlighted(context: RenderContext) -> None:
@@ -141,7 +150,7 @@ def test_empty_edition_says_so_and_shows_coverage(context: RenderContext) -> Non
     assert "Nothing new matched this time." in page.text
     assert "61 announced" in page.text
     assert "Nothing new matched this time." in render(edition, Form.TEXT, context)
-    assert render(edition, Form.SUBJECT, context) == "Systems for ML: no new papers, 23 Nov"
+    assert render(edition, Form.SUBJECT, context) == "no new papers: Systems for ML, 23 Nov"
 
 
 @pytest.mark.parametrize("status", ["partial", "late", "refused", "never", "broken"])
@@ -169,14 +178,14 @@ def test_arxiv_is_acknowledged_only_as_a_source(context: RenderContext) -> None:
 @pytest.mark.parametrize(
     ("types", "omitted", "subject"),
     [
-        (["new"], 0, "Systems for ML: 1 new paper, 23 Nov"),
-        (["new", "cross"], 0, "Systems for ML: 2 new papers, 23 Nov"),
-        (["new", "replace"], 0, "Systems for ML: 1 new and 1 updated papers, 23 Nov"),
-        (["replace", "replace-cross"], 0, "Systems for ML: 2 updated papers, 23 Nov"),
-        (["new", "replace"], 1000, "Systems for ML: top 2 of 1,002 papers, 23 Nov"),
+        (["new"], 0, "1 paper: Systems for ML, 23 Nov"),
+        (["new", "cross"], 0, "2 papers: Systems for ML, 23 Nov"),
+        (["new", "replace"], 0, "2 papers: Systems for ML, 23 Nov"),
+        (["replace", "replace-cross"], 0, "2 papers: Systems for ML, 23 Nov"),
+        (["new", "replace"], 1000, "1,002 papers: Systems for ML, 23 Nov"),
     ],
 )
-def test_subject_has_title_count_and_date(
+def test_subject_begins_with_the_count(
     types: list[str], omitted: int, subject: str, context: RenderContext
 ) -> None:
     papers = [make_edition_paper(type=AnnounceType(name), seq=at) for at, name in enumerate(types)]
@@ -213,7 +222,7 @@ def test_any_edition_has_valid_html_text_and_subject(
 
 def test_invisible_title_is_replaced_by_the_name(context: RenderContext) -> None:
     edition = make_edition(papers=[], title="\xad\u200b\u2060")
-    assert render(edition, Form.SUBJECT, context).startswith("systems: ")
+    assert render(edition, Form.SUBJECT, context) == "no new papers: systems, 23 Nov"
 
 
 def test_text_has_72_columns_except_for_links(context: RenderContext) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default
+from html import unescape
 from quopri import encodestring
 
 import pytest
@@ -25,7 +26,7 @@ from digestbot.render import (
 from digestbot.render.mail_cache import TOKEN
 from digestbot.render.mail_layout import BODY_MAX
 from digestbot.render.quoted_printable import encode, size
-from tests.factories import make_edition_paper, make_paper
+from tests.factories import make_edition_paper, make_lines, make_paper
 from tests.render.editions import drawn_edition, edition_of, full_edition
 from tests.wire import check_message
 
@@ -60,6 +61,53 @@ def test_papers_left_out_are_counted(form: Form, number: int, context: RenderCon
     left_out = int(stated[1].replace(",", "")) if stated else 0
     assert shown + left_out == number
     assert shown >= min(number, 150)
+
+
+@pytest.mark.parametrize("form", [Form.HTML, Form.TEXT], ids=str)
+@pytest.mark.parametrize("limit", [1, 30, 300])
+@pytest.mark.parametrize("beyond", [1, 84, 400, 1500])
+def test_papers_beyond_the_limit_are_listed_or_counted(
+    form: Form, limit: int, beyond: int, context: RenderContext
+) -> None:
+    like = make_edition_paper(paper=make_paper(abstract="word " * 400))
+    edition = replace(edition_of(limit, like), more=make_lines(beyond))
+    body = render(edition, form, context)
+    assert len(encodestring(body.encode())) <= BODY_MAX
+    entries = (*edition.papers, *edition.more)
+    shown = sum(f"/abs/{e.paper.id.removeprefix('arxiv:')}v1" in body for e in entries)
+    stated = re.search(r"([0-9,]+) more papers? of this edition did not fit", body)
+    left_out = int(stated[1].replace(",", "")) if stated else 0
+    assert shown + left_out == limit + beyond
+    assert shown >= min(limit + beyond, 100)
+    assert f"digest's limit of {limit}:" in " ".join(unescape(body).split())
+    if limit + beyond < 120:
+        assert left_out == 0
+
+
+def test_the_limit_keeps_its_papers_readable_beside_a_long_list(context: RenderContext) -> None:
+    like = make_edition_paper(paper=make_paper(abstract="word " * 400))
+    edition = replace(edition_of(20, like), more=make_lines(1500))
+    html = render(edition, Form.HTML, context)
+    assert html.count("word") >= 20 * 24  # abstracts of 120 characters
+    assert html.count("Edge Caching in Practice") > 60
+
+
+def test_an_attached_list_replaces_the_lines(context: RenderContext) -> None:
+    edition = replace(full_edition(), more=make_lines(5))
+    mail = bodies(edition, replace(context, attach_list=True))
+    for body in (mail.html, mail.text):
+        text = " ".join(decode(fill_fields(body, {})).split())
+        assert "limit of 4: see the attached list systems-12.txt." in text
+        assert "Edge Caching" not in text
+    assert mail.unshown == 0
+
+
+def test_a_web_edition_is_linked_instead_of_a_list(context: RenderContext) -> None:
+    edition = replace(full_edition(), more=make_lines(900))
+    page = "https://digests.example.org/systems/12"
+    html = render(edition, Form.HTML, replace(context, edition_url=page))
+    assert page in html
+    assert "attached list" not in html
 
 
 def test_abstracts_are_shortened_before_papers_are_dropped(context: RenderContext) -> None:

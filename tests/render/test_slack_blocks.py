@@ -11,7 +11,7 @@ from hypothesis import given
 
 from digestbot.model import Author, Edition, Form, Theme
 from digestbot.render import RenderContext, render
-from digestbot.render.slack_blocks import MESSAGE_MAX, escape, link
+from digestbot.render.slack_blocks import LINES_MAX, MESSAGE_MAX, escape, link
 from tests.factories import TITLE, make_coverage, make_edition, make_edition_paper, make_paper
 from tests.render.editions import (
     EDITIONS,
@@ -41,7 +41,7 @@ def text_of(message: dict[str, Any]) -> str:
 def test_parent_has_the_count_and_the_top_five(context: RenderContext) -> None:
     edition = edition_of(12, make_edition_paper())
     parent = messages(edition, context)[0]
-    assert parent["text"] == "Systems for ML: 12 new papers, 23 Nov"
+    assert parent["text"] == "12 papers: Systems for ML, 23 Nov"
     assert text_of(parent).count("•  <https://arxiv.org/abs/") == 5
     assert "and 7 more papers" in text_of(parent)
 
@@ -60,12 +60,21 @@ def test_thread_is_split_evenly_into_messages_of_ten(
 
 def test_notification_has_whole_titles_if_they_fit(context: RenderContext) -> None:
     parent, reply = messages(edition_of(5, make_edition_paper()), context)
-    assert parent["text"] == "Systems for ML: 5 new papers, 23 Nov"
+    assert parent["text"] == "5 papers: Systems for ML, 23 Nov"
     assert reply["text"] == "\n".join([TITLE] * 5)
 
 
+def test_thread_lists_what_the_limit_leaves_and_counts_the_rest(context: RenderContext) -> None:
+    edition = make_edition(omitted=LINES_MAX + 25, waiting=4)
+    parent, _, *lines = messages(edition, context)
+    assert "4 more papers, beyond this digest's limit of 1, wait for the next" in text_of(parent)
+    listed = "".join(map(text_of, lines))
+    assert listed.count("•  <https") == LINES_MAX
+    assert "and 25 more papers" in listed
+
+
 def test_thread_shows_every_paper_with_its_facts(context: RenderContext) -> None:
-    _, thread = messages(full_edition(), context)
+    _, thread, lines = messages(full_edition(), context)
     for fact in (
         "<https://arxiv.org/abs/2611.01234v1|Serverless Inference",
         "Ada Xu, Author 1",
@@ -80,6 +89,8 @@ def test_thread_shows_every_paper_with_its_facts(context: RenderContext) -> None
     ):
         assert fact in text_of(thread)
     assert "javascript" not in text_of(thread)
+    assert "*3 more papers, beyond this digest's limit of 4:*\\n•  <https:" in text_of(lines)
+    assert "|Edge Caching in Practice, Part 3> · edge" in text_of(lines)
 
 
 @pytest.mark.parametrize(
@@ -131,10 +142,16 @@ def test_long_papers_keep_the_limits(paper: Any, context: RenderContext) -> None
     assert all(len(message["blocks"]) >= 3 for message in found[1:])
 
 
+def papers_of(found: list[dict[str, Any]]) -> int:
+    """Count the papers that the thread shows in full."""
+    full = [message for message in found[1:] if "beyond this digest" not in message["text"]]
+    return sum(len(message["blocks"]) for message in full)
+
+
 @given(edition=EDITIONS)
 def test_any_edition_keeps_the_limits(edition: Edition, context: RenderContext) -> None:
     found = messages(edition, context)
-    assert sum(len(message["blocks"]) for message in found[1:]) == len(edition.papers)
+    assert papers_of(found) == len(edition.papers)
 
 
 def test_slack_accepts_payloads_of_any_text(context: RenderContext) -> None:
@@ -143,7 +160,7 @@ def test_slack_accepts_payloads_of_any_text(context: RenderContext) -> None:
     while payloads < PAYLOADS:
         edition = drawn_edition(rng)
         found = messages(edition, replace(context, theme=rng.choice(list(Theme))))
-        assert sum(len(message["blocks"]) for message in found[1:]) == len(edition.papers)
+        assert papers_of(found) == len(edition.papers)
         payloads += len(found)
 
 

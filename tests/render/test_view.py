@@ -1,7 +1,7 @@
 """Content shared by all forms: what changed and what an edition covers."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +9,14 @@ import pytest
 from digestbot.model import AnnounceType, CategoryCoverage, DocumentType, Form
 from digestbot.render import RenderContext, render
 from digestbot.render.view import show, show_paper
-from tests.factories import NOW, make_coverage, make_edition, make_edition_paper, make_paper
+from tests.factories import (
+    NOW,
+    make_coverage,
+    make_edition,
+    make_edition_paper,
+    make_match,
+    make_paper,
+)
 
 FORMS = (Form.HTML, Form.TEXT, Form.SLACK, Form.MARKDOWN, Form.ATOM)
 
@@ -87,24 +94,53 @@ def test_no_changes_without_a_previous_version(context: RenderContext) -> None:
     assert show_paper(entry, context, number=1, abstract=100).changes is None
 
 
-@pytest.mark.parametrize(
-    ("first", "last", "number", "covers"),
-    [
-        (3, 1, 12, "covers papers announced from Fri 20 Nov, 09:00 CET to Sun 22 Nov, 09:00 CET."),
-        (1, 1, 12, "covers papers announced up to Sun 22 Nov, 09:00 CET."),
-        (None, None, 12, "covers papers announced since the previous edition."),
-        (None, None, 1, "covers papers announced so far."),
-    ],
-)
-def test_footer_states_the_period_covered(
-    first: int | None, last: int | None, number: int, covers: str, context: RenderContext
-) -> None:
-    ago = {days: NOW - timedelta(days=days) for days in (1, 3)}
-    coverage = make_coverage(
-        first_at=ago[first] if first else None, last_at=ago[last] if last else None
+def test_footer_states_the_window(context: RenderContext) -> None:
+    edition = make_edition(covers_from=NOW - timedelta(days=3), covers_to=NOW)
+    assert show(edition, context).covers == (
+        "Edition 12 covers papers announced from Fri 20 Nov, 09:00 CET to Mon 23 Nov, 09:00 CET."
     )
-    shown = show(make_edition(coverage=(coverage,), number=number), context)
-    assert shown.covers.endswith(covers)
+    first = replace(edition, number=1, covers_from=None)
+    covers = "Edition 1 covers papers announced up to Mon 23 Nov, 09:00 CET."
+    assert show(first, context).covers == covers
+
+
+def test_short_window_names_both_zones_when_clocks_change(context: RenderContext) -> None:
+    edition = make_edition(
+        covers_from=datetime(2026, 10, 24, 7, tzinfo=UTC),
+        covers_to=datetime(2026, 10, 25, 8, tzinfo=UTC),
+    )
+    window = "Sat 24 Oct, 09:00 CEST to Sun 25 Oct, 09:00 CET: 61 checked, 1 matched"
+    assert show(edition, context).window == window
+
+
+def test_papers_that_waited_are_counted_apart(context: RenderContext) -> None:
+    edition = make_edition([make_paper(), make_paper(id="arxiv:2611.00002")], carried=1)
+    shown = show(edition, context)
+    assert shown.totals == "61 papers checked, 1 matched. 1 paper had waited for this edition."
+
+
+HIDDEN = "We serve models. " + "We measure it on clusters of many kinds. " * 30 + "At the edge."
+
+
+@pytest.mark.parametrize(
+    ("length", "why"),
+    [(700, "edge (later in the abstract)"), (0, "edge (in the abstract)"), (2500, "edge")],
+)
+def test_a_term_beyond_the_cut_says_where_it_is(
+    length: int, why: str, context: RenderContext
+) -> None:
+    paper = make_paper(abstract=HIDDEN)
+    hits = (make_match(paper, "Serverless"), make_match(paper, "edge", field="abstract"))
+    entry = make_edition_paper(paper=paper, matches=hits)
+    shown = show_paper(entry, context, number=1, abstract=length)
+    assert shown.why == ("serverless", why)
+    assert shown.terms == ("serverless", "edge")
+
+
+def test_abstracts_end_with_a_sentence(context: RenderContext) -> None:
+    entry = make_edition_paper(paper=make_paper(abstract=HIDDEN))
+    shown = show_paper(entry, context, number=1, abstract=700)
+    assert "".join(span.text for span in shown.abstract).endswith("of many kinds. …")
 
 
 def test_footer_counts_by_source_and_category(context: RenderContext) -> None:
@@ -118,7 +154,7 @@ def test_footer_counts_by_source_and_category(context: RenderContext) -> None:
     assert source.summary == f"2,000 announced, 7 matched, 3 over the limit, {moment}"
     assert source.categories[:2] == ("cs.A 2,000/0", "cs.B 1,999/1")
     assert source.categories[8:] == ("2 more",)
-    for form in (Form.HTML, Form.TEXT, Form.MARKDOWN):
+    for form in (Form.HTML, Form.MARKDOWN):
         assert "cs.B 1,999/1" in " ".join(render(edition, form, context).split())
 
 

@@ -1,5 +1,5 @@
 """
-Fake Slack in a thread: chat.postMessage, auth.test and one incoming webhook.
+Fake Slack in a thread: chat.postMessage, auth.test, direct messages, a webhook, a workflow.
 
 It refuses what Slack refuses (`slack_limits`; threads under unknown messages) and keeps what it
 accepts. A fault is ``(status, body, headers)``, `CUT` (close the connection without a reply,
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import parse_qsl
 
 from tests.servers.slack_limits import check_message
 
@@ -25,6 +26,7 @@ Fault = tuple[int, str, Mapping[str, str]] | str | None
 
 TOKEN = "xoxb-pl4nted-right"
 WEBHOOK_PATH = "/services/T/B/pl4nted"
+WORKFLOW_PATH = "/triggers/T/1/pl4nted"
 
 
 def layout_error(message: Mapping[str, Any]) -> str | None:
@@ -55,15 +57,21 @@ class SlackServer:
         *,
         faults: Iterable[Fault] = (),
         channels: Iterable[str] = ("#papers",),
+        members: Mapping[str, str] | None = None,
         meeting: threading.Barrier | None = None,
     ) -> None:
-        """All requests wait at *meeting*, if given, before they get replies."""
+        """
+        Args:
+            members: Ids of the workspace's members by email address.
+            meeting: All requests wait here, if given, before they get replies.
+        """
         self.faults: list[Fault] = list(faults)
         self.posted: defaultdict[str, list[Posted]] = defaultdict(list)
         """Messages by channel; those of the webhook by its path."""
         self.requests: list[tuple[str, str, Mapping[str, Any]]] = []
         """Verb, path and JSON of every request, including refused ones."""
         self.channels = set(channels)
+        self.members = dict(members or {})
         self._meeting = meeting
         self._lock = threading.Lock()
         self._http = _Http(("127.0.0.1", 0), _Answerer)
@@ -84,6 +92,11 @@ class SlackServer:
     @property
     def webhook(self) -> str:
         return self.origin + WEBHOOK_PATH
+
+    @property
+    def workflow(self) -> str:
+        """URL of a webhook that starts a workflow."""
+        return self.origin + WORKFLOW_PATH
 
     def texts(self, channel: str) -> list[str]:
         return [posted.message["text"] for posted in self.posted[channel]]
@@ -125,8 +138,14 @@ class SlackServer:
             return self._json(token, lambda: self._post_message(message))
         if verb == "POST" and path == "/api/auth.test":
             return self._json(token, lambda: {"team": "Reading group", "user": "digestbot"})
+        if verb == "POST" and path == "/api/users.lookupByEmail":
+            return self._json(token, lambda: self._find_member(message))
+        if verb == "POST" and path == "/api/conversations.open":
+            return self._json(token, lambda: self._open_direct(message))
         if verb == "POST" and path == WEBHOOK_PATH:
             return self._post_to_webhook(message)
+        if verb == "POST" and path == WORKFLOW_PATH:
+            return self._start_workflow(message)
         if path.startswith("/services/"):
             return 404, "no_service", {}
         return 404, "not found", {}
@@ -150,6 +169,18 @@ class SlackServer:
             return {"ok": False, "error": error}
         return {"channel": channel, "ts": self._keep(str(channel), message)}
 
+    def _find_member(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        member = self.members.get(fields.get("email", ""))
+        found = {"ok": False, "error": "users_not_found"}
+        return found if member is None else {"user": {"id": member}}
+
+    def _open_direct(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        if message.get("users") not in self.members.values():
+            return {"ok": False, "error": "user_not_found"}
+        channel = f"D{message['users'][1:]}"
+        self.channels.add(channel)
+        return {"channel": {"id": channel}}
+
     def _has(self, channel: str | None, ts: str) -> bool:
         return any(posted.ts == ts for posted in self.posted[str(channel)])
 
@@ -164,6 +195,13 @@ class SlackServer:
             return 400, error, {}
         self._keep(WEBHOOK_PATH, message)
         return 200, "ok", {}
+
+    def _start_workflow(self, variables: Mapping[str, Any]) -> tuple[int, str, Mapping[str, str]]:
+        """Accept the variable ``text`` of a workflow that has this one."""
+        if not isinstance(variables.get("text"), str) or len(variables) > 1:
+            return 400, json.dumps({"ok": False, "error": "invalid_workflow_input"}), {}
+        self._keep(WORKFLOW_PATH, variables)
+        return 200, json.dumps({"ok": True}), {}
 
 
 class _Http(ThreadingHTTPServer):
@@ -183,7 +221,7 @@ class _Answerer(BaseHTTPRequestHandler):
     def _answer(self, verb: str) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
-        message = json.loads(body) if body else {}
+        message = self._fields(body)
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
         answer = self.server.slack.answer(verb, self.path, token, message)
         if answer is None:
@@ -197,6 +235,14 @@ class _Answerer(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
+
+    def _fields(self, body: bytes) -> Mapping[str, Any]:
+        """Parse *body*; like Slack's, the methods that only read know forms but not JSON."""
+        is_form = self.headers.get_content_type() == "application/x-www-form-urlencoded"
+        if is_form:
+            return dict(parse_qsl(body.decode()))
+        is_ignored = not body or self.path == "/api/users.lookupByEmail"
+        return {} if is_ignored else dict(json.loads(body))
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing."""

@@ -5,8 +5,9 @@ The parsers return papers or raise one clear `BadAnswer`; and an item that is mu
 ones costs itself at most. The mutations know what feeds are made of. Begin at `check`.
 """
 
+import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,10 @@ VALUES = (
     "<mml:math><mml:msup/></mml:math>", "$\\frac{", "\\" * 50, "{" * 50, "(" * 50 + "et al.",
     "Xu, A., & Li, B., Jr", "and and and", "; , ;", "By", "A" * 500 + "," * 500, "<sup>" * 50,
     "ABSTRACT:", "Publication date: x\nSource: y\nAuthor(s): z", "PMID:1 | DOI:2",
+)  # fmt: skip
+JSON_VALUES = (
+    "null", "true", "-1", "NaN", "1e999", "1" + "0" * 400, "[]", "{}", "[[]]", "[null]",
+    '{"name": 1}', *map(json.dumps, VALUES),
 )  # fmt: skip
 FRAGMENTS = (
     b"&#xD800;", b"&#55357;&#56832;", b"&#x110000;", b"&#99999999999;", b"&nbsp;", b"&foo;", b"&",
@@ -181,7 +186,8 @@ BAD = {
 def mutated(body: bytes, dice: random.Random, times: int = 3) -> bytes:
     """Return *body* changed up to *times* times, by structure while it has one, else by bytes."""
     for _ in range(dice.randint(1, times)):
-        change = dice.choice((_by_tree, _by_tree, _by_bytes))
+        by_structure = _by_json if body[:1] == b"{" else _by_tree
+        change = dice.choice((by_structure, by_structure, _by_bytes))
         body = change(body, dice)
     return body
 
@@ -215,6 +221,24 @@ def _by_tree(body: bytes, dice: random.Random) -> bytes:
     except (etree.LxmlError, ValueError, AttributeError):  # it has no usable structure
         return _by_bytes(body, dice)
     return changed
+
+
+def _by_json(body: bytes, dice: random.Random) -> bytes:
+    try:
+        feed = json.loads(body)
+    except ValueError:
+        return _by_bytes(body, dice)
+    owner, key = dice.choice(list(_places(feed)) or [({}, "version")])
+    owner[key] = json.loads(dice.choice(JSON_VALUES))
+    return json.dumps(feed).encode()
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield each container within *value* with each of its keys or indexes."""
+    if isinstance(value, dict | list):
+        for key in list(value) if isinstance(value, dict) else range(len(value)):
+            yield value, key
+            yield from _places(value[key])
 
 
 def _change_tree(root: Any, dice: random.Random) -> None:

@@ -34,9 +34,12 @@ def test_an_archive_is_queried_as_its_categories() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "set either categories or query"),
-        ({"categories": ("cs.DC",), "query": "all:gpu"}, "set either categories or query"),
-        ({"query": "  "}, "query is empty"),
+        ({}, 'set either "categories" or "query", not both'),
+        (
+            {"categories": ("cs.DC",), "query": "all:gpu"},
+            'set either "categories" or "query", not both',
+        ),
+        ({"query": "  "}, '"query" is empty'),
         ({"categories": ("cs.DX",)}, 'arXiv has no category "cs.DX"; did you mean "cs.'),
         ({"query": "all:gpu", "page_size": 0}, "page_size must be from 1 to 2000, not 0"),
         ({"query": "all:gpu", "page_size": 2001}, "page_size must be from 1 to 2000, not 2001"),

@@ -50,3 +50,9 @@ def test_one_line_collapses_whitespace(text: str | None, line: str | None) -> No
 def test_titles_become_plain_unicode(row: list[str]) -> None:
     source, shown, _ = row
     assert plain(one_line(plain_html(source)) or "", one_line=True) == shown
+
+
+def test_errors_about_xml_are_one_printable_line() -> None:
+    with pytest.raises(BadAnswer) as caught:
+        parse_xml("<a><x\u0301\u0378:b/></a>".encode())
+    assert str(caught.value).isprintable()

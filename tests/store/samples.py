@@ -96,7 +96,8 @@ def edition(papers: Sequence[EditionPaper] = (), **overrides: Any) -> Edition:
         "from_seq": 0,
         "to_seq": 0,
         "papers": tuple(papers),
-        "omitted": 0,
+        "covers_from": NOW - DAY,
+        "covers_to": NOW,
         "considered": len(papers),
         "coverage": (make_coverage(note="one category is missing"), make_coverage(as_of=None)),
     }
@@ -107,7 +108,7 @@ def record(
     store: Store,
     made: Edition | None = None,
     *,
-    omitted: Sequence[EditionPaper] = (),
+    waiting: Sequence[EditionPaper] = (),
     to: Collection[Destination] = (mail(),),
     subscription_id: int | None = None,
     next_due_at: datetime | None = None,
@@ -116,7 +117,7 @@ def record(
     return store.editions.record(
         made.digest,
         made,
-        omitted,
+        waiting,
         {Form.TEXT: "the text", Form.SUBJECT: "the subject"},
         [(d, subscription_id) for d in to],
         next_due_at,

@@ -23,6 +23,8 @@ def test_new_digest_is_stored_as_registered(store: Store) -> None:
         origin=Origin.CONFIG,
         fingerprint="daily",
         cursor=7,
+        covered_to=None,
+        skipped=None,
         next_due_at=NOW,
         last_error=None,
         editions=0,

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from digestbot.addresses import make_message_id
 from digestbot.model import DeliveryState, DestinationKind, Edition, Form
-from digestbot.store import AWAITING_OPERATOR, Store
+from digestbot.store import AWAITING_OPERATOR, Skipped, Store
 from tests.store.samples import (
     DAY,
     NOW,
@@ -30,7 +30,7 @@ def prepared(store: Store) -> Edition:
     ingest(store, 1, 2, 3, 4)
     register(store)
     first, second, _, _ = log(store)
-    return edition([shown(second, score=9.0), shown(first)], to_seq=4, omitted=1, considered=4)
+    return edition([shown(second, score=9.0), shown(first)], to_seq=4, considered=4)
 
 
 def test_edition_round_trips(store: Store) -> None:
@@ -126,10 +126,10 @@ def test_advance_moves_only_the_cursor(store: Store) -> None:
     assert store.digests.state("systems") == state
 
 
-def test_shown_and_omitted_papers_count_as_offered(store: Store) -> None:
+def test_shown_and_listed_papers_count_as_offered(store: Store) -> None:
     made = prepared(store)
     _, _, third, fourth = log(store)
-    record(store, made, omitted=[shown(third)])
+    record(store, replace(made, more=(shown(third),), waiting=1), waiting=[shown(fourth, waits=1)])
     keys = {(f"arxiv:2611.0000{number}", 1) for number in (1, 2, 3, 4)}
     unoffered = {(fourth.paper.id, 1)}
     assert store.editions.offered("systems", keys) == keys - unoffered
@@ -145,15 +145,34 @@ def test_offered_takes_any_number_of_papers(store: Store) -> None:
     assert len(store.editions.offered("systems", keys)) == 2
 
 
-def test_omitted_papers_are_left_out_of_the_edition(store: Store) -> None:
+def test_papers_that_wait_belong_to_the_next_edition(store: Store) -> None:
     made = prepared(store)
-    record(store, made, omitted=[shown(log(store)[2])])
+    _, _, third, fourth = log(store)
+    made = replace(made, more=(shown(third),), waiting=1)
+    assert store.editions.waiting("systems") == ()
+    record(store, made, waiting=[shown(fourth, waits=2)])
     assert store.editions.get("systems", 1) == replace(made, id=store.editions.list()[0].id)
+    assert store.editions.waiting("systems") == (shown(fourth, waits=2),)
+    second = edition([shown(fourth)], number=2, slot="another", from_seq=4, to_seq=4)
+    record(store, second)
+    assert store.editions.waiting("systems") == ()
+    assert store.editions.offered("systems", {(fourth.paper.id, 1)}) == {(fourth.paper.id, 1)}
 
 
-def test_editions_of_a_paper_tell_shown_from_omitted(store: Store) -> None:
+def test_skipped_windows_are_kept_until_the_next_edition(store: Store) -> None:
     made = prepared(store)
-    record(store, made, omitted=[shown(log(store)[2])])
+    skipped = Skipped(considered=4, coverage=made.coverage)
+    assert store.editions.advance("systems", 0, 4, NOW + DAY, skipped=skipped)
+    state = store.digests.state("systems")
+    assert (state.covered_to, state.skipped) == (None, skipped)
+    record(store, replace(made, from_seq=4))
+    state = store.digests.state("systems")
+    assert (state.covered_to, state.skipped) == (made.covers_to, None)
+
+
+def test_editions_of_a_paper_tell_full_from_one_line(store: Store) -> None:
+    made = prepared(store)
+    record(store, replace(made, more=(shown(log(store)[2]),)))
     second = edition([made.papers[0]], number=2, slot="another", from_seq=4, to_seq=4)
     record(store, second)
     assert store.editions.of_paper("systems", made.papers[0].paper.id) == {

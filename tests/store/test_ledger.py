@@ -38,7 +38,7 @@ def fill(store: Store) -> None:
     reader = store.subscriptions.add(
         "systems", mail(), origin=Origin.WEB, state=State.CONFIRMED, name="Zoë\u2028Ø", now=NOW
     )
-    made = edition([shown(rows[0])], to_seq=3, omitted=1)
+    made = edition([shown(rows[0])], to_seq=3)
     fragments = (b"short", b"x" * 300, b"\x00\xff")
     to = [(mail(), reader.id), (mail("b@x.org"), None), (mail("c@x.org"), None)]
     store.editions.record(

@@ -1,4 +1,4 @@
-"""Recovery: deliveries whose workers died."""
+"""Recovery: deliveries whose workers crashed."""
 
 import pytest
 
@@ -41,7 +41,7 @@ def test_crash_while_sending_is_due_at_once(store: Store) -> None:
     assert store.outbox.recover(later) == Recovered(retrying=1, unknown=0, quarantined=0)
     again = get(store, key)
     assert (again.state, again.next_at, again.lease_until) == (S.RETRYING, later, None)
-    assert again.last_error == "the process died while sending"
+    assert again.last_error == "the process crashed while sending"
     assert store.outbox.attempts(key)[0].outcome is S.RETRYING
 
 
@@ -56,7 +56,7 @@ def test_delivery_in_doubt_is_sent_once_more(store: Store) -> None:
     later = NOW + 2 * MINUTE
     assert store.outbox.recover(later) == Recovered(retrying=0, unknown=1, quarantined=0)
     assert (state_of(store, key), claim(store, now=NOW + DAY)) == (S.UNKNOWN, ())
-    assert get(store, key).last_error == "the process died before the server replied"
+    assert get(store, key).last_error == "the process crashed before the server replied"
 
 
 def test_doubts_last_until_requeued(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digestbot.text import forms
+from digestbot.text.plurals import plural_forms
 from tests.text.tables import table
 
 
@@ -13,8 +13,8 @@ from tests.text.tables import table
     [pytest.param(*row[:3], id=f"{row[3]}: {row[0]}") for row in table("plurals.tsv")],
 )
 def test_plurals_are_paired_with_their_singulars(singular: str, plural: str, paired: str) -> None:
-    assert (plural in forms(singular)) is (paired == "yes")
-    assert (singular in forms(plural)) is (paired == "yes")
+    assert (plural in plural_forms(singular)) is (paired == "yes")
+    assert (singular in plural_forms(plural)) is (paired == "yes")
 
 
 @given(
@@ -23,5 +23,5 @@ def test_plurals_are_paired_with_their_singulars(singular: str, plural: str, pai
     )
 )
 def test_plurals_are_symmetric(word: str) -> None:
-    assert word in forms(word)
-    assert all(word in forms(other) for other in forms(word))
+    assert word in plural_forms(word)
+    assert all(word in plural_forms(other) for other in plural_forms(word))

@@ -1,16 +1,13 @@
-"""Words with their positions, folding, and words packed for the store."""
+"""Words with their positions, and folding."""
 
-import json
 import re
 from itertools import pairwise
-from zlib import crc32
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digestbot.text import Word, fold, folded_words, pack_words, unpack_words, words
-from digestbot.text.tokens import RULES
+from digestbot.text import Word, fold, folded_words, words
 
 SPLIT = [
     ("Cold-start", ["cold", "start"]),
@@ -36,23 +33,9 @@ def test_text_splits_into_folded_words(text: str, found: list[str]) -> None:
     assert [word.text for word in words(text)] == found
 
 
-def test_stored_words_of_other_rules_are_ignored() -> None:
-    """A new case in SPLIT changes the checksum; a changed old case requires a new `RULES`."""
-    split = json.dumps([[word.text for word in words(text)] for text, _ in SPLIT])
-    assert (RULES.split("/")[0], crc32(split.encode())) == ("1", 125055274)
-    packed = pack_words("C++ for Erdős")
-    assert packed == f"{RULES} c++ for erdos"
-    assert unpack_words(packed) == ["c++", "for", "erdos"]
-    assert unpack_words(packed.replace(RULES, "0/15.0.0")) is None
-    assert unpack_words(None) is None
-    assert unpack_words(pack_words("—")) == []
-
-
 @given(st.one_of(st.text(), st.text(alphabet="aB9+# -_'\x1f\x85é")))
-def test_folded_and_packed_words_equal_words(text: str) -> None:
-    found = [word.text for word in words(text)]
-    assert folded_words(text) == found
-    assert unpack_words(pack_words(text)) == found
+def test_folded_words_equal_words(text: str) -> None:
+    assert folded_words(text) == [word.text for word in words(text)]
 
 
 def test_words_have_their_position_in_the_text() -> None:

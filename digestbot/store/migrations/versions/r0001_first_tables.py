@@ -30,6 +30,8 @@ def upgrade() -> None:
         sa.Column("origin", _enum("origin", "config", "command", "web"), nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("cursor", BIG, nullable=False),
+        sa.Column("covered_to", MOMENT, nullable=True),
+        sa.Column("skipped", sa.Text(), nullable=True),
         sa.Column("next_due_at", MOMENT, nullable=True),
         sa.Column("editions", sa.Integer(), nullable=False),
         sa.Column("last_edition_at", MOMENT, nullable=True),
@@ -169,6 +171,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("address", name=op.f("pk_suppressions")),
     )
     op.create_table(
+        "word_rebuilds",
+        sa.Column("rules", sa.Text(), nullable=False),
+        sa.Column("paper_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("is_complete", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("rules", name=op.f("pk_word_rebuilds")),
+    )
+    op.create_table(
         "announcements",
         sa.Column("seq", BIG, nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
@@ -211,6 +221,9 @@ def upgrade() -> None:
         sa.Column("to_seq", BIG, nullable=False),
         sa.Column("papers", sa.Integer(), nullable=False),
         sa.Column("omitted", sa.Integer(), nullable=False),
+        sa.Column("carried", sa.Integer(), nullable=False),
+        sa.Column("covers_from", MOMENT, nullable=True),
+        sa.Column("covers_to", MOMENT, nullable=False),
         sa.Column("considered", sa.Integer(), nullable=False),
         sa.Column("coverage", sa.Text(), nullable=False),
         sa.Column("message_domain", sa.Text(), nullable=False),
@@ -312,6 +325,7 @@ def upgrade() -> None:
         sa.Column("paper_id", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("included", sa.Boolean(), nullable=False),
+        sa.Column("waits", sa.Integer(), nullable=False),
         sa.Column("seq", BIG, nullable=False),
         sa.Column(
             "type", _enum("type", "new", "cross", "replace", "replace-cross"), nullable=False

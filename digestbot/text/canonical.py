@@ -1,0 +1,364 @@
+"""
+Split text into canonical words: one spelling for what authors write in several ways.
+
+A Greek letter becomes its name, a script joins its base (``H₀``, ``H_0`` → ``h0``), a genitive
+``'s`` and the plus of ``UNet++`` are dropped, a version is split off (``ResNet50`` → ``resnet``,
+``50``). Hyphenated words form a *compound*, whose words can also be read as one. Papers and terms
+are split the same way. Begin at `canonical_words`.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import groupby, pairwise
+from typing import NamedTuple
+
+from digestbot.text.symbols import names, without_scripts
+from digestbot.text.tokens import Word, fold, words
+
+RULES = f"2/{unicodedata.unidata_version}"
+"""
+Version of these rules, and of Python's Unicode data.
+
+Increase the first number with every change to the result of `canonical_words`: stored words carry
+the version they were made with, and words of another version are ignored until they are rebuilt.
+"""
+
+JOINED_MAX = 3
+"""Maximum words of a compound, or of a term, that are read as one."""
+
+
+class CanonicalWord(NamedTuple):
+    """One canonical word and its position in the text."""
+
+    text: str
+    start: int
+    end: int
+    is_attached: bool
+    """True if it continues the compound of the previous word."""
+
+
+_NAMES = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma "
+    "sigma tau upsilon phi chi psi omega"
+)
+GREEK = dict(zip("αβγδεζηθικλμνξοπρςστυφχψω", _NAMES.split(), strict=True))
+"""Name of each folded Greek letter."""
+_GREEK_NAMES = frozenset(GREEK.values())
+_UNITS = frozenset("aAfFgGhHJKlLMmNOsSTVW") | {"as", "eV", "Hz", "Jy", "mag", "rad"}
+"""What follows the µ of micrometre, microsecond …"""
+
+_ELEMENTS = names(
+    """
+    H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br
+    Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho
+    Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm
+    """
+)
+_SYMBOL = "|".join(sorted(_ELEMENTS, key=len, reverse=True))
+_FORMULA = re.compile(rf"(?:(?:{_SYMBOL})\d*)+")
+# An element, or a molecule with hydrogen: Na⁺, Ca²⁺, HCO⁺, NH₄⁺, but not CD4+.
+_ION = re.compile(rf"(?:{_SYMBOL})\d?|(?=.*H(?![a-z]))(?:(?:{_SYMBOL})\d?){{2,4}}")
+_COMMON_IONS = names("h na k li ca ca2 mg mg2 fe2 fe3 zn2 cu2 mn2 al3 ag au")
+"""Ions that are also recognized in lower case, as typed in a filter."""
+
+# Spaces that stand for a hyphen: "non linear", "HEK 293", "C II".
+_PREFIXES = (
+    "non|pre|post|anti|multi|semi|sub|super|ultra|inter|intra|micro|nano|macro|meta|hyper|quasi|"
+    "pseudo|bi|tri|auto|bio|geo|neuro|electro|photo|magneto|spatio|thermo|hydro|cyber|counter|"
+    "infra|mono|poly|trans|un|re|co|de"
+)
+_NO_NAMES = "an?|in|of|to|the|and|for|by|at|as|is|on|or|are|was|we|all|any|but|nor|per|vs|via"
+_ION_SYMBOL = "|".join(sorted(_ELEMENTS - names("As At In I"), key=len, reverse=True))
+_BEFORE_NUMBER = re.compile(rf"(?<![^\s(\[/])(?!(?:{_NO_NAMES})\Z)[a-z]{{1,3}}\Z", re.IGNORECASE)
+_BEFORE_NUMERAL = re.compile(rf"(?<![^\s(\[/])(?:{_ION_SYMBOL})\Z")
+_AFTER_SPACE = re.compile(r" (?:([0-9])|[IVXivx]+(?![^\W_]))")
+_PREFIX = re.compile(rf"(?<![^\s(\[/])(?:{_PREFIXES}) (?=[^\W\d_]{{3}})", re.IGNORECASE)
+_PREFIX_WORDS = frozenset(_PREFIXES.split("|")) | {
+    prefix.capitalize() for prefix in _PREFIXES.split("|")
+}
+
+_BREAKS = str.maketrans(dict.fromkeys('.,;:!?"', " "))
+"""Punctuation that always separates compounds; fewer distinct tokens fill the cache."""
+_TOKEN = re.compile(r"[^\s.,;:!?\"]+")
+
+_HYPHENS = "-\u2010\u2011\u2012\u2013\u2212"
+_TIGHT = re.compile(rf"[{_HYPHENS}]{{1,2}}|[{_HYPHENS}]\)|['’ʼ@]|}}{{")
+_SCRIPT = re.compile(r"[_^][({]?")
+_APOSTROPHES = frozenset("'’‘ʼ")
+# YOLOv8n, Gemma2b, BraTS2020; not Real3D, Style30k or word2vec.
+_VERSION = re.compile(r"([a-z]{4,}?)(v[0-9]{1,3}[a-z]?|[0-9]{1,4}[bclmnosx]?)")
+_SIMPLE = re.compile(r"[A-Za-z]+")
+_PLAIN = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*")
+_LONGEST_CACHED = 40
+
+
+def canonical_words(text: str) -> tuple[CanonicalWord, ...]:
+    """
+    Split *text* into canonical words with their positions.
+
+    Words that a hyphen joins, or a space that stands for one (``non linear``, ``HEK 293``,
+    ``C II``), belong to one compound.
+    """
+    return tuple(
+        CanonicalWord(word.text, start + word.start, start + word.end, word.is_attached)
+        for found in _TOKEN.finditer(_with_hyphens(text))
+        for start in (found.start(),)
+        for word in _token_words(found[0])
+    )
+
+
+def compounds(text: str) -> list[str]:
+    """Return the compounds of *text*, each with its words joined by hyphens."""
+    return _packed_text(text).split()
+
+
+def pack_words(text: str) -> str:
+    """Join the compounds of *text* into one text for the store, with the version of the rules."""
+    return RULES + _packed_text(text)
+
+
+def _packed_text(text: str) -> str:
+    # Words repeat, so most of the work is one look-up per word: 0.15 ms for an abstract.
+    return "".join(map(_PACKED.__getitem__, _with_hyphens(text).translate(_BREAKS).split()))
+
+
+def unpack_words(packed: str | None) -> str | None:
+    """Return the compounds from `pack_words`, in one text. None if missing or of other rules."""
+    if packed is None or not f"{packed} ".startswith(f"{RULES} "):
+        return None
+    return packed[len(RULES) + 1 :]
+
+
+def compound_readings(words: Sequence[str]) -> list[tuple[int, int, str]]:
+    """
+    Return the runs of a compound's *words* that can be read as one: start, end and the joined word.
+
+    ``re-form`` and a few others mean something else than the joined word.
+    """
+    return [
+        (start, end, joined)
+        for start, end in _runs(len(words))
+        if (joined := _joined(words[start:end]))
+        and joined not in _DIFFERENT
+        and not (end - start == len(joined) > 2)  # letters one by one
+    ]
+
+
+def term_readings(words: Sequence[str]) -> list[tuple[int, int, str]]:
+    """
+    Return the runs of a term's *words* that may be one word in a paper, as `compound_readings`.
+
+    The words of a term may stand apart by mere spaces, so function words are never joined: ``no
+    table`` does not find *notable*.
+    """
+    return [
+        (start, end, joined)
+        for start, end in _runs(len(words))
+        if (joined := _joined(words[start:end])) and _NEVER_JOINED.isdisjoint(words[start:end])
+    ]
+
+
+_DIFFERENT = names(
+    "reform reforms reformed recover recovers resign resigns release recreation resort"
+)
+_NEVER_JOINED = names("a an and as at be by for in is it no not of or so the to we")
+
+
+@lru_cache(maxsize=64)
+def _runs(count: int) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (start, end)
+        for start in range(count - 1)
+        for end in range(start + 2, min(start + JOINED_MAX, count) + 1)
+    )
+
+
+def _joined(words: Sequence[str]) -> str:
+    """Join *words*; empty if the result may mean something else: ``103``, a Greek name, ``pin``."""
+    joined = "".join(words)
+    if joined in _GREEK_NAMES:
+        return ""
+    # Nearly all compounds have no digit, and are done here.
+    if not joined.isalpha() and any(a[-1].isdigit() and b[0].isdigit() for a, b in pairwise(words)):
+        return ""
+    is_risky = joined.isalpha() and len(joined) < 6 and not _SHORT_NAMES.isdisjoint(words)
+    return "" if is_risky else joined
+
+
+_SHORT_NAMES = frozenset(name for name in _GREEK_NAMES if len(name) < 4)
+
+
+def _with_hyphens(text: str) -> str:
+    """Replace each space that stands for a hyphen by one."""
+    places = [
+        found.start()
+        for found in _AFTER_SPACE.finditer(text)
+        if (_BEFORE_NUMBER if found[1] else _BEFORE_NUMERAL).search(
+            text, max(0, found.start() - 4), found.start()
+        )
+    ]
+    # A regular expression for the prefixes alone would take three times as long as all the rest.
+    if not _PREFIX_WORDS.isdisjoint(text.split(" ")):
+        places += [found.end() - 1 for found in _PREFIX.finditer(text)]
+    if not places:
+        return text
+    letters = list(text)
+    for place in places:
+        letters[place] = "-"
+    return "".join(letters)
+
+
+def _token_words(token: str) -> tuple[CanonicalWord, ...]:
+    return _split(token) if len(token) > _LONGEST_CACHED else _known(token)
+
+
+class _PackedTokens(dict[str, str]):
+    """The compounds of each token seen lately; `lru_cache` takes twice as long per look-up."""
+
+    def __missing__(self, token: str) -> str:
+        packed = _packed(token)
+        if len(self) >= _TOKENS_MAX:
+            self.clear()
+        if len(token) <= _LONGEST_CACHED:
+            self[token] = packed
+        return packed
+
+
+_TOKENS_MAX = 1 << 17
+"""A month of papers has about as many; 20 MB."""
+_PACKED = _PackedTokens()
+
+
+def _packed(token: str) -> str:
+    """Return the compounds of *token*, which has no spaces, each after a space."""
+    bare = token.strip("()[]'")
+    if _PLAIN.fullmatch(bare):  # most new tokens; the general way takes ten times as long
+        return f" {bare.lower()}"
+    return "".join(
+        f"-{word.text}" if word.is_attached else f" {word.text}" for word in _token_words(token)
+    )
+
+
+@lru_cache(maxsize=1 << 14)
+def _known(token: str) -> tuple[CanonicalWord, ...]:
+    return _split(token)
+
+
+def _split(token: str) -> tuple[CanonicalWord, ...]:
+    if _SIMPLE.fullmatch(token):
+        return (CanonicalWord(token.lower(), 0, len(token), False),)
+    out: list[CanonicalWord] = []
+    for word in _with_scripts(token, _without_genitives(token, words(token))):
+        gap = token[out[-1].end : word.start] if out else " "
+        is_attached = bool(_TIGHT.fullmatch(gap) or _SCRIPT.fullmatch(gap))
+        for part in _parts(token, word):
+            out.append(CanonicalWord(*part, is_attached))
+            is_attached = True
+    return tuple(out)
+
+
+def _without_genitives(token: str, found: Sequence[Word]) -> Iterator[Word]:
+    """Yield the words without an ``s`` after an apostrophe."""
+    for before, word in zip((None, *found), found, strict=False):
+        is_genitive = word.text == "s" and before and token[before.end : word.start] in _APOSTROPHES
+        if not is_genitive:
+            yield word
+
+
+def _with_scripts(token: str, found: Iterator[Word]) -> Iterator[Word]:
+    """Join each sub- or superscript to its base: ``H_0``, ``N_eff``, ``PM_(2.5)``."""
+    base: Word | None = None
+    for word in found:
+        if base is not None and _is_script(token, base, word):
+            base = Word(base.text + word.text, base.start, word.end)
+            continue
+        if base is not None:
+            yield base
+        base = word
+    if base is not None:
+        yield base
+
+
+def _is_script(token: str, base: Word, script: Word) -> bool:
+    """Return True if *script* is written as a script of *base*, not as in ``max_iter``."""
+    if not _SCRIPT.fullmatch(token[base.end : script.start]):
+        return False
+    if {base.text, base.text + script.text} & _GREEK_NAMES or base.text[-1] in GREEK:
+        return False
+    return len(base.text) < 3 or len(script.text) < 3 or script.text[0].isdigit()
+
+
+def _parts(token: str, word: Word) -> Iterator[tuple[str, int, int]]:
+    """Yield the canonical words of one run of letters, digits and signs."""
+    text, start, end = word
+    raw = token[start:end]
+    if text[-1] in "+#":
+        text = _with_known_sign(text, without_scripts(raw))
+        end = start + len(raw.rstrip("+#\uff0b\uff03⁺₊")) if text[-1] not in "+#" else end
+        raw = token[start:end]
+    if text in _GREEK_NAMES and without_scripts(raw) != raw:
+        yield from _letters_apart(raw, start)
+    elif any(char in GREEK for char in text):
+        yield from _greek_parts(text, raw, start, end)
+    elif (found := _VERSION.fullmatch(text)) and not _is_formula(raw):
+        middle = end - len(found[2])
+        yield found[1], start, middle
+        yield found[2], middle, end
+    else:
+        yield text, start, end
+
+
+def _with_known_sign(text: str, raw: str) -> str:
+    """Drop the signs at the end of *text*, except those of C++, C#, F# and ions."""
+    bare, cased = text.rstrip("+#"), raw.rstrip("+#")
+    sign = text[len(bare) :]
+    if (bare, sign) in (("c", "++"), ("c", "#"), ("f", "#")):
+        return text
+    is_ion = bare in _COMMON_IONS or _ION.fullmatch(cased)
+    return text if sign == "+" and is_ion else bare
+
+
+def _greek_parts(text: str, raw: str, start: int, end: int) -> Iterator[tuple[str, int, int]]:
+    """Split Greek letters off: ``TNFα`` → tnf alpha, ``ΛCDM`` → lambda cdm."""
+    if len(text) > 2 and all(char in GREEK for char in text):
+        yield text, start, end  # a Greek word
+        return
+    folded = fold(raw)
+    if folded[:1] == "μ" and raw[1:] in _UNITS:
+        yield f"u{text[1:]}", start, end
+        return
+    place = start
+    for key, run in groupby(_letters(raw), key=lambda letter: GREEK.get(letter[0], "")):
+        letters = list(run)
+        groups = [[letter] for letter in letters] if key else [letters]
+        for group in groups:
+            size = sum(size for _, size in group)
+            yield key or "".join(letter for letter, _ in group), place, place + size
+            place += size
+
+
+def _letters_apart(raw: str, start: int) -> Iterator[tuple[str, int, int]]:
+    """Split ``xᵢ``, which is not the letter xi."""
+    for letter, size in _letters(raw):
+        yield letter, start, start + size
+        start += size
+
+
+def _letters(raw: str) -> list[tuple[str, int]]:
+    """Return the folded letters of *raw*, each with the length of its source, marks included."""
+    out: list[tuple[str, int]] = []
+    for char in raw:
+        folded = fold(char)
+        if not folded and out:
+            out[-1] = out[-1][0], out[-1][1] + 1
+        else:
+            out.append((folded, 1))
+    return out
+
+
+def _is_formula(raw: str) -> bool:
+    """Return True for a chemical formula such as ``BaTiO3``, which has an index, not a version."""
+    formula = _SCRIPT.sub("", without_scripts(raw))
+    return bool(_FORMULA.fullmatch(formula)) and not formula.rstrip("0123456789").isupper()
