@@ -87,7 +87,7 @@ def backtest(
     """
     Apply the filter of *digest* to everything announced since *since*, ignoring its limit.
 
-    What a source's first fetch brought counts for the papers' own days: see `_own_day`.
+    Papers of a source's first fetch count on their own days: see `_own_day`.
 
     Args:
         against: Another version of the filter, to compute gained and lost papers.

@@ -1,5 +1,5 @@
 """
-Warnings about valid filters: terms that never hit, hit far too much, or are redundant.
+Warnings about valid filters: terms that never match, match far too often, or are redundant.
 
 Some warnings follow from the filter alone; others need enough papers from the log as evidence. Each
 warning says what to do. Pure functions; begin at `lint_filter`, and `lint_sources` for conditions

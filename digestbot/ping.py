@@ -19,7 +19,7 @@ TIMEOUT_S = 10.0
 
 
 class Event(StrEnum):
-    """What a ping reports, as the last part of its path."""
+    """Event that a ping reports, as the last part of its path."""
 
     START = "start"
     """Work has begun; the monitor measures how long it takes."""

@@ -200,10 +200,10 @@ class _Draft:
             self._check_digest(name)
 
     def config(self, path: Path) -> Config:
-        """Return the frozen config. Requires a draft without flaws."""
+        """Return the frozen config. Requires a draft without errors."""
         top = self._top
         if top is None:
-            raise ValueError("the config has flaws")
+            raise ValueError("the config has errors")
         zone = ZoneInfo(top.timezone)
         digests = {name: self._digest(name, keys, top) for name, keys in self._digests.items()}
         return Config(

@@ -33,7 +33,7 @@ MAX_LINES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
-    """What the parser read last before an error."""
+    """Last event that the parser read before an error."""
 
     event: Any
     """Event of the parser, or None."""

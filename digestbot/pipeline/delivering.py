@@ -664,7 +664,7 @@ class _Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Left:
-    """What should have gone out and has not."""
+    """Deliveries that were due and have not gone out."""
 
     waiting: Mapping[str, int]
     """Due deliveries by kind."""

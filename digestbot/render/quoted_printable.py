@@ -122,7 +122,7 @@ def size(fragments: Iterable[bytes]) -> int:
 
 
 def merge_fragments(fragments: Fragments) -> Fragments:
-    """Join adjacent *fragments*, so that only open fields separate them."""
+    """Join adjacent literal *fragments*; open fields stay separate."""
     done: list[bytes] = []
     begin = 0
     for at in [at for at, fragment in enumerate(fragments) if fragment[0] == _OPEN]:

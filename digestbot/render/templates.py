@@ -180,7 +180,7 @@ class _Usage:
 
     reads: frozenset[str]
     computes: frozenset[str]
-    """Those used for more than being shown or tested for presence."""
+    """Values used for more than display or a test for presence."""
 
 
 def _usage(environment: Environment, name: str) -> _Usage | None:

@@ -44,7 +44,7 @@ MAX_USELESS_PAGES = 3
 
 
 class Listing(Protocol):
-    """What a pass reads: a listing of the API, and how far; see `sources.arxiv.ArxivOptions`."""
+    """Listing of the API to read, and how far; see `sources.arxiv.ArxivOptions`."""
 
     @property
     def url(self) -> str: ...

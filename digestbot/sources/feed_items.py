@@ -52,7 +52,7 @@ _SUP = re.compile(r"<sup\b[^>]{0,200}>[^<]{0,200}</sup>", re.IGNORECASE)
 _NAME = re.compile(r"<(?:\w{1,20}:)?name[^<>]{0,200}>([^<]{0,2000})<", re.IGNORECASE)
 _TITLE = re.compile(r"<(?:\w{1,20}:)?title[^<>]{0,200}>([^<]{0,2000})<", re.IGNORECASE)
 _ARXIV_SUFFIX = re.compile(r"\.? \(arXiv:[^()\s]{9,30}(?: \[[\w.-]{1,20}\])?(?: [A-Z ]{1,20})?\)$")
-"""What arXiv's feeds appended to titles until 2023."""
+"""Suffix of titles in arXiv's feeds until 2023."""
 _ITEM = re.compile(r"<(?:\w{1,20}:)?(item|entry)[\s>]", re.IGNORECASE)
 _CUT_OFF = re.compile(r"(?:\.\.\.|…|\[…\]|\[\.\.\.\])$")
 _CHANNEL_NOISE = re.compile(

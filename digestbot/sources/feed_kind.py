@@ -80,7 +80,7 @@ def _are_controls(start: bytes) -> bool:
 
 
 def is_json(body: bytes) -> bool:
-    """Return True if *body* begins as JSON: with an object or a list."""
+    """Return True if *body* looks like JSON: it begins with an object or an array."""
     return _JSON.match(body[:4096]) is not None
 
 

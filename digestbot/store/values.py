@@ -254,7 +254,7 @@ class KindPause:
     needs_operator: bool
     """The settings have to change first."""
     error: str
-    """What the server said."""
+    """Last reply of the server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,7 +159,7 @@ def _both(_: Any, parts: list[str]) -> str:
 
 
 def _group(base: str) -> str:
-    """Return *base* so that a script belongs to all of it."""
+    """Return *base*, braced if needed so that a script applies to all of it."""
     is_single = len(base) <= 1 or re.fullmatch(r"\\[a-z]+(?:\{[^{}]*\})?|\\.|\w", base)
     return base if is_single else f"{{{base}}}"
 

@@ -23,7 +23,7 @@ MATRIX = Path(__file__).with_name("smtp_matrix.csv").read_text(encoding="utf-8")
 def test_drawing_has_the_states_of_the_code() -> None:
     drawing = (transitions.__doc__ or "").split("::\n\n")[1].split("\n\n")[0]
     assert dedent(drawing) in PAGE
-    rows = re.findall(r"^\| `(\w+)` \|", PAGE.partition("## The states")[2], re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \|", PAGE.partition("## States")[2], re.MULTILINE)
     assert tuple(rows[: len(DeliveryState)]) == tuple(DeliveryState)
     assert f"{recovery.MAX_LOST} workers crashed" in PAGE
 
@@ -52,14 +52,17 @@ def test_docs_state_the_actual_delays() -> None:
             timedelta(**{unit: int(high)}),
         )
     assert f"more than {retry.STALE_AFTER.total_seconds() / 3600:.0f} hours" in PAGE
-    assert f"waits for {retry.AFTER_MISCONFIGURED.total_seconds() / 60:.0f} minutes" in PAGE
+    assert f"lasts {retry.AFTER_MISCONFIGURED.total_seconds() / 60:.0f} minutes" in PAGE
     assert (retry.MIN_ATTEMPTS, smtp_replies.IN_A_ROW) == (3, 3)
     seconds = [each.total_seconds() for each in retry.PAUSES]
     assert seconds == [20, 60, *(60 * minutes for minutes in (5, 15, 30, 60))]
-    assert "first for 20 seconds, then 1, 5, 15, 30 and 60 minutes" in PAGE
+    assert (
+        "lasts 20 seconds; if the next attempt fails, 1, 5, 15, 30 and then 60 minutes"
+        in " ".join(PAGE.split())
+    )
     assert [each.total_seconds() for each in retry.SOON] == [5, 15, 30]
     assert "after 5, 15 and 30 seconds" in PAGE
-    assert f"table of {len(answers()) // 10 * 10} answers" in PAGE
+    assert f"table of {len(answers()) // 10 * 10} replies" in PAGE
 
 
 def test_docs_state_the_actual_defaults() -> None:
