@@ -96,7 +96,8 @@ def run_demo(folder: Path, now: datetime) -> Demo:
         slack = text_of(store.editions.rendition(edition.id, Form.SLACK) or "[]")
     stem = folder / f"systems-0001-{now:%Y-%m-%d}"
     slack_path = stem.with_suffix(".slack.json")
-    slack_path.write_text(json.dumps(json.loads(slack), ensure_ascii=False, indent=2) + "\n")
+    indented = json.dumps(json.loads(slack), ensure_ascii=False, indent=2)
+    slack_path.write_text(f"{indented}\n", encoding="utf-8")
     return Demo(
         fetched=len(page.entries),
         papers=made.papers,

@@ -31,6 +31,7 @@ All errors that digestbot raises on purpose.
     ├── MailboxError             the mailbox for bounces failed                       exit 1
     └── StoreError
         ├── StoreUnavailable     cannot be opened or reached
+        ├── StoreUnusable        damaged, or its URL is wrong: waiting does not help
         ├── StoreTooNew          written by a newer digestbot
         ├── ForeignStore         a database of another program
         ├── LedgerError          a row that cannot be imported
@@ -40,12 +41,22 @@ Messages are one line in lower case: what, where, what to do. Attributes are for
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+
+from digestbot.secret import masked
 
 
 class DigestbotError(Exception):
-    """Base of all errors raised on purpose; its text may be shown to the operator."""
+    """
+    Base of all errors raised on purpose; its text may be shown to the operator.
+
+    Values that the config was filled with are masked when the error is made, since its text also
+    goes into logs, rows of the store and JSON.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(masked(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class UsageError(DigestbotError):
@@ -72,7 +83,7 @@ class ConfigError(DigestbotError):
     """All problems of a config, in file order."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(replace(p, message=masked(p.message)) for p in problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
@@ -227,6 +238,10 @@ class StoreError(DigestbotError):
 
 class StoreUnavailable(StoreError):
     """The database cannot be opened or reached."""
+
+
+class StoreUnusable(StoreError):
+    """The database is damaged or its URL is wrong; trying again does not help."""
 
 
 class StoreTooNew(StoreError):

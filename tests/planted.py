@@ -85,9 +85,12 @@ def watch_errors(watch: Watch) -> None:
     secret.
     """
 
+    original = DigestbotError.__init__
+
     def init(self: DigestbotError, *args: Any) -> None:
-        Exception.__init__(self, *args)
+        original(self, *args)
+        args = self.args
         if not isinstance(self, InvalidValue):
             watch.check(" ".join(map(str, args)), f"an error, {type(self).__name__}")
 
-    DigestbotError.__init__ = init  # type: ignore[method-assign, assignment]
+    DigestbotError.__init__ = init  # type: ignore[method-assign]

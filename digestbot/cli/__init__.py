@@ -27,6 +27,8 @@ def main(args: "Sequence[str] | None" = None) -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         # On Windows, pipes use a code page without ✓: escape it instead of crashing.
         sys.stdout.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdin, TextIOWrapper) and not sys.stdin.isatty():
+        sys.stdin.reconfigure(encoding="utf-8")  # files that are piped in are UTF-8
     code = run_reporting_errors(digestbot, args)
     gc.freeze()  # the process ends: one last collection of everything would free nothing earlier
     sys.exit(code)

@@ -6,6 +6,7 @@ Global options are accepted before or after the command's name; the later one wi
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,12 +20,16 @@ import click
 
 from digestbot.atomic_files import write_atomically
 from digestbot.errors import UsageError
+from digestbot.secret import masked
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from digestbot.config import Config
     from digestbot.store import Store
+
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
 def utc_now() -> datetime:
@@ -90,13 +95,18 @@ class App:
             click.echo(text, err=True)
 
     def show(self, facts: Any, as_text: Callable[[], str | None]) -> None:
-        """Print *facts* with ``--json``, else the result of *as_text* unless quiet."""
+        """Print *facts* with ``--json``, else the result of *as_text*; mask secrets."""
         if self.as_json:
-            click.echo(json.dumps(facts, ensure_ascii=False, indent=2, default=_jsonable))
-            return
-        text = as_text() if self.verbosity >= 0 else None
-        if text is not None:
-            click.echo(text)
+            print_json(
+                json.dumps(_masked(facts), ensure_ascii=False, indent=2, default=_jsonable) + "\n"
+            )
+        elif (text := as_text()) is not None:
+            click.echo(masked(text))
+
+    def report(self, facts: Any, as_text: Callable[[], str | None]) -> None:
+        """Show what an unattended command did, as `show` does; with -q nothing, for cron."""
+        if self.as_json or self.verbosity >= 0:
+            self.show(facts, as_text)
 
     def console(self) -> "Console":
         """Return a console on stderr for progress; plain in a pipe."""
@@ -109,13 +119,56 @@ class App:
         return sys.stderr.isatty() and self.verbosity == 0 and not self.as_json
 
 
+def print_form(text: str, form: str) -> None:
+    """Print one form of an edition, with a final line break."""
+    text = text if text.endswith("\n") else f"{text}\n"
+    if form in {"text", "subject"}:
+        click.echo(text, nl=False)
+    elif form in {"json", "slack"}:
+        print_json(text)
+    else:
+        print_document(text)
+
+
+def print_document(text: str) -> None:
+    """Print the content of a file, such as HTML or CSV: always UTF-8, as its readers expect."""
+    binary = getattr(sys.stdout, "buffer", None)
+    if binary is None or _is_unicode() or sys.stdout.isatty():
+        click.echo(text, nl=False)
+        return
+    sys.stdout.flush()
+    binary.write(text.encode())
+    binary.flush()
+
+
+def print_json(text: str) -> None:
+    """Print JSON; outside UTF-8 in ASCII, which every encoding has."""
+    if not _is_unicode():
+        text = _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    click.echo(text, nl=False)
+
+
+def _is_unicode() -> bool:
+    return (sys.stdout.encoding or "utf-8").lower().replace("_", "-").startswith(("utf-8", "utf8"))
+
+
+def _masked(facts: Any) -> Any:
+    """Mask secrets in the texts of *facts*, not in its keys and numbers."""
+    match facts:
+        case str():
+            return masked(facts)
+        case Mapping():
+            return {key: _masked(value) for key, value in facts.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_masked(value) for value in facts]
+    return facts
+
+
 def _jsonable(value: object) -> object:
     """Convert *value* for JSON: times to UTC ISO 8601 with Z, other types to text."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    if isinstance(value, (tuple, set, frozenset)):
-        return list(value)
-    return str(value)
+    return masked(str(value))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -253,7 +306,7 @@ def _global_options() -> list[click.Parameter]:
             type=int,
             expose_value=False,
             callback=_set("verbosity"),
-            help="Show errors only.",
+            help="Show results and errors only.",
         ),
         click.Option(
             ["--json", "global_json"],

@@ -32,7 +32,7 @@ Usage: digestbot [OPTIONS] COMMAND [ARGS]...
 Options:
   --config FILE  Config file; default: ./config.yaml.
   -v, --verbose  Log more; repeat for debug output.
-  -q, --quiet    Show errors only.
+  -q, --quiet    Show results and errors only.
   --json         Print results as JSON.
   --version      Show the version and exit.
   -h, --help     Show this message and exit.

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from digestbot.atomic_files import replacing
-from digestbot.cli.app import App, check_known, count, local, table
+from digestbot.cli.app import App, check_known, count, local, print_json, table
 from digestbot.config import Config
 from digestbot.errors import DigestbotError, LedgerError, UsageError
 from digestbot.model import Delivery, DeliveryState
@@ -201,7 +201,7 @@ def export_ledger(app: App, file: Path) -> int:
         lines = (f"{to_line(name, row)}\n" for name, row in store.ledger.export_rows())
         if str(file) == "-":
             for line in lines:
-                click.echo(line, nl=False)
+                print_json(line)
             return 0
         rows = _write_lines(file, lines) - 1  # without the head
     app.show({"rows": rows}, lambda: f"{count(rows, 'row')} written to {file}")

@@ -4,7 +4,7 @@ import re
 
 import click
 
-from digestbot.cli.app import App, check_known, local, table
+from digestbot.cli.app import App, check_known, local, print_form, table
 from digestbot.errors import DigestbotError, UsageError
 from digestbot.model import Form
 
@@ -80,5 +80,5 @@ def show_edition(app: App, edition: str, form: str | None) -> int:
     if body is None:
         raise DigestbotError(f"no edition {edition}; 'digestbot editions list' shows all of them")
     text = text_of(body)
-    click.echo(text, nl=not text.endswith("\n"))
+    print_form(text, chosen)
     return 0

@@ -14,6 +14,7 @@ import click
 
 from digestbot.cli.app import App
 from digestbot.errors import ConfigError, DigestbotError, InvalidValue, UsageError
+from digestbot.secret import masked
 
 INTERRUPTED = 130  # 128 + SIGINT, the shells' convention
 
@@ -74,7 +75,7 @@ def _bug(error: Exception) -> str:
     import tempfile
     import traceback
 
-    text = "".join(traceback.format_exception(error))
+    text = masked("".join(traceback.format_exception(error)))
     with tempfile.NamedTemporaryFile(
         "w", prefix="digestbot-", suffix=".log", delete=False, encoding="utf-8"
     ) as file:

@@ -25,7 +25,7 @@ def command(app: App, sources: tuple[str, ...]) -> int:
     names = sources or tuple(config.sources)
     with app.store(config) as store, fetch_progress(app, names) as progress:
         fetched = asyncio.run(fetch(store, config, names, clock=app.clock, progress=progress))
-    app.show(list(map(facts_of, fetched)), lambda: fetch_table(fetched, config))
+    app.report(list(map(facts_of, fetched)), lambda: fetch_table(fetched, config))
     report_failures(app, fetched)
     return 0 if all(result.is_complete for result in fetched) else 1
 

@@ -56,7 +56,7 @@ class Commands(click.Group):
 )
 @click.option("--config", metavar="FILE", help="Config file; default: ./config.yaml.")
 @click.option("-v", "--verbose", count=True, help="Log more; repeat for debug output.")
-@click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
+@click.option("-q", "--quiet", is_flag=True, help="Show results and errors only.")
 @click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context

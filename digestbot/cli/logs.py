@@ -2,13 +2,15 @@
 
 import logging
 
+from digestbot.secret import masked
+
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 # At INFO or DEBUG these libraries log request URLs, bodies or tokens.
 CAPPED = ("httpx", "httpcore", "slack_sdk", "aiosmtplib", "alembic", "sqlalchemy")
 
 
 class FactFormatter(logging.Formatter):
-    """Formatter that appends the facts from ``extra`` to the message."""
+    """Formatter that appends the facts from ``extra`` to the message, and masks secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Format one line, followed by the traceback if there is one."""
@@ -16,7 +18,7 @@ class FactFormatter(logging.Formatter):
         text = super().format(record)
         head, newline, rest = text.partition("\n")
         suffix = "".join(f" {key}={value}" for key, value in facts.items())
-        return head + suffix + newline + rest
+        return masked(head + suffix + newline + rest)
 
 
 def set_up(verbosity: int) -> None:

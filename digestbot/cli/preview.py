@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from digestbot.cli.app import App, write_text
+from digestbot.cli.app import App, print_form, write_text
 from digestbot.cli.fetch import fetch_progress, report_failures
 from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.config.schema import parse_duration
@@ -164,7 +164,7 @@ def _put(text: str, form: Form, name: str, out: Path | None, open_it: bool) -> N
         folder = Path(tempfile.mkdtemp(prefix="digestbot-"))
         out = folder / f"{name}.{suffix.get(form, form)}"
     if out is None:
-        click.echo(text, nl=not text.endswith("\n"))
+        print_form(text, form)
         return
     write_text(out, text)
     click.echo(str(out))

@@ -115,7 +115,7 @@ def command(
         )
         delivered = _deliver(app, store, config, stop, patience_s)
         nothing_due = "" if made or stop() else _nothing_due(store, config, wanted)
-    app.show(
+    app.report(
         _facts(fetched, bounced, made, delivered, stop),
         lambda: _as_text(config, fetched, bounced, made, delivered, nothing_due),
     )

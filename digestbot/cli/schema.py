@@ -4,6 +4,7 @@ import json
 
 import click
 
+from digestbot.cli.app import print_json
 from digestbot.config.editor_schema import json_schema
 
 
@@ -18,5 +19,5 @@ def command() -> int:
     \b
       # yaml-language-server: $schema=digestbot.schema.json
     """
-    click.echo(json.dumps(json_schema(), ensure_ascii=False, indent=2))
+    print_json(json.dumps(json_schema(), ensure_ascii=False, indent=2) + "\n")
     return 0

@@ -7,7 +7,16 @@ from pathlib import Path
 import click
 
 from digestbot import subscriptions
-from digestbot.cli.app import App, columns_text, count, local, open_text, table, write_text
+from digestbot.cli.app import (
+    App,
+    columns_text,
+    count,
+    local,
+    open_text,
+    print_document,
+    table,
+    write_text,
+)
 from digestbot.config import find_digest
 from digestbot.errors import DigestbotError
 from digestbot.model import DestinationKind, Subscription, SubscriptionState
@@ -201,5 +210,5 @@ def export(app: App, digest: str | None, out: Path | None) -> int:
         write_text(out, subscriptions.export_csv(found))
         app.say(f"{count(len(found), 'subscriber')} written to {out}")
     else:
-        click.echo(subscriptions.export_csv(found), nl=False)
+        print_document(subscriptions.export_csv(found))
     return 0

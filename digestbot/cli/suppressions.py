@@ -6,7 +6,16 @@ import click
 
 from digestbot import suppressions
 from digestbot.addresses import check_address
-from digestbot.cli.app import App, columns_text, count, local, open_text, table, write_text
+from digestbot.cli.app import (
+    App,
+    columns_text,
+    count,
+    local,
+    open_text,
+    print_document,
+    table,
+    write_text,
+)
 from digestbot.errors import DigestbotError
 from digestbot.model import Suppression
 
@@ -128,5 +137,5 @@ def export(app: App, out: Path | None) -> int:
         write_text(out, suppressions.export_csv(found))
         app.say(f"{count(len(found), 'address', 'addresses')} written to {out}")
     else:
-        click.echo(suppressions.export_csv(found), nl=False)
+        print_document(suppressions.export_csv(found))
     return 0

@@ -31,6 +31,8 @@ class Filled:
     data: object
     hidden: Mapping[Steps, str | None]
     """Values filled from outside, which no message may show; None where filling failed."""
+    pieces: frozenset[str]
+    """Texts of the variables and files that filled them."""
     flaws: tuple[Flaw, ...]
 
 
@@ -42,7 +44,12 @@ def interpolate(root: Node, environ: Mapping[str, str], folder: Path) -> Filled:
     """
     filling = _Filling(environ, folder)
     data = filling.plain(root, ())
-    return Filled(data=data, hidden=filling.hidden, flaws=tuple(filling.flaws))
+    return Filled(
+        data=data,
+        hidden=filling.hidden,
+        pieces=frozenset(filling.pieces),
+        flaws=tuple(filling.flaws),
+    )
 
 
 class _Missing(Exception):
@@ -56,6 +63,7 @@ class _Filling:
         self._environ = environ
         self._folder = folder
         self.hidden: dict[Steps, str | None] = {}
+        self.pieces: set[str] = set()
         self.flaws: list[Flaw] = []
 
     def plain(self, node: Node, steps: Steps) -> object:
@@ -91,10 +99,11 @@ class _Filling:
     def _filling(self, found: re.Match[str]) -> str:
         if found["escaped"]:
             return "${"
-        if found["file"]:
-            return self._file(found["file"].strip())
-        if found["name"]:
-            return self._variable(found["name"])
+        if found["file"] or found["name"]:
+            file, name = found["file"], found["name"]
+            piece = self._file(file.strip()) if file else self._variable(name)
+            self.pieces.add(piece)
+            return piece
         raise _Missing('"${" must begin ${NAME} or ${file:PATH}; write "$${" for a literal "${"')
 
     def _variable(self, name: str) -> str:

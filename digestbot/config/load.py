@@ -42,7 +42,7 @@ from digestbot.errors import ConfigError, InvalidAddress, Problem
 from digestbot.filters.conditions import ConditionError
 from digestbot.model import Destination, Form
 from digestbot.schedule import parse_schedule
-from digestbot.secret import Secret, is_private
+from digestbot.secret import Secret, hide, is_private
 from digestbot.sending_limits import SendingLimits
 from digestbot.sources import REGISTRY, Options
 
@@ -98,6 +98,7 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     file = _shown(path)
     root, found = read_yaml(_text(path, file), file)
     filled = interpolate(root, environ, path.parent)
+    hide(filled.pieces)
     draft = _Draft(filled, path.parent)
     draft.check()
     found += problems(file, root, [*filled.flaws, *draft.flaws])

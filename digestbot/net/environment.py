@@ -1,12 +1,14 @@
 """
 Build the httpx client from the operator's environment: proxies and trusted certificates.
 
-httpx reads the same variables; here each failure becomes one line that names the variable.
+The variables are those of other programs; each failure becomes one line that names the variable.
 """
 
 import logging
 import os
+import re
 import ssl
+from collections.abc import Mapping
 from http.client import HTTPResponse
 from http.cookiejar import CookieJar
 from importlib.util import find_spec
@@ -17,6 +19,7 @@ import httpx
 
 from digestbot.net.errors import NetworkSettingError
 from digestbot.net.interim_responses import count_received
+from digestbot.net.proxies import NoProxy, ProxyTransport, parse_no_proxy
 
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 MAX_PORT = 65_535
@@ -36,20 +39,22 @@ def open_http(user_agent: str) -> httpx.AsyncClient:
         logging.getLogger(name).setLevel(logging.WARNING)
     headers = {"user-agent": user_agent, "accept-encoding": "gzip"}
     trusted = _trusted_certificates()
-    _check_proxies()
-    try:
-        http = httpx.AsyncClient(
-            headers=headers,
-            verify=trusted,
-            cookies=_NoCookies(),
-            event_hooks={"response": [_take_location]},
-        )
-    except httpx.InvalidURL as error:
-        raise NetworkSettingError(
-            f"{_variable('no')}: invalid host; separate hosts with commas: localhost,.example.org"
-        ) from error
-    count_received(http)
-    return http
+    variables = getproxies()
+    no_proxy = _no_proxy(variables.get("no", ""))
+    proxies = {} if no_proxy.all_hosts else _proxies(variables)
+    direct = httpx.AsyncHTTPTransport(verify=trusted)
+    through = {
+        kind: httpx.AsyncHTTPTransport(verify=trusted, proxy=proxy)
+        for kind, proxy in proxies.items()
+    }
+    count_received(direct, *through.values())
+    return httpx.AsyncClient(
+        headers=headers,
+        transport=ProxyTransport(direct, through, no_proxy),
+        cookies=_NoCookies(),
+        event_hooks={"response": [_take_location]},
+        trust_env=False,
+    )
 
 
 class _NoCookies(CookieJar):
@@ -82,16 +87,26 @@ def _trusted_certificates() -> ssl.SSLContext:
         ) from error
 
 
-def _check_proxies() -> None:
-    """Raise for the first unusable proxy setting."""
-    proxies = getproxies()
-    if "*" in (host.strip() for host in proxies.get("no", "").split(",")):
-        return  # httpx then ignores all proxies
+def _no_proxy(text: str) -> NoProxy:
+    try:
+        return parse_no_proxy(text)
+    except (ValueError, httpx.InvalidURL) as error:
+        raise NetworkSettingError(
+            f"{_variable('no')}: invalid host; separate hosts with commas: localhost,.example.org"
+        ) from error
+
+
+def _proxies(variables: Mapping[str, str]) -> dict[str, httpx.Proxy]:
+    """Return the proxy of each scheme; raise for the first unusable setting."""
+    proxies = {}
     for kind in ("http", "https", "all"):
-        if value := proxies.get(kind):
-            problem = _proxy_problem(value if "://" in value else f"http://{value}")
-            if problem:
+        if value := variables.get(kind):
+            url = value if "://" in value else f"http://{value}"
+            url = re.sub(r"^socks://", "socks5://", url)  # as GNOME writes it
+            if problem := _proxy_problem(url):
                 raise NetworkSettingError(f"{_variable(kind)}: {problem}")
+            proxies[kind] = httpx.Proxy(url)
+    return proxies
 
 
 def _proxy_problem(url: str) -> str | None:

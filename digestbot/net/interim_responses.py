@@ -56,15 +56,14 @@ def limit_interim(shown: str) -> Iterator[None]:
         _allowance.reset(token)
 
 
-def count_received(http: httpx.AsyncClient) -> None:
+def count_received(*transports: httpx.AsyncHTTPTransport) -> None:
     """
-    Let all connections of *http*, direct or through a proxy, count for `limit_interim`.
+    Let all connections of *transports* count for `limit_interim`.
 
     httpx has no option for the network backend that httpcore documents, so it is set in place.
     """
-    for transport in (http._transport, *http._mounts.values()):
-        if isinstance(transport, httpx.AsyncHTTPTransport):
-            transport._pool._network_backend = _Backend()
+    for transport in transports:
+        transport._pool._network_backend = _Backend()
 
 
 class _Backend(httpcore.AsyncNetworkBackend):

@@ -174,7 +174,7 @@ def _make(
         # Another process was first and its edition is as good as ours, or the slot had its edition
         # before the schedule changed. Without a new due time every tick would try again.
         store.digests.set_next_due(digest.name, next_due_at)
-        return EditionMade(digest=digest.name, note="another process has just made it")
+        return EditionMade(digest=digest.name, note=_why_not(store, state))
     log.info("edition made", extra={"edition": edition.name, "papers": len(edition.papers)})
     return EditionMade(
         digest=digest.name,
@@ -185,6 +185,14 @@ def _make(
         deliveries=len(confirmed),
         held=flood_check.reason,
     )
+
+
+def _why_not(store: Store, before: DigestState) -> str:
+    """Say why the slot has an edition already."""
+    after = store.digests.state(before.name)
+    if (after.cursor, after.editions) != (before.cursor, before.editions):
+        return "another process has just made it"
+    return "this slot has its edition already"
 
 
 def _first_seq(store: Store, state: DigestState, missed_since: datetime | None) -> int:

@@ -134,6 +134,7 @@ def open_store(
 
     Raises:
         StoreUnavailable: The database cannot be reached, or is empty and *create* is False.
+        StoreUnusable: It lacks a table or its version, or the URL has an unknown parameter.
         StoreTooNew: A newer digestbot wrote it.
         ForeignStore: It belongs to another program.
         MissingExtra: PostgreSQL's driver is not installed.

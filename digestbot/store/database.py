@@ -33,6 +33,7 @@ from sqlalchemy.exc import (
     DisconnectionError,
     InterfaceError,
     OperationalError,
+    ProgrammingError,
 )
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlalchemy.types import TypeEngine
@@ -43,6 +44,7 @@ from digestbot.errors import (
     StoreError,
     StoreReplaced,
     StoreUnavailable,
+    StoreUnusable,
 )
 from digestbot.store.bulk_values import BulkValues
 
@@ -270,13 +272,17 @@ class Database:
         """Translate a failure of the database to a `StoreError`, and leave bugs alone."""
         error = context.sqlalchemy_exception or context.original_exception
         cause = next(iter(str(context.original_exception).strip().splitlines()), "no reason given")
+        if isinstance(error, DBAPIError) and _is_missing(context.original_exception, cause):
+            return StoreUnusable(f"{shown(self.url)}: {cause}; restore a backup")
+        if isinstance(error, ProgrammingError) and context.connection is None:
+            return StoreUnusable(f"{shown(self.url)}: {cause}; correct the URL of the store")
         if isinstance(error, OperationalError | InterfaceError):
             return StoreUnavailable(f"{shown(self.url)}: {self._with_advice(cause)}")
         if isinstance(error, DBAPIError) and "file is not a database" in cause:
             return ForeignStore(f"{shown(self.url)}: {cause}; name another file, or move it away")
         if isinstance(error, DBAPIError) and "malformed" in cause:
             advice = "the file is damaged: restore a backup, or move it away to start afresh"
-            return StoreUnavailable(f"{shown(self.url)}: {cause}; {advice}")
+            return StoreUnusable(f"{shown(self.url)}: {cause}; {advice}")
         return None
 
 
@@ -294,6 +300,12 @@ def _outcome(connection: Connection, act: Callable[[], T]) -> T | Exception:
         raise  # the transaction may be lost
     except Exception as error:
         return error
+
+
+def _is_missing(error: BaseException, cause: str) -> bool:
+    """Return True if a table or column is missing; SQLite has no code for that."""
+    is_missing = getattr(error, "sqlstate", None) in {"42P01", "42703"}
+    return is_missing or cause.startswith(("no such table", "no such column"))
 
 
 def _sqlite_engine(url: URL, busy_s: float) -> Engine:

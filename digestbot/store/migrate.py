@@ -10,9 +10,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection, column, inspect, select, table
 
-from digestbot.errors import ForeignStore, StoreTooNew, StoreUnavailable
+from digestbot.errors import ForeignStore, StoreTooNew, StoreUnavailable, StoreUnusable
 from digestbot.store.database import MIGRATE_LOCK, Database, shown
-from digestbot.store.tables import HEAD
+from digestbot.store.tables import HEAD, metadata
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ def upgrade(database: Database, *, create: bool) -> None:
 
     Raises:
         StoreUnavailable: The database cannot be reached, or is empty and *create* is False.
+        StoreUnusable: It lacks its version or a table.
         StoreTooNew: Its revision is unknown to this version of digestbot.
         ForeignStore: Its tables belong to another program.
     """
@@ -58,8 +59,17 @@ def read_revision(connection: Connection, database: Database) -> str | None:
             "give digestbot a separate database"
         )
     version = table("alembic_version", column("version_num"))
-    revision: str = connection.execute(select(version.c.version_num)).scalar_one()
-    return revision
+    revisions = connection.execute(select(version.c.version_num)).scalars().all()
+    if len(revisions) != 1:
+        raise StoreUnusable(
+            f"{shown(database.url)}: its table alembic_version has {len(revisions)} rows instead "
+            "of one, so its version is unknown; restore a backup"
+        )
+    if revisions[0] == HEAD and (missing := sorted(set(metadata.tables) - names)):
+        raise StoreUnusable(
+            f"{shown(database.url)}: the table {missing[0]} is missing; restore a backup"
+        )
+    return str(revisions[0])
 
 
 def _require_file(database: Database) -> None:

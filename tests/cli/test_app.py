@@ -9,24 +9,50 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from digestbot.cli.app import App, count, program, table, with_global_options, write_text
+from digestbot.cli.app import App, count, open_text, program, table, with_global_options, write_text
 from digestbot.errors import UsageError
+from digestbot.secret import hide
 from tests.cli.conftest import Bot, configure
 from tests.factories import NOW
 
 NOWHERE = "http://127.0.0.1:9/"
 
 
-def test_show_prints_text_json_or_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def text_of(file: Path) -> str:
+    with open_text(file) as stream:
+        return stream.read()
+
+
+def test_show_prints_text_or_json_even_if_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     facts = {"at": NOW, "names": frozenset({"a"}), "path": Path("x")}
     App().show(facts, lambda: "as text")
     App(verbosity=-1).show(facts, lambda: "as text")
-    assert capsys.readouterr().out == "as text\n"
+    assert capsys.readouterr().out == "as text\nas text\n"
     App(as_json=True).show(facts, lambda: "as text")
     assert json.loads(capsys.readouterr().out) == {
         "at": "2026-11-23T08:00:00Z",
         "names": ["a"],
         "path": "x",
+    }
+
+
+def test_report_is_silent_if_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    App(verbosity=-1).report([], lambda: "as text")
+    assert capsys.readouterr().out == ""
+    App(verbosity=-1, as_json=True).report([], lambda: "as text")
+    App().report([], lambda: "as text")
+    assert capsys.readouterr().out == "[]\nas text\n"
+
+
+def test_show_masks_secrets(capsys: pytest.CaptureFixture[str]) -> None:
+    hide(["s3cret"])
+    facts = {"s3cret": ["of s3cret", ("s3cret", 1)], "path": Path("s3cret")}
+    App(as_json=True).show(facts, lambda: None)
+    App().show(facts, lambda: "not s3cret")
+    out = capsys.readouterr().out
+    assert json.loads(out.removesuffix("not ***\n")) == {
+        "s3cret": ["of ***", ["***", 1]],
+        "path": "***",
     }
 
 
@@ -65,12 +91,20 @@ def test_count_uses_the_plural(number: int, text: str) -> None:
 def test_text_is_written_as_utf_8(tmp_path: Path) -> None:
     file = tmp_path / "x.txt"
     write_text(file, "Größe\n")
-    assert file.read_bytes() == b"Gr\xc3\xb6\xc3\x9fe\n"
+    assert text_of(file) == "Größe\n"
+    file.write_bytes(b"\xef\xbb\xbfwith a byte order mark")
+    assert text_of(file) == "with a byte order mark"
 
 
-def test_unwritable_files_are_usage_errors(tmp_path: Path) -> None:
+def test_unreadable_files_are_usage_errors(tmp_path: Path) -> None:
+    file = tmp_path / "x.txt"
+    with pytest.raises(UsageError, match=r"cannot read .*x\.txt: No such file"):
+        text_of(file)
     with pytest.raises(UsageError, match=r"cannot write .*: Is a directory"):
         write_text(tmp_path, "")
+    file.write_bytes(b"\xff")
+    with pytest.raises(UsageError, match=r"x\.txt: not UTF-8; save the file as UTF-8"):
+        text_of(file)
 
 
 def test_program_is_a_path_if_not_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

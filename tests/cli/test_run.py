@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Bot, a_paper, configure, smtp_keys
+from tests.cli.conftest import Bot, Called, a_paper, configure, smtp_keys
 from tests.factories import NOW
 from tests.servers.arxiv import ArxivServer
 from tests.servers.smtp import CUT, SmtpServer
@@ -53,6 +53,31 @@ def test_first_run_delivers_immediately(bot: Bot, arxiv: ArxivServer) -> None:
     assert "systems/1: 2 papers to 1 recipient" in called.out
     assert "1 sent" in called.out
     assert in_folder("systems") == {"arxiv:2611.00002": 1, "arxiv:2611.00004": 1}
+
+
+def test_quiet_prints_results_but_no_record_of_a_run(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    for name in ("fetch", "run"):
+        assert bot("-q", name) == bot("-q", name) == Called(code=0, out="", err="")
+    assert bot("run", "-q", "--json").out.startswith("{")
+    commands = (
+        ("check",),
+        ("status",),
+        ("explain", "systems", "2611.00004"),
+        ("preview", "systems", "--since", "7d"),
+        ("editions", "list"),
+        ("deliveries", "list"),
+        ("subscribers", "list"),
+    )
+    for command in commands:
+        assert bot("-q", *command).out == bot(*command).out != "", command
+
+
+def test_quiet_runs_report_what_failed(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url, deliver="[{folder: config.yaml}]")
+    called = bot("-q", "run")
+    assert (called.code, called.out) == (1, "")
+    assert called.err.startswith("folder: ")
 
 
 def test_folder_gets_the_configured_exports(bot: Bot, arxiv: ArxivServer) -> None:

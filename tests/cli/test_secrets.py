@@ -171,3 +171,129 @@ def test_database_errors_hide_secrets(bot: Bot, command: str) -> None:
     assert called.code == 1
     assert "127.0.0.1" in called.out + called.err
     assert not shows_a_secret(called.out + called.err)
+
+
+MARKED = "pl4nted-value"
+TEXT_KEYS = re.compile(
+    r"^(?P<lead>[ -]*(?P<key>\w+): )(?P<value>[^\s#{\[&|>][^#]*?)(?P<rest> *#.*)?$"
+)
+EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
+
+
+def lines_with_values() -> Iterator[tuple[int, str]]:
+    """Yield the lines of the example, commented keys included, that give a key a single value."""
+    for number, line in enumerate(EXAMPLE.read_text(encoding="utf-8").splitlines()):
+        bare = re.sub(r"^( *)# (?=[ ]*\w+: )", r"\1", line)
+        if TEXT_KEYS.match(bare) and not re.match(r"^ *\w+: +\w+ [a-z]+ ", bare):
+            yield number, bare
+
+
+@pytest.mark.parametrize(
+    ("number", "line"), [pytest.param(n, line, id=f"{n + 1}") for n, line in lines_with_values()]
+)
+def test_every_key_of_the_example_hides_what_fills_it(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch, number: int, line: str
+) -> None:
+    """`check` and `status` with one value from the environment, valid there or not."""
+    for name in ("SMTP_PASSWORD", "SLACK_BOT_TOKEN"):
+        monkeypatch.setenv(name, "any")
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", "https://hooks.example.org/services/any")
+    monkeypatch.setenv("FILLING", MARKED)
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    lines[number] = TEXT_KEYS.sub(r'\g<lead>"${FILLING}"', line)
+    Path("config.yaml").write_text("\n".join(lines), encoding="utf-8")
+    for option in ("-vv", "--json"):
+        for command in ("check", "status"):
+            called = bot(command, option)
+            assert not shows_a_secret(called.out + called.err)
+            assert "a bug" not in called.err
+    stored = [path.read_bytes() for path in Path().glob("digestbot.db*")]
+    assert not any(MARKED.encode() in content for content in stored)
+
+
+FILLED_PATHS = """\
+sources:
+  secret-path: {kind: feed, url: "${FEED_URL}", interval: 0s}
+  secret-segment: {kind: feed, url: "URL/${SEGMENT}/feed", interval: 0s}
+  arxiv: {kind: arxiv, categories: [cs.DC], url: "URL/${SEGMENT}/api", interval: 0s}
+smtp: {host: 127.0.0.1, port: 1, security: none, sender: "Bot <bot@example.org>",
+  username: "${SMTP_USER}", password: "${SEGMENT}", insecure: true}
+slack: {token: "${SEGMENT}", url: "URL/${SEGMENT}/"}
+digests:
+  systems:
+    title: Systems
+    deliver:
+      - email: reader@example.org
+      - slack: "#papers"
+      - webhook: "URL/${SEGMENT}/hook"
+      - webhook: "${FEED_URL}"
+"""
+
+
+@pytest.mark.parametrize("option", ["-vv", "--json"])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(status=401, body=b"pl4nted-segment is unknown"),
+        Reply(status=500, body=b"no pl4nted-segment"),
+        Reply(status=302, headers={"Location": "/pl4nted-segment/elsewhere"}),
+        Reply(body=b"<html><title>pl4nted-segment</title></html>"),
+    ],
+    ids=["401", "500", "302", "a page"],
+)
+def test_filled_parts_of_urls_are_hidden(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch, option: str, reply: Reply
+) -> None:
+    with WebServer.of(*[reply] * 200) as web:
+        monkeypatch.setenv("FEED_URL", f"{web.url}/pl4nted-path/pl4nted?key=pl4nted")
+        monkeypatch.setenv("SEGMENT", "pl4nted-segment")
+        monkeypatch.setenv("SMTP_USER", "pl4nted-user")
+        Path("config.yaml").write_text(FILLED_PATHS.replace("URL/", f"{web.url}/"))
+        for number, command in enumerate(COMMANDS):
+            called = bot(*command, option, at=NOW + timedelta(hours=number))
+            assert not shows_a_secret(called.out + called.err), command
+            assert "a bug" not in called.err, command
+        assert "***" in bot("status").out
+    written = [p for p in Path().rglob("*") if p.is_file() and p.name != "config.yaml"]
+    assert not [p for p in written if b"pl4nted" in p.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        "postgresql://${PART}@127.0.0.1:9/digests",
+        "postgresql://me@127.0.0.1:9/${PART}",
+        "postgresql://me@127.0.0.1:9/digests?application_name=${PART}",
+        "postgresql://me@127.0.0.1:9/digests?sslmode=${PART}",
+        "postgresql://me@127.0.0.1:9/digests?${PART}=1",
+        "postgresql://me@127.0.0.1:${PART}/digests",
+        "postgresql://me@/digests?host=/no/such/${PART}",
+        "${PART}://me@127.0.0.1:9/digests",
+        "sqlite:///no-such-${PART}/digestbot.db",
+        "${STORE}",
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "status", "run"])
+def test_filled_parts_of_the_store_are_hidden(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch, store: str, command: str
+) -> None:
+    monkeypatch.setenv("PART", "pl4nted_part")
+    monkeypatch.setenv("STORE", "postgresql://pl4nted@127.0.0.1:9/pl4nted?options=pl4nted")
+    configure("http://127.0.0.1:9/", top=f'store: "{store}"')
+    called = bot(command, "-vv")
+    assert called.code in {1, 2}
+    assert not shows_a_secret(called.out + called.err)
+    assert "a bug" not in called.err
+
+
+def test_tracebacks_in_files_hide_secrets(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: object, **options: object) -> None:
+        raise KeyError("pl4nted-value")
+
+    monkeypatch.setenv("FILLING", MARKED)
+    monkeypatch.setattr("digestbot.cli.fetch.fetch", broken)
+    configure("http://127.0.0.1:9/${FILLING}")
+    called = bot("fetch")
+    assert "(a bug)" in called.err
+    text = Path(called.err.split()[-1]).read_text()
+    assert "KeyError: '***'" in text

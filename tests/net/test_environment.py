@@ -110,3 +110,21 @@ def test_an_unwritable_key_log_is_a_setting_error(environment: pytest.MonkeyPatc
     environment.setenv("SSLKEYLOGFILE", "/nonexistent/keys.log")
     with pytest.raises(NetworkSettingError, match=r"^TLS settings: No such file or directory;"):
         get("http://127.0.0.1:9/")
+
+
+def test_requests_go_through_the_proxy_but_not_to_no_proxy(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    with WebServer.of(Reply(status=204)) as proxy, WebServer.of(Reply(status=200)) as server:
+        environment.setenv("HTTP_PROXY", proxy.url)
+        environment.setenv("NO_PROXY", "10.0.0.0/8,[::1],127.0.0.0/8")
+        assert get("http://feeds.example.org/rss").status == 204
+        assert get(server.url).status == 200
+        assert [len(each.requests) for each in (proxy, server)] == [1, 1]
+
+
+def test_socks_without_a_version_is_socks5(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("ALL_PROXY", "socks://127.0.0.1:1080/")
+    environment.setattr("digestbot.net.environment.find_spec", lambda name: None)
+    with pytest.raises(NetworkSettingError, match=r"^ALL_PROXY: a SOCKS proxy needs another"):
+        get("http://127.0.0.1:9/")

@@ -111,7 +111,8 @@ def test_a_slot_repeated_by_a_clock_set_back_is_made_once(
     assert make(config, MONDAY, force=False)[0].edition == "d/2"
     store.papers.ingest("a", [paper(3)], {}, MONDAY)
     assert not make(config, MONDAY - DAY / 24, force=False)
-    assert make(config, MONDAY, force=False)[0].edition is None
+    (repeated,) = make(config, MONDAY, force=False)
+    assert (repeated.edition, repeated.note) == (None, "this slot has its edition already")
     assert not make(config, MONDAY, force=False)
     assert make(config, MONDAY + DAY, force=False)[0].edition == "d/3"
     assert offered(store) == [[f"arxiv:2611.0000{n}"] for n in (1, 2, 3)]

@@ -10,7 +10,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from digestbot.errors import ForeignStore, MissingExtra, StoreReplaced, StoreUnavailable
+from digestbot.errors import (
+    ForeignStore,
+    MissingExtra,
+    StoreReplaced,
+    StoreUnavailable,
+    StoreUnusable,
+)
 from digestbot.store import open_store
 from digestbot.store.database import read_url, shown
 from tests.store.samples import ingest
@@ -72,6 +78,19 @@ def test_missing_postgresql_driver_names_the_extra(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(MissingExtra, match=r"pip install 'digestbot\[postgres\]'"):
         open_store("postgresql://localhost/x")
+
+
+@pytest.mark.parametrize(
+    ("query", "cause"),
+    [
+        ("frobnicate=1", 'invalid connection option "frobnicate"'),
+        ("a=1&a=2", 'invalid connection option "a"'),
+        ("connect_timeout=abc", "bad value for connect_timeout"),
+    ],
+)
+def test_unknown_parameters_of_postgresql_are_errors_of_the_url(query: str, cause: str) -> None:
+    with pytest.raises(StoreUnusable, match=f"{cause}.*; correct the URL of the store"):
+        open_store(f"postgresql://bot@127.0.0.1:1/digests?{query}")
 
 
 def test_postgres_scheme_is_read_as_postgresql() -> None:

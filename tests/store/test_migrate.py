@@ -13,7 +13,7 @@ from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from digestbot.errors import ForeignStore, StoreTooNew, StoreUnavailable
+from digestbot.errors import ForeignStore, StoreTooNew, StoreUnavailable, StoreUnusable
 from digestbot.store import open_store
 from digestbot.store.database import MIGRATE_LOCK, Database, read_url
 from digestbot.store.migrate import MIGRATIONS
@@ -94,6 +94,34 @@ def test_newer_database_is_refused_unchanged(store_url: str) -> None:
         assert (
             connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "9999"
         )
+
+
+@pytest.mark.parametrize(
+    ("statement", "rows"),
+    [
+        ("DELETE FROM alembic_version", 0),
+        ("INSERT INTO alembic_version SELECT '0002'", 2),
+    ],
+)
+def test_a_database_without_one_version_is_refused(
+    store_url: str, statement: str, rows: int
+) -> None:
+    open_store(store_url).close()
+    with plain_engine(store_url).begin() as connection:
+        connection.execute(text(statement))
+    with pytest.raises(StoreUnusable, match=f"alembic_version has {rows} rows.*restore a backup"):
+        open_store(store_url)
+
+
+def test_a_missing_table_is_an_error_at_once(store_url: str) -> None:
+    """At the start, and in a running process without the retries of a busy database."""
+    with open_store(store_url) as store:
+        with plain_engine(store_url).begin() as connection:
+            connection.execute(text("DROP TABLE pauses"))
+        with pytest.raises(StoreUnusable, match=r"pauses.*; restore a backup"):
+            store.pauses.get("email")
+    with pytest.raises(StoreUnusable, match="the table pauses is missing; restore a backup"):
+        open_store(store_url)
 
 
 @pytest.mark.parametrize(
