@@ -5,7 +5,6 @@ A batch is verified if two channels have served everything that any channel serv
 the store is all that `batches_of` does; the rest is pure. Begin at `batches_of` and `state_of`.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from digestbot import taxonomy
 from digestbot.arxiv_calendar import DAY, Calendar, Occasion, feed_at, feed_day, oai_at
+from digestbot.ids import announcement_order
 from digestbot.model import (
     INCOMPLETE,
     REPLACEMENTS,
@@ -36,7 +36,7 @@ FEW = 5
 """Fewer identifiers than this do not tell where a day begins and ends."""
 
 _ANSWERS = (BatchOutcome.COMPLETE, BatchOutcome.EMPTY, BatchOutcome.PARTIAL)
-_NUMBER = re.compile(r"arxiv:(\d{4})\.(\d{4,6})")
+_Order = tuple[int, int, int]
 
 
 class ArxivSource(Protocol):
@@ -69,8 +69,8 @@ def batches_of(
     """
     Return the batches of *sources* from the day *since* on, by source, day and category.
 
-    They begin with the first day of which the source was read, and end with the last one whose
-    announcement was due at *now*, or with today in US Eastern time.
+    They begin with the first day of which a channel had papers or failed, and end with the last one
+    whose announcement was due at *now*, or with today in US Eastern time.
     """
     if not sources:
         return ()
@@ -217,6 +217,7 @@ def _answer(
         channel=channel,
         outcome=check.outcome if check else None,
         at=check.at if check else None,
+        detail=check.detail if check else None,
         lacks=sum(channel not in paper.channels for paper in papers),
     )
 
@@ -287,14 +288,14 @@ class _Identifiers:
     count: its bounds are the tenth and the ninetieth percentile.
     """
 
-    bounds: Mapping[date, tuple[int, int]]
+    bounds: Mapping[date, tuple[_Order, _Order]]
 
     @classmethod
     def of(cls, papers: Iterable["BatchPaper"]) -> "_Identifiers":
         """Collect the identifiers of papers whose day is known."""
-        numbers: dict[date, list[int]] = defaultdict(list)
+        numbers: dict[date, list[_Order]] = defaultdict(list)
         for paper in papers:
-            number = _number(paper.paper_id)
+            number = announcement_order(paper.paper_id)
             if paper.type is AnnounceType.NEW and paper.announced_on and number is not None:
                 numbers[paper.announced_on].append(number)
         return cls(
@@ -308,7 +309,7 @@ class _Identifiers:
 
     def day(self, paper: "BatchPaper", expected: date) -> date:
         """Return the day of a paper that only the query API has served: *expected* or later."""
-        number = _number(paper.paper_id)
+        number = announcement_order(paper.paper_id)
         if number is None:
             return expected
         later = (day for day, (low, _) in self.bounds.items() if day > expected and number >= low)
@@ -316,16 +317,10 @@ class _Identifiers:
 
     def is_misplaced(self, paper: "BatchPaper", day: date) -> bool:
         """Return True if a new paper's identifier belongs to another day than *day*."""
-        number = _number(paper.paper_id)
+        number = announcement_order(paper.paper_id)
         if paper.type is not AnnounceType.NEW or number is None:
             return False
         before = max((each for each in self.bounds if each < day), default=None)
         after = min((each for each in self.bounds if each > day), default=None)
         is_early = before is not None and number < self.bounds[before][1]
         return is_early or (after is not None and number > self.bounds[after][0])
-
-
-def _number(paper_id: str) -> int | None:
-    """Return arXiv's number of *paper_id*; None for an old one or another scheme."""
-    found = _NUMBER.fullmatch(paper_id)
-    return int(found[1]) * 1_000_000 + int(found[2]) if found else None

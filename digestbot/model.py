@@ -174,6 +174,8 @@ class ChannelAnswer:
     """When it was last read for this day."""
     lacks: int = 0
     """Papers of the batch that it has not served."""
+    detail: str | None = None
+    """See `ChannelCheck.detail`; editions do without it."""
 
     @property
     def confirms(self) -> bool:

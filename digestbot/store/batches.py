@@ -64,10 +64,16 @@ class Batches:
         return tuple((row.source, _check(row._mapping)) for row in rows)
 
     def first_days(self, sources: Collection[str]) -> dict[str, date]:
-        """Return the first day of which a channel of each source was read; most have none."""
+        """
+        Return the first day of each source on which a channel was not empty; a source may have none.
+
+        A first pass finds the days before its backfill empty.
+        """
         table = channel_checks.c
         query = select(table.source, func.min(table.announced_on).label("day"))
-        query = query.where(table.source.in_(sorted(sources))).group_by(table.source)
+        query = query.where(
+            table.source.in_(sorted(sources)), table.outcome != BatchOutcome.EMPTY
+        ).group_by(table.source)
         with self._database.read() as connection:
             return {row.source: row.day for row in connection.execute(query)}
 
