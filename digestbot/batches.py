@@ -12,7 +12,15 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from digestbot import taxonomy
-from digestbot.arxiv_calendar import DAY, Calendar, Occasion, feed_at, feed_day, oai_at
+from digestbot.arxiv_calendar import (
+    DAY,
+    Calendar,
+    Occasion,
+    announced_at,
+    feed_at,
+    feed_day,
+    oai_at,
+)
 from digestbot.ids import announcement_order
 from digestbot.model import (
     INCOMPLETE,
@@ -32,6 +40,10 @@ if TYPE_CHECKING:
 
 MARGIN = timedelta(days=7)
 """How far before the first day to read, for the identifiers of the days before."""
+REACH = timedelta(days=31)
+"""How far back an edition states its batches."""
+WEEKEND = timedelta(days=5)
+"""Longer than any time without an announcement, except at the turn of the year."""
 FEW = 5
 """Fewer identifiers than this do not tell where a day begins and ends."""
 
@@ -95,6 +107,41 @@ def batches_of(
             now=now,
             next_try_at=store.sources.state(name).next_try_at,
         )
+    )
+
+
+def recent_batches(
+    store: "Store", config: "Config", names: Iterable[str], begin: datetime | None, now: datetime
+) -> tuple[Batch, ...]:
+    """
+    Return the batches of the named sources that `in_window` may need.
+
+    Args:
+        store: Where the sources' announcements are.
+        config: Has the sources.
+        names: Sources of any kind; only those of arXiv have batches.
+        begin: Begin of the earliest window; None for one without a begin.
+        now: End of all windows.
+    """
+    wanted = frozenset(names)
+    sources = {name: each for name, each in arxiv_sources(config).items() if name in wanted}
+    earliest = max(begin or now - WEEKEND, now - REACH)
+    return batches_of(store, sources, earliest.date() - DAY, now)
+
+
+def in_window(batches: Iterable[Batch], begin: datetime | None, end: datetime) -> tuple[Batch, ...]:
+    """
+    Return the batches that became due in a window, with those announced but not due at its end.
+
+    Weekends are left out. Without a *begin*, these are the latest batches.
+    """
+    if begin is None:
+        return latest(batches)
+    return tuple(
+        batch
+        for batch in batches
+        if batch.state is not BatchState.WEEKEND and announced_at(batch.day) <= end
+        if due_at(batch.day, [answer.channel for answer in batch.answers]) > begin
     )
 
 

@@ -5,10 +5,18 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from digestbot.batches import in_window, recent_batches
 from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.editions import Selection, add_coverage, cover, select
 from digestbot.errors import DigestbotError, StoreError
-from digestbot.model import REPLACEMENTS, Announcement, Edition, EditionPaper, SourceCoverage
+from digestbot.model import (
+    REPLACEMENTS,
+    Announcement,
+    Batch,
+    Edition,
+    EditionPaper,
+    SourceCoverage,
+)
 from digestbot.pipeline.candidates import Candidates, read_log
 from digestbot.pipeline.messages import freeze, message_domain, needed_forms, render_context
 from digestbot.render import Templates
@@ -71,9 +79,18 @@ def make_editions(
     force = force or missed_since is not None
     due = [digest for digest in chosen if force or is_due(digest, states[digest.name], now)]
     candidates = _read_together(store, due, states)
+    batches = _batches_together(store, config, due, states, now)
     return tuple(
         _make_isolated(
-            store, config, templates, digest, candidates.get(digest.name), now, force, missed_since
+            store,
+            config,
+            templates,
+            digest,
+            candidates.get(digest.name),
+            batches,
+            now,
+            force,
+            missed_since,
         )
         for digest in due
     )
@@ -92,6 +109,25 @@ def _read_together(
         return {}
 
 
+def _batches_together(
+    store: Store,
+    config: Config,
+    digests: Sequence[DigestConfig],
+    states: Mapping[str, DigestState],
+    now: datetime,
+) -> tuple[Batch, ...]:
+    """Read arXiv's batches once for all digests; empty on failure."""
+    begins = [begin for digest in digests if (begin := states[digest.name].covered_to)]
+    names = {source for digest in digests for source in digest.sources}
+    try:
+        return recent_batches(store, config, names, min(begins, default=None), now)
+    except StoreError:
+        raise
+    except Exception:
+        log.exception("reading the batches failed")
+        return ()
+
+
 def _known(config: Config, names: Collection[str] | None) -> tuple[str, ...]:
     if names is None:
         return tuple(config.digests)
@@ -106,13 +142,16 @@ def _make_isolated(
     templates: Templates,
     digest: DigestConfig,
     candidates: Candidates | None,
+    batches: Sequence[Batch],
     now: datetime,
     force: bool,
     missed_since: datetime | None,
 ) -> EditionMade:
     """Make one edition; contain and record a failure."""
     try:
-        made = _make(store, config, templates, digest, candidates, now, force, missed_since)
+        made = _make(
+            store, config, templates, digest, candidates, batches, now, force, missed_since
+        )
     except StoreError:
         raise
     except DigestbotError as error:
@@ -130,6 +169,7 @@ def _make(
     templates: Templates,
     digest: DigestConfig,
     candidates: Candidates | None,
+    batches: Sequence[Batch],
     now: datetime,
     force: bool,
     missed_since: datetime | None,
@@ -139,7 +179,7 @@ def _make(
     from_seq = _first_seq(store, state, missed_since)
     if candidates is None or candidates.from_seq != from_seq:  # another process moved the cursor
         candidates = read_log(store, [(digest, from_seq)])[digest.name]
-    edition, selection = _compose(store, digest, state, candidates, now, slot)
+    edition, selection = _compose(store, digest, state, candidates, batches, now, slot)
     if missed_since is not None:
         if not edition.papers:
             return EditionMade(digest=digest.name, note=f"nothing missed since {missed_since:%F}")
@@ -242,6 +282,7 @@ def next_edition(
     slot: str = "preview",
     since: datetime | None = None,
     candidates: Candidates | None = None,
+    batches: Sequence[Batch] = (),
 ) -> tuple[Edition, Selection]:
     """
     Compose the digest's next edition as of *now*, for display only.
@@ -251,6 +292,7 @@ def next_edition(
         since: Take everything announced since then, sent before or not, instead of what lies beyond
             the cursor.
         candidates: What `read_ahead` has read for the digest.
+        batches: What `recent_batches` has read for its sources.
     """
     if since is None:
         from_seq = start_seq(store, state, now)
@@ -258,7 +300,7 @@ def next_edition(
         from_seq = store.papers.first_seq_since(since)
     if candidates is None or candidates.from_seq != from_seq:
         candidates = read_log(store, [(digest, from_seq)])[digest.name]
-    return _compose(store, digest, state, candidates, now, slot, since)
+    return _compose(store, digest, state, candidates, batches, now, slot, since)
 
 
 def read_ahead(
@@ -275,6 +317,7 @@ def _compose(
     digest: DigestConfig,
     state: DigestState | None,
     candidates: Candidates,
+    batches: Sequence[Batch],
     now: datetime,
     slot: str,
     since: datetime | None = None,
@@ -295,8 +338,9 @@ def _compose(
         carried=carried,
         overflow=digest.overflow,
     )
+    shown = in_window(batches, since, now)
     coverage = tuple(
-        _coverage(store.sources.state(source), candidates.rows, selection)
+        _coverage(store.sources.state(source), candidates.rows, selection, shown)
         for source in digest.sources
     )
     edition = Edition(
@@ -327,7 +371,10 @@ def _window_end(candidates: Candidates, begin: datetime | None, now: datetime) -
 
 
 def _coverage(
-    state: SourceState, rows: Collection[Announcement], selection: Selection
+    state: SourceState,
+    rows: Collection[Announcement],
+    selection: Selection,
+    batches: Sequence[Batch],
 ) -> SourceCoverage:
     return cover(
         state.name,
@@ -336,6 +383,7 @@ def _coverage(
         status=state.status,
         as_of=state.last_ok_at,
         note=state.note,
+        batches=batches,
     )
 
 

@@ -2,25 +2,23 @@
 Batches in words: one line for all categories and days of which the same can be said.
 
 ``cs.DC: all 41 papers of Fri 27 Nov, verified at 04:10 UTC against two channels``. Begin at
-`statements`; `first_of` shortens them to a footer.
+`statements`; `first_of` shortens them to a footer. In editions the words are those of a
+`render.language.Language`; commands use `English`, which loads nothing.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
-from typing import Final
+from datetime import UTC, date, datetime, time, tzinfo
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from digestbot.model import Batch, BatchOutcome, BatchState, Channel, ChannelAnswer
-from digestbot.render.language import Language
-from digestbot.render.sanitize import clip
 
 LINES: Final = 3
 """Lines in a footer."""
 CATEGORIES: Final = 4
 """Categories named in one line."""
-NAME: Final = 60
 
 _ORDER: Final = (
     BatchState.DOWN,
@@ -31,6 +29,45 @@ _ORDER: Final = (
     BatchState.HOLIDAY,
 )
 """What needs attention comes first; a weekend is not worth a line."""
+
+
+class Words(Protocol):
+    """A language, as far as it is needed here; see `render.language.Language`."""
+
+    def gettext(self, message: str, **facts: object) -> str: ...
+    def ngettext(self, one: str, many: str, number: int, /, **facts: object) -> str: ...
+    def number(self, number: int) -> str: ...
+    def names(self, names: Iterable[str], more: int = 0) -> str: ...
+    def weekday(self, when: datetime, zone: tzinfo) -> str: ...
+    def time(self, when: datetime, zone: tzinfo) -> str: ...
+    def moment(self, when: datetime, zone: ZoneInfo) -> str: ...
+
+
+class English:
+    """English, without Babel: the output of commands is not translated."""
+
+    def gettext(self, message: str, **facts: object) -> str:
+        return message % facts if facts else message
+
+    def ngettext(self, one: str, many: str, number: int, /, **facts: object) -> str:
+        return (one if number == 1 else many) % {"number": self.number(number), **facts}
+
+    def number(self, number: int) -> str:
+        return f"{number:,}"
+
+    def names(self, names: Iterable[str], more: int = 0) -> str:
+        shown = ", ".join(names)
+        return f"{shown} and {self.number(more)} more" if more else shown
+
+    def weekday(self, when: datetime, zone: tzinfo) -> str:
+        local = when.astimezone(zone)
+        return f"{local:%a} {local.day} {local:%b}"
+
+    def time(self, when: datetime, zone: tzinfo) -> str:
+        return f"{when.astimezone(zone):%H:%M %Z}"
+
+    def moment(self, when: datetime, zone: ZoneInfo) -> str:
+        return f"{self.weekday(when, zone)}, {self.time(when, zone)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +102,7 @@ class _Group:
         return not any(papers for _, papers in self.categories)
 
 
-def statements(batches: Iterable[Batch], lang: Language, zone: ZoneInfo) -> tuple[Statement, ...]:
+def statements(batches: Iterable[Batch], lang: Words, zone: ZoneInfo) -> tuple[Statement, ...]:
     """Describe *batches* in as few lines as possible, with times in *zone*; the worst first."""
     return tuple(
         Statement(
@@ -76,7 +113,7 @@ def statements(batches: Iterable[Batch], lang: Language, zone: ZoneInfo) -> tupl
     )
 
 
-def first_of(lines: Sequence[Statement], lang: Language) -> tuple[str, ...]:
+def first_of(lines: Sequence[Statement], lang: Words) -> tuple[str, ...]:
     """Return the first *lines* of a footer, the last of which counts the others."""
     if len(lines) <= LINES:
         return tuple(line.text for line in lines)
@@ -89,7 +126,7 @@ def first_of(lines: Sequence[Statement], lang: Language) -> tuple[str, ...]:
     return (*(line.text for line in lines[: LINES - 1]), more)
 
 
-def channel_name(channel: Channel, lang: Language) -> str:
+def channel_name(channel: Channel, lang: Words) -> str:
     """Name *channel* for readers."""
     match channel:
         case Channel.RSS:
@@ -135,8 +172,8 @@ def _verified_at(batch: Batch) -> float:
     return batch.verified_at.timestamp() if batch.verified_at else 0.0
 
 
-def _label(group: _Group, lang: Language) -> str:
-    shown = [clip(name, NAME) for name in group.names[:CATEGORIES]]
+def _label(group: _Group, lang: Words) -> str:
+    shown = list(group.names[:CATEGORIES])
     is_counted = group.total is None and not group.is_empty
     if is_counted:
         counts = [papers for _, papers in group.categories]
@@ -144,7 +181,7 @@ def _label(group: _Group, lang: Language) -> str:
     return lang.names(shown, max(0, len(group.names) - CATEGORIES))
 
 
-def _sentence(group: _Group, lang: Language, zone: ZoneInfo) -> str:
+def _sentence(group: _Group, lang: Words, zone: ZoneInfo) -> str:
     days = _days(group.days, lang)
     if group.like.state is BatchState.HOLIDAY:
         return lang.gettext("no announcement on %(days)s (holiday)", days=days)
@@ -157,7 +194,7 @@ def _sentence(group: _Group, lang: Language, zone: ZoneInfo) -> str:
     return "; ".join(parts)
 
 
-def _days(days: Sequence[date], lang: Language) -> str:
+def _days(days: Sequence[date], lang: Words) -> str:
     if len(days) == 1:
         return _weekday(days[0], lang)
     return lang.ngettext(
@@ -169,11 +206,11 @@ def _days(days: Sequence[date], lang: Language) -> str:
     )
 
 
-def _weekday(day: date, lang: Language) -> str:
+def _weekday(day: date, lang: Words) -> str:
     return lang.weekday(datetime.combine(day, time(), UTC), UTC)
 
 
-def _announced(group: _Group, days: str, lang: Language) -> str:
+def _announced(group: _Group, days: str, lang: Words) -> str:
     if group.is_empty:
         return lang.gettext("no papers on %(days)s", days=days)
     if not group.like.is_verified:
@@ -181,11 +218,14 @@ def _announced(group: _Group, days: str, lang: Language) -> str:
     if group.total is None:
         return lang.gettext("all papers of %(days)s", days=days)
     return lang.ngettext(
-        "%(number)s paper of %(days)s", "all %(number)s papers of %(days)s", group.total, days=days
+        "the %(number)s paper of %(days)s",
+        "all %(number)s papers of %(days)s",
+        group.total,
+        days=days,
     )
 
 
-def _papers(group: _Group, days: str, lang: Language) -> str:
+def _papers(group: _Group, days: str, lang: Words) -> str:
     if group.total is None:
         return lang.gettext("papers of %(days)s", days=days)
     return lang.ngettext(
@@ -193,13 +233,13 @@ def _papers(group: _Group, days: str, lang: Language) -> str:
     )
 
 
-def _so_far(group: _Group, days: str, lang: Language) -> str:
+def _so_far(group: _Group, days: str, lang: Words) -> str:
     if group.is_empty:
         return lang.gettext("no papers of %(days)s yet", days=days)
     return lang.gettext("%(papers)s so far", papers=_papers(group, days, lang))
 
 
-def _verification(group: _Group, lang: Language, zone: ZoneInfo) -> str:
+def _verification(group: _Group, lang: Words, zone: ZoneInfo) -> str:
     batch = group.like
     if not batch.is_verified or batch.verified_at is None:
         reasons = "; ".join(_reasons(group, lang))
@@ -217,7 +257,7 @@ def _verification(group: _Group, lang: Language, zone: ZoneInfo) -> str:
     )
 
 
-def _reasons(group: _Group, lang: Language) -> list[str]:
+def _reasons(group: _Group, lang: Words) -> list[str]:
     """Say of each channel that does not confirm the batch why."""
     answers, is_announced = group.like.answers, group.like.state is BatchState.ANNOUNCED
     if is_announced and len(answers) == 1:
@@ -235,7 +275,7 @@ def _reasons(group: _Group, lang: Language) -> list[str]:
     return [_reason(answer, total, lang) for answer in told]
 
 
-def _reason(answer: ChannelAnswer, total: int | None, lang: Language) -> str:
+def _reason(answer: ChannelAnswer, total: int | None, lang: Words) -> str:
     channel = channel_name(answer.channel, lang)
     match answer.outcome:
         case None:

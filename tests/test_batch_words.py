@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from digestbot.batch_words import LINES, English, first_of, statements
 from digestbot.languages import languages
 from digestbot.model import Batch, BatchOutcome, BatchState, Channel, ChannelAnswer
-from digestbot.render.batch_words import LINES, first_of, statements
 from digestbot.render.language import language
 from tests.factories import VERIFIED_AT, make_batch
 
@@ -38,7 +38,7 @@ def words(*batches: Batch, lang: str = "en", zone: ZoneInfo = UTC) -> list[str]:
     ("facts", "line"),
     [
         ({}, "all 41 papers of Fri 20 Nov, verified at 05:10 UTC against two channels"),
-        ({"papers": 1}, "1 paper of Fri 20 Nov, verified at 05:10 UTC against two channels"),
+        ({"papers": 1}, "the 1 paper of Fri 20 Nov, verified at 05:10 UTC against two channels"),
         ({"papers": 0}, "no papers on Fri 20 Nov, verified at 05:10 UTC against two channels"),
         (
             {"answers": answers(rss=COMPLETE, oai=COMPLETE, api=COMPLETE)},
@@ -189,3 +189,8 @@ def test_any_batches_have_words_in_every_language(given_: list[Batch], lang: str
 def test_languages_have_their_own_words() -> None:
     assert len({words(make_batch(), lang=name)[0] for name in languages()}) == len(languages())
 
+
+@given(st.lists(batches, max_size=8), st.sampled_from(["UTC", "Europe/Berlin", "America/Denver"]))
+def test_english_without_babel_is_the_same(given_: list[Batch], name: str) -> None:
+    zone = ZoneInfo(name)
+    assert statements(given_, English(), zone) == statements(given_, language("en"), zone)
