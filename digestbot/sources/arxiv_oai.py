@@ -30,7 +30,7 @@ _SOURCE_WITHDRAWN = "I"
 """``source_type`` of a version that has no files, because it was withdrawn."""
 _VERSION = re.compile(r"v([1-9][0-9]{0,3})")
 _COMMENT = "Comment: "
-"""Start of the ``dc:description`` that is no abstract."""
+"""Start of the ``dc:description`` that holds the comment."""
 _VERBS = frozenset({"ListRecords", "GetRecord"})
 
 
@@ -347,6 +347,6 @@ def _author(element: Any) -> Author | None:
     order = (_text(parts, name) for name in ("forenames", "keyname", "suffix"))
     name = one_line(" ".join(order))
     if name is None or not any(map(str.isalpha, name)):
-        return None  # the colon of "X Collaboration: A. Bee" is an author of its own
+        return None  # the colon of "X Collaboration: A. Bee" is served as another author
     places = (one_line(own_text(each)) for each in element if _name(each) == "affiliation")
     return Author(name=name, affiliations=tuple(filter(None, places)))

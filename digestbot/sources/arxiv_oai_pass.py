@@ -3,7 +3,7 @@ One pass over arXiv's OAI-PMH service: every record of some sets that changed si
 
 Reads the sets one after the other, page by page, and yields each page once accepted. The day from
 which the next pass reads moves only when all sets are complete; until then the memory holds where
-to go on. Begin at `OaiPass.pages`; `decide` accepts an answer, `arxiv_oai_news` says what is news.
+to continue. Begin at `OaiPass.pages`; `decide` accepts an answer, `arxiv_oai_news` says what is news.
 """
 
 import asyncio
@@ -112,7 +112,7 @@ class Accept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restart:
-    """Ask for the list again, from its last known day: the token is no longer valid."""
+    """Ask for the list again, from its last known day: the token has expired."""
 
     reason: str
 
@@ -207,7 +207,7 @@ class OaiMemory:
     begun: date | None = None
     """Day on which the interrupted pass began."""
     cursor: Cursor | None = None
-    """Where to go on with it."""
+    """Where to continue it."""
     since: date | None = None
     """Day from which papers of other sets were still to be reported."""
 
@@ -243,7 +243,7 @@ class OaiMemory:
 
 
 def _resumed(text: str) -> tuple[date | None, Cursor | None]:
-    """Parse ``begun set day token``: when an interrupted pass began, and where it goes on."""
+    """Parse ``begun set day token``: start and place of an interrupted pass."""
     parts = text.split(maxsplit=3)
     if len(parts) < 3 or not parts[1].isdigit():
         return None, None
@@ -328,7 +328,7 @@ class OaiPass:
             cursor = following
             self.known = replace(self.known, cursor=cursor)
             if number >= self.max_pages:
-                note = f"stopped at max_pages: {number}; the next fetch goes on from here"
+                note = f"stopped at max_pages: {number}; the next fetch continues from here"
                 yield replace(self._page(papers), note=self._note(note))
                 return
             yield self._page(papers)

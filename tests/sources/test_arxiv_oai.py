@@ -133,7 +133,7 @@ def test_a_withdrawal_in_words_is_found_without_a_flag() -> None:
     assert only(words).paper.document_type is DocumentType.WITHDRAWAL
 
 
-def test_details_of_a_record_complete_a_paper_of_another_channel() -> None:
+def test_details_complete_a_paper_of_another_channel() -> None:
     raw, structured = only(RAW), only(STRUCTURED)
     paper = with_details(raw.paper, structured)
     assert paper.authors == structured.paper.authors

@@ -212,7 +212,7 @@ def test_other_errors_of_the_protocol_name_the_url() -> None:
     )
 
 
-def test_an_interrupted_pass_goes_on_where_it_stopped() -> None:
+def test_an_interrupted_pass_continues_where_it_stopped() -> None:
     """Killed after two pages, it continues with the token, or from that day once it expired."""
     for faults in ({}, {3: OaiFault.EXPIRED}):
         with OaiServer(WEEK, now=NOW, faults=faults) as server:
@@ -226,11 +226,11 @@ def test_an_interrupted_pass_goes_on_where_it_stopped() -> None:
         assert second.pages[-1].complete
 
 
-def test_max_pages_ends_the_pass_and_the_next_goes_on() -> None:
+def test_max_pages_ends_the_pass_and_the_next_continues() -> None:
     with OaiServer(WEEK, now=NOW) as server:
         run = Run(server, max_pages=2)
         first, second = run(), run()
-    assert first.pages[-1].note == "stopped at max_pages: 2; the next fetch goes on from here"
+    assert first.pages[-1].note == "stopped at max_pages: 2; the next fetch continues from here"
     assert not first.pages[-1].complete
     assert second.pages[-1].complete
     assert first.names + second.names == ids(WEEK)
@@ -296,7 +296,7 @@ def test_both_sets_of_an_alias_are_read() -> None:
 # News
 
 
-def test_papers_and_versions_since_the_floor_are_news_and_edits_are_not() -> None:
+def test_papers_since_the_floor_are_news_and_edits_are_not() -> None:
     long_ago = datetime(2026, 10, 23, 12, tzinfo=UTC)
     held = fresh(521, date(2026, 11, 18), submitted=(long_ago,))
     before = fresh(400, date(2026, 11, 13))
