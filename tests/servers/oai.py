@@ -115,6 +115,10 @@ class OaiServer:
     ) -> None:
         self._web.__exit__(kind, error, trace)
 
+    def page(self, named: str, day: date) -> bytes:
+        """Return the first page of the set *named*."""
+        return _envelope(self.now, self._listed({"set": named, "from": day.isoformat()}))
+
     def _answer(self, request: Request) -> Reply:
         fault = self.faults.pop(len(self.requests), None)
         if fault is not None:

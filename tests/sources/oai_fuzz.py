@@ -2,20 +2,17 @@
 Mutated answers of OAI-PMH, and two properties that hold for any of them.
 
 The parser returns sound records or raises one clear `BadAnswer`; and a record that is mutated among
-good ones costs itself at most. Begin at `check`; ``python -m tests.sources.oai_fuzz [CORPUS]`` runs
-it guided by coverage, with the options of libFuzzer.
+good ones costs itself at most. Begin at `check`; `tests.sources.coverage_guided` runs it.
 """
 
-import logging
 import random
-import sys
 from typing import Any
 
 from lxml import etree
 
 from digestbot.errors import BadAnswer
 from digestbot.sources.arxiv_oai import OaiAnswer, OaiRecord, parse
-from tests.sources.feed_fuzz import check_paper, check_words, mutated
+from tests.sources.feed_fuzz import check_paper, check_words
 
 VALUES = (
     "v0", "v99999", "v1", "I", "deleted", "oai:arXiv.org:math.GT/0309136", "oai:arXiv.org:2609.1",
@@ -132,24 +129,3 @@ def check(data: bytes) -> None:
     dice = random.Random(data[:4096])
     check_answer(data)
     check_neighbors(mutated_record(dice), dice.randint(0, 3))
-
-
-def _fuzz() -> None:
-    import atheris
-
-    with atheris.instrument_imports(include=["digestbot.sources"]):
-        import digestbot.sources.arxiv_oai
-    atheris.instrument_func(digestbot.sources.arxiv_oai.parse)
-
-    def mutate(data: bytes, limit: int, seed: int) -> bytes:
-        dice = random.Random(seed)
-        changed = atheris.Mutate(data, limit) if dice.random() < 0.2 else mutated(data, dice)
-        return bytes(changed[:limit])
-
-    logging.disable()
-    atheris.Setup(sys.argv, check, custom_mutator=mutate)
-    atheris.Fuzz()
-
-
-if __name__ == "__main__":
-    _fuzz()

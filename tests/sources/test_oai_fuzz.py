@@ -50,7 +50,7 @@ def test_five_minutes_guided_by_coverage(tmp_path: Path) -> None:
     for number, body in enumerate(SEEDS):
         (inputs / f"seed-{number}").write_bytes(body)
     limits = [f"-max_total_time={SOAK_S}", "-timeout=20", "-max_len=40000", "-rss_limit_mb=4096"]
-    command = [sys.executable, "-m", "tests.sources.oai_fuzz", *limits]
+    command = [sys.executable, "-m", "tests.sources.coverage_guided", "oai", *limits]
     done = subprocess.run(
         [*command, f"-artifact_prefix={tmp_path}/", str(inputs)], capture_output=True, text=True
     )
