@@ -21,7 +21,8 @@ from digestbot.arxiv_calendar import (
     feed_day,
     oai_at,
 )
-from digestbot.ids import announcement_order
+from digestbot.errors import InvalidPaperId
+from digestbot.ids import arxiv_order
 from digestbot.model import (
     INCOMPLETE,
     REPLACEMENTS,
@@ -342,7 +343,7 @@ class _Identifiers:
         """Collect the identifiers of papers whose day is known."""
         numbers: dict[date, list[_Order]] = defaultdict(list)
         for paper in papers:
-            number = announcement_order(paper.paper_id)
+            number = _order(paper.paper_id)
             if paper.type is AnnounceType.NEW and paper.announced_on and number is not None:
                 numbers[paper.announced_on].append(number)
         return cls(
@@ -356,7 +357,7 @@ class _Identifiers:
 
     def day(self, paper: "BatchPaper", expected: date) -> date:
         """Return the day of a paper that only the query API has served: *expected* or later."""
-        number = announcement_order(paper.paper_id)
+        number = _order(paper.paper_id)
         if number is None:
             return expected
         later = (day for day, (low, _) in self.bounds.items() if day > expected and number >= low)
@@ -364,10 +365,18 @@ class _Identifiers:
 
     def is_misplaced(self, paper: "BatchPaper", day: date) -> bool:
         """Return True if a new paper's identifier belongs to another day than *day*."""
-        number = announcement_order(paper.paper_id)
+        number = _order(paper.paper_id)
         if paper.type is not AnnounceType.NEW or number is None:
             return False
         before = max((each for each in self.bounds if each < day), default=None)
         after = min((each for each in self.bounds if each > day), default=None)
         is_early = before is not None and number < self.bounds[before][1]
         return is_early or (after is not None and number > self.bounds[after][0])
+
+
+def _order(paper_id: str) -> _Order | None:
+    """Return the place of an arXiv paper in the order of announcements; None for other papers."""
+    try:
+        return arxiv_order(paper_id)
+    except InvalidPaperId:
+        return None

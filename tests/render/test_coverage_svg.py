@@ -2,10 +2,10 @@
 
 import re
 from datetime import timedelta
-from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
 
 import pytest
+from lxml import etree
 
 from digestbot.batch_words import English
 from digestbot.model import Batch, BatchState
@@ -18,11 +18,11 @@ SVG = "{http://www.w3.org/2000/svg}"
 FRIDAY = VERIFIED_AT.date()
 
 
-def draw(*batches: Batch) -> ElementTree.Element:
-    return ElementTree.fromstring(coverage_svg(batches, English(), ZoneInfo("UTC")))
+def draw(*batches: Batch) -> etree._Element:
+    return etree.fromstring(coverage_svg(batches, English(), ZoneInfo("UTC")).encode())
 
 
-def cells(root: ElementTree.Element) -> dict[str, str]:
+def cells(root: etree._Element) -> dict[str, str]:
     """Return the class of each cell by its tooltip."""
     return {
         group.findtext(f"{SVG}title") or "": group.get("class") or ""
