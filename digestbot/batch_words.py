@@ -28,11 +28,11 @@ _ORDER: Final = (
     BatchState.ANNOUNCED,
     BatchState.HOLIDAY,
 )
-"""What needs attention comes first; a weekend is not worth a line."""
+"""From what needs attention to what is only told; weekends are left out."""
 
 
 class Words(Protocol):
-    """A language, as far as it is needed here; see `render.language.Language`."""
+    """The part of a language that statements need; see `render.language.Language`."""
 
     def gettext(self, message: str, **facts: object) -> str: ...
     def ngettext(self, one: str, many: str, number: int, /, **facts: object) -> str: ...
@@ -44,7 +44,7 @@ class Words(Protocol):
 
 
 class English:
-    """English, without Babel: the output of commands is not translated."""
+    """English, for the output of commands: Babel would take longer to load."""
 
     def gettext(self, message: str, **facts: object) -> str:
         return message % facts if facts else message
@@ -94,7 +94,7 @@ class _Group:
 
     @property
     def total(self) -> int | None:
-        """Papers in the only category; None for several, which can share papers."""
+        """Papers in the only category; several categories can share papers."""
         return self.categories[0][1] if len(self.categories) == 1 else None
 
     @property
@@ -258,7 +258,7 @@ def _verification(group: _Group, lang: Words, zone: ZoneInfo) -> str:
 
 
 def _reasons(group: _Group, lang: Words) -> list[str]:
-    """Say of each channel that does not confirm the batch why."""
+    """Explain each channel's lack of a confirmation."""
     answers, is_announced = group.like.answers, group.like.state is BatchState.ANNOUNCED
     if is_announced and len(answers) == 1:
         only = channel_name(answers[0].channel, lang)

@@ -44,9 +44,9 @@ MARGIN = timedelta(days=7)
 REACH = timedelta(days=31)
 """How far back an edition states its batches."""
 WEEKEND = timedelta(days=5)
-"""Longer than any time without an announcement, except at the turn of the year."""
+"""Longer than most pauses between two announcements."""
 FEW = 5
-"""Fewer identifiers than this do not tell where a day begins and ends."""
+"""Identifiers of a day that tell where it begins and ends."""
 
 _ANSWERS = (BatchOutcome.COMPLETE, BatchOutcome.EMPTY, BatchOutcome.PARTIAL)
 _Order = tuple[int, int, int]
@@ -132,7 +132,7 @@ def recent_batches(
 
 def in_window(batches: Iterable[Batch], begin: datetime | None, end: datetime) -> tuple[Batch, ...]:
     """
-    Return the batches that became due in a window, with those announced but not due at its end.
+    Return the batches that became due in a window, or are announced and wait for their time.
 
     Weekends are left out. Without a *begin*, these are the latest batches.
     """
@@ -147,7 +147,7 @@ def in_window(batches: Iterable[Batch], begin: datetime | None, end: datetime) -
 
 
 def latest(batches: Iterable[Batch]) -> tuple[Batch, ...]:
-    """Return the batches of each source's last day that is neither weekend nor holiday."""
+    """Return the batches of each source's last business day."""
     rest = (BatchState.WEEKEND, BatchState.HOLIDAY)
     found = [batch for batch in batches if batch.state not in rest]
     last = {batch.source: batch.day for batch in sorted(found, key=lambda batch: batch.day)}
@@ -275,7 +275,7 @@ def _due_at(channel: Channel, day: date) -> datetime:
 
 
 def _specs(options: ArxivSource) -> list[tuple[str, frozenset[str] | None]]:
-    """Return the categories as configured, with the codes of each; None for all papers."""
+    """Return the categories as configured, each with its codes; a query has all papers."""
     return [(spec, taxonomy.expand(spec)) for spec in options.categories] or [("", None)]
 
 
@@ -375,7 +375,7 @@ class _Identifiers:
 
 
 def _order(paper_id: str) -> _Order | None:
-    """Return the place of an arXiv paper in the order of announcements; None for other papers."""
+    """Return the place of an arXiv paper in the order of announcements."""
     try:
         return arxiv_order(paper_id)
     except InvalidPaperId:

@@ -114,7 +114,7 @@ def _coverage(store: Store, config: Config, now: datetime) -> dict[str, tuple[St
 def _coverage_problems(
     sources: Iterable[SourceState], coverage: Mapping[str, Sequence[Statement]]
 ) -> list[str]:
-    """Report incomplete batches of sources that are not reported for their last pass."""
+    """Report incomplete batches, unless the source is reported for its last pass."""
     fine = [source.name for source in sources if source.status in OK]
     lines = ((name, line) for name in fine for line in coverage.get(name, ()))
     return [f"source {name}: {line.text}" for name, line in lines if line.is_incomplete]

@@ -177,7 +177,7 @@ def test_replacements_do_not_count() -> None:
     assert one({RSS: COMPLETE, OAI: COMPLETE}, paper(1, RSS, OAI), replaced).is_verified
 
 
-def test_later_version_stands_for_the_announced_one_except_in_the_feed() -> None:
+def test_later_version_confirms_except_in_the_feed() -> None:
     later = paper(1, OAI, version=2, type=AnnounceType.REPLACE)
     both = {RSS: COMPLETE, OAI: COMPLETE}
     assert one(both, paper(1, RSS), later).is_verified

@@ -166,7 +166,7 @@ def _width(category: str) -> int:
 
 
 def _row(head: str, cells: Sequence[str], categories: Sequence[str]) -> str:
-    """Align the cells, whose colours take no columns."""
+    """Align the cells by what they show, colours aside."""
     row = head.ljust(DAY_WIDTH)
     for cell, category in zip(cells, categories, strict=False):
         row += cell + " " * (_width(category) - len(click.unstyle(cell)))
@@ -174,7 +174,7 @@ def _row(head: str, cells: Sequence[str], categories: Sequence[str]) -> str:
 
 
 def _cells(batches: Sequence[Batch]) -> list[str]:
-    """Return a symbol and the number of papers of each batch, or why the day has none."""
+    """Return a symbol and the number of papers of each batch, or the name of a day off."""
     states = {batch.state for batch in batches}
     if len(states) == 1 and states <= {BatchState.WEEKEND, BatchState.HOLIDAY}:
         return [batches[0].state.value]

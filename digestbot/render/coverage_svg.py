@@ -1,7 +1,7 @@
 """
 Coverage as a picture: a row for each category, a column for each day, a cell for each batch.
 
-Shape and sign tell the states apart without colour, and every cell has its sentence as a tooltip.
+Shape and sign tell the states apart for everyone, and every cell has its sentence as a tooltip.
 Begin at `coverage_svg`.
 """
 
@@ -172,14 +172,14 @@ def _cell(batch: Batch, x: int, y: int, lang: Words, zone: ZoneInfo) -> str:
 
 
 def _short(number: int) -> str:
-    """Return *number* in at most four letters, nothing for 0."""
+    """Return *number* in at most four letters; an empty text for 0."""
     if number >= 1000:
         return f"{number / 1000:.1f}k" if number < 9950 else f"{number / 1000:.0f}k"
     return str(number) if number else ""
 
 
 def _shapes(kind: str, x: float, y: float, papers: str) -> str:
-    """Draw one cell: a square with the number of papers, and a sign where there is no number."""
+    """Draw one cell: a square with the number of papers, or a sign in its place."""
     sign = {"down": "×", "soon": "…", "stale": "~"}.get(kind)
     if kind == "off":
         middle, size = CELL / 2 - 4, 8
