@@ -77,13 +77,19 @@ def arxiv_sources(config: "Config") -> dict[str, ArxivSource]:
 
 
 def batches_of(
-    store: "Store", sources: Mapping[str, ArxivSource], since: date, now: datetime
+    store: "Store",
+    sources: Mapping[str, ArxivSource],
+    since: date,
+    now: datetime,
+    *,
+    count_matched: bool = False,
 ) -> tuple[Batch, ...]:
     """
     Return the batches of *sources* from the day *since* on, by source, day and category.
 
     They begin with the first day of which a channel had papers or failed, and end with the last one
-    whose announcement was due at *now*, or with today in US Eastern time.
+    whose announcement was due at *now*, or with today in US Eastern time. With *count_matched*, they
+    also count the papers that any digest matched.
     """
     if not sources:
         return ()
@@ -95,6 +101,8 @@ def batches_of(
     for paper in store.batches.papers(datetime.combine(first, time(), UTC), sources=sources):
         papers[paper.source].append(paper)
     begins = store.batches.first_days(sources)
+    ids = {paper.paper_id for each in papers.values() for paper in each}
+    matched = store.editions.receivers(ids).keys() if count_matched else None
     return tuple(
         batch
         for name, options in sources.items()
@@ -107,6 +115,7 @@ def batches_of(
             first=max(since, begins[name]),
             now=now,
             next_try_at=store.sources.state(name).next_try_at,
+            matched=matched,
         )
     )
 
@@ -168,8 +177,9 @@ def derive(
     first: date,
     now: datetime,
     next_try_at: datetime | None = None,
+    matched: Collection[str] | None = None,
 ) -> tuple[Batch, ...]:
-    """Derive the batches of one source from the day *first* on."""
+    """Derive the batches of one source from the day *first* on; *matched* has ids of papers."""
     calendar = options.calendar
     found = {(check.channel, check.announced_on): check for check in checks}
     announced = _by_day(calendar, papers)
@@ -183,6 +193,7 @@ def derive(
             [paper for paper in announced.get(day, ()) if _is_in(codes, paper)],
             now,
             next_try_at,
+            matched,
         )
         for day in _days(first, max(calendar.latest_day(now), feed_day(now)))
         for spec, codes in _specs(options)
@@ -223,6 +234,7 @@ def state_of(
 class _Announced:
     """One new or cross-listed paper of a batch."""
 
+    id: str
     categories: frozenset[str]
     channels: frozenset[Channel]
     is_misplaced: bool
@@ -237,6 +249,7 @@ def _batch(
     papers: Sequence[_Announced],
     now: datetime,
     next_try_at: datetime | None,
+    matched: Collection[str] | None,
 ) -> Batch:
     answers = tuple(
         _answer(channel, check if now >= _due_at(channel, day) else None, papers)
@@ -252,6 +265,7 @@ def _batch(
         day=day,
         state=state,
         papers=len(papers),
+        matched=None if matched is None else sum(paper.id in matched for paper in papers),
         answers=answers,
         misplaced=sum(paper.is_misplaced for paper in papers),
         asked_again_at=next_try_at if is_open and next_try_at and next_try_at > now else None,
@@ -300,6 +314,7 @@ def _by_day(
         day = paper.announced_on or identifiers.day(paper, _expected_day(calendar, paper))
         found[day].append(
             _Announced(
+                id=paper.paper_id,
                 categories=frozenset(paper.categories),
                 channels=paper.channels | served[paper.paper_id],
                 is_misplaced=identifiers.is_misplaced(paper, day),
