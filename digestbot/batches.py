@@ -37,7 +37,7 @@ from digestbot.model import (
 
 if TYPE_CHECKING:
     from digestbot.config import Config
-    from digestbot.store import BatchPaper, Store
+    from digestbot.store import BatchPaper, SourceState, Store
 
 MARGIN = timedelta(days=7)
 """How far before the first day to read, for the identifiers of the days before."""
@@ -88,8 +88,8 @@ def batches_of(
     Return the batches of *sources* from the day *since* on, by source, day and category.
 
     They begin with the first day of which a channel had papers or failed, and end with the last one
-    whose announcement was due at *now*, or with today in US Eastern time. With *count_matched*, they
-    also count the papers that any digest matched.
+    whose announcement was due at *now*, or with today in US Eastern time. With *count_matched*,
+    they also count the papers that any digest matched.
     """
     if not sources:
         return ()
@@ -114,7 +114,7 @@ def batches_of(
             papers[name],
             first=max(since, begins[name]),
             now=now,
-            next_try_at=store.sources.state(name).next_try_at,
+            state=store.sources.state(name),
             matched=matched,
         )
     )
@@ -176,12 +176,26 @@ def derive(
     *,
     first: date,
     now: datetime,
-    next_try_at: datetime | None = None,
+    state: "SourceState | None" = None,
     matched: Collection[str] | None = None,
 ) -> tuple[Batch, ...]:
-    """Derive the batches of one source from the day *first* on; *matched* has ids of papers."""
+    """
+    Derive the batches of one source from the day *first* on.
+
+    Args:
+        name: Of the source.
+        options: Of the source.
+        checks: What its channels served of each day.
+        papers: Its rows of the log, beginning some days before *first*.
+        first: The first day.
+        now: The moment of the answer.
+        state: State of the source; None if it is unknown.
+        matched: Ids of the papers to count as matched.
+    """
     calendar = options.calendar
     found = {(check.channel, check.announced_on): check for check in checks}
+    next_try_at = state.next_try_at if state else None
+    read_at = state.last_ok_at if state else None
     announced = _by_day(calendar, papers)
     return tuple(
         _batch(
@@ -189,7 +203,10 @@ def derive(
             spec,
             day,
             options,
-            {channel: found.get((channel, day)) for channel in options.channels},
+            {
+                channel: found.get((channel, day)) or _implied(options, day, read_at)
+                for channel in options.channels
+            },
             [paper for paper in announced.get(day, ()) if _is_in(codes, paper)],
             now,
             next_try_at,
@@ -269,6 +286,21 @@ def _batch(
         answers=answers,
         misplaced=sum(paper.is_misplaced for paper in papers),
         asked_again_at=next_try_at if is_open and next_try_at and next_try_at > now else None,
+    )
+
+
+def _implied(options: ArxivSource, day: date, read_at: datetime | None) -> ChannelCheck | None:
+    """
+    Return a check of a day that a source with the query API alone has passed without papers.
+
+    The API tells of a day once it has a paper of it or of a later one, which a rare query may not
+    have for weeks.
+    """
+    is_rare = options.channels == (Channel.API,)
+    if not is_rare or read_at is None or read_at < feed_at(options.calendar.next_day(day)):
+        return None
+    return ChannelCheck(
+        channel=Channel.API, announced_on=day, outcome=BatchOutcome.EMPTY, at=read_at
     )
 
 
