@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from digestbot.errors import BadAnswer, InvalidPaperId
@@ -29,6 +29,14 @@ log = logging.getLogger(__name__)
 _SOURCE_WITHDRAWN = "I"
 """``source_type`` of a version that has no files, because it was withdrawn."""
 _VERSION = re.compile(r"v([1-9][0-9]{0,3})")
+_RFC_2822 = re.compile(
+    r"[A-Z][a-z]{2}, ([0-9]{1,2}) ([A-Z][a-z]{2}) (19[5-9][0-9]|20[0-9]{2}) "
+    r"([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
+)
+_MONTHS = {
+    "Jan": 1, "Feb": 2, "Mar": 3, "Apr": 4, "May": 5, "Jun": 6, "Jul": 7, "Aug": 8, "Sep": 9,
+    "Oct": 10, "Nov": 11, "Dec": 12,
+}  # fmt: skip
 _COMMENT = "Comment: "
 """Start of the ``dc:description`` that holds the comment."""
 _VERBS = frozenset({"ListRecords", "GetRecord"})
@@ -194,7 +202,7 @@ def _record(parts: dict[str, Any]) -> OaiRecord | str:
 
 
 def _paper_id(text: str) -> PaperId:
-    paper = parse_paper_id(text)
+    paper = parse_paper_id(text.removeprefix("oai:arXiv.org:"))
     if not paper.id.startswith("arxiv:"):
         raise InvalidPaperId(f'"{text[:60]}" is not an arXiv id')
     return paper
@@ -300,12 +308,25 @@ def _versions(metadata: Any) -> dict[int, _Version]:
         if number is None or _name(element) != "version":
             continue
         parts = _children(element)
-        moment = parse_date(_text(parts, "date"))
         found[int(number[1])] = _Version(
-            submitted=moment.at if moment else None,
+            submitted=_time(_text(parts, "date")),
             is_withdrawn=_SOURCE_WITHDRAWN in _text(parts, "source_type"),
         )
     return found
+
+
+def _time(text: str) -> datetime | None:
+    """Parse ``Mon, 12 Jun 2017 17:57:34 GMT``, arXiv's form of every date; others take longer."""
+    usual = _RFC_2822.fullmatch(text)
+    month = _MONTHS.get(usual[2]) if usual else None
+    if usual is None or month is None:
+        moment = parse_date(text)
+        return moment.at if moment else None
+    day, year, *clock = map(int, usual.group(1, 3, 4, 5, 6))
+    try:
+        return datetime(year, month, day, *clock, tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _with_versions(paper: FetchedPaper, versions: dict[int, _Version]) -> FetchedPaper:
