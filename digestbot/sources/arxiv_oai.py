@@ -189,14 +189,14 @@ def _record(parts: dict[str, Any]) -> OaiRecord | str:
     paper = _paper_id(_text(head, "identifier"))
     if header.get("status") == "deleted":
         return paper.id
-    datestamp = parse_date(_text(head, "datestamp"))
+    datestamp = _date(_text(head, "datestamp"))
     metadata = next(iter(parts["metadata"]), None) if "metadata" in parts else None
     if datestamp is None or metadata is None:
         raise BadAnswer(f"the record of {paper.id} has no datestamp or no metadata")
     return _from_metadata(
         paper,
         metadata,
-        datestamp=datestamp.at.date(),
+        datestamp=datestamp,
         sets=tuple(own_text(each).strip() for each in header if _name(each) == "setSpec"),
     )
 
@@ -313,6 +313,14 @@ def _versions(metadata: Any) -> dict[int, _Version]:
             is_withdrawn=_SOURCE_WITHDRAWN in _text(parts, "source_type"),
         )
     return found
+
+
+def _date(text: str) -> date | None:
+    moment = parse_date(text) if len(text) != len("2026-09-24") else None
+    try:
+        return moment.at.date() if moment else date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _time(text: str) -> datetime | None:

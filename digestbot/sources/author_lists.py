@@ -55,6 +55,7 @@ _PARTICLES = frozenset({
     "al", "da", "dal", "das", "de", "del", "della", "den", "der", "des", "di", "do", "dos", "du",
     "el", "la", "las", "le", "los", "ten", "ter", "van", "von",
 })  # fmt: skip
+_BRACKET = re.compile(r"[()\[\]]")
 _ADDRESSED = re.compile(r"[^\s@()]+@[^\s@()]+ ?\((?P<name>[^()]+)\)")
 _PLACEHOLDER = 0xF0000
 """First of the private characters that stand for brackets while a list is split."""
@@ -123,7 +124,7 @@ def split_affiliated(text: str) -> list[tuple[str, tuple[str, ...]]]:
     found: list[tuple[str, tuple[str, ...]]] = []
     for marked in split_authors(bare, is_natural=True):
         inside = [brackets[ord(char) - _PLACEHOLDER] for char in _PLACEHOLDERS.findall(marked)]
-        name = _tidy(_PLACEHOLDERS.sub(" ", marked))
+        name = _tidy(_PLACEHOLDERS.sub(" ", marked)) if inside else marked
         places = tuple(dict.fromkeys(place for each in inside for place in read(each)))
         if found and _SUFFIX.fullmatch(name):
             found[-1] = (f"{found[-1][0]} {name}", places)
@@ -364,11 +365,11 @@ def _closed_brackets(line: str) -> dict[int, int]:
     """Return the outermost balanced brackets: opening → closing position."""
     stack: list[int] = []
     closed: dict[int, int] = {}
-    for at, char in enumerate(line):
-        if char in "([":
-            stack.append(at)
-        elif char in ")]" and stack:
-            closed[stack.pop()] = at
+    for found in _BRACKET.finditer(line):
+        if found[0] in "([":
+            stack.append(found.start())
+        elif stack:
+            closed[stack.pop()] = found.start()
     return closed
 
 
