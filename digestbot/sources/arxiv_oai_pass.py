@@ -3,8 +3,8 @@ One pass over arXiv's OAI-PMH service: every record of some sets that changed si
 
 Reads the sets one after the other, page by page, and yields each page once accepted. The day from
 which the next pass reads moves only when all sets are complete; until then the memory holds where
-to continue. Begin at `OaiPass.pages`; `decide` accepts an answer, `arxiv_oai_news` tells news from
-edits.
+to continue. Begin at `OaiPass.pages`; `decide` accepts an answer, and `arxiv_oai_news` tells news
+from edits.
 """
 
 import asyncio
