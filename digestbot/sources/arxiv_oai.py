@@ -330,9 +330,9 @@ def _time(text: str) -> datetime | None:
     if usual is None or month is None:
         moment = parse_date(text)
         return moment.at if moment else None
-    day, year, *clock = map(int, usual.group(1, 3, 4, 5, 6))
+    day, year, hour, minute, second = map(int, usual.group(1, 3, 4, 5, 6))
     try:
-        return datetime(year, month, day, *clock, tzinfo=UTC)
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
 
