@@ -27,7 +27,7 @@ from digestbot.sources.markup import one_line, own_text, parse_xml
 log = logging.getLogger(__name__)
 
 _SOURCE_WITHDRAWN = "I"
-"""``source_type`` of a version that has no files, because it was withdrawn."""
+"""``source_type`` of a withdrawn version, which is empty."""
 _VERSION = re.compile(r"v([1-9][0-9]{0,3})")
 _RFC_2822 = re.compile(
     r"[A-Z][a-z]{2}, ([0-9]{1,2}) ([A-Z][a-z]{2}) (19[5-9][0-9]|20[0-9]{2}) "
@@ -47,9 +47,9 @@ class OaiRecord:
     """One record: the newest version of a paper."""
 
     paper: FetchedPaper
-    """Its `type` is by version only; its `version` is 1 where the record has none."""
+    """Its `type` is by version only; its `version` is 1 if that of the record is missing."""
     version: int | None
-    """None in the formats other than arXivRaw: use the record with `with_details` only."""
+    """Given by arXivRaw only; use other records with `with_details`."""
     datestamp: date
     """Day of the last change to the record, UTC; edits of metadata count."""
     sets: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ class OaiAnswer:
     """``resumptionToken`` of the next page; None at the end of the list."""
     records: tuple[OaiRecord, ...] = field(default=(), repr=False)
     deleted: tuple[str, ...] = ()
-    """Ids of records with status ``deleted``, which have no metadata."""
+    """Ids of records with status ``deleted``, which are headers only."""
     skipped: int = 0
     """Unreadable records."""
 
@@ -126,7 +126,7 @@ def with_details(paper: FetchedPaper, record: OaiRecord) -> FetchedPaper:
 
 
 def _name(element: Any) -> str:
-    """Return the tag without its namespace."""
+    """Return the local name of the tag."""
     name: str = element.tag.rpartition("}")[2]
     return name
 
@@ -157,7 +157,7 @@ def _with_records(answer: OaiAnswer, verb: Any) -> OaiAnswer:
 
 
 def _record_or_none(element: Any) -> OaiRecord | str | None:
-    """Parse a record; return the id of a deleted one, and None for a broken one."""
+    """Parse a record; return the id of a deleted one. A broken one gives None."""
     try:
         return _record(_children(element))
     except (InvalidPaperId, BadAnswer) as error:
@@ -267,7 +267,7 @@ _FORMATS: dict[str, Callable[[PaperId, Any], FetchedPaper]] = {
 
 
 def _paper(paper: PaperId, version: int, parts: dict[str, Any]) -> FetchedPaper:
-    """Return the paper without its dates."""
+    """Return the paper; its dates are left to the caller."""
     if "title" not in parts:
         raise BadAnswer(f"the record of {paper.id} has no title")
     title, abstract = _text(parts, "title"), _text(parts, "abstract")
@@ -349,7 +349,7 @@ def _with_versions(paper: FetchedPaper, versions: dict[int, _Version]) -> Fetche
 
 
 def _with_days(paper: FetchedPaper, created: str, updated: str) -> FetchedPaper:
-    """Add the days of the formats without versions; *updated* is empty if there is one version."""
+    """Add the days of the first and the last version; *updated* is empty if they are the same."""
     first = parse_date(created)
     last = parse_date(updated) or first
     return replace(

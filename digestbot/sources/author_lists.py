@@ -90,7 +90,7 @@ def split_authors(text: str, *, is_one: bool = False, is_natural: bool = False) 
 
 def _simple_names(line: str) -> list[str] | None:
     """
-    Split a list of plain names in natural order; None if *line* may have anything else in it.
+    Split a list of plain names in natural order; any other list gives None.
 
     Nearly all lists of arXiv are plain; this takes a fifth of the time (`tests.bench.bench_arxiv`).
     """
@@ -167,7 +167,7 @@ def _places(text: str, legend: dict[str, str]) -> tuple[str, ...]:
 def _with_shared_places(
     authors: list[tuple[str, tuple[str, ...]]],
 ) -> list[tuple[str, tuple[str, ...]]]:
-    """Give authors without an affiliation that of the next one who has some, as arXiv does."""
+    """Give authors who lack an affiliation that of the next one, as arXiv does."""
     shared: tuple[str, ...] = ()
     found: list[tuple[str, tuple[str, ...]]] = []
     for name, places in reversed(authors):
