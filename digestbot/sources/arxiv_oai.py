@@ -157,7 +157,7 @@ def _with_records(answer: OaiAnswer, verb: Any) -> OaiAnswer:
 
 
 def _record_or_none(element: Any) -> OaiRecord | str | None:
-    """Parse a record; return the id of a deleted one. A broken one gives None."""
+    """Parse a record; return the id of a deleted one. For broken ones return None."""
     try:
         return _record(_children(element))
     except (InvalidPaperId, BadAnswer) as error:

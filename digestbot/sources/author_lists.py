@@ -90,7 +90,7 @@ def split_authors(text: str, *, is_one: bool = False, is_natural: bool = False) 
 
 def _simple_names(line: str) -> list[str] | None:
     """
-    Split a list of plain names in natural order; any other list gives None.
+    Split a list of plain names in natural order; for others return None.
 
     Nearly all lists of arXiv are plain; this takes a fifth of the time (`tests.bench.bench_arxiv`).
     """
