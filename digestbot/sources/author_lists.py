@@ -20,10 +20,11 @@ _STEMS = (
     "collaborat", "consorti", "group", "team", "network", "initiative", "investigator", "committee",
     "society", "institut", "universit", "project", "program", "alliance", "associat", "cent",
     "trialist", "study", "foundation", "organi", "council", "federat", "cooperat", "registry",
-    "working party", "task force", " und ", " et al", " et. al", "others", "..", "by ", "author",
+    "working party", "task force", "und", "et al", "etal", "et. al", "et.al", "others", "..",
+    "by", "author", "and and",
 )  # fmt: skip
 """Parts of the words that make a list more than names."""
-MAX_BRACKETS = 20_000
+MAX_BRACKETS = 60_000
 """Brackets of a list that are read as affiliations."""
 
 _GROUP = re.compile(
