@@ -42,5 +42,6 @@ class _Registry(MutableMapping[str, type[Options]]):
 REGISTRY: MutableMapping[str, type[Options]] = _Registry(
     arxiv="arxiv:ArxivOptions",
     feed="feed:FeedOptions",
+    biorxiv="biorxiv:BiorxivOptions",
 )
 """``kind:`` in the config → its options."""
