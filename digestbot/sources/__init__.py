@@ -43,5 +43,9 @@ REGISTRY: MutableMapping[str, type[Options]] = _Registry(
     arxiv="arxiv:ArxivOptions",
     feed="feed:FeedOptions",
     biorxiv="biorxiv:BiorxivOptions",
+    crossref="crossref:CrossrefOptions",
+    europepmc="europepmc:EuropepmcOptions",
+    openalex="openalex:OpenalexOptions",
+    pubmed="pubmed:PubmedOptions",
 )
 """``kind:`` in the config → its options."""

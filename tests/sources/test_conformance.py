@@ -11,7 +11,7 @@ import pytest
 
 from digestbot.errors import SourceError
 from digestbot.sources import REGISTRY
-from tests.servers import biorxiv
+from tests.servers import biorxiv, crossref, europepmc, openalex, pubmed
 from tests.servers.web import Reply
 from tests.sources.conformance import (
     DAY,
@@ -27,7 +27,13 @@ from tests.sources.conformance import (
 )
 from tests.sources.feed_fuzz import check_paper, check_words
 
-KINDS: dict[str, Kind] = {"biorxiv": biorxiv.KIND}
+KINDS: dict[str, Kind] = {
+    "biorxiv": biorxiv.KIND,
+    "crossref": crossref.KIND,
+    "europepmc": europepmc.KIND,
+    "openalex": openalex.KIND,
+    "pubmed": pubmed.KIND,
+}
 OTHERS = {"arxiv", "feed"}
 """Kinds with tests of their own: a query API of several faults, and one request."""
 WORKS = make_works(10)
