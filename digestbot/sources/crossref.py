@@ -166,7 +166,8 @@ def read_page(body: bytes, cursor: str, /) -> ApiPage:
         BadAnswer: It is something else.
     """
     data = read_object(body)
-    found = required_list(data, "message", "items")
+    one = member(data, "message", "DOI")
+    found = [data["message"]] if one else required_list(data, "message", "items")
     wanted = [each for each in found if text_at(each, "type") not in _NOT_PAPERS]
     records = [record for each in wanted if (record := _record(each)) is not None]
     return ApiPage(
@@ -201,7 +202,7 @@ def read_work(work: Any) -> "FetchedPaper | None":
         Facts(
             guid=f"https://doi.org/{doi}",
             title=text_at(work, "title"),
-            abstract=text_at(work, "abstract"),
+            abstract=" ".join(text_at(work, "abstract").split()),
             authors=authors(map(_author, list_at(work, "author"))),
             identifiers=(doi, *_same_works(work)),
             published=_published(work),

@@ -2,10 +2,10 @@
 OpenAlex as a source: works that match a filter or a search, by their day of publication.
 
 A work enters OpenAlex days to weeks after that day, so `overlap` is long; what enters later, or is
-given the first of January for want of a day, is missed. With ``dates: created``, for which OpenAlex
-asks for a paid plan, works are found by the day they entered instead, and none is missed. Titles and
-abstracts come from others: some abstracts are missing or hold boilerplate. An API key is free, and
-needed for more than a few requests a day. Begin at `OpenalexOptions`; `read_page` parses a response.
+given the first of January for want of a day, is missed. With ``dates: created``, for which
+OpenAlex asks for a paid plan, works are found by the day they entered instead, and none is missed. Some
+abstracts are missing or hold boilerplate. An API key is free, and needed for more than a few
+requests a day. Begin at `OpenalexOptions`; `read_page` parses a response.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -156,7 +156,7 @@ def read_page(body: bytes, cursor: str, /, *, dates: Dates = "publication") -> A
         BadAnswer: It is something else.
     """
     data = read_object(body)
-    found = required_list(data, "results")
+    found = [data] if "authorships" in data else required_list(data, "results")
     wanted = [each for each in found if text_at(each, "type") not in _NOT_PAPERS]
     records = [record for each in wanted if (record := _record(each, dates)) is not None]
     return ApiPage(
@@ -194,7 +194,8 @@ def read_work(work: Any) -> "FetchedPaper | None":
             abstract=abstract_of(member(work, "abstract_inverted_index")),
             authors=authors(map(_author, list_at(work, "authorships"))),
             identifiers=(text_at(work, "doi"), *names),
-            links=tuple(filter(None, [*pages, text_at(work, "ids", "pmid")])),
+            pages=(text_at(work, "ids", "pmid"),),
+            links=tuple(pages),
             published=parse_date(text_at(work, "publication_date")),
             journal=_citation(work),
             categories=(text_at(work, "primary_topic", "display_name"),),

@@ -1,11 +1,11 @@
 """
 PubMed as a source: records that match a query, by the day they were created in PubMed.
 
-The day of creation ([crdt]) is used, since the entry date ([edat]) of a paper that PubMed receives a
-year after its publication is the date of publication. The date shown is that of publication online,
-else of the issue if its day is known, else the day of entry. A record is missed if it matches only
-later than `overlap` after its creation, such as a query for MeSH terms, which come weeks later.
-PubMed serves 9,999 records of a search, so a larger one is split by days. Allowed are 3 requests per
+The day of creation ([crdt]) is used: the entry date ([edat]) of a paper that PubMed receives a year
+after its publication is the date of publication. The date shown is that of publication online, else
+of the issue if its day is known, else the day of entry. A record is missed if it matches only later
+than `overlap` after its creation, such as a query for MeSH terms, which come weeks later. PubMed
+serves 9,999 records of a search, so a larger one is split by days. Allowed are 3 requests per
 second, 10 with `api_key`. Begin at `PubmedOptions`; `read_page` parses both kinds of responses.
 """
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 _HOST = "eutils.ncbi.nlm.nih.gov"
 _LIMITS = {_HOST: 0.34}
 _LIMITS_WITH_KEY = {_HOST: 0.1}
-RETMAX = 200
 MAX_SERVED = 9_999
 """Records of one search that PubMed serves."""
 _ABOUT = frozenset({"ErratumFor", "RetractionOf", "ExpressionOfConcernFor"})
@@ -71,12 +70,16 @@ class PubmedOptions:
     """How far behind the newest known paper to read again: some are listed late."""
     interval: timedelta = timedelta(seconds=1)
     """Time between requests; at least 0.34s for NCBI's own host, 0.1s with `api_key`."""
+    page_size: int = 200
+    """Papers per request, 1 to 1000; a paper has about 20 KB."""
     max_pages: int = 500
-    """Limit of requests per pass; a page has 200 papers."""
+    """Limit of requests per pass."""
 
     def __post_init__(self) -> None:
         if not self.query.strip():
             raise ValueError('"query" is empty')
+        if not 1 <= self.page_size <= 1000:
+            raise ValueError(f"page_size must be from 1 to 1000, not {self.page_size}")
         check_web_options(
             url=self.url,
             interval=self.interval,
@@ -104,7 +107,7 @@ class PubmedOptions:
     def request(self, window: Window, cursor: str) -> ApiRequest:
         """Return the search for the first days left, or the request for its next records."""
         days = (window.first_day, window.last_day)
-        place = _Place.read(cursor) if cursor else _Place(days=(days,))
+        place = _Place.read(cursor) if cursor else _Place(days=(days,), size=self.page_size)
         common = {"db": "pubmed", "tool": "digestbot"}
         if self.email:
             common["email"] = self.email
@@ -148,6 +151,7 @@ class _Place:
     key: str = ""
     count: int = 0
     start: int = 0
+    size: int = 200
     total: int = 0
     """Records of all searches so far."""
 
@@ -161,10 +165,11 @@ class _Place:
 
     def following(self) -> str | None:
         """Return the cursor of the next page of records, or of the next search."""
-        start = self.start + RETMAX
+        start = self.start + self.size
         if self.history and start < min(self.count, MAX_SERVED):
             return replace(self, start=start).written()
-        return _Place(days=self.days, total=self.total).written() if self.days else None
+        rest = replace(self, history="", key="", count=0, start=0)
+        return rest.written() if self.days else None
 
 
 def _searching(place: _Place, query: str) -> dict[str, str]:
@@ -185,7 +190,7 @@ def _fetching(place: _Place) -> dict[str, str]:
         "WebEnv": place.history,
         "query_key": place.key,
         "retstart": str(place.start),
-        "retmax": str(RETMAX),
+        "retmax": str(place.size),
         "retmode": "xml",
     }
 
@@ -211,12 +216,13 @@ def _searched(body: bytes, place: _Place) -> ApiPage:
     days = place.days[:1]
     if count > MAX_SERVED and days and (halves := _halves(*days[0])):
         return ApiPage(cursor=replace(place, days=(*halves, *place.days[1:])).written())
-    found = _Place(
+    found = replace(
+        place,
         days=place.days[1:],
         history=text_at(result, "webenv"),
         key=text_at(result, "querykey"),
         count=count,
-        start=-RETMAX,
+        start=-place.size,
         total=place.total + count,
     )
     if count and not (found.history and found.key):
@@ -263,6 +269,8 @@ def _root(body: bytes) -> Any:
     if error is not None:
         said = " ".join(error.split())[:200]
         raise BadAnswer(f'PubMed answered with an error: "{said}"')
+    if root.tag == "PubmedArticle":
+        return [root]
     if root.tag != "PubmedArticleSet":
         raise BadAnswer("the response is XML, but not a set of articles; check the URL")
     return root
@@ -306,7 +314,8 @@ def _inner(element: Any) -> str:
     from lxml import etree
 
     text: str = etree.tostring(element, encoding="unicode", with_tail=False)
-    return text[text.find(">") + 1 : text.rfind("</")] if "</" in text else ""
+    inner = text[text.find(">") + 1 : text.rfind("</")] if "</" in text else ""
+    return " ".join(inner.split())
 
 
 def _markup(element: Any, path: str) -> str:
@@ -374,7 +383,8 @@ def _day(element: Any) -> "Moment | None":
 
 
 def _citation(article: Any) -> str:
-    journal = _text(article, ".//Journal/Title") or _text(article, ".//BookTitle")
+    title = _text(article, ".//Journal/Title") or _text(article, ".//BookTitle")
+    journal = title.partition(" : official")[0]
     volume, issue = (
         _text(article, ".//JournalIssue/Volume"),
         _text(article, ".//JournalIssue/Issue"),

@@ -66,5 +66,5 @@ KIND = Kind(
     answer=answer,
     read=read_page,
     error=Reply(body=b'{"error":"API rate limit exceeded","count":"11"}'),
-    required={"query": "organoids[tiab]"},
+    required={"query": "organoids[tiab]", "page_size": PAGE},
 )
