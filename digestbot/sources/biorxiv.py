@@ -209,8 +209,8 @@ def _record(entry: Any) -> Record | None:
 
 
 _MARKS = (
-    "ST_ABS", "LINKSMALLFIG", "INLINEFIG", "SCPLOW", "SCPCAP", "TEXTBOX", "FIG", "TBL", "LST",
-    "LI", "QD", "FD", "UL", "OL",
+    "ST_ABS", "INLINEFIG", "SCPLOW", "SCPCAP", "TEXTBOX", "FIG", "TBL", "LST", "LI", "QD", "FD",
+    "UL", "OL",
 )  # fmt: skip
 """Elements whose tags remain in the text: ``O_LI`` opens and ``C_LI`` closes a list item."""
 _FIGURE = re.compile(
@@ -220,10 +220,6 @@ _FIGURE = re.compile(
 _LARGER = re.compile(r"O_LINKSMALLFIG[^>]{0,400}>|View larger version \([\dKMB ]{1,9}\):")
 _VARDEF = re.compile(r"(?:org\.highwire\.dtl\.DTLVardef@[0-9a-f]+)+(?:_HPS_FORMAT_FIGEXP)?")
 _TITLE_MARK = re.compile(r"O_ST_ABS(.{0,80}?)C_ST_ABS\s*", re.DOTALL)
-_ITEM_MARK = re.compile(r"\s*[OC]_LI(?![a-z])\s*")
-_MARK = re.compile(rf"(?:[OC]|(?<![A-Za-z])M)_(?:{'|'.join(_MARKS)})(?![a-z])")
-
-
 _GREEK = (
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda",
     "mu", "nu", "xi", "omicron", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi",
@@ -245,7 +241,10 @@ def without_debris(text: str) -> str:
     text = _FIGURE.sub(" ", text)
     text = _VARDEF.sub(" ", _LARGER.sub(" ", text))
     text = _TITLE_MARK.sub(lambda found: f"{found[1].strip()}: " if found[1].strip() else "", text)
-    return _MARK.sub("", _ITEM_MARK.sub("\n", text)).strip()
+    for name in _MARKS:
+        if f"O_{name}" in text and f"C_{name}" in text:  # a single one may be a name: NO_LIMIT
+            text = re.sub(rf"(?:\s*[OCM]_{name})+\s?", "\n" if name == "LI" else "", text)
+    return text.strip()
 
 
 def _sign(found: re.Match[str]) -> str:
