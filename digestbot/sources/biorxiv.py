@@ -220,6 +220,7 @@ _FIGURE = re.compile(
 _LARGER = re.compile(r"O_LINKSMALLFIG[^>]{0,400}>|View larger version \([\dKMB ]{1,9}\):")
 _VARDEF = re.compile(r"(?:org\.highwire\.dtl\.DTLVardef@[0-9a-f]+)+(?:_HPS_FORMAT_FIGEXP)?")
 _TITLE_MARK = re.compile(r"O_ST_ABS(.{0,80}?)C_ST_ABS\s*", re.DOTALL)
+_ITEM = re.compile(r"(?:\s*[OC]_LI)+\s*")
 _GREEK = (
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda",
     "mu", "nu", "xi", "omicron", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi",
@@ -243,7 +244,8 @@ def without_debris(text: str) -> str:
     text = _TITLE_MARK.sub(lambda found: f"{found[1].strip()}: " if found[1].strip() else "", text)
     for name in _MARKS:
         if f"O_{name}" in text and f"C_{name}" in text:  # a single one may be a name: NO_LIMIT
-            text = re.sub(rf"(?:\s*[OCM]_{name})+\s?", "\n" if name == "LI" else "", text)
+            mark = rf"[OCM]_{name}"
+            text = _ITEM.sub("\n", text) if name == "LI" else re.sub(mark, "", text)
     return text.strip()
 
 

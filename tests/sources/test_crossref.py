@@ -92,7 +92,7 @@ def test_names_of_authors_in_all_forms() -> None:
             "doi:10.5555/y",
         ),
         (
-            {"update-to": [{"type": "correction", "DOI": "10.5555/y"}]},
+            {"update-to": [{"type": "correction", "DOI": "10.5/y"}]},
             DocumentType.CORRECTION,
             None,
         ),
@@ -102,7 +102,7 @@ def test_names_of_authors_in_all_forms() -> None:
             None,
         ),
         (
-            {"updated-by": [{"type": "retraction", "DOI": "10.5555/y"}]},
+            {"updated-by": [{"type": "retraction", "DOI": "10.5/y"}]},
             DocumentType.RETRACTION,
             None,
         ),
