@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from digestbot.errors import BadAnswer
 from digestbot.sources.api_json import list_at, message_of, number_at, read_object, text_at
+from digestbot.sources.feed_kind import shown
 from digestbot.sources.protocols import Page
 from digestbot.sources.web_api import (
     ApiPage,
@@ -160,7 +161,7 @@ def read_page(body: bytes, cursor: str, /, *, categories: tuple[str, ...] = ()) 
     found = data.get("collection")
     if not isinstance(found, list) or (status != "ok" and "no posts" not in status):
         said = status or message_of(data) or 'no list "collection"'
-        raise BadAnswer(f'bioRxiv answered with an error: "{said[:200]}"')
+        raise BadAnswer(f'bioRxiv answered with an error: "{shown(said)}"')
     wanted = [each for each in found if not categories or _category(each) in categories]
     records = [record for each in wanted if (record := _record(each)) is not None]
     following = int(cursor or 0) + len(found)

@@ -43,6 +43,20 @@ def test_a_bad_record_costs_itself_only(name: str) -> None:
         check_neighbors(name, damaged_record(name, dice), dice.randint(0, 3))
 
 
+FOUND = (
+    ("pubmed", "<x><ERROR>bad\u2028query\x85\u202e</ERROR></x>".encode()),
+    ("pubmed-search", b'{"esearchresult": {"ERROR": "bad\\u2028 query\\u202e"}}'),
+    ("pubmed-search", b'{"esearchresult":{"count":0,"errorlist":{"phrasesnotfound":"a\\u202e"}}}'),
+    ("biorxiv", b'{"messages": [{"status": "Error\\u2028"}], "collection": []}'),
+)
+"""Answers like those that the fuzzer found: an error of the service that breaks a line."""
+
+
+@pytest.mark.parametrize(("name", "body"), FOUND)
+def test_found_answers_give_records_or_one_error(name: str, body: bytes) -> None:
+    check_answer(name, body)
+
+
 @pytest.mark.corpus
 def test_mutated_real_answers_give_records_or_one_error(corpus: Path) -> None:
     dice = random.Random(11)
