@@ -15,7 +15,9 @@ UNITS = (
     "a", " ", "\n", "@", "a@", ".", ";", ", ", "and ", "<sub>", "<b", "&lt;", "[", "{", "{beta}",
     "<mml:math>", "<math><mfrac>", "$", "\\", "10.1/", "https://x.example/", "O_FIG ", "O_LI ",
     "O_ST_ABS", "O_FIG C_TBL ", "O_LI C_LI ", "org.highwire.dtl.DTLVardef@a",
-    "View larger version ", "graphical abstract ", "Abstract\n", "electronic address: ", "retraction ", "doi:", "A. B., ",
+    "View larger version ", "graphical abstract ", "Abstract\n", "electronic address: ",
+    "retraction ",
+    "doi:", "A. B., ",
 )  # fmt: skip
 SERVICES = sorted(set(PARSERS) - {"pubmed-search"})
 
