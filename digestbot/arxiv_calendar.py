@@ -56,6 +56,10 @@ class Calendar:
         """Return the first day with an announcement after *day*."""
         return next(filter(self.has_announcement, _days(day, 1)))
 
+    def previous_day(self, day: date) -> date:
+        """Return the last day with an announcement before *day*."""
+        return next(filter(self.has_announcement, _days(day, -1)))
+
     def latest_day(self, moment: datetime) -> date:
         """Return the last day whose announcement was due by the aware *moment*."""
         today = moment.astimezone(_eastern()).date()
@@ -104,6 +108,12 @@ def feed_at(day: date) -> datetime:
 def feed_day(moment: datetime) -> date:
     """Return the day that the daily feed should show at *moment*."""
     return moment.astimezone(_eastern()).date()
+
+
+def latest_feed_day(moment: datetime, calendar: Calendar) -> date:
+    """Return the last day with an announcement whose feed was due by *moment*."""
+    day = calendar.latest_day(moment)
+    return day if feed_at(day) <= moment else calendar.previous_day(day)
 
 
 def _business_day_before(day: date) -> date:
