@@ -142,6 +142,99 @@ class ChannelCheck:
     """Why the outcome is not complete, in words for readers."""
 
 
+class BatchState(StrEnum):
+    """State of what arXiv announced in one category on one day."""
+
+    ANNOUNCED = "announced"
+    """At least one channel has everything that any channel served."""
+    WEEKEND = "weekend"
+    HOLIDAY = "holiday"
+    NOT_YET = "not yet"
+    """Its time may come, or its papers may follow: too early to say."""
+    STALE = "stale"
+    """The channels that answer show an earlier day."""
+    PARTIAL = "partial"
+    """A channel that answered lacks papers of another, or says itself that it lacks some."""
+    DOWN = "source down"
+    """No channel gave a useful answer."""
+
+
+INCOMPLETE = frozenset({BatchState.STALE, BatchState.PARTIAL, BatchState.DOWN})
+"""States in which papers may be missing after the time of the announcement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelAnswer:
+    """What a configured channel says of one batch."""
+
+    channel: Channel
+    outcome: BatchOutcome | None = None
+    """None if it has not been read for this day."""
+    at: datetime | None = None
+    """When it was last read for this day."""
+    lacks: int = 0
+    """Papers of the batch that it has not served."""
+    detail: str | None = None
+    """See `ChannelCheck.detail`; editions do without it."""
+
+    @property
+    def confirms(self) -> bool:
+        """True if it has served everything that any channel served."""
+        return self.outcome in (BatchOutcome.COMPLETE, BatchOutcome.EMPTY) and not self.lacks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What arXiv announced on one day in one category, as far as a source knows."""
+
+    source: str
+    category: str
+    """As in the config: a category or an archive; empty for a source with a query."""
+    day: date
+    """Like `FetchedPaper.announced_on`."""
+    state: BatchState
+    papers: int
+    """New and cross-listed papers known of it; replacements do not count."""
+    answers: tuple[ChannelAnswer, ...] = ()
+    """One for each configured channel."""
+    misplaced: int = 0
+    """Papers whose identifiers belong to another day: perhaps they were announced then."""
+    asked_again_at: datetime | None = None
+    """When the source is read again, while that can still complete the batch."""
+
+    @property
+    def verified_by(self) -> tuple[Channel, ...]:
+        """Channels that have served everything that any channel served."""
+        return tuple(answer.channel for answer in self.answers if answer.confirms)
+
+    @property
+    def is_verified(self) -> bool:
+        """True if two channels agree."""
+        return self.state is BatchState.ANNOUNCED and len(self.verified_by) > 1
+
+    @property
+    def verified_at(self) -> datetime | None:
+        """When the last of `verified_by` confirmed it; None if it is not verified."""
+        times = [answer.at for answer in self.answers if answer.confirms and answer.at]
+        return max(times, default=None) if self.is_verified else None
+
+    @property
+    def unverified(self) -> tuple[Channel, ...]:
+        """Channels that do not confirm it, or that the config leaves out."""
+        return tuple(channel for channel in Channel if channel not in self.verified_by)
+
+    @property
+    def missing(self) -> Mapping[Channel, int]:
+        """Papers that each channel with an answer lacks."""
+        answered = (BatchOutcome.COMPLETE, BatchOutcome.EMPTY, BatchOutcome.PARTIAL)
+        return {a.channel: a.lacks for a in self.answers if a.outcome in answered and a.lacks}
+
+    @property
+    def is_incomplete(self) -> bool:
+        """True if papers may be missing after the time of the announcement."""
+        return self.state in INCOMPLETE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paper:
     """One version of one paper, as stored, matched and displayed."""
@@ -266,6 +359,8 @@ class SourceCoverage:
     """Last complete answer of the source."""
     note: str | None = None
     """Details of what is missing, if the source reported any."""
+    batches: tuple[Batch, ...] = ()
+    """Of arXiv: the batches of the window, by day and category; bounded in number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "subscriptions",
             "suppressions",
             "audit",
+            "batches",
             "status",
             "backtest",
             "lint",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from digestbot.model import AnnounceType, BatchOutcome, Channel, ChannelCheck, FetchedPaper
 from digestbot.store.database import Database, chunks
@@ -62,6 +62,20 @@ class Batches:
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         return tuple((row.source, _check(row._mapping)) for row in rows)
+
+    def first_days(self, sources: Collection[str]) -> dict[str, date]:
+        """
+        Return the first day of each source on which a channel was not empty; a source may have none.
+
+        A first pass finds the days before its backfill empty.
+        """
+        table = channel_checks.c
+        query = select(table.source, func.min(table.announced_on).label("day"))
+        query = query.where(
+            table.source.in_(sorted(sources)), table.outcome != BatchOutcome.EMPTY
+        ).group_by(table.source)
+        with self._database.read() as connection:
+            return {row.source: row.day for row in connection.execute(query)}
 
     def papers(
         self, since: datetime, *, sources: Collection[str] | None = None

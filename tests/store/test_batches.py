@@ -84,3 +84,10 @@ def test_checks_are_listed_by_source_and_day(store: Store) -> None:
     assert [name for name, _ in store.batches.checks(TODAY)] == ["arxiv", "other"]
     assert [name for name, _ in store.batches.checks(TODAY, sources=["other"])] == ["other"]
     assert store.batches.checks(TODAY + DAY) == ()
+
+
+def test_first_day_is_that_of_the_first_answer_with_papers(store: Store) -> None:
+    """The days before a source's backfill are empty."""
+    record(store, check(BatchOutcome.EMPTY, day=TODAY - 9 * DAY))
+    record(store, check(BatchOutcome.DOWN, day=TODAY - DAY), check(BatchOutcome.COMPLETE))
+    assert store.batches.first_days(["arxiv", "other"]) == {"arxiv": TODAY - DAY}

@@ -1,0 +1,326 @@
+"""
+Batches: what arXiv announced on each day in each category, and what vouches for it.
+
+A batch is verified if two channels have served everything that any channel served of it. Reading
+the store is all that `batches_of` does; the rest is pure. Begin at `batches_of` and `state_of`.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from digestbot import taxonomy
+from digestbot.arxiv_calendar import DAY, Calendar, Occasion, feed_at, feed_day, oai_at
+from digestbot.ids import announcement_order
+from digestbot.model import (
+    INCOMPLETE,
+    REPLACEMENTS,
+    AnnounceType,
+    Batch,
+    BatchOutcome,
+    BatchState,
+    Channel,
+    ChannelAnswer,
+    ChannelCheck,
+)
+
+if TYPE_CHECKING:
+    from digestbot.config import Config
+    from digestbot.store import BatchPaper, Store
+
+MARGIN = timedelta(days=7)
+"""How far before the first day to read, for the identifiers of the days before."""
+FEW = 5
+"""Fewer identifiers than this do not tell where a day begins and ends."""
+
+_ANSWERS = (BatchOutcome.COMPLETE, BatchOutcome.EMPTY, BatchOutcome.PARTIAL)
+_Order = tuple[int, int, int]
+
+
+class ArxivSource(Protocol):
+    """Options of a source that reads arXiv's announcements."""
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Categories and archives; empty for a query."""
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The configured channels."""
+
+    @property
+    def calendar(self) -> Calendar:
+        """Days with an announcement."""
+
+
+def arxiv_sources(config: "Config") -> dict[str, ArxivSource]:
+    """Return the options of the arXiv sources in *config*, by name."""
+    from digestbot.sources.arxiv import ArxivOptions
+
+    found = config.sources.items()
+    return {name: options for name, options in found if isinstance(options, ArxivOptions)}
+
+
+def batches_of(
+    store: "Store", sources: Mapping[str, ArxivSource], since: date, now: datetime
+) -> tuple[Batch, ...]:
+    """
+    Return the batches of *sources* from the day *since* on, by source, day and category.
+
+    They begin with the first day of which a channel had papers or failed, and end with the last one
+    whose announcement was due at *now*, or with today in US Eastern time.
+    """
+    if not sources:
+        return ()
+    first = since - MARGIN
+    checks: dict[str, list[ChannelCheck]] = defaultdict(list)
+    for name, check in store.batches.checks(first, sources=sources):
+        checks[name].append(check)
+    papers: dict[str, list[BatchPaper]] = defaultdict(list)
+    for paper in store.batches.papers(datetime.combine(first, time(), UTC), sources=sources):
+        papers[paper.source].append(paper)
+    begins = store.batches.first_days(sources)
+    return tuple(
+        batch
+        for name, options in sources.items()
+        if name in begins
+        for batch in derive(
+            name,
+            options,
+            checks[name],
+            papers[name],
+            first=max(since, begins[name]),
+            now=now,
+            next_try_at=store.sources.state(name).next_try_at,
+        )
+    )
+
+
+def latest(batches: Iterable[Batch]) -> tuple[Batch, ...]:
+    """Return the batches of each source's last day that is neither weekend nor holiday."""
+    rest = (BatchState.WEEKEND, BatchState.HOLIDAY)
+    found = [batch for batch in batches if batch.state not in rest]
+    last = {batch.source: batch.day for batch in sorted(found, key=lambda batch: batch.day)}
+    return tuple(batch for batch in found if batch.day == last[batch.source])
+
+
+def due_at(day: date, channels: Collection[Channel]) -> datetime:
+    """Return when the first of *channels* should have the announcement of *day*, in UTC."""
+    return min((_due_at(channel, day) for channel in channels), default=feed_at(day))
+
+
+def derive(
+    name: str,
+    options: ArxivSource,
+    checks: Iterable[ChannelCheck],
+    papers: Sequence["BatchPaper"],
+    *,
+    first: date,
+    now: datetime,
+    next_try_at: datetime | None = None,
+) -> tuple[Batch, ...]:
+    """Derive the batches of one source from the day *first* on."""
+    calendar = options.calendar
+    found = {(check.channel, check.announced_on): check for check in checks}
+    announced = _by_day(calendar, papers)
+    return tuple(
+        _batch(
+            name,
+            spec,
+            day,
+            options,
+            {channel: found.get((channel, day)) for channel in options.channels},
+            [paper for paper in announced.get(day, ()) if _is_in(codes, paper)],
+            now,
+            next_try_at,
+        )
+        for day in _days(first, max(calendar.latest_day(now), feed_day(now)))
+        for spec, codes in _specs(options)
+    )
+
+
+def state_of(
+    occasion: Occasion, answers: Sequence[ChannelAnswer], papers: int, *, is_over: bool
+) -> BatchState:
+    """
+    Return the state of a batch of which *papers* are known.
+
+    Args:
+        occasion: What the calendar says of the day.
+        answers: What the channels say whose time has come; an outcome of None for the others.
+        papers: Papers that any channel has served.
+        is_over: The next announcement is due, so that nothing more is to be expected.
+    """
+    if not papers and occasion is not Occasion.ANNOUNCEMENT:
+        return BatchState.WEEKEND if occasion is Occasion.WEEKEND else BatchState.HOLIDAY
+    outcomes = {answer.outcome for answer in answers if answer.outcome is not None}
+    confirming = [answer for answer in answers if answer.confirms]
+    if confirming:
+        objections = [a for a in answers if a.outcome in _ANSWERS and not a.confirms]
+        if objections and len(confirming) < 2:
+            return BatchState.PARTIAL
+        # Before a late announcement all channels are empty.
+        is_empty = {answer.outcome for answer in confirming} == {BatchOutcome.EMPTY}
+        return BatchState.NOT_YET if is_empty and not is_over else BatchState.ANNOUNCED
+    if not outcomes and not is_over:
+        return BatchState.NOT_YET
+    if outcomes - {BatchOutcome.DOWN} == {BatchOutcome.STALE}:
+        return BatchState.STALE
+    return BatchState.PARTIAL if papers or outcomes.intersection(_ANSWERS) else BatchState.DOWN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Announced:
+    """One new or cross-listed paper of a batch."""
+
+    categories: frozenset[str]
+    channels: frozenset[Channel]
+    is_misplaced: bool
+
+
+def _batch(
+    name: str,
+    spec: str,
+    day: date,
+    options: ArxivSource,
+    checks: Mapping[Channel, ChannelCheck | None],
+    papers: Sequence[_Announced],
+    now: datetime,
+    next_try_at: datetime | None,
+) -> Batch:
+    answers = tuple(
+        _answer(channel, check if now >= _due_at(channel, day) else None, papers)
+        for channel, check in checks.items()
+    )
+    occasion = options.calendar.occasion(day)
+    is_over = day < options.calendar.latest_day(now)
+    state = state_of(occasion, answers, len(papers), is_over=is_over)
+    is_open = state in {*INCOMPLETE, BatchState.NOT_YET}
+    return Batch(
+        source=name,
+        category=spec,
+        day=day,
+        state=state,
+        papers=len(papers),
+        answers=answers,
+        misplaced=sum(paper.is_misplaced for paper in papers),
+        asked_again_at=next_try_at if is_open and next_try_at and next_try_at > now else None,
+    )
+
+
+def _answer(
+    channel: Channel, check: ChannelCheck | None, papers: Sequence[_Announced]
+) -> ChannelAnswer:
+    return ChannelAnswer(
+        channel=channel,
+        outcome=check.outcome if check else None,
+        at=check.at if check else None,
+        detail=check.detail if check else None,
+        lacks=sum(channel not in paper.channels for paper in papers),
+    )
+
+
+def _due_at(channel: Channel, day: date) -> datetime:
+    return oai_at(day) if channel is Channel.OAI else feed_at(day)
+
+
+def _specs(options: ArxivSource) -> list[tuple[str, frozenset[str] | None]]:
+    """Return the categories as configured, with the codes of each; None for all papers."""
+    return [(spec, taxonomy.expand(spec)) for spec in options.categories] or [("", None)]
+
+
+def _is_in(codes: frozenset[str] | None, paper: _Announced) -> bool:
+    return codes is None or not codes.isdisjoint(paper.categories)
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    return (first + DAY * n for n in range((last - first).days + 1))
+
+
+def _by_day(
+    calendar: Calendar, papers: Sequence["BatchPaper"]
+) -> Mapping[date, Sequence[_Announced]]:
+    """Group the new and cross-listed papers by the day of their announcement."""
+    identifiers = _Identifiers.of(papers)
+    served = _channels_by_paper(papers)
+    found: dict[date, list[_Announced]] = defaultdict(list)
+    for paper in papers:
+        if paper.type in REPLACEMENTS:
+            continue
+        day = paper.announced_on or identifiers.day(paper, _expected_day(calendar, paper))
+        found[day].append(
+            _Announced(
+                categories=frozenset(paper.categories),
+                channels=paper.channels | served[paper.paper_id],
+                is_misplaced=identifiers.is_misplaced(paper, day),
+            )
+        )
+    return found
+
+
+def _channels_by_paper(papers: Iterable["BatchPaper"]) -> Mapping[str, frozenset[Channel]]:
+    """
+    Return the channels that served any version of each paper, the daily feed left out.
+
+    OAI-PMH and the query API have the latest version only, in place of the one announced.
+    """
+    found: dict[str, frozenset[Channel]] = defaultdict(frozenset)
+    for paper in papers:
+        found[paper.paper_id] |= paper.channels - {Channel.RSS}
+    return found
+
+
+def _expected_day(calendar: Calendar, paper: "BatchPaper") -> date:
+    submitted = paper.updated or paper.published
+    if submitted is None:
+        return calendar.latest_day(paper.seen_at)
+    return calendar.expected_day(submitted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Identifiers:
+    """
+    Identifiers of each day's new papers, which lie between those of the days around it.
+
+    arXiv numbers a paper that moderation held when it announces it. Outliers of a day do not
+    count: its bounds are the tenth and the ninetieth percentile.
+    """
+
+    bounds: Mapping[date, tuple[_Order, _Order]]
+
+    @classmethod
+    def of(cls, papers: Iterable["BatchPaper"]) -> "_Identifiers":
+        """Collect the identifiers of papers whose day is known."""
+        numbers: dict[date, list[_Order]] = defaultdict(list)
+        for paper in papers:
+            number = announcement_order(paper.paper_id)
+            if paper.type is AnnounceType.NEW and paper.announced_on and number is not None:
+                numbers[paper.announced_on].append(number)
+        return cls(
+            {
+                day: (found[len(found) // 10], found[-1 - len(found) // 10])
+                for day, each in sorted(numbers.items())
+                for found in [sorted(each)]
+                if len(found) >= FEW
+            }
+        )
+
+    def day(self, paper: "BatchPaper", expected: date) -> date:
+        """Return the day of a paper that only the query API has served: *expected* or later."""
+        number = announcement_order(paper.paper_id)
+        if number is None:
+            return expected
+        later = (day for day, (low, _) in self.bounds.items() if day > expected and number >= low)
+        return max(later, default=expected)
+
+    def is_misplaced(self, paper: "BatchPaper", day: date) -> bool:
+        """Return True if a new paper's identifier belongs to another day than *day*."""
+        number = announcement_order(paper.paper_id)
+        if paper.type is not AnnounceType.NEW or number is None:
+            return False
+        before = max((each for each in self.bounds if each < day), default=None)
+        after = min((each for each in self.bounds if each > day), default=None)
+        is_early = before is not None and number < self.bounds[before][1]
+        return is_early or (after is not None and number > self.bounds[after][0])
