@@ -79,7 +79,9 @@ class Slot:
 
 
 class Schedule(Protocol):
-    """When a digest is due."""
+    """When a digest is due; equal schedules have equal hashes."""
+
+    def __hash__(self) -> int: ...
 
     @property
     def text(self) -> str:

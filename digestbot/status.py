@@ -1,13 +1,14 @@
 """Gather the state of sources, digests and deliveries, and list what needs attention."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from digestbot.config import Config
+from digestbot.awaiting import Awaited, waiting
+from digestbot.config import Config, DigestConfig
 from digestbot.model import Delivery, DeliveryState, Destination
 from digestbot.store import DigestState, SourceState, Store
-from digestbot.syncing import next_due_at, removed_digests, start_seq
+from digestbot.syncing import is_due, next_due_at, removed_digests, start_seq
 
 IN_PROGRESS = (DeliveryState.SENDING, DeliveryState.DATA_DONE)
 FAILED = (
@@ -37,6 +38,8 @@ class DigestStatus:
     subscribers: int
     waiting: int
     """Announcements after its cursor, before filtering."""
+    awaited: Awaited | None = None
+    """What it waits for although its slot has begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,11 @@ def gather(
     A source whose last complete fetch is older than *max_age* is a fault.
     """
     sources = tuple(store.sources.state(name) for name in config.sources)
-    digests = tuple(_digest(store, config, name, now) for name in config.digests)
+    awaited = waiting(store, config, _due(store, config, now), now)
+    digests = tuple(
+        replace(_digest(store, config, name, now), awaited=awaited.get(name))
+        for name in config.digests
+    )
     failures = store.outbox.list(states=REPORTED, limit=SHOWN_FAILURES)
     return Status(
         now=now,
@@ -90,6 +97,12 @@ def gather(
             *_mailbox_problems(store, config),
         ),
     )
+
+
+def _due(store: Store, config: Config, now: datetime) -> list[DigestConfig]:
+    states = {state.name: state for state in store.digests.states()}
+    digests = config.digests.values()
+    return [digest for digest in digests if is_due(digest, states.get(digest.name), now)]
 
 
 def _digest(store: Store, config: Config, name: str, now: datetime) -> DigestStatus:
@@ -203,7 +216,7 @@ def _overdue(config: Config, digests: Iterable[DigestStatus], now: datetime) -> 
 
 def _missed_slot(config: Config, digest: DigestStatus) -> datetime | None:
     """
-    Return when the digest was due, if it has run before.
+    Return when the digest was due at the latest, if it has run before.
 
     While an edited schedule waits for the next run, the first of its slots after the old due time
     counts: a stopped service would otherwise never be overdue again.
@@ -212,7 +225,9 @@ def _missed_slot(config: Config, digest: DigestStatus) -> datetime | None:
         return None
     schedule = config.digests[digest.name].schedule
     due_at = digest.state.next_due_at
-    return due_at if digest.next_due_at == due_at else schedule.next_after(due_at)
+    missed = due_at if digest.next_due_at == due_at else schedule.next_after(due_at)
+    slot = schedule.latest_slot(missed)
+    return max(missed, slot.closes_at) if slot and slot.closes_at else missed
 
 
 def _delivery_problems(

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from digestbot.awaiting import Awaited, awaited_by, with_notice
 from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.editions import Selection, add_coverage, cover, select
 from digestbot.errors import DigestbotError, StoreError
@@ -70,13 +71,30 @@ def make_editions(
     states = {state.name: state for state in store.digests.states()}
     force = force or missed_since is not None
     due = [digest for digest in chosen if force or is_due(digest, states[digest.name], now)]
-    candidates = _read_together(store, due, states)
+    awaited = awaited_by(store, config, due, now)
+    waiting = {} if force else {name: w for name, w in awaited.items() if now < w.until}
+    candidates = _read_together(store, [d for d in due if d.name not in waiting], states)
     return tuple(
-        _make_isolated(
-            store, config, templates, digest, candidates.get(digest.name), now, force, missed_since
+        _waits(digest, waiting[digest.name], config)
+        if digest.name in waiting
+        else _make_isolated(
+            store,
+            config,
+            templates,
+            digest,
+            candidates.get(digest.name),
+            awaited.get(digest.name),
+            now,
+            force,
+            missed_since,
         )
         for digest in due
     )
+
+
+def _waits(digest: DigestConfig, awaited: Awaited, config: Config) -> EditionMade:
+    note = f"not due yet, {awaited.in_words(config.timezone)}"
+    return EditionMade(digest=digest.name, note=note)
 
 
 def _read_together(
@@ -106,13 +124,16 @@ def _make_isolated(
     templates: Templates,
     digest: DigestConfig,
     candidates: Candidates | None,
+    awaited: Awaited | None,
     now: datetime,
     force: bool,
     missed_since: datetime | None,
 ) -> EditionMade:
     """Make one edition; contain and record a failure."""
     try:
-        made = _make(store, config, templates, digest, candidates, now, force, missed_since)
+        made = _make(
+            store, config, templates, digest, candidates, awaited, now, force, missed_since
+        )
     except StoreError:
         raise
     except DigestbotError as error:
@@ -130,6 +151,7 @@ def _make(
     templates: Templates,
     digest: DigestConfig,
     candidates: Candidates | None,
+    awaited: Awaited | None,
     now: datetime,
     force: bool,
     missed_since: datetime | None,
@@ -140,6 +162,8 @@ def _make(
     if candidates is None or candidates.from_seq != from_seq:  # another process moved the cursor
         candidates = read_log(store, [(digest, from_seq)])[digest.name]
     edition, selection = _compose(store, digest, state, candidates, now, slot)
+    coverage = tuple(with_notice(each, awaited) for each in edition.coverage)
+    edition = replace(edition, coverage=coverage)
     if missed_since is not None:
         if not edition.papers:
             return EditionMade(digest=digest.name, note=f"nothing missed since {missed_since:%F}")
