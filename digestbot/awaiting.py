@@ -42,9 +42,9 @@ class Awaited:
     """Batches that a due digest awaits, as of one moment."""
 
     until: datetime
-    """When the edition is made without them, in UTC."""
+    """When the edition is made in any case, in UTC."""
     unsettled: tuple[Batch, ...]
-    """Those that may still change; never empty."""
+    """Those that may still change; one at least."""
 
     def in_words(self, zone: ZoneInfo) -> str:
         """Say what the digest waits for, and how long."""
@@ -70,7 +70,7 @@ def awaited_by(
     store: Store, config: Config, digests: Iterable[DigestConfig], now: datetime
 ) -> dict[str, Awaited]:
     """
-    Return what each of *digests*, all of them due, awaits; one that awaits nothing is absent.
+    Return what each of *digests* that are due awaits; only those that await something.
 
     If the batches cannot be read, no digest waits for them.
     """
@@ -125,7 +125,7 @@ def _wanted(
 def _unsettled(
     store: Store, sources: Mapping[str, ArxivSource], keys: Collection[_Key], now: datetime
 ) -> dict[_Key, tuple[Batch, ...]]:
-    """Read the batches of *keys*; return those that are not settled."""
+    """Read the batches of *keys*; return those that may still change."""
     if not keys:
         return {}
     found: dict[str, list[Batch]] = defaultdict(list)
@@ -136,7 +136,7 @@ def _unsettled(
 
 
 def awaited_day(schedule: Schedule, slot: Slot, calendar: Calendar) -> date | None:
-    """Return the day whose announcement *slot* of *schedule* awaits; None if none is new."""
+    """Return the day that *slot* of *schedule* awaits, unless an earlier slot had it."""
     if slot.closes_at is None:
         return None
     day = latest_oai_day(slot.closes_at, calendar)
@@ -159,7 +159,7 @@ def unsettled_of(source: str, day: date, batches: Sequence[Batch]) -> tuple[Batc
 
 
 def is_settled(batch: Batch) -> bool:
-    """Return True if nothing can change *batch*: two channels agree, or the only one has it."""
+    """Return True if *batch* is final: two channels agree, or the only one has it."""
     if batch.state in (BatchState.WEEKEND, BatchState.HOLIDAY):
         return True
     has_one_channel = len(batch.answers) < 2

@@ -59,7 +59,7 @@ ANNOUNCEMENT = "announcement"
 """Value of ``after:``, for arXiv's daily announcement."""
 EARLIEST = time(7)
 WINDOW_HOURS = 3
-"""Hours from ``earliest`` to ``latest`` if one of them is not given."""
+"""Hours from ``earliest`` to ``latest`` if only one of them is given."""
 EVERY_WEEKDAY = frozenset(range(7))
 CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 """Time of day."""
@@ -75,7 +75,7 @@ class Slot:
     """Local time with its offset, ``2026-11-01T09:00+01:00``, so that it stays unique when the
     digest moves to another time zone; of an `AnnouncementSchedule` the local date."""
     closes_at: datetime | None = None
-    """Latest time of the edition, in UTC; None if it waits for no announcement."""
+    """Latest time of the edition, in UTC; None for one of cron."""
 
 
 class Schedule(Protocol):
@@ -100,7 +100,7 @@ class Schedule(Protocol):
         ...
 
     def latest_slot(self, now: datetime) -> Slot | None:
-        """Return the last slot begun by the aware *now*; None if it is over 400 days old."""
+        """Return the last slot begun by the aware *now*, of the past 400 days."""
         ...
 
 
@@ -138,7 +138,7 @@ class CronSchedule:
         return min(_first(_days_on(today - DAY), self, lambda at: at > moment))
 
     def latest_slot(self, now: datetime) -> Slot | None:
-        """Return the last slot up to the aware *now*; None if it is over 400 days old."""
+        """Return the last slot up to the aware *now*, of the past 400 days."""
         today = now.astimezone(self.zone).date()
         found = _first(_days_back(today + DAY), self, lambda at: now - LOOK_BACK < at <= now)
         if not found:

@@ -39,7 +39,7 @@ class DigestStatus:
     waiting: int
     """Announcements after its cursor, before filtering."""
     awaited: Awaited | None = None
-    """What it waits for although its slot has begun."""
+    """What it waits for in its slot; None outside of one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -369,7 +369,7 @@ def test_slots_agree_with_a_minute_by_minute_clock(
 # Schedules that wait for an announcement
 
 
-def after(zone: ZoneInfo = BERLIN, **keys: object) -> Schedule:
+def after(zone: ZoneInfo = BERLIN, /, **keys: object) -> Schedule:
     return parse_schedule({"after": "announcement", **keys}, zone)
 
 

@@ -169,7 +169,7 @@ def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
 
 
 def _schedule(config: Config, digest: DigestConfig) -> str:
-    """Describe the schedule; say so if it waits for an announcement that no source has."""
+    """Describe the schedule; say so if it waits for arXiv although all sources are others."""
     schedule = digest.schedule
     words = schedule.in_words()
     if not isinstance(schedule, AnnouncementSchedule):

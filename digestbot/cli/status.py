@@ -30,6 +30,9 @@ def command(app: App, max_age: str | None) -> int:
     For each source, shows how many of its recent papers (up to 400) came with an
     abstract, authors, a DOI and a date: a filter can match only what a source serves.
 
+    JSON output: a digest that is due but waits for arXiv's announcement has "waits_until" and
+    "waits_for", the batches that are not settled yet.
+
     Exits with 1 if anything needs attention.
     """
     oldest = _max_age(max_age)

@@ -45,7 +45,7 @@ _SCHEDULE: dict[str, Any] = {
         },
     ]
 }
-"""What `schedule.parse_schedule` accepts; cron is plain text to editors."""
+"""Input of `schedule.parse_schedule`; cron is plain text to editors."""
 
 
 def json_schema() -> dict[str, Any]:

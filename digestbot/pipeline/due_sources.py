@@ -20,8 +20,8 @@ POLL_INTERVAL = timedelta(hours=6)
 """Interval between passes over an idle source, whose digests are not due: arXiv changes once a day,
 and a journal's feed must be read before its entries drop out of it."""
 AWAITED_INTERVAL = timedelta(minutes=15)
-"""Interval between passes over a source with an announcement that a due digest waits for, if the
-source does not say itself when to ask again."""
+"""Interval between passes over a source whose announcement a due digest waits for; those that say
+when to ask again are asked then."""
 MIN_INTERVAL = timedelta(minutes=5)
 """Minimum time between two passes for slots that follow closely: a source asked just before a slot
 is fresh, and any number of digests ask a server twelve times an hour at most."""
@@ -133,7 +133,7 @@ def _is_resting(state: SourceState, config: Config, now: datetime) -> bool:
 
 
 def _has_said_when(store: Store, config: Config, name: str, now: datetime) -> bool:
-    """Return True if the source refused us, or answered and has nothing new before its next try."""
+    """Return True if the source answered or refused, and said when to ask again."""
     state = store.sources.state(name)
     failed = (PassStatus.LATE, PassStatus.BROKEN)
     return state.status not in failed and _is_resting(state, config, now)

@@ -216,9 +216,7 @@ def test_a_source_with_a_corrected_url_does_not_rest(
         assert sources_of_tick(store, corrected, NOW + TICK) == ("spare",)
 
 
-def test_an_awaited_source_that_does_not_say_when_is_asked_every_15_minutes(
-    store: Store, tmp_path: Path
-) -> None:
+def test_an_awaited_source_is_asked_every_15_minutes(store: Store, tmp_path: Path) -> None:
     """The query API alone, of which two digests wait for Monday's papers until 10:00."""
     window = 'schedule: {after: announcement, latest: "10:00"}'
     query = CONFIG.replace("categories: [cs.DC]", 'query: "cat:cs.DC"')
