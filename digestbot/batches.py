@@ -12,8 +12,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from digestbot import taxonomy
-from digestbot.arxiv_calendar import DAY, Calendar, Occasion, feed_at, feed_day, oai_at
-from digestbot.ids import announcement_order
+from digestbot.arxiv_calendar import (
+    DAY,
+    Calendar,
+    Occasion,
+    announced_at,
+    feed_at,
+    feed_day,
+    oai_at,
+)
+from digestbot.errors import InvalidPaperId
+from digestbot.ids import arxiv_order
 from digestbot.model import (
     INCOMPLETE,
     REPLACEMENTS,
@@ -32,8 +41,12 @@ if TYPE_CHECKING:
 
 MARGIN = timedelta(days=7)
 """How far before the first day to read, for the identifiers of the days before."""
+REACH = timedelta(days=31)
+"""How far back an edition states its batches."""
+WEEKEND = timedelta(days=5)
+"""Longer than most pauses between two announcements."""
 FEW = 5
-"""Fewer identifiers than this do not tell where a day begins and ends."""
+"""Identifiers of a day that tell where it begins and ends."""
 
 _ANSWERS = (BatchOutcome.COMPLETE, BatchOutcome.EMPTY, BatchOutcome.PARTIAL)
 _Order = tuple[int, int, int]
@@ -98,8 +111,43 @@ def batches_of(
     )
 
 
+def recent_batches(
+    store: "Store", config: "Config", names: Iterable[str], begin: datetime | None, now: datetime
+) -> tuple[Batch, ...]:
+    """
+    Return the batches of the named sources that `in_window` may need.
+
+    Args:
+        store: Where the sources' announcements are.
+        config: Has the sources.
+        names: Sources of any kind; only those of arXiv have batches.
+        begin: Begin of the earliest window; None for one without a begin.
+        now: End of all windows.
+    """
+    wanted = frozenset(names)
+    sources = {name: each for name, each in arxiv_sources(config).items() if name in wanted}
+    earliest = max(begin or now - WEEKEND, now - REACH)
+    return batches_of(store, sources, earliest.date() - DAY, now)
+
+
+def in_window(batches: Iterable[Batch], begin: datetime | None, end: datetime) -> tuple[Batch, ...]:
+    """
+    Return the batches that became due in a window, or are announced and wait for their time.
+
+    Weekends are left out. Without a *begin*, these are the latest batches.
+    """
+    if begin is None:
+        return latest(batches)
+    return tuple(
+        batch
+        for batch in batches
+        if batch.state is not BatchState.WEEKEND and announced_at(batch.day) <= end
+        if due_at(batch.day, [answer.channel for answer in batch.answers]) > begin
+    )
+
+
 def latest(batches: Iterable[Batch]) -> tuple[Batch, ...]:
-    """Return the batches of each source's last day that is neither weekend nor holiday."""
+    """Return the batches of each source's last business day."""
     rest = (BatchState.WEEKEND, BatchState.HOLIDAY)
     found = [batch for batch in batches if batch.state not in rest]
     last = {batch.source: batch.day for batch in sorted(found, key=lambda batch: batch.day)}
@@ -227,7 +275,7 @@ def _due_at(channel: Channel, day: date) -> datetime:
 
 
 def _specs(options: ArxivSource) -> list[tuple[str, frozenset[str] | None]]:
-    """Return the categories as configured, with the codes of each; None for all papers."""
+    """Return the categories as configured, each with its codes; a query has all papers."""
     return [(spec, taxonomy.expand(spec)) for spec in options.categories] or [("", None)]
 
 
@@ -295,7 +343,7 @@ class _Identifiers:
         """Collect the identifiers of papers whose day is known."""
         numbers: dict[date, list[_Order]] = defaultdict(list)
         for paper in papers:
-            number = announcement_order(paper.paper_id)
+            number = _order(paper.paper_id)
             if paper.type is AnnounceType.NEW and paper.announced_on and number is not None:
                 numbers[paper.announced_on].append(number)
         return cls(
@@ -309,7 +357,7 @@ class _Identifiers:
 
     def day(self, paper: "BatchPaper", expected: date) -> date:
         """Return the day of a paper that only the query API has served: *expected* or later."""
-        number = announcement_order(paper.paper_id)
+        number = _order(paper.paper_id)
         if number is None:
             return expected
         later = (day for day, (low, _) in self.bounds.items() if day > expected and number >= low)
@@ -317,10 +365,18 @@ class _Identifiers:
 
     def is_misplaced(self, paper: "BatchPaper", day: date) -> bool:
         """Return True if a new paper's identifier belongs to another day than *day*."""
-        number = announcement_order(paper.paper_id)
+        number = _order(paper.paper_id)
         if paper.type is not AnnounceType.NEW or number is None:
             return False
         before = max((each for each in self.bounds if each < day), default=None)
         after = min((each for each in self.bounds if each > day), default=None)
         is_early = before is not None and number < self.bounds[before][1]
         return is_early or (after is not None and number > self.bounds[after][0])
+
+
+def _order(paper_id: str) -> _Order | None:
+    """Return the place of an arXiv paper in the order of announcements."""
+    try:
+        return arxiv_order(paper_id)
+    except InvalidPaperId:
+        return None

@@ -13,6 +13,7 @@ from digestbot.model import (
     NOTICES,
     Announcement,
     AnnounceType,
+    Batch,
     CategoryCoverage,
     EditionPaper,
     Overflow,
@@ -25,6 +26,9 @@ CATEGORIES = 50
 
 MAX_WAITS = 3
 """Editions that a paper waits for with `Overflow.NEXT`; the following one lists it."""
+
+BATCHES = 200
+"""Maximum batches kept per source, the latest."""
 
 _RANK = {announce_type: rank for rank, announce_type in enumerate(AnnounceType)}
 
@@ -98,6 +102,7 @@ def cover(
     status: str,
     as_of: datetime | None,
     note: str | None,
+    batches: Iterable[Batch] = (),
 ) -> SourceCoverage:
     """
     Count the papers that *source* announced in a window, and those in *selection*.
@@ -105,6 +110,7 @@ def cover(
     Args:
         rows: The announcements of the window, from all sources.
         status: State of the source, detailed by *as_of* and *note*.
+        batches: The batches of the window, from all sources.
     """
     here = [row for row in rows if row.source == source]
     papers = {row.paper.id: frozenset(row.paper.categories) for row in here}
@@ -128,6 +134,7 @@ def cover(
         status=status,
         as_of=as_of,
         note=note,
+        batches=tuple(batch for batch in batches if batch.source == source)[-BATCHES:],
     )
 
 

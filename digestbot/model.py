@@ -156,7 +156,7 @@ class BatchState(StrEnum):
     PARTIAL = "partial"
     """A channel that answered lacks papers of another, or says itself that it lacks some."""
     DOWN = "source down"
-    """No channel gave a useful answer."""
+    """All channels failed."""
 
 
 INCOMPLETE = frozenset({BatchState.STALE, BatchState.PARTIAL, BatchState.DOWN})
@@ -169,13 +169,13 @@ class ChannelAnswer:
 
     channel: Channel
     outcome: BatchOutcome | None = None
-    """None if it has not been read for this day."""
+    """What it served; None if it is still to be read."""
     at: datetime | None = None
     """When it was last read for this day."""
     lacks: int = 0
-    """Papers of the batch that it has not served."""
+    """Papers of the batch that only others have served."""
     detail: str | None = None
-    """See `ChannelCheck.detail`; editions do without it."""
+    """See `ChannelCheck.detail`; left out of editions."""
 
     @property
     def confirms(self) -> bool:
@@ -194,7 +194,7 @@ class Batch:
     """Like `FetchedPaper.announced_on`."""
     state: BatchState
     papers: int
-    """New and cross-listed papers known of it; replacements do not count."""
+    """New and cross-listed papers known of it."""
     answers: tuple[ChannelAnswer, ...] = ()
     """One for each configured channel."""
     misplaced: int = 0
@@ -214,13 +214,13 @@ class Batch:
 
     @property
     def verified_at(self) -> datetime | None:
-        """When the last of `verified_by` confirmed it; None if it is not verified."""
+        """When the last of `verified_by` confirmed it, if it is verified."""
         times = [answer.at for answer in self.answers if answer.confirms and answer.at]
         return max(times, default=None) if self.is_verified else None
 
     @property
     def unverified(self) -> tuple[Channel, ...]:
-        """Channels that do not confirm it, or that the config leaves out."""
+        """All other channels, among them those that the config leaves out."""
         return tuple(channel for channel in Channel if channel not in self.verified_by)
 
     @property

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from digestbot.awaiting import Awaited, waiting
+from digestbot.batch_words import English, Statement, statements
+from digestbot.batches import arxiv_sources, batches_of, latest
 from digestbot.config import Config, DigestConfig
 from digestbot.model import Delivery, DeliveryState, Destination
 from digestbot.store import DigestState, SourceState, Store
@@ -18,6 +20,8 @@ FAILED = (
     DeliveryState.QUARANTINED,
 )
 REPORTED = (*FAILED, DeliveryState.HELD)
+OK = ("ok", "empty", "never")
+"""States of a source that need no attention."""
 SHOWN_FAILURES = 10
 SHOWN_ERRORS = 3
 """Number of distinct errors shown for each state, newest first."""
@@ -57,6 +61,8 @@ class Status:
     """The newest failed or held deliveries, at most ten."""
     faults: tuple[str, ...]
     """One line for each fault; equal faults share a line."""
+    coverage: Mapping[str, tuple[Statement, ...]]
+    """Of each arXiv source the lines about its latest batches, usually one; see `batch_words`."""
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -79,6 +85,7 @@ def gather(
         for name in config.digests
     )
     failures = store.outbox.list(states=REPORTED, limit=SHOWN_FAILURES)
+    coverage = _coverage(store, config, now)
     return Status(
         now=now,
         papers=store.papers.count(),
@@ -89,6 +96,7 @@ def gather(
         failures=failures,
         faults=(
             *_source_problems(sources),
+            *_coverage_problems(sources, coverage),
             *(_stale(sources, now, max_age) if max_age is not None else ()),
             *_digest_problems(digests),
             *_overdue(config, digests, now),
@@ -96,6 +104,7 @@ def gather(
             *_pause_problems(store, config, now),
             *_mailbox_problems(store, config),
         ),
+        coverage=coverage,
     )
 
 
@@ -103,6 +112,25 @@ def _due(store: Store, config: Config, now: datetime) -> list[DigestConfig]:
     states = {state.name: state for state in store.digests.states()}
     digests = config.digests.values()
     return [digest for digest in digests if is_due(digest, states.get(digest.name), now)]
+
+
+def _coverage(store: Store, config: Config, now: datetime) -> dict[str, tuple[Statement, ...]]:
+    sources = arxiv_sources(config)
+    since = min((each.calendar.latest_day(now) for each in sources.values()), default=now.date())
+    found = latest(batches_of(store, sources, since, now))
+    return {
+        name: statements((b for b in found if b.source == name), English(), config.timezone)
+        for name in sources
+    }
+
+
+def _coverage_problems(
+    sources: Iterable[SourceState], coverage: Mapping[str, Sequence[Statement]]
+) -> list[str]:
+    """Report incomplete batches, unless the source is reported for its last pass."""
+    fine = [source.name for source in sources if source.status in OK]
+    lines = ((name, line) for name in fine for line in coverage.get(name, ()))
+    return [f"source {name}: {line.text}" for name, line in lines if line.is_incomplete]
 
 
 def _digest(store: Store, config: Config, name: str, now: datetime) -> DigestStatus:
@@ -187,11 +215,7 @@ def _named(kind: str, names: Sequence[str]) -> str:
 def _source_problems(sources: Iterable[SourceState]) -> list[str]:
     return _grouped(
         "source",
-        (
-            (s.name, f"{s.status}: {_source_problem(s)}")
-            for s in sources
-            if s.status not in ("ok", "empty", "never")
-        ),
+        ((s.name, f"{s.status}: {_source_problem(s)}") for s in sources if s.status not in OK),
     )
 
 

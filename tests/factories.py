@@ -12,7 +12,12 @@ from digestbot.model import (
     Announcement,
     AnnounceType,
     Author,
+    Batch,
+    BatchOutcome,
+    BatchState,
     CategoryCoverage,
+    Channel,
+    ChannelAnswer,
     Edition,
     EditionPaper,
     Match,
@@ -118,6 +123,26 @@ def make_coverage(**overrides: Any) -> SourceCoverage:
         "note": None,
     }
     return SourceCoverage(**fields | overrides)
+
+
+VERIFIED_AT = datetime(2026, 11, 20, 5, 10, tzinfo=UTC)
+"""Ten minutes after the daily feed of that Friday."""
+
+
+def make_batch(**overrides: Any) -> Batch:
+    """Return Friday's batch of cs.DC, verified by OAI-PMH and the daily feed."""
+    fields: dict[str, Any] = {
+        "source": "arxiv-systems",
+        "category": "cs.DC",
+        "day": VERIFIED_AT.date(),
+        "state": BatchState.ANNOUNCED,
+        "papers": 41,
+        "answers": tuple(
+            ChannelAnswer(channel=channel, outcome=BatchOutcome.COMPLETE, at=VERIFIED_AT)
+            for channel in (Channel.RSS, Channel.OAI)
+        ),
+    }
+    return Batch(**fields | overrides)
 
 
 def make_edition(papers: Sequence[EditionPaper | Paper] | None = None, **overrides: Any) -> Edition:

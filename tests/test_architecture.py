@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "ids",
             "taxonomy",
             "arxiv_calendar",
+            "batch_words",
             "text",
             "net",
             "status_codes",

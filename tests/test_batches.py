@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digestbot.arxiv_calendar import Calendar, Occasion, calendar_with, feed_at, oai_at
-from digestbot.batches import batches_of, derive, due_at, latest, state_of
+from digestbot.batches import batches_of, derive, due_at, in_window, latest, state_of
 from digestbot.model import (
     AnnounceType,
     Batch,
@@ -177,7 +177,7 @@ def test_replacements_do_not_count() -> None:
     assert one({RSS: COMPLETE, OAI: COMPLETE}, paper(1, RSS, OAI), replaced).is_verified
 
 
-def test_later_version_stands_for_the_announced_one_except_in_the_feed() -> None:
+def test_later_version_confirms_except_in_the_feed() -> None:
     later = paper(1, OAI, version=2, type=AnnounceType.REPLACE)
     both = {RSS: COMPLETE, OAI: COMPLETE}
     assert one(both, paper(1, RSS), later).is_verified
@@ -362,3 +362,20 @@ def test_open_batch_says_when_it_is_asked_again(store: Store) -> None:
     assert (batch.state, batch.asked_again_at) == (BatchState.STALE, now + MINUTE)
     (batch,) = batches_of(store, {"arxiv": Options()}, MONDAY, now + MINUTE)
     assert batch.asked_again_at is None
+
+
+def test_window_has_the_batches_that_became_due_in_it() -> None:
+    begin, end = feed_at(FRIDAY) + MINUTE, feed_at(MONDAY) + MINUTE
+    found = derive("arxiv", Options(), [], [], first=FRIDAY - timedelta(days=7), now=end)
+    assert [batch.day for batch in in_window(found, begin, end)] == [MONDAY]
+    assert [batch.day for batch in in_window(found, None, end)] == [MONDAY]
+    early = oai_at(FRIDAY) - MINUTE
+    assert [batch.day for batch in in_window(found, early, end)] == [FRIDAY, MONDAY]
+
+
+def test_batch_announced_but_not_due_is_in_both_windows() -> None:
+    """The first edition says that it is not out yet, the second one has it."""
+    evening = oai_at(MONDAY) - MINUTE
+    first = derive("arxiv", Options(), [], [], first=MONDAY, now=evening)
+    assert [b.state for b in in_window(first, feed_at(FRIDAY), evening)] == [BatchState.NOT_YET]
+    assert in_window(first, evening, feed_at(MONDAY)) == first

@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {
     "run": "Fetch, make due editions and deliver, then exit.",
     "serve": "Fetch, make editions and deliver on schedule, until SIGTERM.",
     "status": "Show sources, digests, the queue, recent errors and next runs.",
+    "coverage": "Show which of arXiv's batches were announced and verified.",
     "editions": "List or show past editions.",
     "deliveries": "List deliveries; show, retry, release or cancel them.",
     "subscribers": "List subscribers; add, remove, import or export them.",

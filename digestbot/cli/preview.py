@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from digestbot.batches import recent_batches
 from digestbot.cli.app import App, print_form, write_text
 from digestbot.cli.fetch import fetch_progress, report_failures
 from digestbot.config import Config, DigestConfig, find_digest
@@ -18,7 +19,7 @@ from digestbot.pipeline import fetch, next_edition
 from digestbot.pipeline.messages import preview_message, render_context
 from digestbot.render import load_templates, render
 from digestbot.render.templates import packaged_folder
-from digestbot.store import PassStatus
+from digestbot.store import PassStatus, Store
 
 if TYPE_CHECKING:
     from digestbot.cli.live_preview import LivePage
@@ -69,9 +70,8 @@ def command(
     now = app.clock()
     complete = _fetch_unseen(app, config, wanted)
     with app.store(config, read_only=True) as store:
-        state = store.digests.find(wanted.name)
         since_at = now - reach if reach is not None else None
-        edition, _ = next_edition(store, wanted, state, now=now, since=since_at)
+        edition = _edition(store, config, wanted, now, since_at)
     text = _rendered(config, wanted, edition, chosen, now)
     if not edition.papers:
         app.say(_why_empty(edition, since_at))
@@ -80,6 +80,16 @@ def command(
         return 0 if complete else 1
     _put(text, chosen, wanted.name, out, open_it)
     return 0 if complete else 1
+
+
+def _edition(
+    store: Store, config: Config, digest: DigestConfig, now: datetime, since: datetime | None
+) -> Edition:
+    state = store.digests.find(digest.name)
+    begin = since or (state.covered_to if state else None)
+    batches = recent_batches(store, config, digest.sources, begin, now)
+    edition, _ = next_edition(store, digest, state, now=now, since=since, batches=batches)
+    return edition
 
 
 def _reach(since: str | None) -> timedelta | None:
@@ -123,8 +133,7 @@ def live_page(app: App, digest: str, form: Form, reach: timedelta | None) -> "Li
         wanted = find_digest(config, digest)
         with app.store(config, read_only=True) as store:
             since = now - reach if reach is not None else None
-            state = store.digests.find(wanted.name)
-            edition, _ = next_edition(store, wanted, state, now=now, since=since)
+            edition = _edition(store, config, wanted, now, since)
         return _rendered(config, wanted, edition, form, now)
 
     def watched() -> tuple[Path, ...]:

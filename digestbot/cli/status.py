@@ -29,6 +29,8 @@ def command(app: App, max_age: str | None) -> int:
 
     For each source, shows how many of its recent papers (up to 400) came with an
     abstract, authors, a DOI and a date: a filter can match only what a source serves.
+    For each arXiv source, states how complete the latest announcement is; 'coverage'
+    has the days before.
 
     JSON output: a digest that is due but waits for arXiv's announcement has "waits_until" and
     "waits_for", the batches that are not settled yet.
@@ -70,6 +72,7 @@ def _facts(status: Status) -> dict[str, object]:
                 "note": s.note,
                 "error": s.last_error,
                 "fields": {"papers": s.fields.papers, **s.fields.shares()},
+                "coverage": [line.text for line in status.coverage.get(s.name, ())],
             }
             for s in status.sources
         ],
@@ -137,7 +140,12 @@ def _sources(status: Status, config: Config) -> str:
         for s in status.sources
     ]
     columns = ("SOURCE", "STATUS", "LAST COMPLETE", "NEXT TRY", *FIELDS)
-    return table(columns, rows)
+    return "\n".join((table(columns, rows), *_coverage(status)))
+
+
+def _coverage(status: Status) -> Iterator[str]:
+    for source, lines in status.coverage.items():
+        yield from (f"{source}: {line.text}" for line in lines)
 
 
 def _digests(status: Status, config: Config) -> str:

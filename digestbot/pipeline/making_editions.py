@@ -6,10 +6,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from digestbot.awaiting import Awaited, awaited_by, with_notice
+from digestbot.batches import in_window, recent_batches
 from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.editions import Selection, add_coverage, cover, select
 from digestbot.errors import DigestbotError, StoreError
-from digestbot.model import REPLACEMENTS, Announcement, Edition, EditionPaper, SourceCoverage
+from digestbot.model import (
+    REPLACEMENTS,
+    Announcement,
+    Batch,
+    Edition,
+    EditionPaper,
+    SourceCoverage,
+)
 from digestbot.pipeline.candidates import Candidates, read_log
 from digestbot.pipeline.messages import freeze, message_domain, needed_forms, render_context
 from digestbot.render import Templates
@@ -73,7 +81,9 @@ def make_editions(
     due = [digest for digest in chosen if force or is_due(digest, states[digest.name], now)]
     awaited = awaited_by(store, config, due, now)
     waiting = {} if force else {name: w for name, w in awaited.items() if now < w.until}
-    candidates = _read_together(store, [d for d in due if d.name not in waiting], states)
+    ready = [digest for digest in due if digest.name not in waiting]
+    candidates = _read_together(store, ready, states)
+    batches = _batches_together(store, config, ready, states, now)
     return tuple(
         _waits(digest, waiting[digest.name], config)
         if digest.name in waiting
@@ -84,6 +94,7 @@ def make_editions(
             digest,
             candidates.get(digest.name),
             awaited.get(digest.name),
+            batches,
             now,
             force,
             missed_since,
@@ -110,6 +121,25 @@ def _read_together(
         return {}
 
 
+def _batches_together(
+    store: Store,
+    config: Config,
+    digests: Sequence[DigestConfig],
+    states: Mapping[str, DigestState],
+    now: datetime,
+) -> tuple[Batch, ...]:
+    """Read arXiv's batches once for all digests; empty on failure."""
+    begins = [begin for digest in digests if (begin := states[digest.name].covered_to)]
+    names = {source for digest in digests for source in digest.sources}
+    try:
+        return recent_batches(store, config, names, min(begins, default=None), now)
+    except StoreError:
+        raise
+    except Exception:
+        log.exception("reading the batches failed")
+        return ()
+
+
 def _known(config: Config, names: Collection[str] | None) -> tuple[str, ...]:
     if names is None:
         return tuple(config.digests)
@@ -125,6 +155,7 @@ def _make_isolated(
     digest: DigestConfig,
     candidates: Candidates | None,
     awaited: Awaited | None,
+    batches: Sequence[Batch],
     now: datetime,
     force: bool,
     missed_since: datetime | None,
@@ -132,7 +163,16 @@ def _make_isolated(
     """Make one edition; contain and record a failure."""
     try:
         made = _make(
-            store, config, templates, digest, candidates, awaited, now, force, missed_since
+            store,
+            config,
+            templates,
+            digest,
+            candidates,
+            awaited,
+            batches,
+            now,
+            force,
+            missed_since,
         )
     except StoreError:
         raise
@@ -152,6 +192,7 @@ def _make(
     digest: DigestConfig,
     candidates: Candidates | None,
     awaited: Awaited | None,
+    batches: Sequence[Batch],
     now: datetime,
     force: bool,
     missed_since: datetime | None,
@@ -161,7 +202,7 @@ def _make(
     from_seq = _first_seq(store, state, missed_since)
     if candidates is None or candidates.from_seq != from_seq:  # another process moved the cursor
         candidates = read_log(store, [(digest, from_seq)])[digest.name]
-    edition, selection = _compose(store, digest, state, candidates, now, slot)
+    edition, selection = _compose(store, digest, state, candidates, batches, now, slot)
     coverage = tuple(with_notice(each, awaited) for each in edition.coverage)
     edition = replace(edition, coverage=coverage)
     if missed_since is not None:
@@ -266,6 +307,7 @@ def next_edition(
     slot: str = "preview",
     since: datetime | None = None,
     candidates: Candidates | None = None,
+    batches: Sequence[Batch] = (),
 ) -> tuple[Edition, Selection]:
     """
     Compose the digest's next edition as of *now*, for display only.
@@ -275,6 +317,7 @@ def next_edition(
         since: Take everything announced since then, sent before or not, instead of what lies beyond
             the cursor.
         candidates: What `read_ahead` has read for the digest.
+        batches: What `recent_batches` has read for its sources.
     """
     if since is None:
         from_seq = start_seq(store, state, now)
@@ -282,7 +325,7 @@ def next_edition(
         from_seq = store.papers.first_seq_since(since)
     if candidates is None or candidates.from_seq != from_seq:
         candidates = read_log(store, [(digest, from_seq)])[digest.name]
-    return _compose(store, digest, state, candidates, now, slot, since)
+    return _compose(store, digest, state, candidates, batches, now, slot, since)
 
 
 def read_ahead(
@@ -299,6 +342,7 @@ def _compose(
     digest: DigestConfig,
     state: DigestState | None,
     candidates: Candidates,
+    batches: Sequence[Batch],
     now: datetime,
     slot: str,
     since: datetime | None = None,
@@ -319,8 +363,9 @@ def _compose(
         carried=carried,
         overflow=digest.overflow,
     )
+    shown = in_window(batches, since, now)
     coverage = tuple(
-        _coverage(store.sources.state(source), candidates.rows, selection)
+        _coverage(store.sources.state(source), candidates.rows, selection, shown)
         for source in digest.sources
     )
     edition = Edition(
@@ -351,7 +396,10 @@ def _window_end(candidates: Candidates, begin: datetime | None, now: datetime) -
 
 
 def _coverage(
-    state: SourceState, rows: Collection[Announcement], selection: Selection
+    state: SourceState,
+    rows: Collection[Announcement],
+    selection: Selection,
+    batches: Sequence[Batch],
 ) -> SourceCoverage:
     return cover(
         state.name,
@@ -360,6 +408,7 @@ def _coverage(
         status=state.status,
         as_of=state.last_ok_at,
         note=state.note,
+        batches=batches,
     )
 
 

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from digestbot.model import Edition, EditionPaper, Paper, SourceCoverage
+from digestbot.model import Batch, Edition, EditionPaper, Paper, SourceCoverage
 from digestbot.render.context import RenderContext
 from digestbot.render.language import Language
 from digestbot.render.sanitize import Span, line, rfc3339, url
@@ -162,6 +162,20 @@ def _coverage(coverage: SourceCoverage) -> dict[str, object]:
         "status": coverage.status,
         "as_of": _time(coverage.as_of),
         "note": coverage.note,
+        "batches": [_batch(batch) for batch in coverage.batches],
+    }
+
+
+def _batch(batch: Batch) -> dict[str, object]:
+    return {
+        "category": batch.category or None,
+        "day": batch.day.isoformat(),
+        "state": batch.state.value,
+        "papers": batch.papers,
+        "verified_at": _time(batch.verified_at),
+        "verified_by": [channel.value for channel in batch.verified_by],
+        "unverified": [channel.value for channel in batch.unverified],
+        "missing": {channel.value: number for channel, number in batch.missing.items()},
     }
 
 
@@ -268,6 +282,7 @@ def _markdown_line(paper: ShownPaper, lang: Language) -> str:
 
 def _markdown_footer(shown: ShownEdition) -> Iterator[str]:
     yield f"---\n\n{_md(shown.covers)} {_md(shown.totals)}\n"
+    yield from (_md(sentence) + "\n" for sentence in shown.batches)
     for source in shown.sources:
         counted = f" ({', '.join(source.categories)})" if source.categories else ""
         yield f"- {_md(f'{source.name}: {source.summary}{counted}')}"

@@ -59,6 +59,14 @@ class Language:
         """Format *when* in *zone* as ``23 Nov 2026``."""
         return self._formatted(self.pgettext("short date with year", "d MMM y"), when, zone)
 
+    def weekday(self, when: datetime, zone: tzinfo) -> str:
+        """Format *when* in *zone* as ``Fri 27 Nov``."""
+        return self._formatted(self.pgettext("day of the week", "EEE d MMM"), when, zone)
+
+    def time(self, when: datetime, zone: tzinfo) -> str:
+        """Format the time of *when* in *zone* as ``09:00 CET``."""
+        return self._formatted(self.pgettext("time", "HH:mm"), when, zone, with_zone=True)
+
     def moment(self, when: datetime, zone: ZoneInfo, *, with_zone: bool = True) -> str:
         """Format *when* in *zone* as ``Tue 24 Nov, 09:00 CET``."""
         pattern = self.pgettext("day and time", "EEE d MMM, HH:mm")

@@ -128,6 +128,7 @@ def _parent(shown: ShownEdition, papers: Sequence[ShownPaper], lang: Language) -
         *([_section(_incomplete(shown, lang))] if shown.missing else []),
         *([_section(_top(papers, shown.listed, lang))] if papers else []),
         *([_section(_waiting(shown, lang))] if shown.waiting else []),
+        *([_batches(shown.batches)] if shown.batches else []),
         _context(_coverage(shown)),
     ]
     return {"text": escape(clip(subject, 200)), "blocks": blocks}
@@ -179,6 +180,15 @@ def _coverage(shown: ShownEdition) -> str:
     due = f" {shown.next_edition}" if shown.next_edition else ""
     thanks = f" {shown.acknowledgement}" if shown.acknowledgement else ""
     return f"{shown.covers} {shown.totals}{due}{thanks}"
+
+
+def _batches(lines: Sequence[str]) -> Block:
+    text = _fitting(
+        lambda length: "\n".join(escape(clip(line, length)) for line in lines),
+        PARENT_PART_MAX,
+        (400, 150, 60),
+    )
+    return {"type": "context", "elements": [_mrkdwn(text)]}
 
 
 def _split(replies: Sequence[Reply]) -> list[Sequence[Reply]]:

@@ -9,11 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 
+from digestbot.batch_words import first_of, statements
 from digestbot.model import (
     NOTICES,
     REPLACEMENTS,
     AnnounceType,
     Author,
+    Batch,
+    BatchState,
     DocumentType,
     Edition,
     EditionPaper,
@@ -40,6 +43,7 @@ TITLE = 300
 NAME = 80
 TERMS = 8
 CATEGORIES = 8
+STATEMENT = 400
 REMARK = 200
 REASON = 300
 COMMON_FIELDS = frozenset({"category", "primary", "type", "source", "published", "updated"})
@@ -173,6 +177,8 @@ class ShownEdition:
     more_sources: int
     missing: tuple[str, ...]
     """One line for each source from which papers may be missing."""
+    batches: tuple[str, ...]
+    """At most three lines about what arXiv announced in the window, and what vouches for it."""
     covers: str
     next_edition: str | None
     why: str | None
@@ -194,6 +200,7 @@ def show(edition: Edition, context: RenderContext, cut: Cut | None = None) -> Sh
     cut = cut or Cut()
     zone, lang = context.timezone, context.lang
     sources = tuple(_source(coverage, context) for coverage in edition.coverage)
+    batches = statements(_batches(edition), lang, zone)
     ordered = by_section(edition.papers)
     abstract = ABSTRACTS[context.theme] if cut.abstract is None else cut.abstract
     papers = len(ordered) if cut.papers is None else cut.papers
@@ -220,6 +227,7 @@ def show(edition: Edition, context: RenderContext, cut: Cut | None = None) -> Sh
         sources=sources[:SOURCES],
         more_sources=max(0, len(sources) - SOURCES),
         missing=_missing(sources, lang),
+        batches=tuple(clip(line, STATEMENT) for line in first_of(batches, lang)),
         covers=_covers(edition, context),
         next_edition=lang.gettext(
             "The next edition is due %(moment)s.", moment=lang.moment(next_at, zone)
@@ -235,6 +243,10 @@ def show(edition: Edition, context: RenderContext, cut: Cut | None = None) -> Sh
         list_name=list_name(edition),
         attach_list=context.attach_list,
     )
+
+
+def _batches(edition: Edition) -> Iterator[Batch]:
+    return (batch for coverage in edition.coverage for batch in coverage.batches)
 
 
 def list_name(edition: Edition) -> str:
@@ -572,7 +584,7 @@ def _term(match: Match) -> str:
 
 def _source(coverage: SourceCoverage, context: RenderContext) -> ShownSource:
     lang = context.lang
-    note = clip(coverage.note, REMARK) if coverage.note else _status(coverage.status, lang)
+    note = None if _is_verified(coverage) else _note(coverage, context)
     counted = [lang.ngettext("%(number)s announced", "%(number)s announced", coverage.announced)]
     if coverage.announced:
         counted.append(lang.ngettext("%(number)s matched", "%(number)s matched", coverage.matched))
@@ -595,6 +607,21 @@ def _source(coverage: SourceCoverage, context: RenderContext) -> ShownSource:
         categories=_first(categories, CATEGORIES, lang),
         missing=note,
     )
+
+
+def _is_verified(coverage: SourceCoverage) -> bool:
+    """Return True if two channels agree on all batches, whatever the others answer."""
+    announced = [batch for batch in coverage.batches if batch.state is not BatchState.HOLIDAY]
+    return bool(announced) and all(batch.is_verified for batch in announced)
+
+
+def _note(coverage: SourceCoverage, context: RenderContext) -> str | None:
+    """Say why papers of the source may be missing; None if it is complete."""
+    if coverage.note:
+        return clip(coverage.note, REMARK)
+    lines = statements(coverage.batches, context.lang, context.timezone)
+    incomplete = next((line.text for line in lines if line.is_incomplete), None)
+    return _status(coverage.status, context.lang) or (incomplete and clip(incomplete, STATEMENT))
 
 
 def _status(status: str, lang: Language) -> str | None:

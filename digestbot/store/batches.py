@@ -65,7 +65,7 @@ class Batches:
 
     def first_days(self, sources: Collection[str]) -> dict[str, date]:
         """
-        Return the first day of each source on which a channel was not empty; a source may have none.
+        Return the first day of each source on which a channel had papers, or failed.
 
         A first pass finds the days before its backfill empty.
         """

@@ -6,12 +6,17 @@ All are frozen; datetimes are aware and in UTC.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from digestbot.model import (
     Author,
+    Batch,
+    BatchOutcome,
+    BatchState,
     CategoryCoverage,
+    Channel,
+    ChannelAnswer,
     DeliveryState,
     FetchedPaper,
     Match,
@@ -304,9 +309,41 @@ def coverage_to_json(coverage: Sequence[SourceCoverage]) -> list[Any]:
             "status": c.status,
             "as_of": c.as_of.isoformat() if c.as_of else None,
             "note": c.note,
+            "batches": [_batch_to_json(batch) for batch in c.batches],
         }
         for c in coverage
     ]
+
+
+def _batch_to_json(batch: Batch) -> list[Any]:
+    answers = [
+        [a.channel, a.outcome, a.at.isoformat() if a.at else None, a.lacks] for a in batch.answers
+    ]
+    again = batch.asked_again_at.isoformat() if batch.asked_again_at else None
+    facts = [batch.category, batch.day.isoformat(), batch.state, batch.papers, batch.misplaced]
+    return [*facts, again, answers]
+
+
+def _batch_from_json(source: str, stored: list[Any]) -> Batch:
+    category, day, state, papers, misplaced, again, answers = stored
+    return Batch(
+        source=source,
+        category=category,
+        day=date.fromisoformat(day),
+        state=BatchState(state),
+        papers=papers,
+        misplaced=misplaced,
+        asked_again_at=_datetime(again),
+        answers=tuple(
+            ChannelAnswer(
+                channel=Channel(channel),
+                outcome=BatchOutcome(outcome) if outcome else None,
+                at=_datetime(at),
+                lacks=lacks,
+            )
+            for channel, outcome, at, lacks in answers
+        ),
+    )
 
 
 def coverage_from_json(stored: list[Any]) -> tuple[SourceCoverage, ...]:
@@ -325,6 +362,7 @@ def coverage_from_json(stored: list[Any]) -> tuple[SourceCoverage, ...]:
             status=item["status"],
             as_of=_datetime(item["as_of"]),
             note=item["note"],
+            batches=tuple(_batch_from_json(item["source"], each) for each in item["batches"]),
         )
         for item in stored
     )

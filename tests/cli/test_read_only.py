@@ -28,6 +28,7 @@ COMMANDS = (
     ("preview", "fresh", "--since", "7d", "--format", "eml"),
     ("check",),
     ("backtest", "systems", "--since", "30d"),
+    ("coverage",),
     ("editions",),
     ("editions", "show", "systems/1"),
     ("deliveries",),

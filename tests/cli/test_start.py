@@ -29,6 +29,7 @@ RENDERING = {"babel", "jinja2"}
 MATCHING = {"numpy", "re2"}
 FORBIDDEN = {
     ("status",): NETWORK | RENDERING | MATCHING,
+    ("coverage",): NETWORK | RENDERING | MATCHING,
     ("subscribers", "list"): NETWORK | RENDERING | MATCHING,
     ("deliveries", "list"): NETWORK | RENDERING | MATCHING,
     ("editions", "list"): NETWORK | RENDERING | MATCHING,

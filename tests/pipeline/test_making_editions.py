@@ -1,6 +1,6 @@
 """A digest offers every paper once, whatever its sources, their order and repetitions."""
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from digestbot.config import Config, load_config
 from digestbot.errors import UsageError
-from digestbot.model import AnnounceType
+from digestbot.model import AnnounceType, BatchOutcome, Channel, ChannelCheck, Form
 from digestbot.pipeline import make_editions, next_edition
-from digestbot.pipeline.messages import freeze
+from digestbot.pipeline.messages import freeze, text_of
 from digestbot.render import load_templates
 from digestbot.store import Store, open_store
 from digestbot.syncing import sync_config
@@ -352,3 +352,48 @@ def test_two_catch_ups_at_once_repeat_nothing(
     (made,) = make(config, MONDAY + DAY, missed_since=MONDAY - DAY)
     assert made.edition is None
     assert offered(store) == [["arxiv:2611.00001"]]
+
+
+def test_edition_keeps_the_batches_of_its_window(
+    store: Store, configured: LoadConfig, make: Make
+) -> None:
+    """They are frozen as of then; a batch that is verified later is not changed in it."""
+    config = configured("  d: {filter: {any: [serverless]}, deliver: [{folder: out}]}\n")
+    day = MONDAY.date()
+
+    def serve(number: int, channel: Channel, day: date, at: datetime) -> None:
+        complete = ChannelCheck(
+            channel=channel, announced_on=day, outcome=BatchOutcome.COMPLETE, at=at
+        )
+        announced = [paper(number, announced_on=day)]
+        store.papers.ingest("a", announced, {}, at, channel=channel, checks=[complete])
+
+    serve(1, Channel.OAI, day, MONDAY)
+    make(config, MONDAY)
+    serve(1, Channel.RSS, day, MONDAY)
+    serve(2, Channel.OAI, day + DAY, MONDAY + DAY)
+    serve(2, Channel.RSS, day + DAY, MONDAY + DAY)
+    make(config, MONDAY + DAY)
+    first, second = (store.editions.get("d", number) for number in (1, 2))
+    assert first is not None
+    assert second is not None
+    (one,), (two,) = first.coverage[0].batches, second.coverage[0].batches
+    assert (one.day, one.papers, one.is_verified) == (day, 1, False)
+    assert (two.day, two.papers, two.is_verified) == (day + DAY, 1, True)
+    assert first.coverage[1].batches == ()
+    text = store.editions.rendition(second.id or 0, Form.TEXT)
+    words = " ".join(text_of(text or "").split())
+    assert "Tue 24 Nov, verified at 09:00 UTC against two channels" in words
+
+
+def test_editions_are_made_even_if_batches_cannot_be_read(
+    store: Store, configured: LoadConfig, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configured("  d: {deliver: [{folder: out}]}\n")
+    store.papers.ingest("a", [paper(1)], {}, MONDAY)
+
+    def fail(*_: object) -> None:
+        raise LookupError
+
+    monkeypatch.setattr("digestbot.pipeline.making_editions.recent_batches", fail)
+    assert make(config, MONDAY)[0].papers == 1

@@ -11,13 +11,19 @@ from hypothesis import strategies as st
 from digestbot.model import (
     AnnounceType,
     Author,
+    Batch,
+    BatchOutcome,
+    BatchState,
     CategoryCoverage,
+    Channel,
+    ChannelAnswer,
     Edition,
     EditionPaper,
     Match,
 )
 from tests.factories import (
     NOW,
+    make_batch,
     make_coverage,
     make_edition,
     make_edition_paper,
@@ -102,7 +108,7 @@ def full_edition() -> Edition:
         ),
         omitted=3,
         coverage=(
-            make_coverage(),
+            make_coverage(batches=full_batches()),
             make_coverage(
                 source="journal",
                 announced=4,
@@ -112,6 +118,36 @@ def full_edition() -> Edition:
                 status="late",
                 as_of=None,
             ),
+        ),
+    )
+
+
+def full_batches() -> tuple[Batch, ...]:
+    """Return a batch that is verified in two categories, unverified in one and partial in one."""
+    day, at = NOW.date(), NOW - timedelta(hours=2, minutes=50)
+
+    def answer(channel: Channel, outcome: BatchOutcome, lacks: int = 0) -> ChannelAnswer:
+        return ChannelAnswer(channel=channel, outcome=outcome, at=at, lacks=lacks)
+
+    feed = answer(Channel.RSS, BatchOutcome.COMPLETE)
+    verified = (feed, answer(Channel.OAI, BatchOutcome.COMPLETE))
+    lacking = (answer(Channel.RSS, BatchOutcome.COMPLETE, 3), verified[1])
+    return (
+        make_batch(day=day, papers=58, answers=verified),
+        make_batch(day=day, category="cs.OS", papers=9, answers=verified),
+        make_batch(
+            day=day,
+            category="cs.PF",
+            papers=4,
+            answers=(feed, answer(Channel.OAI, BatchOutcome.DOWN)),
+        ),
+        make_batch(
+            day=day,
+            category="cs.LG",
+            papers=12,
+            state=BatchState.PARTIAL,
+            answers=lacking,
+            asked_again_at=NOW + timedelta(minutes=30),
         ),
     )
 
@@ -134,7 +170,10 @@ def hostile_edition() -> Edition:
         )
         hit = Match(field="title", term=text, text=text[:5], start=0, end=5)
         papers.append(make_edition_paper(paper=paper, matches=(hit,), seq=number))
-    coverage = (make_coverage(source=HOSTILE[0], status="partial", note=HOSTILE[1]),)
+    batches = tuple(make_batch(category=text) for text in HOSTILE[:3])
+    coverage = (
+        make_coverage(source=HOSTILE[0], status="partial", note=HOSTILE[1], batches=batches),
+    )
     return make_edition(papers=papers, title=HOSTILE[1], coverage=coverage)
 
 
@@ -209,7 +248,12 @@ def drawn_edition(rng: random.Random) -> Edition:
         )
 
     coverage = tuple(
-        make_coverage(source=text(), status=rng.choice(["ok", "late"]), note=text())
+        make_coverage(
+            source=text(),
+            status=rng.choice(["ok", "late"]),
+            note=text(),
+            batches=tuple(make_batch(category=text()) for _ in range(rng.choice([0, 1, 9]))),
+        )
         for _ in range(rng.choice([0, 1, 30]))
     )
     # Mostly one or two: many messages from few papers.
@@ -281,6 +325,15 @@ EDITIONS = st.builds(
                     matched=st.integers(0, 9),
                 ),
                 max_size=12,
+            ).map(tuple),
+            batches=st.lists(
+                st.builds(
+                    make_batch,
+                    category=TEXTS,
+                    state=st.sampled_from(BatchState),
+                    papers=st.integers(0, 9999),
+                ),
+                max_size=5,
             ).map(tuple),
         ),
         max_size=30,

@@ -82,12 +82,17 @@ def test_text_has_the_facts_and_links_of_the_html(context: RenderContext) -> Non
         assert fact in text
 
 
-def test_text_footer_has_three_lines(context: RenderContext) -> None:
+def test_text_footer_has_three_lines_and_the_batches(context: RenderContext) -> None:
     text = render(full_edition(), Form.TEXT, context)
     footer = text.rpartition("-" * 72 + "\n")[2]
     assert footer.splitlines() == [
         "Unsubscribe: mailto:digests@example.org?subject=unsubscribe%20systems",
         "Fri 20 Nov, 09:00 to Mon 23 Nov, 09:00 CET: 61 checked, 7 matched",
+        "cs.LG: 12 papers of Mon 23 Nov so far; the daily feed lacks 3 of 12;",
+        "asked again at 09:30 CET",
+        "cs.PF: 4 papers of Mon 23 Nov, unverified: OAI-PMH does not answer",
+        "cs.DC (58), cs.OS (9): all papers of Mon 23 Nov, verified at 06:10 CET",
+        "against two channels",
         "Thank you to arXiv for use of its open access interoperability.",
     ]
 

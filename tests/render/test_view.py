@@ -6,11 +6,20 @@ from typing import Any
 
 import pytest
 
-from digestbot.model import AnnounceType, CategoryCoverage, DocumentType, Form
+from digestbot.model import (
+    AnnounceType,
+    BatchState,
+    CategoryCoverage,
+    Channel,
+    ChannelAnswer,
+    DocumentType,
+    Form,
+)
 from digestbot.render import RenderContext, render
 from digestbot.render.view import show, show_paper
 from tests.factories import (
     NOW,
+    make_batch,
     make_coverage,
     make_edition,
     make_edition_paper,
@@ -143,6 +152,9 @@ def test_abstracts_end_with_a_sentence(context: RenderContext) -> None:
     assert "".join(span.text for span in shown.abstract).endswith("of many kinds. …")
 
 
+UNREAD = ChannelAnswer(channel=Channel.API)
+
+
 def test_footer_counts_by_source_and_category(context: RenderContext) -> None:
     categories = tuple(
         CategoryCoverage(category=f"cs.{letter}", announced=2000 - at, matched=at)
@@ -170,3 +182,27 @@ def test_emphasis_of_the_author_is_kept_in_html(context: RenderContext) -> None:
     assert "We <strong>show</strong> it." in html
     corrected = replace(paper, title="E. coli at scale")
     assert "<em>" not in render(make_edition([corrected]), Form.HTML, context)
+
+
+def test_incomplete_batches_make_the_edition_incomplete(context: RenderContext) -> None:
+    partial = make_batch(state=BatchState.PARTIAL, answers=(UNREAD,))
+    shown = show(make_edition(coverage=(make_coverage(batches=(partial,)),)), context)
+    (missing,) = shown.missing
+    assert missing.startswith("arxiv-systems: cs.DC: 41 papers of Fri 20 Nov so far")
+    assert shown.batches == (missing.removeprefix("arxiv-systems: "),)
+
+
+def test_unverified_batches_are_no_gap(context: RenderContext) -> None:
+    unverified = make_batch(answers=(*make_batch().answers[:1], UNREAD))
+    shown = show(make_edition(coverage=(make_coverage(batches=(unverified,)),)), context)
+    assert shown.missing == ()
+    assert "unverified" in shown.batches[0]
+
+
+def test_third_channel_that_fails_does_not_matter_to_readers(context: RenderContext) -> None:
+    """The source's note is for the operator if two channels agree."""
+    facts = {"status": "partial", "note": "the query API answered 503"}
+    verified = make_coverage(batches=(make_batch(),), **facts)
+    assert show(make_edition(coverage=(verified,)), context).missing == ()
+    unknown = make_coverage(**facts)
+    assert show(make_edition(coverage=(unknown,)), context).missing != ()

@@ -5,7 +5,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digestbot.model import Author, CategoryCoverage, Match
+from digestbot.model import (
+    Author,
+    BatchState,
+    CategoryCoverage,
+    Channel,
+    ChannelAnswer,
+    Match,
+)
 from digestbot.store.values import (
     EditionSummary,
     authors_from_json,
@@ -15,7 +22,7 @@ from digestbot.store.values import (
     matches_from_json,
     matches_to_json,
 )
-from tests.factories import make_coverage
+from tests.factories import VERIFIED_AT, make_batch, make_coverage
 from tests.store.samples import DAY, NOW
 
 
@@ -40,9 +47,17 @@ def test_matches_round_trip_json() -> None:
     assert matches_from_json(matches_to_json(matches)) == matches
 
 
+UNSURE = make_batch(
+    state=BatchState.PARTIAL,
+    misplaced=2,
+    asked_again_at=VERIFIED_AT,
+    answers=(ChannelAnswer(channel=Channel.API, lacks=3),),
+)
+
+
 def test_coverage_round_trips_json() -> None:
     full = replace(
-        make_coverage(note="one category is missing"),
+        make_coverage(note="one category is missing", batches=(make_batch(), UNSURE)),
         first_at=NOW,
         last_at=NOW + DAY,
         categories=(CategoryCoverage(category="cs.DC", announced=7, matched=2),),
