@@ -34,7 +34,6 @@ _IN_WORDS = {
     BatchState.PARTIAL: "incomplete",
     BatchState.DOWN: "not available",
 }
-FOLLOWS = "missing papers follow in the next edition"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,7 @@ class Awaited:
         )
 
     def notice(self, source: str) -> str | None:
-        """Describe for readers what is missing of *source*, if anything."""
+        """Describe for readers what is missing of *source*; None if it has everything."""
         categories: dict[tuple[date, str], list[str]] = defaultdict(list)
         for batch in self.unsettled:
             if batch.source == source:
@@ -63,7 +62,7 @@ class Awaited:
             f"{_day(day)} {words}{' in ' * any(names)}{', '.join(names)}"
             for (day, words), names in categories.items()
         ]
-        return f"{'; '.join(found)}; {FOLLOWS}" if found else None
+        return "; ".join(found) or None
 
 
 def awaited_by(

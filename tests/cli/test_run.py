@@ -137,7 +137,10 @@ def test_a_run_waits_for_the_announcement_until_the_latest_time(
     ]
     assert "systems/1: 2 papers" in bot("run", at=NOW + timedelta(hours=2)).out
     (text,) = (path.read_text() for path in Path("out").glob("systems-*.txt"))
-    assert "missing papers follow in the next edition" in " ".join(text.split())
+    assert (
+        "THIS EDITION IS INCOMPLETE. Missing papers will follow in a later one. "
+        "- arxiv: Mon 23 Nov not announced yet"
+    ) in " ".join(text.split())
 
 
 def test_an_edition_made_now_does_not_wait(bot: Bot, arxiv: ArxivServer) -> None:
