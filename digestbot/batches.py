@@ -37,7 +37,7 @@ from digestbot.model import (
 
 if TYPE_CHECKING:
     from digestbot.config import Config
-    from digestbot.store import BatchPaper, Store
+    from digestbot.store import BatchPaper, SourceState, Store
 
 MARGIN = timedelta(days=7)
 """How far before the first day to read, for the identifiers of the days before."""
@@ -77,13 +77,19 @@ def arxiv_sources(config: "Config") -> dict[str, ArxivSource]:
 
 
 def batches_of(
-    store: "Store", sources: Mapping[str, ArxivSource], since: date, now: datetime
+    store: "Store",
+    sources: Mapping[str, ArxivSource],
+    since: date,
+    now: datetime,
+    *,
+    count_matched: bool = False,
 ) -> tuple[Batch, ...]:
     """
     Return the batches of *sources* from the day *since* on, by source, day and category.
 
     They begin with the first day of which a channel had papers or failed, and end with the last one
-    whose announcement was due at *now*, or with today in US Eastern time.
+    whose announcement was due at *now*, or with today in US Eastern time. With *count_matched*,
+    they also count the papers that any digest matched.
     """
     if not sources:
         return ()
@@ -95,6 +101,8 @@ def batches_of(
     for paper in store.batches.papers(datetime.combine(first, time(), UTC), sources=sources):
         papers[paper.source].append(paper)
     begins = store.batches.first_days(sources)
+    ids = {paper.paper_id for each in papers.values() for paper in each}
+    matched = store.editions.receivers(ids).keys() if count_matched else None
     return tuple(
         batch
         for name, options in sources.items()
@@ -106,7 +114,8 @@ def batches_of(
             papers[name],
             first=max(since, begins[name]),
             now=now,
-            next_try_at=store.sources.state(name).next_try_at,
+            state=store.sources.state(name),
+            matched=matched,
         )
     )
 
@@ -167,11 +176,26 @@ def derive(
     *,
     first: date,
     now: datetime,
-    next_try_at: datetime | None = None,
+    state: "SourceState | None" = None,
+    matched: Collection[str] | None = None,
 ) -> tuple[Batch, ...]:
-    """Derive the batches of one source from the day *first* on."""
+    """
+    Derive the batches of one source from the day *first* on.
+
+    Args:
+        name: Of the source.
+        options: Of the source.
+        checks: What its channels served of each day.
+        papers: Its rows of the log, beginning some days before *first*.
+        first: The first day.
+        now: The moment of the answer.
+        state: State of the source; None if it is unknown.
+        matched: Ids of the papers to count as matched.
+    """
     calendar = options.calendar
     found = {(check.channel, check.announced_on): check for check in checks}
+    next_try_at = state.next_try_at if state else None
+    read_at = state.last_ok_at if state else None
     announced = _by_day(calendar, papers)
     return tuple(
         _batch(
@@ -179,10 +203,14 @@ def derive(
             spec,
             day,
             options,
-            {channel: found.get((channel, day)) for channel in options.channels},
+            {
+                channel: found.get((channel, day)) or _implied(options, day, read_at)
+                for channel in options.channels
+            },
             [paper for paper in announced.get(day, ()) if _is_in(codes, paper)],
             now,
             next_try_at,
+            matched,
         )
         for day in _days(first, max(calendar.latest_day(now), feed_day(now)))
         for spec, codes in _specs(options)
@@ -223,6 +251,7 @@ def state_of(
 class _Announced:
     """One new or cross-listed paper of a batch."""
 
+    id: str
     categories: frozenset[str]
     channels: frozenset[Channel]
     is_misplaced: bool
@@ -237,6 +266,7 @@ def _batch(
     papers: Sequence[_Announced],
     now: datetime,
     next_try_at: datetime | None,
+    matched: Collection[str] | None,
 ) -> Batch:
     answers = tuple(
         _answer(channel, check if now >= _due_at(channel, day) else None, papers)
@@ -252,9 +282,25 @@ def _batch(
         day=day,
         state=state,
         papers=len(papers),
+        matched=None if matched is None else sum(paper.id in matched for paper in papers),
         answers=answers,
         misplaced=sum(paper.is_misplaced for paper in papers),
         asked_again_at=next_try_at if is_open and next_try_at and next_try_at > now else None,
+    )
+
+
+def _implied(options: ArxivSource, day: date, read_at: datetime | None) -> ChannelCheck | None:
+    """
+    Return a check of a day that a source with the query API alone has passed without papers.
+
+    The API tells of a day once it has a paper of it or of a later one, which a rare query may not
+    have for weeks.
+    """
+    is_rare = options.channels == (Channel.API,)
+    if not is_rare or read_at is None or read_at < feed_at(options.calendar.next_day(day)):
+        return None
+    return ChannelCheck(
+        channel=Channel.API, announced_on=day, outcome=BatchOutcome.EMPTY, at=read_at
     )
 
 
@@ -300,6 +346,7 @@ def _by_day(
         day = paper.announced_on or identifiers.day(paper, _expected_day(calendar, paper))
         found[day].append(
             _Announced(
+                id=paper.paper_id,
                 categories=frozenset(paper.categories),
                 channels=paper.channels | served[paper.paper_id],
                 is_misplaced=identifiers.is_misplaced(paper, day),

@@ -195,6 +195,8 @@ class Batch:
     state: BatchState
     papers: int
     """New and cross-listed papers known of it."""
+    matched: int | None = None
+    """Of these, papers that any digest matched; counted on request."""
     answers: tuple[ChannelAnswer, ...] = ()
     """One for each configured channel."""
     misplaced: int = 0

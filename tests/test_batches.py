@@ -32,6 +32,7 @@ HOLIDAY = date(2026, 11, 27)
 """The announcement of Thanksgiving's submissions, which arXiv defers to Monday."""
 MINUTE = timedelta(minutes=1)
 NOON = timedelta(hours=12)
+NOON_OF_FRIDAY = feed_at(FRIDAY) + NOON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,21 +344,38 @@ def test_batches_of_a_store(store: Store) -> None:
     assert batches_of(store, {}, FRIDAY, now) == ()
 
 
-def test_open_batch_says_when_it_is_asked_again(store: Store) -> None:
-    now = feed_at(MONDAY) + NOON
-    store.papers.ingest("arxiv", [], {}, now, checks=[check(RSS, STALE, MONDAY)])
+def end_pass(store: Store, now: datetime, status: str, next_try_at: datetime | None) -> None:
     pass_id = store.sources.begin_pass("arxiv", now)
     store.sources.end_pass(
         pass_id,
-        status="partial",
+        status=status,
         pages=1,
         entries=0,
         new=0,
         error=None,
         note=None,
-        next_try_at=now + MINUTE,
+        next_try_at=next_try_at,
         now=now,
     )
+
+
+@pytest.mark.parametrize("channels", [(API,), (RSS, API)])
+def test_rare_query_has_days_without_papers(store: Store, channels: tuple[Channel, ...]) -> None:
+    """A source with the API alone was read, although it has nothing to tell of such a day."""
+    store.papers.ingest("arxiv", [], {}, NOON_OF_FRIDAY, checks=[check(API, COMPLETE, FRIDAY)])
+    sources = {"arxiv": Options(categories=(), channels=channels)}
+    after = feed_at(date(2026, 11, 24)) + MINUTE
+    end_pass(store, after, "ok", None)
+    states = {b.day: b.state for b in batches_of(store, sources, MONDAY, after)}
+    is_rare = channels == (API,)
+    assert states[MONDAY] is (BatchState.ANNOUNCED if is_rare else BatchState.DOWN)
+    assert states[date(2026, 11, 24)] is BatchState.NOT_YET
+
+
+def test_open_batch_says_when_it_is_asked_again(store: Store) -> None:
+    now = feed_at(MONDAY) + NOON
+    store.papers.ingest("arxiv", [], {}, now, checks=[check(RSS, STALE, MONDAY)])
+    end_pass(store, now, "partial", now + MINUTE)
     (batch,) = batches_of(store, {"arxiv": Options()}, MONDAY, now)
     assert (batch.state, batch.asked_again_at) == (BatchState.STALE, now + MINUTE)
     (batch,) = batches_of(store, {"arxiv": Options()}, MONDAY, now + MINUTE)

@@ -21,6 +21,8 @@ from digestbot.store import Store
 NONE = "the config has no arXiv source; only arXiv announces its papers in batches"
 UNREAD = "no announcements yet; 'digestbot fetch' reads the sources"
 DAY_WIDTH = 12
+CELL_WIDTH = 9
+COUNTS = "41/7 announced/matched by any digest"
 
 SYMBOLS = {
     BatchState.ANNOUNCED: ("○", "announced, unverified", "green"),
@@ -52,7 +54,8 @@ VERIFIED = ("●", "verified by two channels", "green")
 @click.pass_obj
 def command(app: App, since: str, source: str | None, svg: Path | None) -> int:
     """
-    Show what arXiv announced on each day in each category, and whether it is complete.
+    Show what arXiv announced on each day in each category, whether it is complete, and
+    how many of the papers any digest matched.
 
     A batch is verified if two of arXiv's channels (the daily feed, OAI-PMH, the query API) have
     served every paper that any of them served. Reads the store only.
@@ -85,7 +88,7 @@ def _batches(
             f'--source "{source}" is not an arXiv source of the config; it has {known}'
         )
     wanted = sources if source is None else {source: sources[source]}
-    return batches_of(store, wanted, feed_day(now - reach), now)
+    return batches_of(store, wanted, feed_day(now - reach), now, count_matched=True)
 
 
 def _draw(app: App, batches: Sequence[Batch], config: Config, path: Path) -> None:
@@ -106,6 +109,7 @@ def _facts(batch: Batch) -> dict[str, object]:
         "day": batch.day.isoformat(),
         "state": batch.state,
         "papers": batch.papers,
+        "matched": batch.matched,
         "verified_at": batch.verified_at,
         "verified_by": list(batch.verified_by),
         "unverified": list(batch.unverified),
@@ -162,7 +166,7 @@ def _parts(categories: Sequence[str], width: int) -> Iterator[list[str]]:
 
 
 def _width(category: str) -> int:
-    return max(7, len(category)) + 2
+    return max(CELL_WIDTH, len(category)) + 2
 
 
 def _row(head: str, cells: Sequence[str], categories: Sequence[str]) -> str:
@@ -184,7 +188,7 @@ def _cells(batches: Sequence[Batch]) -> list[str]:
 def _cell(batch: Batch) -> str:
     symbol, _, colour = _symbol(batch)
     is_counted = batch.papers or batch.state is BatchState.ANNOUNCED
-    shown = f"{symbol} {batch.papers}" if is_counted else symbol
+    shown = f"{symbol} {batch.papers}/{batch.matched or 0}" if is_counted else symbol
     return click.style(shown, fg=colour) if colour else shown
 
 
@@ -197,7 +201,7 @@ def _legend(batches: Sequence[Batch]) -> str:
     days_off = (BatchState.WEEKEND, BatchState.HOLIDAY)
     used = {_symbol(batch) for batch in batches if batch.state not in days_off}
     shown = [s for s in (VERIFIED, *SYMBOLS.values()) if s in used]
-    return "  ".join(f"{symbol} {words}" for symbol, words, _ in shown)
+    return "  ".join((*(f"{symbol} {words}" for symbol, words, _ in shown), COUNTS))
 
 
 def _gaps(batches: Sequence[Batch], config: Config) -> str:

@@ -168,7 +168,8 @@ def _cell(batch: Batch, x: int, y: int, lang: Words, zone: ZoneInfo) -> str:
     told = lines[0].text if lines else f"{name}: {batch.day:%a} {batch.day.day} {batch.day:%b}"
     kind = _kind(batch)
     shapes = _shapes(kind, x, y, _short(batch.papers))
-    return f'<g class="{kind}"><title>{escape(clip(told, 300))}</title>{shapes}</g>'
+    matched = f"; {batch.matched:,} matched" if batch.matched else ""
+    return f'<g class="{kind}"><title>{escape(clip(told, 300))}{matched}</title>{shapes}</g>'
 
 
 def _short(number: int) -> str:

@@ -6,7 +6,7 @@ escaped: escaping is the last step of each form. Begin at `show`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 
 from digestbot.batch_words import first_of, statements
@@ -246,7 +246,14 @@ def show(edition: Edition, context: RenderContext, cut: Cut | None = None) -> Sh
 
 
 def _batches(edition: Edition) -> Iterator[Batch]:
-    return (batch for coverage in edition.coverage for batch in coverage.batches)
+    return (batch for coverage in edition.coverage for batch in _named(coverage))
+
+
+def _named(coverage: SourceCoverage) -> Iterator[Batch]:
+    """Yield the batches of the source, their names cleaned for readers."""
+    source = clip(coverage.source, NAME)
+    for batch in coverage.batches:
+        yield replace(batch, source=source, category=clip(batch.category, NAME))
 
 
 def list_name(edition: Edition) -> str:
@@ -619,7 +626,7 @@ def _note(coverage: SourceCoverage, context: RenderContext) -> str | None:
     """Say why papers of the source may be missing; None if it is complete."""
     if coverage.note:
         return clip(coverage.note, REMARK)
-    lines = statements(coverage.batches, context.lang, context.timezone)
+    lines = statements(_named(coverage), context.lang, context.timezone)
     incomplete = next((line.text for line in lines if line.is_incomplete), None)
     return _status(coverage.status, context.lang) or (incomplete and clip(incomplete, STATEMENT))
 

@@ -90,16 +90,16 @@ class Batches:
         query = select(
             *columns, log.channels, papers.c.published, papers.c.updated, papers.c.categories
         ).join_from(announcements, papers)
-        query = query.where(~log.backlog).order_by(log.seq)
+        query = query.where(~log.backlog).execution_options(yield_per=_FETCH)
         if sources is not None:
             query = query.where(log.source.in_(sorted(sources)))
-        is_recent = (log.announced_on >= since.date()) | (
-            log.announced_on.is_(None) & (log.seen_at >= since)
-        )
+        # Two queries, each with its index: joined by OR they read the whole log.
+        dated = log.announced_on >= since.date()
+        undated = log.announced_on.is_(None) & (log.seen_at >= since)
         with self._database.read() as connection:
-            rows = connection.execute(query.where(is_recent).execution_options(yield_per=_FETCH))
-            for row in rows:
-                yield _batch_paper(row._mapping)
+            for is_recent in (dated, undated):
+                for row in connection.execute(query.where(is_recent)):
+                    yield _batch_paper(row._mapping)
 
 
 def bit(channel: Channel | None) -> int:

@@ -10,8 +10,12 @@ import pytest
 
 from digestbot.arxiv_calendar import calendar_with, feed_at
 from digestbot.cli.coverage import _table
+from digestbot.config import load_config
 from digestbot.model import BatchOutcome, BatchState, Channel, ChannelCheck
+from digestbot.pipeline import make_editions
+from digestbot.render import load_templates
 from digestbot.store import open_store
+from digestbot.syncing import sync_config
 from tests.cli.conftest import Bot
 from tests.factories import NOW, make_batch
 from tests.store.samples import fetched
@@ -60,12 +64,13 @@ def test_table_has_days_and_categories(bot: Bot) -> None:
     assert (called.code, called.err) == (0, "")
     assert called.out == (
         "arxiv\n"
-        "DAY         cs.DC    cs.OS\n"
-        "Fri 20 Nov  ● 3      ● 0\n"
+        "DAY         cs.DC      cs.OS\n"
+        "Fri 20 Nov  ● 3/0      ● 0/0\n"
         "Sat 21 Nov  weekend\n"
         "Sun 22 Nov  weekend\n"
-        "Mon 23 Nov  ○ 2      ○ 0\n\n"
-        "● verified by two channels  ○ announced, unverified\n"
+        "Mon 23 Nov  ○ 2/0      ○ 0/0\n\n"
+        "● verified by two channels  ○ announced, unverified  "
+        "41/7 announced/matched by any digest\n"
     )
 
 
@@ -75,7 +80,7 @@ def test_incomplete_batch_needs_attention(bot: Bot) -> None:
     serve(OAI, MONDAY, [1, 2, 3])
     called = bot("coverage")
     assert called.code == 1
-    assert "Mon 23 Nov  ◐ 3      ● 0\n" in called.out
+    assert "Mon 23 Nov  ◐ 3/0      ● 0/0\n" in called.out
     assert called.out.endswith(
         "Needs attention:\n  cs.DC: 3 papers of Mon 23 Nov so far; the daily feed lacks 1 of 3\n"
     )
@@ -95,6 +100,7 @@ def test_json_has_every_batch(bot: Bot) -> None:
         "day": "2026-11-23",
         "state": "partial",
         "papers": 2,
+        "matched": 0,
         "verified_at": None,
         "verified_by": ["oai"],
         "unverified": ["rss", "api"],
@@ -108,6 +114,18 @@ def test_json_has_every_batch(bot: Bot) -> None:
     }
     assert (two["category"], two["state"], two["papers"]) == ("cs.OS", "announced", 0)
     assert (two["verified_at"], two["verified_by"]) == (at, ["rss", "oai"])
+
+
+def test_papers_that_a_digest_matched_are_counted(bot: Bot) -> None:
+    configure()
+    both(MONDAY, 1, 2, 3)
+    config = load_config(Path("config.yaml"), {})
+    with open_store("sqlite:///digestbot.db") as store:
+        sync_config(store, config, NOW)
+        make_editions(store, config, load_templates(None), now=NOW, force=True)
+        other = fetched(4, title="Cars", abstract="", announced_on=MONDAY, categories=("cs.DC",))
+        store.papers.ingest("arxiv", [other], {}, NOW, channel=RSS)
+    assert "Mon 23 Nov  ◐ 4/3" in bot("coverage").out
 
 
 def test_range_and_source_can_be_chosen(bot: Bot) -> None:
@@ -171,7 +189,7 @@ def test_table_fits_the_terminal(width: int) -> None:
     names = [f"cs.{letter}{letter}" for letter in "ABCDEFGHIJKLMNOP"]
     batches = [make_batch(category=name, papers=1234) for name in names]
     lines = [click.unstyle(line) for line in _table("arxiv", batches, width).splitlines()]
-    assert max(map(len, lines)) <= max(width, 21)
+    assert max(map(len, lines)) <= max(width, 23)
     heads = [name for line in lines if line.startswith("DAY") for name in line.split()[1:]]
     assert heads == names
 

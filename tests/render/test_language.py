@@ -37,7 +37,7 @@ def in_code() -> set[Key]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     methods = [(each["pattern"], each["method"]) for each in project["tool"]["babel"]["mappings"]]
     found = set()
-    for folder in ("digestbot/render", "templates"):
+    for folder in ("digestbot", "templates"):
         mapping = [(p.removeprefix(f"{folder}/"), m) for p, m in methods if p.startswith(folder)]
         for _, _, message, _, context in extract_from_dir(ROOT / folder, mapping):
             found.add((context, message))

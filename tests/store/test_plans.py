@@ -57,6 +57,9 @@ def plan(store: Store, statement: Statement) -> list[str]:
 
 
 CALLS: dict[str, Callable[[Store], object]] = {
+    "papers of batches": lambda s: list(s.batches.papers(NOW - DAY, sources=["arxiv"])),
+    "checks of batches": lambda s: s.batches.checks(NOW.date(), sources=["arxiv"]),
+    "first days of batches": lambda s: s.batches.first_days(["arxiv"]),
     "ingest": lambda s: s.papers.ingest("arxiv", [fetched(1, title="x"), fetched(9)], {}, NOW),
     "window": lambda s: log(s, since=NOW, types={AnnounceType.NEW}),
     "window of a source": lambda s: log(s, sources={"arxiv"}),
