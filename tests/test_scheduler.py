@@ -306,7 +306,7 @@ def test_an_awaited_announcement_is_polled_until_it_is_there(tmp_path: Path) -> 
         config = write(tmp_path, url=arxiv.url, change=window)
         with open_store(config.store) as store:
             bot = service(tmp_path, store, clock)
-            made = []
+            made: list[int] = []
             while not made and clock.now < NOW + timedelta(hours=2):
                 if clock.now == NOW + timedelta(minutes=20):
                     arxiv.papers.append(paper(2, submitted))
