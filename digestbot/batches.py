@@ -293,7 +293,7 @@ def _implied(options: ArxivSource, day: date, read_at: datetime | None) -> Chann
     """
     Return a check of a day that a source with the query API alone has passed without papers.
 
-    The API tells of a day once it has a paper of it or of a later one, which a rare query may not
+    The API confirms a day once it has a paper of it or of a later one, which a rare query may not
     have for weeks.
     """
     is_rare = options.channels == (Channel.API,)

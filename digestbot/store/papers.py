@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, func, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, select, update
 
 from digestbot.model import (
     NOTICES,
@@ -344,11 +344,19 @@ def _append(
     """
     Log the papers that are new from *source*. Return their ids and versions.
 
+    A paper of the backlog is new once a channel announces it on a day: OAI-PMH serves a cross-list
+    of an old paper like any edit, the daily feed announces it. Its row, which no edition has read,
+    gives way to one at the end of the log.
+
     The query before the INSERT is safe under `INGEST_LOCK`. ON CONFLICT would use up a seq on
     PostgreSQL for every known row.
     """
     known = _announced(connection, source, [paper.id for paper in fetched])
-    new = [paper for paper in fetched if (paper.id, paper.version) not in known]
+    new = [paper for paper in fetched if _is_news(paper, known.get((paper.id, paper.version)))]
+    again = [row for paper in new if (row := known.get((paper.id, paper.version)))]
+    for some in chunks([row.seq for row in again]):
+        connection.execute(delete(announcements).where(announcements.c.seq.in_(some)))
+    channels = {(row.paper_id, row.version): row.channels for row in again}
     rows = [
         {
             "source": source,
@@ -358,7 +366,7 @@ def _append(
             "backlog": paper.backlog,
             "seen_at": now,
             "announced_on": paper.announced_on,
-            "channels": batches.bit(channel),
+            "channels": batches.bit(channel) | channels.get((paper.id, paper.version), 0),
         }
         for paper in new
     ]
@@ -367,13 +375,21 @@ def _append(
     return [(paper.id, paper.version) for paper in new]
 
 
-def _announced(connection: Connection, source: str, ids: Sequence[str]) -> set[_Key]:
+def _is_news(paper: FetchedPaper, row: Row[Any] | None) -> bool:
+    """Return True unless *row* of the log announces the paper already."""
+    if row is None:
+        return True
+    return bool(row.backlog) and not paper.backlog and paper.announced_on is not None
+
+
+def _announced(connection: Connection, source: str, ids: Sequence[str]) -> dict[_Key, Row[Any]]:
     log = announcements.c
-    query = select(log.paper_id, log.version).where(log.source == source)
-    found: set[_Key] = set()
+    query = select(log.seq, log.paper_id, log.version, log.backlog, log.channels)
+    query = query.where(log.source == source)
+    found: dict[_Key, Row[Any]] = {}
     for some in chunks(ids):
         rows = connection.execute(query.where(log.paper_id.in_(some)))
-        found |= {(row.paper_id, row.version) for row in rows}
+        found |= {(row.paper_id, row.version): row for row in rows}
     return found
 
 

@@ -91,3 +91,19 @@ def test_first_day_is_that_of_the_first_answer_with_papers(store: Store) -> None
     record(store, check(BatchOutcome.EMPTY, day=TODAY - 9 * DAY))
     record(store, check(BatchOutcome.DOWN, day=TODAY - DAY), check(BatchOutcome.COMPLETE))
     assert store.batches.first_days(["arxiv", "other"]) == {"arxiv": TODAY - DAY}
+
+
+def test_backlog_becomes_news_once_it_is_announced(store: Store) -> None:
+    """OAI-PMH serves the cross-list of an old paper like an edit; the daily feed announces it."""
+    serve(store, OAI, 1, 2, backlog=True)
+    serve(store, API, 1, 2)
+    assert log(store) == []
+    last = store.papers.head()
+    cross = {"announced_on": TODAY, "type": AnnounceType.CROSS}
+    serve(store, RSS, 1, **cross)
+    serve(store, RSS, 1, **cross)
+    serve(store, OAI, 1, backlog=True)
+    (row,) = log(store)
+    assert (row.paper.id[-1], row.type, row.announced_on) == ("1", AnnounceType.CROSS, TODAY)
+    assert row.seq > last
+    assert batch(store)["1"].channels == {API, OAI, RSS}
