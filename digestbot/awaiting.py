@@ -53,10 +53,15 @@ class Awaited:
         )
 
     def notice(self, source: str) -> str | None:
-        """Describe for readers what is missing of *source*; None if it has everything."""
+        """
+        Describe for readers what is missing of *source*, if anything.
+
+        A query without papers of the day is a usual case: few queries match something every day.
+        """
         categories: dict[tuple[date, str], list[str]] = defaultdict(list)
         for batch in self.unsettled:
-            if batch.source == source:
+            is_quiet = not batch.category and batch.state is BatchState.NOT_YET
+            if batch.source == source and not is_quiet:
                 categories[batch.day, _IN_WORDS[batch.state]].append(batch.category)
         found = [
             f"{_day(day)} {words}{' in ' * any(names)}{', '.join(names)}"
@@ -131,7 +136,10 @@ def _unsettled(
     read = {name: sources[name] for name, _ in keys}
     for batch in batches_of(store, read, min(day for _, day in keys), now):
         found[batch.source].append(batch)
-    return {(name, day): unsettled_of(name, day, found[name]) for name, day in keys}
+    return {
+        (name, day): unsettled_of(name, day, found[name], sources[name].categories)
+        for name, day in keys
+    }
 
 
 def awaited_day(schedule: Schedule, slot: Slot, calendar: Calendar) -> date | None:
@@ -144,17 +152,23 @@ def awaited_day(schedule: Schedule, slot: Slot, calendar: Calendar) -> date | No
     return None if had_its_chance else day
 
 
-def unsettled_of(source: str, day: date, batches: Sequence[Batch]) -> tuple[Batch, ...]:
+def unsettled_of(
+    source: str, day: date, batches: Sequence[Batch], categories: Collection[str]
+) -> tuple[Batch, ...]:
     """
     Return the batches of *day* that are worth waiting for, given those of *source* from then on.
 
-    A source that was first read later has none.
+    A source that was first read later has none. If nothing is known of the day, they are those of
+    the source's *categories*, or of its query.
     """
     if batches and min(batch.day for batch in batches) > day:
         return ()
     there = [batch for batch in batches if batch.day == day]
-    nothing = Batch(source=source, category="", day=day, state=BatchState.NOT_YET, papers=0)
-    return tuple(batch for batch in there or [nothing] if not is_settled(batch))
+    unknown = (
+        Batch(source=source, category=category, day=day, state=BatchState.NOT_YET, papers=0)
+        for category in categories or ("",)
+    )
+    return tuple(batch for batch in there or unknown if not is_settled(batch))
 
 
 def is_settled(batch: Batch) -> bool:

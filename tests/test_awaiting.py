@@ -144,17 +144,21 @@ def batch(
 )
 def test_settled_batches(found: Batch, settled: bool, reason: str) -> None:
     assert is_settled(found) == settled, reason
-    assert unsettled_of("a", FRIDAY, [found]) == (() if settled else (found,))
+    assert unsettled_of("a", FRIDAY, [found], ["cs.DC"]) == (() if settled else (found,))
 
 
 def test_a_day_without_batches_is_not_there_yet() -> None:
     for batches in ([], [batch(BatchState.PARTIAL, day=FRIDAY - DAY)]):
-        (found,) = unsettled_of("a", FRIDAY, batches)
-        assert (found.state, found.day) == (BatchState.NOT_YET, FRIDAY)
+        for categories in (("cs.DC", "cs.OS"), ("",)):
+            found = unsettled_of("a", FRIDAY, batches, [each for each in categories if each])
+            assert {(each.state, each.day) for each in found} == {(BatchState.NOT_YET, FRIDAY)}
+            assert tuple(each.category for each in found) == categories
 
 
 def test_a_source_first_read_later_is_not_awaited() -> None:
-    assert not unsettled_of("a", FRIDAY, [batch(BatchState.NOT_YET, day=FRIDAY + 3 * DAY)])
+    assert not unsettled_of(
+        "a", FRIDAY, [batch(BatchState.NOT_YET, day=FRIDAY + 3 * DAY)], ["cs.DC"]
+    )
 
 
 # With a store
@@ -339,6 +343,15 @@ def test_only_digests_with_an_arxiv_source_wait(tmp_path: Path) -> None:
         assert waiting(store, config, digests, at("07:20")).keys() == {"d"}
         assert not waiting(store, config, digests, at("10:00"))
         assert awaited_by(store, config, digests, at("10:00")).keys() == {"d"}
+
+
+def test_a_query_without_papers_of_the_day_needs_no_notice(tmp_path: Path) -> None:
+    config = written(tmp_path, D.replace("sources: [a]", "sources: [a, api]"))
+    with open_store("sqlite://") as store:
+        awaited = awaited_by(store, config, config.digests.values(), at("10:00"))["d"]
+    assert {batch.source for batch in awaited.unsettled} == {"a", "api"}
+    assert awaited.notice("a") == "Fri 20 Nov not announced yet in cs.DC, cs.OS"
+    assert awaited.notice("api") is None
 
 
 def test_moving_the_window_makes_no_second_edition(world: World, tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_a_run_waits_for_the_announcement_until_the_latest_time(
     assert facts["waits_for"] == [
         {
             "source": "arxiv",
-            "category": None,
+            "category": "cs.DC",
             "day": "2026-11-23",
             "state": "not yet",
             "papers": 0,
@@ -139,7 +139,7 @@ def test_a_run_waits_for_the_announcement_until_the_latest_time(
     (text,) = (path.read_text() for path in Path("out").glob("systems-*.txt"))
     assert (
         "THIS EDITION IS INCOMPLETE. Missing papers will follow in a later one. "
-        "- arxiv: Mon 23 Nov not announced yet"
+        "- arxiv: Mon 23 Nov not announced yet in cs.DC"
     ) in " ".join(text.split())
 
 
