@@ -195,7 +195,6 @@ def derive(
     calendar = options.calendar
     found = {(check.channel, check.announced_on): check for check in checks}
     next_try_at = state.next_try_at if state else None
-    read_at = state.last_ok_at if state else None
     announced = _by_day(calendar, papers)
     return tuple(
         _batch(
@@ -203,10 +202,7 @@ def derive(
             spec,
             day,
             options,
-            {
-                channel: found.get((channel, day)) or _implied(options, day, read_at)
-                for channel in options.channels
-            },
+            _checks_of(day, options, found, state),
             [paper for paper in announced.get(day, ()) if _is_in(codes, paper)],
             now,
             next_try_at,
@@ -287,6 +283,17 @@ def _batch(
         misplaced=sum(paper.is_misplaced for paper in papers),
         asked_again_at=next_try_at if is_open and next_try_at and next_try_at > now else None,
     )
+
+
+def _checks_of(
+    day: date,
+    options: ArxivSource,
+    found: Mapping[tuple[Channel, date], ChannelCheck],
+    state: "SourceState | None",
+) -> Mapping[Channel, ChannelCheck | None]:
+    """Return what each configured channel served of *day*."""
+    implied = _implied(options, day, state.last_ok_at if state else None)
+    return {channel: found.get((channel, day), implied) for channel in options.channels}
 
 
 def _implied(options: ArxivSource, day: date, read_at: datetime | None) -> ChannelCheck | None:
