@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from digestbot.batches import arxiv_sources
 from digestbot.cli.app import App, count, percent
 from digestbot.config import Config, DigestConfig, locator
 from digestbot.config.positions import Flaw
@@ -27,6 +28,7 @@ from digestbot.pipeline.fetching import StorePacer
 from digestbot.pipeline.messages import needed_forms, preview_message, render_context
 from digestbot.render import RenderContext, load_templates, render
 from digestbot.render.templates import packaged_folder
+from digestbot.schedule import AnnouncementSchedule
 from digestbot.sources import Options
 from digestbot.store import FieldCounts, open_store
 
@@ -162,8 +164,19 @@ def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
         except DigestbotError as error:
             yield Finding(what=digest.name, state="error", words=str(error))
         else:
-            words = f"{digest.schedule.in_words()}; {_recipients(store, digest)}"
+            words = f"{_schedule(config, digest)}; {_recipients(store, digest)}"
             yield Finding(what=digest.name, state="ok", words=words)
+
+
+def _schedule(config: Config, digest: DigestConfig) -> str:
+    """Describe the schedule; say so if it waits for arXiv although all sources are others."""
+    schedule = digest.schedule
+    words = schedule.in_words()
+    if not isinstance(schedule, AnnouncementSchedule):
+        return words
+    if not arxiv_sources(config).keys().isdisjoint(digest.sources):
+        return words
+    return f"{words}, due at {schedule.earliest:%H:%M} as none of its sources is arXiv"
 
 
 def _recipients(store: "Store", digest: DigestConfig) -> str:

@@ -46,7 +46,7 @@ from digestbot.deliver import REGISTRY as DESTINATIONS
 from digestbot.deliver import DestinationType, SmtpSettings
 from digestbot.deliver.dkim import DkimSettings
 from digestbot.deliver.folder import check_folder
-from digestbot.errors import DiscreetError, InvalidFilter
+from digestbot.errors import DiscreetError, InvalidFilter, InvalidSchedule
 from digestbot.filters import Filter, check_filter
 from digestbot.languages import ENGLISH, languages
 from digestbot.model import AnnounceType, Overflow, Theme
@@ -147,9 +147,14 @@ def _language(text: str) -> str:
     raise ValueError(f'"{text[:60]}" is not a supported language; {hint}')
 
 
-def _schedule(text: str) -> str:
-    parse_schedule(text, ZoneInfo("UTC"))
-    return text
+def _schedule(written: str | dict[str, Any]) -> str | dict[str, Any]:
+    try:
+        parse_schedule(written, ZoneInfo("UTC"))
+    except InvalidSchedule as error:
+        if error.path:
+            raise _with_places([error], written) from error
+        raise
+    return written
 
 
 def _filter(value: object) -> Filter:
@@ -159,8 +164,8 @@ def _filter(value: object) -> Filter:
     return found
 
 
-def _with_places(mistakes: Iterable[InvalidFilter], value: object) -> ValueError:
-    """Return pydantic's error for mistakes at places in a filter."""
+def _with_places(mistakes: Iterable[InvalidFilter | InvalidSchedule], value: object) -> ValueError:
+    """Return pydantic's error for mistakes at places in a filter or schedule."""
     from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
     errors = [
@@ -249,9 +254,12 @@ class DigestKeys:
 
     title: str | None = None
     """Title that readers see; the digest's name by default."""
-    schedule: Annotated[str, AfterValidator(_schedule)] = "weekdays 09:00"
+    schedule: Annotated[str | dict[str, Any], AfterValidator(_schedule), _schema_of("Schedule")] = (
+        "weekdays 09:00"
+    )
     """`weekdays 09:00` (the default), `daily 09:00`, `weekly mon 09:00`, `monthly 1 09:00`, or the
-    five fields of cron (`"0 9 * * mon-fri"`), in the config's time zone."""
+    five fields of cron (`"0 9 * * mon-fri"`), in the config's time zone; or
+    `{after: announcement, earliest: "07:00", latest: "10:00"}` to wait for arXiv's."""
     sources: Annotated[tuple[str, ...], MinLen(1)] | None = None
     """Names of sources; all by default."""
     types: Annotated[frozenset[AnnounceType], MinLen(1)] = frozenset(

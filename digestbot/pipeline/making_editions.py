@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from digestbot.awaiting import Awaited, awaited_by, with_notice
 from digestbot.batches import in_window, recent_batches
 from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.editions import Selection, add_coverage, cover, select
@@ -78,15 +79,21 @@ def make_editions(
     states = {state.name: state for state in store.digests.states()}
     force = force or missed_since is not None
     due = [digest for digest in chosen if force or is_due(digest, states[digest.name], now)]
-    candidates = _read_together(store, due, states)
-    batches = _batches_together(store, config, due, states, now)
+    awaited = awaited_by(store, config, due, now)
+    waiting = {} if force else {name: w for name, w in awaited.items() if now < w.until}
+    ready = [digest for digest in due if digest.name not in waiting]
+    candidates = _read_together(store, ready, states)
+    batches = _batches_together(store, config, ready, states, now)
     return tuple(
-        _make_isolated(
+        _waits(digest, waiting[digest.name], config)
+        if digest.name in waiting
+        else _make_isolated(
             store,
             config,
             templates,
             digest,
             candidates.get(digest.name),
+            awaited.get(digest.name),
             batches,
             now,
             force,
@@ -94,6 +101,11 @@ def make_editions(
         )
         for digest in due
     )
+
+
+def _waits(digest: DigestConfig, awaited: Awaited, config: Config) -> EditionMade:
+    note = f"not due yet, {awaited.in_words(config.timezone)}"
+    return EditionMade(digest=digest.name, note=note)
 
 
 def _read_together(
@@ -142,6 +154,7 @@ def _make_isolated(
     templates: Templates,
     digest: DigestConfig,
     candidates: Candidates | None,
+    awaited: Awaited | None,
     batches: Sequence[Batch],
     now: datetime,
     force: bool,
@@ -150,7 +163,16 @@ def _make_isolated(
     """Make one edition; contain and record a failure."""
     try:
         made = _make(
-            store, config, templates, digest, candidates, batches, now, force, missed_since
+            store,
+            config,
+            templates,
+            digest,
+            candidates,
+            awaited,
+            batches,
+            now,
+            force,
+            missed_since,
         )
     except StoreError:
         raise
@@ -169,6 +191,7 @@ def _make(
     templates: Templates,
     digest: DigestConfig,
     candidates: Candidates | None,
+    awaited: Awaited | None,
     batches: Sequence[Batch],
     now: datetime,
     force: bool,
@@ -180,6 +203,8 @@ def _make(
     if candidates is None or candidates.from_seq != from_seq:  # another process moved the cursor
         candidates = read_log(store, [(digest, from_seq)])[digest.name]
     edition, selection = _compose(store, digest, state, candidates, batches, now, slot)
+    coverage = tuple(with_notice(each, awaited) for each in edition.coverage)
+    edition = replace(edition, coverage=coverage)
     if missed_since is not None:
         if not edition.papers:
             return EditionMade(digest=digest.name, note=f"nothing missed since {missed_since:%F}")

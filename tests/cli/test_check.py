@@ -311,3 +311,15 @@ def test_shares_of_fields_are_shown(bot: Bot) -> None:
     head, row, *_ = bot("status").out.splitlines()
     assert head.split()[-4:] == ["ABSTRACTS", "AUTHORS", "DOI", "DATES"]
     assert row.split()[-4:] == ["50%", "0%", "0%", "100%"]
+
+
+def test_a_digest_that_waits_for_arxiv_in_vain_is_told_so(bot: Bot) -> None:
+    window = "schedule: {after: announcement}"
+    with WebServer.of(journal()) as server:
+        config = JOURNAL.format(url=server.url)
+        Path("config.yaml").write_text(config.replace("  vision:\n", f"  vision:\n    {window}\n"))
+        out = bot("check").out
+    assert (
+        "vision: every day after arXiv's announcement, from 07:00 to 10:00 (UTC), "
+        "due at 07:00 as none of its sources is arXiv; "
+    ) in out
