@@ -7,9 +7,9 @@ To add a kind, write a module with its options and add one line to `REGISTRY`.
 from collections.abc import Iterator, MutableMapping
 from importlib import import_module
 
-from digestbot.sources.protocols import Options, Page
+from digestbot.sources.protocols import OnDisk, Options, Page
 
-__all__ = ["REGISTRY", "Options", "Page"]
+__all__ = ["REGISTRY", "OnDisk", "Options", "Page"]
 
 
 class _Registry(MutableMapping[str, type[Options]]):
@@ -42,5 +42,7 @@ class _Registry(MutableMapping[str, type[Options]]):
 REGISTRY: MutableMapping[str, type[Options]] = _Registry(
     arxiv="arxiv:ArxivOptions",
     feed="feed:FeedOptions",
+    opml="opml:OpmlOptions",
+    folder="folder:FolderOptions",
 )
 """``kind:`` in the config → its options."""

@@ -1,0 +1,89 @@
+"""Saved responses are recognized by their content."""
+
+import json
+
+import pytest
+
+from digestbot.errors import BadAnswer
+from digestbot.model import AnnounceType
+from digestbot.sources.saved_responses import Saved, parse_saved
+from tests.sources.feed_fuzz import SEEDS
+from tests.sources.passes import NOW
+
+API = b"""<feed xmlns="http://www.w3.org/2005/Atom" xmlns:o="http://a9.com/-/spec/opensearch/1.1/">
+<o:totalResults>1</o:totalResults><entry><id>http://arxiv.org/abs/2603.20941v2</id>
+<title>Seeds</title><summary>Text.</summary><published>2026-03-20T10:00:00Z</published></entry></feed>"""
+ERROR = b"""<feed xmlns="http://www.w3.org/2005/Atom" xmlns:o="http://a9.com/-/spec/opensearch/1.1/">
+<entry><id>http://arxiv.org/api/errors#x</id><title>Error</title><summary>bad id</summary></entry>
+</feed>"""
+
+
+def parsed(body: bytes, name: str = "folder/file") -> Saved:
+    return parse_saved(body, name, NOW)
+
+
+def test_the_query_api_of_arxiv_is_recognized() -> None:
+    (paper,) = parsed(API).papers
+    assert (paper.id, paper.version, paper.type) == ("arxiv:2603.20941", 2, AnnounceType.REPLACE)
+
+
+def test_an_error_of_arxiv_is_no_paper() -> None:
+    with pytest.raises(BadAnswer, match="bad id"):
+        parsed(ERROR)
+
+
+@pytest.mark.parametrize("path", sorted(SEEDS.iterdir()), ids=lambda path: path.name)
+def test_feeds_are_recognized(path: object) -> None:
+    body = path.read_bytes()  # type: ignore[attr-defined]
+    items = sum(body.count(start) for start in (b"<item", b"<entry", b'{"id"'))
+    assert len(parsed(body).papers) == items
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        '<atom:link rel="self" href="https://j.example/feed.xml"/><link>https://other.example/{}</link>',
+        "<link>https://j.example/</link>",
+    ],
+)
+def test_a_feed_is_one_feed_in_all_its_files(head: str) -> None:
+    """A feed saved every day has another file name each time, and the same items."""
+    body = (
+        '<rss xmlns:atom="http://www.w3.org/2005/Atom"><channel><title>J</title>'
+        f'{head}<item><guid isPermaLink="false">1</guid><title>One</title></item></channel></rss>'
+    )
+    one, other = (parsed(body.encode(), name).papers[0] for name in ("monday", "tuesday"))
+    assert (one.id, one.aliases) == (other.id, other.aliases)
+
+
+def test_a_feed_without_a_name_is_scoped_by_its_file() -> None:
+    only_item = '<item><guid isPermaLink="false">1</guid><title>A</title></item>'
+    body = f"<rss><channel>{only_item}</channel></rss>".encode()
+    one, other = (parsed(body, name).papers[0] for name in ("a", "b"))
+    assert one.id != other.id
+    assert not set(one.aliases) & set(other.aliases)
+
+
+def test_a_cut_feed_says_so() -> None:
+    saved = parsed(b"<rss><channel><item><title>One</title></item><item><title>Tw")
+    assert [paper.title for paper in saved.papers] == ["One"]
+    assert saved.problem == "the feed is cut off"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "empty"),
+        (b"%PDF-1.7", "PDF"),
+        (b"<html><title>Sorry</title></html>", 'a web page, "Sorry"'),
+        (b"<opml><body/></opml>", "a list of feeds"),
+        (json.dumps({"error": "x"}).encode(), 'JSON with "error"'),
+        (b'{"a": [', "JSON"),
+        (b"just text", "just text"),
+        (b"<!DOCTYPE x [<!ENTITY a 'b'>]><rss/>", "entities"),
+    ],
+)
+def test_other_files_are_named(body: bytes, words: str) -> None:
+    with pytest.raises(BadAnswer) as raised:
+        parsed(body)
+    assert words in str(raised.value)
