@@ -44,5 +44,6 @@ REGISTRY: MutableMapping[str, type[Options]] = _Registry(
     feed="feed:FeedOptions",
     opml="opml:OpmlOptions",
     folder="folder:FolderOptions",
+    biorxiv="biorxiv:BiorxivOptions",
 )
 """``kind:`` in the config → its options."""
