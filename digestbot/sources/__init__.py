@@ -45,5 +45,9 @@ REGISTRY: MutableMapping[str, type[Options]] = _Registry(
     opml="opml:OpmlOptions",
     folder="folder:FolderOptions",
     biorxiv="biorxiv:BiorxivOptions",
+    semanticscholar="semanticscholar:SemanticScholarOptions",
+    openreview="openreview:OpenreviewOptions",
+    huggingface="huggingface:HuggingfaceOptions",
+    dblp="dblp:DblpOptions",
 )
 """``kind:`` in the config → its options."""

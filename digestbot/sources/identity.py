@@ -205,7 +205,8 @@ def _in_url(text: str) -> Iterator[PaperId]:
 
 
 def _doi(text: str) -> PaperId:
-    return PaperId(id=f"doi:{normalise_doi(text)}", version=None)
+    """Return the paper with the DOI in *text*; arXiv's own DOIs are arXiv ids."""
+    return parse_paper_id(normalise_doi(text))
 
 
 def _arxiv_version(item: Names, arxiv: str) -> int | None:

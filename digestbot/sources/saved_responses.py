@@ -7,7 +7,7 @@ Pure: bytes in, values out. Begin at `parse_saved`.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
@@ -21,9 +21,19 @@ from digestbot.sources.feed_text import decode, without_prolog
 from digestbot.sources.feed_xml import MAX_ITEMS
 from digestbot.sources.identity import canonical_url, in_feed
 
-JSON_READERS: tuple[str, ...] = ()
+JSON_READERS = (
+    "biorxiv:read_page",
+    "semanticscholar:read_page",
+    "openreview:read_page",
+    "huggingface:read_page",
+    "dblp:read_page",
+)
 """``module:function`` of each API that answers in JSON; each refuses the others' responses."""
-XML_READERS: Mapping[str, str] = {}
+XML_READERS = {
+    "result": "dblp:read_xml",
+    "dblp": "dblp:read_xml",
+    "dblpperson": "dblp:read_xml",
+}
 """Root element in lower case → ``module:function`` of the API that answers with it."""
 _HEAD = 20_000
 """Characters at the beginning of a feed in which it names itself."""
