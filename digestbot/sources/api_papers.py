@@ -6,7 +6,7 @@ All kinds share these rules, so that one work has one id wherever it comes from.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from digestbot.ids import arxiv_pdf_url, arxiv_url
@@ -14,7 +14,7 @@ from digestbot.model import NOTICES, AnnounceType, Author, FetchedPaper
 from digestbot.sources.dates import Moment, parse_date
 from digestbot.sources.document_types import document_type
 from digestbot.sources.feed_items import MAX_ABSTRACT, MAX_AUTHORS, MAX_TITLE, bounded, link_url
-from digestbot.sources.identity import Names, dois_in, identify
+from digestbot.sources.identity import Names, canonical_url, dois_in, identify
 from digestbot.sources.markup import one_line, plain_html
 
 MAX_NAME = 300
@@ -39,8 +39,10 @@ class Facts:
     authors: tuple[Author, ...] = ()
     identifiers: tuple[str, ...] = ()
     """DOIs, and arXiv ids after ``arxiv:``, of this work and its other versions; its own first."""
+    pages: tuple[str, ...] = ()
+    """Web pages of its records at other services, which are about this work only."""
     links: tuple[str, ...] = ()
-    """Web pages, the best first."""
+    """Other web pages, the best first; several works may share one."""
     published: Moment | None = None
     updated: Moment | None = None
     version: int | None = None
@@ -62,7 +64,6 @@ def paper_from(facts: Facts) -> FetchedPaper | None:
     published = facts.published
     names = Names(
         guid=facts.guid,
-        links=facts.links,
         identifiers=facts.identifiers,
         title=title,
         authors=tuple(author.name for author in facts.authors),
@@ -93,10 +94,14 @@ def paper_from(facts: Facts) -> FetchedPaper | None:
         doi=doi,
         url=own or next(filter(None, map(link_url, (*facts.links, facts.guid))), ""),
         pdf_url=arxiv_pdf_url(paper.id) if is_arxiv else link_url(facts.pdf),
-        aliases=identity.aliases,
+        aliases=tuple(dict.fromkeys([*identity.aliases, *_urls(facts.pages)])),
         document_type=type_,
         about=_subject(facts.about, doi) if type_ in NOTICES else None,
     )
+
+
+def _urls(pages: Iterable[str]) -> Iterator[str]:
+    return (f"url:{name}" for name in map(canonical_url, pages) if name)
 
 
 def _subject(about: str, doi: str | None) -> str | None:

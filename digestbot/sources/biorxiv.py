@@ -111,7 +111,7 @@ class BiorxivOptions:
         return is_official(self.url, _LIMITS)
 
     @property
-    def query(self) -> str:
+    def searched(self) -> str:
         """Server and categories."""
         return f"{self.server} {sorted(map(_subject, self.categories))}"
 

@@ -93,6 +93,8 @@ class ApiRequest:
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Also keys of the API, so they are not shown."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cursor: str = ""
+    """Cursor for the parser, if it needs to know more than the one of the page before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +158,7 @@ class WebOptions(Protocol):
         ...
 
     @property
-    def query(self) -> str:
+    def searched(self) -> str:
         """What is searched: another query begins with a first pass."""
         ...
 
@@ -289,7 +291,7 @@ class WebPass:
     """Why the pass ends before the last page."""
 
     def __post_init__(self) -> None:
-        query = fingerprint(f"{self.options.url}\n{self.options.query}")
+        query = fingerprint(f"{self.options.url}\n{self.options.searched}")
         self.known = WebMemory.read(self.memory, query)
         self.window = self.known.window(self.options, self.now)
 
@@ -297,7 +299,8 @@ class WebPass:
         """Yield each page; the caller stores it before the next is requested."""
         cursor = ""
         for number in count(1):
-            page = await self._get(self.options.request(self.window, cursor), cursor)
+            request = self.options.request(self.window, cursor)
+            page = await self._get(request, request.cursor or cursor)
             papers = self._new_papers(page)
             following = self._following(number, page)
             if following is None:

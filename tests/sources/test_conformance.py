@@ -11,7 +11,17 @@ import pytest
 
 from digestbot.errors import SourceError
 from digestbot.sources import REGISTRY
-from tests.servers import biorxiv, dblp, huggingface, openreview, semanticscholar
+from tests.servers import (
+    biorxiv,
+    crossref,
+    dblp,
+    europepmc,
+    huggingface,
+    openalex,
+    openreview,
+    pubmed,
+    semanticscholar,
+)
 from tests.servers.web import Reply
 from tests.sources.conformance import (
     DAY,
@@ -29,9 +39,13 @@ from tests.sources.feed_fuzz import check_paper, check_words
 
 KINDS: dict[str, Kind] = {
     "biorxiv": biorxiv.KIND,
+    "crossref": crossref.KIND,
     "dblp": dblp.KIND,
+    "europepmc": europepmc.KIND,
     "huggingface": huggingface.KIND,
+    "openalex": openalex.KIND,
     "openreview": openreview.KIND,
+    "pubmed": pubmed.KIND,
     "semanticscholar": semanticscholar.KIND,
 }
 OTHERS = {"arxiv", "feed", "folder", "opml"}
