@@ -23,6 +23,9 @@ from digestbot.sources.identity import canonical_url, in_feed
 
 JSON_READERS = (
     "biorxiv:read_page",
+    "crossref:read_page",
+    "europepmc:read_page",
+    "openalex:read_page",
     "semanticscholar:read_page",
     "openreview:read_page",
     "huggingface:read_page",
@@ -30,6 +33,8 @@ JSON_READERS = (
 )
 """``module:function`` of each API that answers in JSON; each refuses the others' responses."""
 XML_READERS = {
+    "pubmedarticle": "pubmed:read_articles",
+    "pubmedarticleset": "pubmed:read_articles",
     "result": "dblp:read_xml",
     "dblp": "dblp:read_xml",
     "dblpperson": "dblp:read_xml",
@@ -97,6 +102,8 @@ def _api(reader: str, body: bytes) -> Saved:
         import_module(f"digestbot.sources.{module}"), function
     )
     page = read(body, "")
+    if page.skipped and not page.records:
+        raise BadAnswer("none of its records is readable")
     problem = f"unreadable records: {page.skipped}" if page.skipped else ""
     return Saved(papers=tuple(record.paper for record in page.records), problem=problem)
 

@@ -1,14 +1,18 @@
 """Saved responses are recognized by their content."""
 
 import json
+from contextlib import suppress
 
 import pytest
 
 from digestbot.errors import BadAnswer
 from digestbot.model import AnnounceType
 from digestbot.sources.saved_responses import Saved, parse_saved
+from tests.servers.web import Reply
+from tests.sources.conformance import Service, make_works
 from tests.sources.feed_fuzz import SEEDS
 from tests.sources.passes import NOW
+from tests.sources.test_conformance import KINDS
 
 API = b"""<feed xmlns="http://www.w3.org/2005/Atom" xmlns:o="http://a9.com/-/spec/opensearch/1.1/">
 <o:totalResults>1</o:totalResults><entry><id>http://arxiv.org/abs/2603.20941v2</id>
@@ -37,6 +41,24 @@ def test_feeds_are_recognized(path: object) -> None:
     body = path.read_bytes()  # type: ignore[attr-defined]
     items = sum(body.count(start) for start in (b"<item", b"<entry", b'{"id"'))
     assert len(parsed(body).papers) == items
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_the_responses_of_every_api_are_recognized(name: str) -> None:
+    bodies: list[bytes] = []
+
+    def keep(reply: Reply) -> Reply:
+        bodies.append(reply.body)
+        return reply
+
+    with Service(kind=KINDS[name], works=make_works(10), always=keep) as service:
+        fetched = service.run()
+    saved = []
+    for body in bodies:
+        with suppress(BadAnswer):  # a search of PubMed lists no papers
+            saved += parsed(body).papers
+    assert {paper.id: paper for paper in saved} == {paper.id: paper for paper in fetched.papers}
+    assert len(saved) == 10
 
 
 @pytest.mark.parametrize(
