@@ -50,6 +50,8 @@ _NOT_PAPERS = frozenset({
     "editorship", "data and artifacts", "reference works", "proceedings", "www", "person", "data",
 })  # fmt: skip
 """Types of records, in the search and in files of records, that are no papers."""
+_NUMBER_END = re.compile(r"(?<=[0-9])\.$")
+"""DBLP's full stop after a number; that after words is dropped from the titles of all APIs."""
 _HOMONYM = re.compile(r" [0-9]{4}$")
 """Number that tells people of one name apart: "Xiaopeng Zhang 0009"."""
 
@@ -233,7 +235,7 @@ def _record(info: Any) -> Record | None:
     paper = paper_from(
         Facts(
             guid=page,
-            title=text_at(info, "title"),
+            title=_NUMBER_END.sub("", text_at(info, "title")),
             authors=_authors(info),
             identifiers=tuple(filter(None, (doi, *links))),
             links=(*links, page),

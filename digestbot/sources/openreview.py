@@ -24,7 +24,7 @@ from digestbot.sources.api_json import (
     text_at,
     texts_at,
 )
-from digestbot.sources.dates import FIRST_YEAR, Moment
+from digestbot.sources.dates import Moment
 from digestbot.sources.protocols import Page
 from digestbot.sources.web_api import (
     ApiPage,
@@ -172,25 +172,25 @@ def _record(note: Any) -> Record | None:
     from digestbot.sources.api_papers import Facts, author, authors, paper_from
 
     key, content = text_at(note, "id"), member(note, "content")
-    published = _published(note)
+    at = next(filter(None, (_moment(text_at(note, name)) for name in _DATES)), None)
     page = f"{SITE}/forum?id={key}"
+    title, elsewhere = text_at(content, "title", "value"), text_at(content, "html", "value")
+    venue = text_at(content, "venue", "value")
     paper = paper_from(
         Facts(
             guid=page,
-            title=text_at(content, "title", "value"),
+            title=title,
             abstract=text_at(content, "abstract", "value"),
             authors=authors(map(author, _names(content))),
-            identifiers=tuple(texts_at(note, "externalIds")),
-            links=tuple(filter(None, (page, text_at(content, "html", "value")))),
-            published=published,
-            journal=text_at(content, "venue", "value"),
+            identifiers=(*texts_at(note, "externalIds"), elsewhere),
+            links=(page, elsewhere),
+            published=_published(at),
+            journal=venue if venue != title else "",  # some imported records repeat the title
             categories=tuple(texts_at(content, "keywords", "value")),
             pdf=_pdf(key, text_at(content, "pdf", "value")),
         )
     )
-    if paper is None or not key:
-        return None
-    return Record(key=key, paper=paper, at=published.at if published else None)
+    return Record(key=key, paper=paper, at=at) if paper is not None and key else None
 
 
 def _names(content: Any) -> Iterator[str]:
@@ -200,24 +200,22 @@ def _names(content: Any) -> Iterator[str]:
         yield each if isinstance(each, str) else text_at(each, "fullname")
 
 
-def _published(note: Any) -> Moment | None:
-    times = (_moment(text_at(note, name)) for name in _DATES)
-    return next(filter(None, times), None)
+def _moment(milliseconds: str) -> datetime | None:
+    if not _MILLISECONDS.fullmatch(milliseconds):
+        return None
+    return datetime.fromtimestamp(int(milliseconds) // 1000, UTC)
 
 
-def _moment(milliseconds: str) -> Moment | None:
+def _published(at: datetime | None) -> Moment | None:
     """
-    Return the moment; None for the first of a month at midnight.
+    Return the date for readers; None for the first of a month at midnight.
 
     Records imported from DBLP and ORCID have it in the place of an unknown day.
     """
-    if not _MILLISECONDS.fullmatch(milliseconds):
+    if at is None:
         return None
-    at = datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
     is_midnight = at.time() == at.min.time()
-    if at.year < FIRST_YEAR or (is_midnight and at.day == 1):
-        return None
-    return Moment(at.replace(microsecond=0), is_date=is_midnight)
+    return None if is_midnight and at.day == 1 else Moment(at, is_date=is_midnight)
 
 
 def _pdf(key: str, path: str) -> str:
