@@ -223,7 +223,8 @@ def _citation(result: Any) -> str:
     volume = text_at(result, "journalInfo", "volume") or text_at(result, "journalVolume")
     issue = text_at(result, "journalInfo", "issue") or text_at(result, "issue")
     number = f"{volume}({issue})" if volume and issue else volume
-    return ", ".join(filter(None, [journal or server, number, text_at(result, "pageInfo")]))
+    name = (journal or server).partition(" : official")[0]
+    return ", ".join(filter(None, [name, number, text_at(result, "pageInfo")]))
 
 
 def _types(result: Any) -> Iterator[str]:

@@ -2,8 +2,8 @@
 OpenAlex as a source: works that match a filter or a search, by their day of publication.
 
 A work enters OpenAlex days to weeks after that day, so `overlap` is long; what enters later, or is
-given the first of January for want of a day, is missed. With ``dates: created``, for which
-OpenAlex asks for a paid plan, works are found by the day they entered instead, and none is missed. Some
+given the first of January for want of a day, is missed. With ``dates: created``, for which OpenAlex
+asks for a paid plan, works are found by the day they entered instead, and none is missed. Some
 abstracts are missing or hold boilerplate. An API key is free, and needed for more than a few
 requests a day. Begin at `OpenalexOptions`; `read_page` parses a response.
 """

@@ -53,6 +53,7 @@ MAX_USELESS_PAGES = 3
 """Pages in a row without a new record: the server ignores the cursor."""
 MAX_DOUBTS = 3
 """Complete-looking passes with missing records, after which the mark moves all the same."""
+_COUNTS = frozenset(map(str, range(MAX_DOUBTS + 1)))
 _ADVICE = {
     400: "correct the query",
     401: "set `api_key`, or correct it",
@@ -196,14 +197,14 @@ class WebMemory:
         """Read *memory*, ignoring what belongs to another query."""
         is_same = memory.get("query") == query
         pending, _, since = memory.get("pending", "").partition(" ")
-        doubts = memory.get("doubts", "")
+        doubted, _, doubts = memory.get("doubts", "").partition(" ")
         return cls(
             query=query,
             mark=_time(memory.get("mark")),
             floor=_time(memory.get("floor")) if is_same else None,
             since=_time(since) if pending == query else None,
             had_records=is_same and "had" in memory,
-            doubts=int(doubts) if is_same and doubts.isascii() and doubts.isdigit() else 0,
+            doubts=int(doubts) if doubted == query and doubts in _COUNTS else 0,
         )
 
     def window(self, options: WebOptions, now: datetime) -> Window:
@@ -411,8 +412,11 @@ class WebPass:
         note = "; ".join(dict.fromkeys(notes)) or None
         doubts = self.known.doubts + 1 if gap and not self.limit else 0
         if self.limit or 0 < doubts < MAX_DOUBTS:
-            return replace(page, memory={**page.memory, "doubts": str(doubts)}, note=note)
+            return replace(page, memory={**page.memory, "doubts": self._doubts(doubts)}, note=note)
         return replace(page, memory=self._memory_after(doubts), complete=True, note=note)
+
+    def _doubts(self, doubts: int) -> str:
+        return f"{self.known.query} {min(doubts, MAX_DOUBTS)}"
 
     def _gap(self) -> str | None:
         """Return why records may be missing although the server says that this was all."""
@@ -439,7 +443,7 @@ class WebPass:
             "query": self.known.query,
             "mark": min(mark, self.now).isoformat(),
             "floor": min(self.window.floor, self.known.floor or self.window.floor).isoformat(),
-            "doubts": str(min(doubts, MAX_DOUBTS)),
+            "doubts": self._doubts(doubts),
             **had,
         }
 
