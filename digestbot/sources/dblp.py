@@ -5,8 +5,8 @@ DBLP states the year of a publication and no day, nor when it was indexed, mostl
 after it appeared. So each pass reads the whole list, of a venue for three years from the last one,
 and a paper is news when it is first seen there. What the first pass finds is backlog, unless
 `backfill` reaches to the beginning of its year. Volumes indexed two years late are missed, and so
-are the names that DBLP gives an author besides the one asked for. Begin at `DblpOptions`;
-`read_page` parses a response, and `read_xml` its other form.
+are an author's publications under other names. Begin at `DblpOptions`; `read_page` parses a
+response, and `read_xml` its other form.
 """
 
 import re
@@ -49,7 +49,7 @@ PER_PAGE = 1_000
 _NOT_PAPERS = frozenset({
     "editorship", "data and artifacts", "reference works", "proceedings", "www", "person", "data",
 })  # fmt: skip
-"""Types of records, in the search and in files of records, that are no papers."""
+"""Types of other records, in the search and in files of records."""
 _NUMBER_END = re.compile(r"(?<=[0-9])\.$")
 """DBLP's full stop after a number; that after words is dropped from the titles of all APIs."""
 _HOMONYM = re.compile(r" [0-9]{4}$")
@@ -91,7 +91,7 @@ class DblpOptions:
 
     @property
     def overlap(self) -> timedelta:
-        """Nothing: each pass reads the whole list."""
+        """Zero: each pass reads the whole list."""
         return timedelta(0)
 
     @property
@@ -112,7 +112,7 @@ class DblpOptions:
         return f"{facet}:{name}:"
 
     def years(self, now: datetime) -> tuple[int, ...]:
-        """Return the years to read one after another; none for all at once."""
+        """Return the years to read one after another; empty for all at once."""
         return (now.year - 1, now.year, now.year + 1) if self.venue else ()
 
     def request(self, window: Window, cursor: str) -> ApiRequest:
@@ -148,7 +148,7 @@ class _Place:
     """Place in the lists of several years; as a cursor ``2026 1000 431``."""
 
     year: int
-    """0 if the list is not divided by years."""
+    """0 for one list of all years."""
     start: int = 0
     earlier: int = 0
     """Publications of the years before."""

@@ -1,7 +1,7 @@
 """
 A folder of saved responses as a source: whatever another kind can parse, recognized by its content.
 
-Fill it with a script of your own, from mail attachments, or with responses that you kept: feeds,
+Fill it with your script, from mail attachments, or with responses that you kept: feeds,
 arXiv's query API and daily feeds, and the JSON or XML of the other kinds. The dates of the papers
 mean what they mean in the source that the response came from; a paper counts as announced when its
 file is read. A pass reads the files that are new or changed since the last one. One that cannot be
@@ -51,7 +51,7 @@ class FolderOptions:
     }
 
     path: str
-    """The folder, relative to the config; subfolders are read, symbolic links are not followed."""
+    """The folder, relative to the config; subfolders are read, symbolic links are ignored."""
     pattern: str = "*"
     """Names of the files to read: `*.xml`, or `nature/*.rss` with the last folders."""
     categories: tuple[str, ...] = ()
@@ -146,7 +146,7 @@ class FolderPass:
             raise SourceRefused(f"{self.name}: {cause}", retry_at=retry_at) from error
 
     def _first_since(self) -> datetime | None:
-        """Return the date that divides news from backlog; None after the first pass."""
+        """Return the date that divides news from backlog in the first pass."""
         if self.options.backfill is None or "begun" in self.memory:
             return None
         pending = self.memory.get("pending")
@@ -255,7 +255,7 @@ def _body(path: Path) -> bytes:
 
     Raises:
         OSError: It cannot be read.
-        BadAnswer: It is no regular file, too large, or behind a symbolic link.
+        BadAnswer: It is a device, too large, or behind a symbolic link.
     """
     if path.resolve() != path:
         raise BadAnswer("a symbolic link, which is not followed")

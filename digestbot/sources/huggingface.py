@@ -3,7 +3,7 @@ Hugging Face's daily papers as a source: arXiv papers that readers picked, by th
 
 A paper is on the list of the day on which someone submitted it there, a day to weeks after its
 announcement on arXiv; its own date is arXiv's. Lists grow during their day, so `overlap` reads the
-latest again. The list is a choice of a few dozen papers a day: what nobody submitted is missing.
+latest again. The list is a choice of a few dozen papers a day; all others are missing.
 Begin at `HuggingfaceOptions`; `read_page` parses a response.
 """
 
@@ -78,7 +78,7 @@ class HuggingfaceOptions:
 
     @property
     def searched(self) -> str:
-        """Nothing: there is one list."""
+        """Empty: there is one list."""
         return ""
 
     def request(self, window: Window, cursor: str) -> ApiRequest:

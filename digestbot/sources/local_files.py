@@ -53,5 +53,5 @@ def read_file(path: Path, *, follow: bool = True) -> tuple[bytes, os.stat_result
 
 
 def reason(error: OSError) -> str:
-    """Return why a file could not be read, for a message."""
+    """Return the reason of *error* for a message."""
     return (error.strerror or type(error).__name__).lower()

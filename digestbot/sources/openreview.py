@@ -2,7 +2,7 @@
 OpenReview as a source: the papers of one venue, by its id in API 2.
 
 A venue's list holds what it accepted; submissions under review, rejected and withdrawn ones have
-ids of their own, such as ``ICLR.cc/2027/Conference/Submission``. The date of a paper is when it was
+separate ids, such as ``ICLR.cc/2027/Conference/Submission``. The date of a paper is when it was
 published at OpenReview, else when it was submitted, which may be months before it enters the list.
 So each pass reads the whole list, and a paper is news when it is first seen there; a venue that
 only the older API 1 has is missed. OpenReview may deny access to clients without a login (403).
@@ -84,7 +84,7 @@ class OpenreviewOptions:
 
     @property
     def overlap(self) -> timedelta:
-        """Nothing: each pass reads the whole list."""
+        """Zero: each pass reads the whole list."""
         return timedelta(0)
 
     @property
@@ -208,7 +208,7 @@ def _moment(milliseconds: str) -> datetime | None:
 
 def _published(at: datetime | None) -> Moment | None:
     """
-    Return the date for readers; None for the first of a month at midnight.
+    Return the date for readers, unless it is the first of a month at midnight.
 
     Records imported from DBLP and ORCID have it in the place of an unknown day.
     """
@@ -219,5 +219,5 @@ def _published(at: datetime | None) -> Moment | None:
 
 
 def _pdf(key: str, path: str) -> str:
-    """Return the PDF's URL; OpenReview's own is relative, others are not."""
+    """Return the PDF's URL: OpenReview writes a relative one for its files."""
     return f"{SITE}/pdf?id={key}" if path.startswith("/") else path

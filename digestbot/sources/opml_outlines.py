@@ -44,9 +44,9 @@ class ListedFeed:
     """One feed of a list."""
 
     url: str
-    """http or https, without fragment."""
+    """http or https; the fragment is removed."""
     label: str
-    """Its title for people, on one line; its host if it has none."""
+    """Its title for people, on one line, or its host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class FeedList:
 
     feeds: tuple[ListedFeed, ...]
     problems: tuple[str, ...] = ()
-    """Outlines that cannot be fetched, one line each."""
+    """Outlines with unusable addresses, one line each."""
 
 
 def parse_opml(body: bytes) -> FeedList:
@@ -84,7 +84,7 @@ def parse_opml(body: bytes) -> FeedList:
 
 
 def _other(text: str, root: str) -> str:
-    """Say what *text* is, which is not OPML."""
+    """Say what *text* is instead of OPML."""
     if root in _FEEDS:
         return "a feed, not a list of feeds (OPML); use kind: feed"
     what = f'XML with the root element "{root}"' if root else f'"{shown(text[:1000])}"'
@@ -113,7 +113,7 @@ def _attribute(element: Any, name: str) -> str:
 
 
 def _searched(text: str) -> Iterator[tuple[str, str]]:
-    """Yield address and label of each ``xmlUrl`` in *text*, which is not well-formed."""
+    """Yield address and label of each ``xmlUrl`` in malformed *text*."""
     for found in _XML_URL.finditer(text):
         begin = text.rfind("<", max(0, found.start() - _TAG_CHARS), found.start())
         end = text.find(">", found.end(), found.end() + _TAG_CHARS)

@@ -43,11 +43,11 @@ class SavedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What the source remembers of a file that it read."""
+    """Memory of a file that was read."""
 
     size: int
     mtime_ns: int
-    """0 if the file may have changed since without a new time."""
+    """0 if a later change may have kept the time."""
     digest: str
     problem: str = ""
     """Why papers of it may be missing; empty if it was read whole."""
@@ -74,7 +74,7 @@ class Record:
         return f"{self.size} {self.mtime_ns} {self.digest} {self.problem}".rstrip()
 
     def is_of(self, file: SavedFile) -> bool:
-        """Return True if *file* cannot have changed since it was read."""
+        """Return True if *file* is certainly unchanged."""
         is_settled = self.mtime_ns > 0
         return is_settled and (self.size, self.mtime_ns) == (file.size, file.mtime_ns)
 
@@ -84,12 +84,12 @@ class Listing:
     """The files of a folder, those changed first at the front."""
 
     root: str
-    """The folder, without symbolic links."""
+    """Real path of the folder."""
     files: tuple[SavedFile, ...]
     problems: tuple[str, ...] = ()
     """Why files may be missing, one line each."""
     links: int = 0
-    """Symbolic links, which are not followed."""
+    """Symbolic links that were ignored."""
 
 
 def digest_of(body: bytes) -> str:

@@ -68,7 +68,7 @@ def parse_saved(body: bytes, name: str, now: datetime) -> Saved:
         now: Later dates of a feed are mistakes and become *now*.
 
     Raises:
-        BadAnswer: It is no response that any source reads, or one without papers, such as an error.
+        BadAnswer: No source reads it, or it is the error of a service.
     """
     refuse_binary(body)
     if is_json(body):
@@ -109,7 +109,7 @@ def _api(reader: str, body: bytes) -> Saved:
 
 
 def _arxiv(body: bytes, text: str, root: str) -> Saved | None:
-    """Parse a response of arXiv's query API or its daily feed; None for others."""
+    """Parse *body* if it is from arXiv's query API or a daily feed."""
     from digestbot.sources import arxiv_atom
     from digestbot.sources.arxiv_rss import is_announcement, parse_announcements
 
@@ -135,7 +135,7 @@ def _feed(body: bytes, feed_url: str, now: datetime) -> Saved:
 
 def _declared(text: str) -> str:
     """
-    Return the URL by which a feed names itself before its items; empty if there is none.
+    Return the URL by which a feed names itself before its items, or an empty string.
 
     Its own URL is better than the page that it belongs to, which other feeds may share.
     """

@@ -4,9 +4,9 @@ Semantic Scholar as a source: papers of any field that match a search, by public
 The dates are those of publication, as Semantic Scholar understands them: the submission of an arXiv
 paper, the online date of an article, and none for some. It indexes a paper days to weeks later, so
 `overlap` is long; what enters later is missed, and so is a paper whose date it learns to be older.
-Words are searched in titles and abstracts; abstracts that publishers do not release are searched by
-nobody. Requests without a key share one pool with everyone and are often refused as too many.
-Begin at `SemanticScholarOptions`; `read_page` parses a response.
+Words are searched in titles and abstracts, except abstracts that publishers withhold. Clients
+without a key share one pool, so their requests are often refused as too many. Begin at
+`SemanticScholarOptions`; `read_page` parses a response.
 """
 
 import re
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _LIMITS = {"api.semanticscholar.org": 1.0}
 _SHARED_LIMITS = {"api.semanticscholar.org": 3.0}
-"""Without a key: 100 requests in five minutes, for all such clients together."""
+"""For all clients that share the limit of 100 requests in five minutes."""
 _FIELDS = (
     "title,abstract,authors,externalIds,publicationDate,year,venue,journal,url,openAccessPdf,"
     "publicationTypes,fieldsOfStudy"
@@ -63,7 +63,7 @@ class SemanticScholarOptions:
     fields: tuple[str, ...] = ()
     """Only papers of these fields of study, such as `Computer Science`."""
     api_key: Secret | None = None
-    """Your key, free at semanticscholar.org/product/api; without one, expect "429"."""
+    """Your key, free at semanticscholar.org/product/api; otherwise expect "429"."""
     url: str = "https://api.semanticscholar.org/graph/v1/paper/search/bulk"
     """The bulk search; change it to use a mirror or a test server."""
     backfill: timedelta = timedelta(days=7)
@@ -71,7 +71,7 @@ class SemanticScholarOptions:
     overlap: timedelta = timedelta(days=60)
     """How far behind the newest known paper to read again: papers are indexed weeks late."""
     interval: timedelta = timedelta(seconds=1)
-    """Time between requests; for the official host at least 1s with a key, 3s without."""
+    """Time between requests; for the official host at least 1s with a key, else 3s."""
     max_pages: int = 100
     """Limit of pages per pass; a page has up to 1,000 papers."""
 
@@ -160,7 +160,7 @@ def read_page(body: bytes, cursor: str, /) -> ApiPage:
 
 
 def _listed(data: Mapping[str, Any]) -> list[Any]:
-    """Return the papers of a search; one without results has a total, and often no list."""
+    """Return the papers of a search; an empty one often has a total only."""
     found = data.get("data")
     if isinstance(found, list):
         return found
