@@ -2,8 +2,8 @@
 Write the table of what the recorded answers of web APIs say: ``tests/data/recorded_apis.tsv``.
 
 Run ``DIGESTBOT_CORPUS=… python -m tests.api_table`` after a change of the parsers, and review the
-table as a diff against the raw files. Its first lines say which rows were compared by eye. A refused
-answer, such as MEDLINE's own format, has one row with the error.
+table as a diff against the raw files. Its first lines say which rows were compared by eye. An
+answer that is refused, such as one in MEDLINE's format, has one row with the error.
 """
 
 import gzip

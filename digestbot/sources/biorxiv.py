@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from digestbot.errors import BadAnswer
 from digestbot.sources.api_json import list_at, message_of, number_at, read_object, text_at
+from digestbot.sources.feed_kind import shown
 from digestbot.sources.protocols import Page
 from digestbot.sources.web_api import (
     ApiPage,
@@ -160,7 +161,7 @@ def read_page(body: bytes, cursor: str, /, *, categories: tuple[str, ...] = ()) 
     found = data.get("collection")
     if not isinstance(found, list) or (status != "ok" and "no posts" not in status):
         said = status or message_of(data) or 'no list "collection"'
-        raise BadAnswer(f'bioRxiv answered with an error: "{said[:200]}"')
+        raise BadAnswer(f'bioRxiv answered with an error: "{shown(said)}"')
     wanted = [each for each in found if not categories or _category(each) in categories]
     records = [record for each in wanted if (record := _record(each)) is not None]
     following = int(cursor or 0) + len(found)
@@ -209,8 +210,8 @@ def _record(entry: Any) -> Record | None:
 
 
 _MARKS = (
-    "ST_ABS", "LINKSMALLFIG", "INLINEFIG", "SCPLOW", "SCPCAP", "TEXTBOX", "FIG", "TBL", "LST",
-    "LI", "QD", "FD", "UL", "OL",
+    "ST_ABS", "INLINEFIG", "SCPLOW", "SCPCAP", "TEXTBOX", "FIG", "TBL", "LST", "LI", "QD", "FD",
+    "UL", "OL",
 )  # fmt: skip
 """Elements whose tags remain in the text: ``O_LI`` opens and ``C_LI`` closes a list item."""
 _FIGURE = re.compile(
@@ -220,10 +221,7 @@ _FIGURE = re.compile(
 _LARGER = re.compile(r"O_LINKSMALLFIG[^>]{0,400}>|View larger version \([\dKMB ]{1,9}\):")
 _VARDEF = re.compile(r"(?:org\.highwire\.dtl\.DTLVardef@[0-9a-f]+)+(?:_HPS_FORMAT_FIGEXP)?")
 _TITLE_MARK = re.compile(r"O_ST_ABS(.{0,80}?)C_ST_ABS\s*", re.DOTALL)
-_ITEM_MARK = re.compile(r"\s*[OC]_LI(?![a-z])\s*")
-_MARK = re.compile(rf"(?:[OC]|(?<![A-Za-z])M)_(?:{'|'.join(_MARKS)})(?![a-z])")
-
-
+_ITEM = re.compile(r"(?:\s*[OC]_LI)+\s*")
 _GREEK = (
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda",
     "mu", "nu", "xi", "omicron", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi",
@@ -245,7 +243,11 @@ def without_debris(text: str) -> str:
     text = _FIGURE.sub(" ", text)
     text = _VARDEF.sub(" ", _LARGER.sub(" ", text))
     text = _TITLE_MARK.sub(lambda found: f"{found[1].strip()}: " if found[1].strip() else "", text)
-    return _MARK.sub("", _ITEM_MARK.sub("\n", text)).strip()
+    for name in _MARKS:
+        if f"O_{name}" in text and f"C_{name}" in text:  # a single one may be a name: NO_LIMIT
+            mark = rf"[OCM]_{name}"
+            text = _ITEM.sub("\n", text) if name == "LI" else re.sub(mark, "", text)
+    return text.strip()
 
 
 def _sign(found: re.Match[str]) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from digestbot.errors import BadAnswer
 from digestbot.secret import Secret
 from digestbot.sources.api_json import member, message_of, number_at, read_object, text_at, texts_at
+from digestbot.sources.feed_kind import shown
 from digestbot.sources.protocols import Page
 from digestbot.sources.web_api import (
     ApiPage,
@@ -222,7 +223,7 @@ def _searched(body: bytes, place: _Place) -> ApiPage:
     error = text_at(result, "ERROR") or message_of(data)
     count = number_at(result, "count")
     if error or count is None:
-        raise BadAnswer(f'PubMed answered with an error: "{(error or "no count")[:200]}"')
+        raise BadAnswer(f'PubMed answered with an error: "{shown(error or "no count")}"')
     days = place.days[:1]
     if count > MAX_SERVED and days and (halves := _halves(*days[0])):
         return ApiPage(cursor=replace(place, days=(*halves, *place.days[1:])).written())
@@ -254,7 +255,7 @@ def _ignored(result: Any) -> str | None:
     """Return the words of the query that PubMed does not know, and leaves out."""
     words = texts_at(result, "errorlist", "phrasesnotfound")
     words += texts_at(result, "errorlist", "fieldsnotfound")
-    return f"PubMed ignores a part of the query: {', '.join(words[:3])[:100]}" if words else None
+    return f"PubMed ignores a part of the query: {shown(', '.join(words[:3]))}" if words else None
 
 
 def _fetched(body: bytes, place: _Place) -> ApiPage:
@@ -277,8 +278,7 @@ def _root(body: bytes) -> Any:
     root = parse_xml(without_prolog(decode(body)).encode())
     error = next((own_text(each) for each in root.iter("ERROR", "Error")), None)
     if error is not None:
-        said = " ".join(error.split())[:200]
-        raise BadAnswer(f'PubMed answered with an error: "{said}"')
+        raise BadAnswer(f'PubMed answered with an error: "{shown(error)}"')
     if root.tag == "PubmedArticle":
         return [root]
     if root.tag != "PubmedArticleSet":

@@ -1,5 +1,5 @@
 """
-Fuzz the feed path, guided by coverage: ``python -m tests.sources.coverage_guided [CORPUS]``.
+Fuzz parsers, guided by coverage: ``python -m tests.sources.coverage_guided feeds|apis [CORPUS]``.
 
 atheris (libFuzzer) keeps the inputs that reach new code. The options are those of libFuzzer, such
 as ``-max_total_time=300``. It stops with exit code 77 at the first input that breaks a property.
@@ -12,17 +12,21 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["digestbot.sources"]):
-    from tests.sources.feed_fuzz import check, mutated
+    from tests.sources import api_fuzz, feed_fuzz
+
+CHECKS = {"feeds": feed_fuzz.check, "apis": api_fuzz.check}
 
 
 def mutate(data: bytes, limit: int, seed: int) -> bytes:
     """Return *data* changed by our mutations, or sometimes by those of libFuzzer."""
     dice = random.Random(seed)
-    changed = atheris.Mutate(data, limit) if dice.random() < 0.2 else mutated(data, dice)
+    own = feed_fuzz.mutated
+    changed = atheris.Mutate(data, limit) if dice.random() < 0.2 else own(data, dice)
     return bytes(changed[:limit])
 
 
 if __name__ == "__main__":
     logging.disable()
+    check = CHECKS[sys.argv.pop(1)]
     atheris.Setup(sys.argv, check, custom_mutator=mutate)
     atheris.Fuzz()
