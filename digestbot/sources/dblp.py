@@ -26,6 +26,7 @@ from digestbot.sources.api_json import (
     text_at,
     texts_at,
 )
+from digestbot.sources.feed_kind import shown
 from digestbot.sources.protocols import Page
 from digestbot.sources.web_api import (
     ApiPage,
@@ -186,8 +187,8 @@ def read_page(body: bytes, cursor: str, /, *, years: tuple[int, ...] = ()) -> Ap
     total = number_at(hits, "@total")
     status = text_at(data, "result", "status", "@code")
     if not isinstance(hits, dict) or total is None or status not in ("", "200"):
-        said = text_at(data, "result", "status", "text") or message_of(data) or "no hits"
-        raise BadAnswer(f'DBLP answered with an error: "{said[:200]}"')
+        said = shown(text_at(data, "result", "status", "text")) or message_of(data) or "no hits"
+        raise BadAnswer(f'DBLP answered with an error: "{said}"')
     place = _Place.read(cursor, years)
     found = list_at(hits, "hit")  # absent without results
     page = _page([member(each, "info") for each in found])

@@ -126,7 +126,8 @@ def read_page(body: bytes, cursor: str, /, *, first: str = "", last: str = "") -
         BadAnswer: It is something else.
     """
     found = read_json(body)
-    if not isinstance(found, list) or not all(isinstance(member(e, "paper"), dict) for e in found):
+    are_papers = isinstance(found, list) and any(member(each, "paper") for each in found)
+    if not are_papers and found != []:
         said = message_of(found) or "no list of papers"
         raise BadAnswer(f'Hugging Face answered with an error: "{said}"')
     records = [record for each in found if (record := _record(each)) is not None]

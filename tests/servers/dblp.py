@@ -45,6 +45,14 @@ def info(work: Work) -> dict[str, object]:
     }
 
 
+def hit(work: Work) -> str:
+    """Return *work* as the API lists it in XML."""
+    people = "".join(f"<author>{given} {family} 0001</author>" for given, family in work.authors)
+    known = {name: value for name, value in info(work).items() if isinstance(value, str)}
+    fields = "".join(f"<{name}>{value}</{name}>" for name, value in known.items())
+    return f"<hit><info><authors>{people}</authors>{fields}</info></hit>"
+
+
 KIND = Kind(
     options=DblpOptions,
     answer=answer,

@@ -1,5 +1,5 @@
 """
-Fuzz parsers, guided by coverage: ``python -m tests.sources.coverage_guided feeds|apis [CORPUS]``.
+Fuzz parsers by coverage: ``python -m tests.sources.coverage_guided feeds|apis|saved [CORPUS]``.
 
 atheris (libFuzzer) keeps the inputs that reach new code. The options are those of libFuzzer, such
 as ``-max_total_time=300``. It stops with exit code 77 at the first input that breaks a property.
@@ -12,9 +12,9 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["digestbot.sources"]):
-    from tests.sources import api_fuzz, feed_fuzz
+    from tests.sources import api_fuzz, feed_fuzz, saved_fuzz
 
-CHECKS = {"feeds": feed_fuzz.check, "apis": api_fuzz.check}
+CHECKS = {"feeds": feed_fuzz.check, "apis": api_fuzz.check, "saved": saved_fuzz.check}
 
 
 def mutate(data: bytes, limit: int, seed: int) -> bytes:

@@ -105,7 +105,12 @@ def test_mutated_real_feeds_give_papers_or_one_error(corpus: Path) -> None:
 
 @pytest.mark.soak
 @pytest.mark.parametrize(
-    ("what", "folder", "real"), [("feeds", SEEDS, "feeds"), ("apis", API_SEEDS, "services")]
+    ("what", "folder", "real"),
+    [
+        ("feeds", SEEDS, "feeds"),
+        ("apis", API_SEEDS, "services"),
+        ("saved", API_SEEDS, "configs/opml"),
+    ],
 )
 def test_five_minutes_guided_by_coverage(
     what: str, folder: Path, real: str, tmp_path: Path, corpus: Path
