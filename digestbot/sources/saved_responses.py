@@ -8,15 +8,15 @@ Pure: bytes in, values out. Begin at `parse_saved`.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any
 
 from digestbot.errors import BadAnswer
 from digestbot.model import FetchedPaper
 from digestbot.sources.feed_items import parse_feed
-from digestbot.sources.feed_kind import is_json, refuse_binary
+from digestbot.sources.feed_kind import is_json, refuse_binary, shown
 from digestbot.sources.feed_text import decode, without_prolog
 from digestbot.sources.feed_xml import MAX_ITEMS
 from digestbot.sources.identity import canonical_url, in_feed
@@ -40,6 +40,8 @@ XML_READERS = {
     "dblpperson": "dblp:read_xml",
 }
 """Root element in lower case → ``module:function`` of the API that answers with it."""
+MAX_DELAY = timedelta(days=60)
+"""From the submission of a version to its announcement at the latest; moderation takes weeks."""
 _HEAD = 20_000
 """Characters at the beginning of a feed in which it names itself."""
 _ROOT = re.compile(r"<(?:[A-Za-z_][\w.-]{0,40}:)?([A-Za-z_][\w.-]{0,60})")
@@ -78,6 +80,8 @@ def parse_saved(body: bytes, name: str, now: datetime) -> Saved:
     root = found[1].lower() if found else ""
     if reader := XML_READERS.get(root):
         return _api(reader, body)
+    if root == "oai-pmh":
+        return _oai(body)
     return _arxiv(body, text, root) or _feed(body, _declared(text) or name, now)
 
 
@@ -122,6 +126,26 @@ def _arxiv(body: bytes, text: str, root: str) -> Saved | None:
     if is_announcement(body):
         return Saved(papers=parse_announcements(body))
     return None
+
+
+def _oai(body: bytes) -> Saved:
+    """
+    Parse records of OAI-PMH, whose lists hold whatever changed.
+
+    A paper that was submitted long before its record changed is backlog: only an edit brought it.
+    """
+    from digestbot.sources import arxiv_oai
+
+    answer = arxiv_oai.parse(body)
+    if answer.error is not None and answer.error[0] != "noRecordsMatch":
+        raise BadAnswer(f'OAI-PMH answered with an error: "{shown(": ".join(answer.error))}"')
+    papers = []
+    for record in answer.records:
+        at = record.paper.updated or record.paper.published
+        is_edit = at is not None and record.datestamp - at.date() > MAX_DELAY
+        papers.append(replace(record.paper, backlog=is_edit))
+    problem = f"unreadable records: {answer.skipped}" if answer.skipped else ""
+    return Saved(papers=tuple(papers), problem=problem)
 
 
 def _feed(body: bytes, feed_url: str, now: datetime) -> Saved:

@@ -1,8 +1,9 @@
 """
-Fuzz parsers by coverage: ``python -m tests.sources.coverage_guided feeds|apis|saved [CORPUS]``.
+Fuzz a parser, guided by coverage: ``python -m tests.sources.coverage_guided NAME [CORPUS]``.
 
-atheris (libFuzzer) keeps the inputs that reach new code. The options are those of libFuzzer, such
-as ``-max_total_time=300``. It stops with exit code 77 at the first input that breaks a property.
+NAME is one of `CHECKS`. atheris (libFuzzer) keeps the inputs that reach new code. The options are
+those of libFuzzer, such as ``-max_total_time=300``. It stops with exit code 77 at the first input
+that breaks a property.
 """
 
 import logging
@@ -12,16 +13,20 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["digestbot.sources"]):
-    from tests.sources import api_fuzz, feed_fuzz, saved_fuzz
+    from tests.sources import api_fuzz, feed_fuzz, oai_fuzz, saved_fuzz
 
-CHECKS = {"feeds": feed_fuzz.check, "apis": api_fuzz.check, "saved": saved_fuzz.check}
+CHECKS = {
+    "apis": api_fuzz.check,
+    "feeds": feed_fuzz.check,
+    "oai": oai_fuzz.check,
+    "saved": saved_fuzz.check,
+}
 
 
 def mutate(data: bytes, limit: int, seed: int) -> bytes:
     """Return *data* changed by our mutations, or sometimes by those of libFuzzer."""
     dice = random.Random(seed)
-    own = feed_fuzz.mutated
-    changed = atheris.Mutate(data, limit) if dice.random() < 0.2 else own(data, dice)
+    changed = atheris.Mutate(data, limit) if dice.random() < 0.2 else feed_fuzz.mutated(data, dice)
     return bytes(changed[:limit])
 
 

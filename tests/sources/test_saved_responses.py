@@ -36,6 +36,35 @@ def test_an_error_of_arxiv_is_no_paper() -> None:
         parsed(ERROR)
 
 
+OAI = """<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><ListRecords><record><header>
+<identifier>oai:arXiv.org:{}</identifier><datestamp>2026-11-20</datestamp></header><metadata>
+<arXiv xmlns="http://arxiv.org/OAI/arXiv/"><id>{}</id><created>{}</created><title>A Paper</title>
+<authors><author><keyname>Xu</keyname><forenames>Ada</forenames></author></authors>
+<categories>cs.DC</categories><abstract>Text.</abstract></arXiv></metadata></record></ListRecords>
+</OAI-PMH>"""
+
+
+@pytest.mark.parametrize(
+    ("paper_id", "created", "is_backlog"),
+    [("2611.00004", "2026-11-19", False), ("2610.00004", "2026-09-25", False),
+     ("2603.20941", "2026-03-20", True)],
+)  # fmt: skip
+def test_records_of_oai_pmh_are_recognized(paper_id: str, created: str, is_backlog: bool) -> None:
+    """A list holds new papers, and old ones whose record was edited."""
+    (paper,) = parsed(OAI.format(paper_id, paper_id, created).encode()).papers
+    assert (paper.id, paper.backlog) == (f"arxiv:{paper_id}", is_backlog)
+
+
+@pytest.mark.parametrize("code", ["noRecordsMatch", "badArgument"])
+def test_an_error_of_oai_pmh_is_no_paper(code: str) -> None:
+    body = f'<OAI-PMH><error code="{code}">Some\u2028words</error></OAI-PMH>'.encode()
+    if code == "noRecordsMatch":
+        assert parsed(body) == Saved(papers=())
+    else:
+        with pytest.raises(BadAnswer, match="badArgument: Some words"):
+            parsed(body)
+
+
 @pytest.mark.parametrize("path", sorted(SEEDS.iterdir()), ids=lambda path: path.name)
 def test_feeds_are_recognized(path: object) -> None:
     body = path.read_bytes()  # type: ignore[attr-defined]
