@@ -83,10 +83,11 @@ def test_found_items_cost_themselves_only(inside: str) -> None:
 
 
 FOUND = (
+    b"<rss><item><title>A &#x&#xD800;D800; & B</title></item></rss>",
     b"<fe><title><i xmlns:dc='http://purl.&nbsp;org/'>http://[</i></title></fe>",
     (SEEDS / "arxiv.rss").read_bytes().replace(b"Seeds at Scale", b"x" * 3000),
 )
-"""Feeds that the fuzzer found: an unexpected exception, and a title without bounds."""
+"""Feeds that the fuzzer found: unexpected exceptions, and a title without bounds."""
 
 
 @pytest.mark.parametrize("body", FOUND)
