@@ -24,7 +24,7 @@ _MESSAGES = ("message", "error", "errors", "errMsg", "detail", "description", "m
 
 def read_json(body: bytes) -> Any:
     """
-    Return the JSON in *body*; numbers are text, so that no number is too long.
+    Return the JSON in *body*, with numbers as text: they may have any length.
 
     Raises:
         BadAnswer: It is not well-formed JSON.
@@ -71,14 +71,14 @@ def required_list(data: Mapping[str, Any], *path: str) -> list[Any]:
 
 
 def member(data: object, *path: str) -> Any:
-    """Return the member at *path* in *data*; None if there is none."""
+    """Return the member at *path* in *data*, if it exists."""
     for name in path:
         data = data.get(name) if isinstance(data, dict) else None
     return data
 
 
 def text_at(data: object, *path: str) -> str:
-    """Return the string or number at *path*, without control characters; empty otherwise."""
+    """Return the string or number at *path*, freed of control characters; else an empty text."""
     found = member(data, *path)
     if isinstance(found, list) and found:  # Crossref's titles are lists of one
         found = found[0]

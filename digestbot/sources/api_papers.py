@@ -29,7 +29,7 @@ _EMAIL = re.compile(r"(?:electronic address:\s*)?\S+@\S+", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What an API states about one work, as served."""
+    """Statements of an API about one work, as served."""
 
     guid: str
     """Web page of the record at its service, or another name that never changes."""
@@ -57,7 +57,7 @@ class Facts:
 
 
 def paper_from(facts: Facts) -> FetchedPaper | None:
-    """Return the paper that *facts* describe; None without a title."""
+    """Return the paper that *facts* describe, if it has a title."""
     title = plain_title(facts.title)
     if not title:
         return None
@@ -111,7 +111,7 @@ def _subject(about: str, doi: str | None) -> str | None:
 
 def plain_title(text: str) -> str:
     """
-    Return the title on one line, without markup.
+    Return the plain title on one line.
 
     PubMed's full stop at the end is dropped, and the brackets around a translated title.
     """
@@ -124,17 +124,17 @@ def plain_title(text: str) -> str:
 
 
 def plain_abstract(text: str) -> str:
-    """Return the abstract as lines of plain text, without a heading that says "Abstract"."""
+    """Return the abstract as lines of plain text; a heading "Abstract" is dropped."""
     return bounded(_HEADING.sub("", plain_html(text)).strip(), MAX_ABSTRACT)
 
 
 def one_text(text: str, length: int = MAX_TITLE) -> str:
-    """Return *text* on one line, without markup."""
+    """Return *text* as plain text on one line."""
     return bounded(one_line(plain_html(text)) or "", length)
 
 
 def author(name: str, affiliations: Iterable[str] = ()) -> Author | None:
-    """Return the author; None without a name. Email addresses are not kept."""
+    """Return the author, if there is a name. Email addresses are dropped."""
     shown = one_text(name, MAX_NAME)
     places = (one_text(_EMAIL.sub("", each), MAX_NAME).rstrip(" ;,") for each in affiliations)
     kept = tuple(dict.fromkeys(filter(None, places)))[:MAX_AFFILIATIONS]
@@ -147,7 +147,7 @@ def authors(found: Iterable[Author | None]) -> tuple[Author, ...]:
 
 
 def day_of(year: str, month: str = "", day: str = "") -> Moment | None:
-    """Return the day; None if any part is missing or impossible: a month is not a day."""
+    """Return the day, if all its parts are present and possible: a month is too vague."""
     if not (year.isdigit() and month and day.isdigit()):
         return None
     if month.isdigit():

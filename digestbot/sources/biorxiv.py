@@ -76,7 +76,7 @@ class BiorxivOptions:
     }
 
     server: Literal["biorxiv", "medrxiv"] = "biorxiv"
-    """Which of the two."""
+    """The server to read."""
     categories: tuple[str, ...] = ()
     """Subjects such as `cell biology`; all by default."""
     url: str = "https://api.biorxiv.org/details"

@@ -55,7 +55,7 @@ _NOT_PAPERS = frozenset({
     "peer-review", "proceedings", "proceedings-series", "book-series", "book-set", "report-series",
     "standard-series",
 })  # fmt: skip
-"""Types with DOIs of their own, such as a figure or a whole issue."""
+"""Types of other things that have DOIs, such as a figure or a whole issue."""
 _SAME_WORK = ("is-preprint-of", "has-preprint", "is-version-of", "has-version", "is-identical-to")
 _GRAVE = ("retraction", "withdrawal", "expression of concern")
 _ISSN = re.compile(r"\d{4}-\d{3}[\dX]")
@@ -191,7 +191,7 @@ def _record(work: Any) -> Record | None:
 
 
 def read_work(work: Any) -> "FetchedPaper | None":
-    """Return the paper that one *work* describes; None without a title."""
+    """Return the paper that one *work* describes, if it has a title."""
     from digestbot.sources.api_papers import Facts, authors, paper_from
 
     doi = text_at(work, "DOI")

@@ -161,7 +161,7 @@ def _record(result: Any) -> Record | None:
 
 
 def read_result(result: Any) -> "FetchedPaper | None":
-    """Return the paper that one *result* describes; None without a title."""
+    """Return the paper that one *result* describes, if it has a title."""
     from digestbot.sources.api_papers import Facts, paper_from
     from digestbot.sources.dates import parse_date
 

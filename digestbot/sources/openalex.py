@@ -179,7 +179,7 @@ def _record(work: Any, dates: Dates) -> Record | None:
 
 
 def read_work(work: Any) -> "FetchedPaper | None":
-    """Return the paper that one *work* describes; None without a title."""
+    """Return the paper that one *work* describes, if it has a title."""
     from digestbot.sources.api_papers import Facts, authors, paper_from
     from digestbot.sources.dates import parse_date
 

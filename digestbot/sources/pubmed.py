@@ -198,7 +198,7 @@ def _fetching(place: _Place) -> dict[str, str]:
 
 def read_page(body: bytes, cursor: str, /) -> ApiPage:
     """
-    Return the records in a response of efetch, or none and the way to them for one of esearch.
+    Return the records in a response of efetch, or the way to them in one of esearch.
 
     Raises:
         BadAnswer: It is something else, or an error of PubMed.
@@ -242,7 +242,7 @@ def _searched(body: bytes, place: _Place) -> ApiPage:
 
 
 def _halves(first: str, last: str) -> tuple[tuple[str, str], ...]:
-    """Return the two halves of a range of days; none for a single day."""
+    """Return the two halves of a range of days, or an empty tuple for a single day."""
     begin, end = date.fromisoformat(first), date.fromisoformat(last)
     middle = begin + (end - begin) // 2
     if begin == end:
@@ -252,7 +252,7 @@ def _halves(first: str, last: str) -> tuple[tuple[str, str], ...]:
 
 
 def _ignored(result: Any) -> str | None:
-    """Return the words of the query that PubMed does not know, and leaves out."""
+    """Return a note about the words of the query that PubMed leaves out."""
     words = texts_at(result, "errorlist", "phrasesnotfound")
     words += texts_at(result, "errorlist", "fieldsnotfound")
     return f"PubMed ignores a part of the query: {shown(', '.join(words[:3]))}" if words else None
@@ -271,7 +271,7 @@ def _fetched(body: bytes, place: _Place) -> ApiPage:
 
 
 def _root(body: bytes) -> Any:
-    """Return the set of articles in *body*. Its document type has no entities of its own."""
+    """Return the set of articles in *body*. A document type that declares entities is refused."""
     from digestbot.sources.feed_text import decode, without_prolog
     from digestbot.sources.markup import own_text, parse_xml
 
@@ -358,7 +358,7 @@ def _dois(article: Any) -> Iterator[str]:
 
 
 def _authors(article: Any) -> list[Any]:
-    """Return the authors, without the editors of a book."""
+    """Return the authors; the editors of a book are left out."""
     lists = [each for each in article.iter("AuthorList") if each.get("Type") != "editors"]
     return list(lists[0].iter("Author")) if lists else []
 
@@ -386,7 +386,7 @@ def _entered(article: Any) -> "Moment | None":
 
 
 def _day(element: Any) -> "Moment | None":
-    """Return the day in *element*; None for ``2026 Nov-Dec``, a season or a year."""
+    """Return the day in *element*, which may have a season or ``2026 Nov-Dec`` instead."""
     from digestbot.sources.api_papers import day_of
 
     return day_of(*(_text(element, name) for name in ("Year", "Month", "Day")))

@@ -119,7 +119,7 @@ class ApiPage:
     total: int | None = None
     """Records that the API reports for the whole window; None if it reports none."""
     ignored: int = 0
-    """Records that are no papers, such as a figure with its own DOI."""
+    """Records of other things, such as a figure with its own DOI."""
     skipped: int = 0
     """Unreadable records."""
     note: str | None = None
@@ -160,7 +160,7 @@ class WebOptions(Protocol):
 
     @property
     def searched(self) -> str:
-        """What is searched: another query begins with a first pass."""
+        """Query and filters: a change begins with a first pass."""
         ...
 
     @property
@@ -233,7 +233,7 @@ class Failure:
 
 
 def failure(name: str, url: str, received: Response | NetError, now: datetime) -> Failure | None:
-    """Return the failure in what was *received*; None for a response with status 200."""
+    """Return the failure in what was *received*, if the status is another than 200."""
     if isinstance(received, NetError):
         error = from_net_error(name, received, now)
         if not isinstance(received, Unreachable):
@@ -251,7 +251,7 @@ def failure(name: str, url: str, received: Response | NetError, now: datetime) -
 
 def wait_s(failed: Failure, *, attempts: int, unit_s: float, jitter: float) -> float | None:
     """
-    Return the seconds until the next attempt; None to give up for now.
+    Return the seconds until the next attempt, or None to give up for now.
 
     Full jitter below a bound that grows each time, but no less than Retry-After.
 
@@ -389,7 +389,7 @@ class WebPass:
         return replace(record.paper, backlog=True) if is_first and is_old else record.paper
 
     def _following(self, number: int, page: ApiPage) -> str | None:
-        """Return the next cursor; None after the last page, or at a limit."""
+        """Return the next cursor, or None at the end or a limit."""
         if page.cursor is None:
             return None
         if self.useless_pages >= MAX_USELESS_PAGES:
@@ -434,7 +434,7 @@ class WebPass:
         return None if has_any else "the query has no results"
 
     def _memory_after(self, doubts: int) -> Mapping[str, str]:
-        """Return the memory of a complete pass; *doubts* stay until a pass lacks nothing."""
+        """Return the memory of a complete pass; *doubts* stay until a pass is whole."""
         is_first = self.known.floor is None
         marks = [self.newest, None if is_first else self.known.mark]
         mark = max(filter(None, marks), default=self.window.since)

@@ -141,7 +141,7 @@ def check_answer(name: str, body: bytes) -> ApiPage | None:
         assert record.key.strip()
         assert record.at is None or record.at.utcoffset() is not None
         assert record.paper.aliases
-        assert record.paper.title.isprintable(), record.paper.title
+        assert record.paper.title.split() == record.paper.title.split(" "), record.paper.title
         check_paper(record.paper)
     return page
 

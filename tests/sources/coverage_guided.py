@@ -1,9 +1,9 @@
 """
-Fuzz a parser, guided by coverage: ``python -m tests.sources.coverage_guided NAME [CORPUS]``.
+Fuzz a parser, guided by coverage: ``python -m tests.sources.coverage_guided [WHAT] [CORPUS]``.
 
-NAME is one of `CHECKS`. atheris (libFuzzer) keeps the inputs that reach new code. The options are
-those of libFuzzer, such as ``-max_total_time=300``. It stops with exit code 77 at the first input
-that breaks a property.
+WHAT is ``feeds`` (the default), ``oai``, ``apis`` or ``saved``. atheris (libFuzzer) keeps the
+inputs that reach new code. The options are those of libFuzzer, such as ``-max_total_time=300``. It
+stops with exit code 77 at the first input that breaks a property.
 """
 
 import logging
@@ -32,6 +32,7 @@ def mutate(data: bytes, limit: int, seed: int) -> bytes:
 
 if __name__ == "__main__":
     logging.disable()
-    check = CHECKS[sys.argv.pop(1)]
-    atheris.Setup(sys.argv, check, custom_mutator=mutate)
+    name, *rest = sys.argv
+    what = rest.pop(0) if rest[:1] and rest[0] in CHECKS else "feeds"
+    atheris.Setup([name, *rest], CHECKS[what], custom_mutator=mutate)
     atheris.Fuzz()

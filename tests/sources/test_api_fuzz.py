@@ -47,7 +47,7 @@ FOUND = (
     ("pubmed", "<x><ERROR>bad\u2028query\x85\u202e</ERROR></x>".encode()),
     ("pubmed-search", b'{"esearchresult": {"ERROR": "bad\\u2028 query\\u202e"}}'),
     ("pubmed-search", b'{"esearchresult":{"count":0,"errorlist":{"phrasesnotfound":"a\\u202e"}}}'),
-    ("biorxiv", b'{"messages": [{"status": "Error\\u2028"}], "collection": []}'),
+    ("biorxiv", b'{"messages": [{"status": "Error\\u2028x"}], "collection": []}'),
     ("dblp", b'{"result": {"status": {"@code": "500", "text": "Error\\u2028"}}}'),
 )
 """Answers like those that the fuzzer found: an error of the service that breaks a line."""

@@ -127,6 +127,14 @@ def test_a_killed_pass_loses_nothing(kind: Kind, service: Service) -> None:
         assert killed.ids | news == ids(kind, WORKS)
 
 
+def test_a_first_pass_resumed_days_later_keeps_its_range(kind: Kind, service: Service) -> None:
+    killed = service.run(pages=1)
+    service.clock.now += 5 * DAY
+    resumed = service.run(killed.memory)
+    news = {paper.id for paper in resumed.papers if not paper.backlog}
+    assert killed.ids | news == ids(kind, WORKS)
+
+
 def test_papers_indexed_late_are_found(kind: Kind, service: Service) -> None:
     late = [service.works.pop(3), service.works.pop()]
     first = service.run()

@@ -9,7 +9,7 @@ import pytest
 
 from digestbot.config import load_config
 from digestbot.errors import SourceRefused
-from digestbot.sources import folder, saved_responses
+from digestbot.sources import folder, local_files, saved_files, saved_responses
 from digestbot.sources.folder import FolderOptions
 from digestbot.sources.parser_pool import ParserStopped
 from tests.sources.passes import NOW, Pass, run_pass
@@ -106,7 +106,7 @@ def test_an_unreadable_file_costs_itself_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Root reads everything, so the refusal is simulated."""
-    read = folder.read_file
+    read = local_files.read_file
 
     def refused(path: Path, **settings: bool) -> object:
         if path.name == "a.xml":
@@ -194,7 +194,7 @@ def test_a_link_that_replaces_a_listed_file_is_not_followed(
 ) -> None:
     save(tmp_path / "outside" / "a.xml", rss(item("1", "Secret")))
     save(tmp_path / "in" / "sub" / "a.xml", rss(item("2", "Two")))
-    list_files = folder.list_files
+    list_files = saved_files.list_files
 
     def listed(path: str, pattern: str) -> object:
         found = list_files(path, pattern)
@@ -217,7 +217,7 @@ def test_a_file_removed_meanwhile_is_no_failure_of_others(
 ) -> None:
     save(tmp_path / "a.xml", rss(item("1", "One")))
     save(tmp_path / "b.xml", rss(item("2", "Two")))
-    read = folder.read_file
+    read = local_files.read_file
 
     def removing(path: Path, **settings: bool) -> object:
         (tmp_path / "b.xml").unlink(missing_ok=True)

@@ -53,14 +53,14 @@ def test_authors_are_texts_or_objects(value: Any) -> None:
     assert [author.name for author in paper.authors] == ["Ada Xu", "Bo Li"]
 
 
-def milliseconds(*date: int) -> int:
-    return int(datetime(*date, tzinfo=UTC).timestamp() * 1000)  # type: ignore[arg-type]
+def milliseconds(year: int, month: int, day: int, hour: int = 0) -> int:
+    return int(datetime(year, month, day, hour, tzinfo=UTC).timestamp() * 1000)
 
 
 @pytest.mark.parametrize(
     ("dates", "day", "is_date"),
     [
-        ({"cdate": milliseconds(2026, 2, 3, 4, 5)}, "2026-02-03", False),
+        ({"cdate": milliseconds(2026, 2, 3, 4)}, "2026-02-03", False),
         (
             {"cdate": milliseconds(2026, 2, 3, 4), "pdate": milliseconds(2026, 5, 6, 7)},
             "2026-05-06",

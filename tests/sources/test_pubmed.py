@@ -188,7 +188,7 @@ def test_authors_and_consortia() -> None:
     assert found.authors[3].affiliations == ("Uni X.",)
 
 
-def test_a_doi_among_the_article_ids_counts_but_not_one_of_a_reference() -> None:
+def test_the_doi_is_the_articles_not_one_of_a_reference() -> None:
     elsewhere = (
         "<ReferenceList><Reference><ArticleIdList><ArticleId IdType='doi'>10.5555/cited"
         "</ArticleId></ArticleIdList></Reference></ReferenceList><ArticleIdList>"

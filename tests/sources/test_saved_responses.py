@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from digestbot.errors import BadAnswer
-from digestbot.model import AnnounceType
+from digestbot.model import AnnounceType, FetchedPaper
 from digestbot.sources.saved_responses import Saved, parse_saved
 from tests.servers.web import Reply
 from tests.sources.conformance import Service, make_works
@@ -82,7 +82,7 @@ def test_the_responses_of_every_api_are_recognized(name: str) -> None:
 
     with Service(kind=KINDS[name], works=make_works(10), always=keep) as service:
         fetched = service.run()
-    saved = []
+    saved: list[FetchedPaper] = []
     for body in bodies:
         with suppress(BadAnswer):  # a search of PubMed lists no papers
             saved += parsed(body).papers
