@@ -194,7 +194,8 @@ class FolderPass:
         except ParserStopped as error:
             return _Reading(problem=str(error), is_final=False)
         except BadAnswer as error:
-            return _Reading(digest=digest or "-", problem=str(error))
+            problem = str(error).removesuffix("; check the URL")  # here it is a file
+            return _Reading(digest=digest or "-", problem=problem)
         except Exception as error:
             log.exception("file failed unexpectedly", extra={"source": self.name})
             problem = f"{type(error).__name__}: a bug, see the log"

@@ -6,7 +6,10 @@ another API's responses readable, add its `web_api.ReadPage` to `JSON_READERS` o
 Pure: bytes in, values out. Begin at `parse_saved`.
 """
 
+import gzip
+import io
 import re
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -20,6 +23,7 @@ from digestbot.sources.feed_kind import is_json, refuse_binary, shown
 from digestbot.sources.feed_text import decode, without_prolog
 from digestbot.sources.feed_xml import MAX_ITEMS
 from digestbot.sources.identity import canonical_url, in_feed
+from digestbot.sources.local_files import MAX_BYTES
 
 JSON_READERS = (
     "biorxiv:read_page",
@@ -72,6 +76,7 @@ def parse_saved(body: bytes, name: str, now: datetime) -> Saved:
     Raises:
         BadAnswer: No source reads it, or it is the error of a service.
     """
+    body = _unpacked(body)
     refuse_binary(body)
     if is_json(body):
         return _json(body, name, now)
@@ -83,6 +88,20 @@ def parse_saved(body: bytes, name: str, now: datetime) -> Saved:
     if root == "oai-pmh":
         return _oai(body)
     return _arxiv(body, text, root) or _feed(body, _declared(text) or name, now)
+
+
+def _unpacked(body: bytes) -> bytes:
+    """Return *body*, unpacked if it is a gzip archive."""
+    if not body.startswith(b"\x1f\x8b"):
+        return body
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
+            unpacked = file.read(MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadAnswer("a gzip archive that is damaged or cut off") from error
+    if len(unpacked) > MAX_BYTES:
+        raise BadAnswer(f"a gzip archive of more than {MAX_BYTES // 1024**2} MB")
+    return unpacked
 
 
 def _json(body: bytes, name: str, now: datetime) -> Saved:

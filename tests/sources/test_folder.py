@@ -146,7 +146,7 @@ def test_an_unreadable_response_is_reported_until_it_changes(
     first = fetched(tmp_path)
     again = fetched(tmp_path, first.memory)
     assert first.pages[-1].note == again.pages[-1].note
-    assert str(first.pages[-1].note).startswith('"a.txt": text that begins "just text"')
+    assert first.pages[-1].note == '"a.txt": text that begins "just text", not a feed'
     assert not again.pages[-1].complete
     assert parses == ["a.txt"]
 

@@ -1,5 +1,6 @@
 """Saved responses are recognized by their content."""
 
+import gzip
 import json
 from contextlib import suppress
 
@@ -113,6 +114,14 @@ def test_a_feed_without_a_name_is_scoped_by_its_file() -> None:
     one, other = (parsed(body, name).papers[0] for name in ("a", "b"))
     assert one.id != other.id
     assert not set(one.aliases) & set(other.aliases)
+
+
+def test_gzip_archives_are_unpacked() -> None:
+    assert parsed(gzip.compress(API)) == parsed(API)
+    with pytest.raises(BadAnswer, match="damaged or cut off"):
+        parsed(gzip.compress(API)[:-20])
+    with pytest.raises(BadAnswer, match="more than 32 MB"):
+        parsed(gzip.compress(b" " * 40_000_000))
 
 
 def test_a_cut_feed_says_so() -> None:
