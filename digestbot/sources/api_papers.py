@@ -19,12 +19,14 @@ from digestbot.sources.markup import one_line, plain_html
 
 MAX_NAME = 300
 """Characters of an author's name or affiliation that are kept."""
+MAX_PLACE = 5_000
+"""Characters of an affiliation that are read."""
 MAX_AFFILIATIONS = 20
 _HEADING = re.compile(
     r"^(?:abstract|summary)(?:[.:]?\s*(?:\n|$)|[.:]\s+|(?-i:(?=[A-Z])))", re.IGNORECASE
 )
 _ABBREVIATION = re.compile(r"(?:\b[A-Z]|\.\w{0,4}|\b(?:etc|al|vs|Inc|Ltd|Co|sp|spp|Jr|Sr))\.$")
-_EMAIL = re.compile(r"(?:electronic address:\s*)?\S+@\S+", re.IGNORECASE)
+_EMAIL = re.compile(r"(?:electronic address: ?)?[^\s@]{1,64}@[^\s@]{1,255}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +138,8 @@ def one_text(text: str, length: int = MAX_TITLE) -> str:
 def author(name: str, affiliations: Iterable[str] = ()) -> Author | None:
     """Return the author, if there is a name. Email addresses are dropped."""
     shown = one_text(name, MAX_NAME)
-    places = (one_text(_EMAIL.sub("", each), MAX_NAME).rstrip(" ;,") for each in affiliations)
+    plain = (one_text(each[:MAX_PLACE], MAX_PLACE) for each in affiliations)
+    places = (bounded(_EMAIL.sub("", each).strip(" ;,"), MAX_NAME) for each in plain)
     kept = tuple(dict.fromkeys(filter(None, places)))[:MAX_AFFILIATIONS]
     return Author(name=shown, affiliations=kept) if shown else None
 

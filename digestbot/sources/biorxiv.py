@@ -214,10 +214,9 @@ _MARKS = (
     "UL", "OL",
 )  # fmt: skip
 """Elements whose tags remain in the text: ``O_LI`` opens and ``C_LI`` closes a list item."""
-_FIGURE = re.compile(
-    r"(?:\bgraphical abstract\s*)?O_(?P<name>FIG|TBL)(?![a-z]).*?C_(?P=name)(?![a-z])",
-    re.DOTALL | re.IGNORECASE,
-)
+_BLOCKS = ("FIG", "TBL")
+"""Figures and tables, whose links and sizes are in the text between their marks."""
+_HEADING = "graphical abstract"
 _LARGER = re.compile(r"O_LINKSMALLFIG[^>]{0,400}>|View larger version \([\dKMB ]{1,9}\):")
 _VARDEF = re.compile(r"(?:org\.highwire\.dtl\.DTLVardef@[0-9a-f]+)+(?:_HPS_FORMAT_FIGEXP)?")
 _TITLE_MARK = re.compile(r"O_ST_ABS(.{0,80}?)C_ST_ABS\s*", re.DOTALL)
@@ -240,7 +239,8 @@ def without_debris(text: str) -> str:
     text = _BRACED.sub(_sign, text)
     if "_" not in text and "View larger" not in text:
         return text
-    text = _FIGURE.sub(" ", text)
+    for name in _BLOCKS:
+        text = _without_blocks(text, f"O_{name}", f"C_{name}")
     text = _VARDEF.sub(" ", _LARGER.sub(" ", text))
     text = _TITLE_MARK.sub(lambda found: f"{found[1].strip()}: " if found[1].strip() else "", text)
     for name in _MARKS:
@@ -248,6 +248,17 @@ def without_debris(text: str) -> str:
             mark = rf"[OCM]_{name}"
             text = _ITEM.sub("\n", text) if name == "LI" else re.sub(mark, "", text)
     return text.strip()
+
+
+def _without_blocks(text: str, opening: str, closing: str) -> str:
+    """Drop all from each *opening* mark to its *closing* one, with a heading before it."""
+    parts, at = [], 0
+    while (start := text.find(opening, at)) >= 0 and (end := text.find(closing, start)) >= 0:
+        before = text[at:start].rstrip()
+        is_headed = before[-len(_HEADING) :].lower() == _HEADING
+        parts.append(before[: -len(_HEADING)] if is_headed else before)
+        at = end + len(closing)
+    return " ".join([*parts, text[at:]])
 
 
 def _sign(found: re.Match[str]) -> str:

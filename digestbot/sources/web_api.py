@@ -395,7 +395,9 @@ class WebPass:
         if self.useless_pages >= MAX_USELESS_PAGES:
             self.limit = "the server repeats its pages; papers may be missing"
         elif number >= self.options.max_pages:
-            self.limit = f"stopped at max_pages: {number}; papers are missing"
+            self.limit = (
+                f"stopped at max_pages: {number}; papers are missing; raise it or narrow the query"
+            )
         return None if self.limit else page.cursor
 
     def _page(self, papers: tuple[FetchedPaper, ...]) -> Page:

@@ -116,7 +116,7 @@ def test_unreadable_records_are_counted() -> None:
             "highwire.dtl.DTLVardef@2ed9_HPS_FORMAT_FIGEXP  M_FIG C_FIG",
             "It works.",
         ),
-        ("before O_TBL View this table: x C_TBL after", "before   after"),
+        ("before O_TBL View this table: x C_TBL after", "before  after"),
         ("genes NO_LIMIT and MO_LI_x", "genes NO_LIMIT and MO_LI_x"),
         ("a plain text", "a plain text"),
     ],

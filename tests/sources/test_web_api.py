@@ -209,7 +209,8 @@ def test_a_cursor_that_leads_nowhere_ends_the_pass() -> None:
 
 def test_max_pages_ends_the_pass_and_keeps_the_mark() -> None:
     pages = run([{"papers": [1], "next": "a"}, {"papers": [2], "next": "b"}], max_pages=2)
-    assert pages[-1].note == "stopped at max_pages: 2; papers are missing"
+    note = "stopped at max_pages: 2; papers are missing; raise it or narrow the query"
+    assert pages[-1].note == note
     assert "mark" not in pages[-1].memory
     assert ids(pages, backlog=False) == ["1", "2"]
 
