@@ -3,6 +3,7 @@
 import gzip
 import json
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -147,3 +148,20 @@ def test_other_files_are_named(body: bytes, words: str) -> None:
     with pytest.raises(BadAnswer) as raised:
         parsed(body)
     assert words in str(raised.value)
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *(f"services/{name}" for name in ("biorxiv", "dblp", "huggingface", "openreview", "s2")),
+        "arxiv-api/new",
+        "arxiv-oai/records",
+        "arxiv-rss",
+    ],
+)
+def test_recorded_responses_are_read_whole(corpus: Path, folder: str) -> None:
+    """Left out are a list of the files, and an error of arXiv."""
+    for path in sorted((corpus / folder).iterdir()):
+        if path.is_file() and path.name not in ("index.json", "id_abc_s0_m100.xml"):
+            assert parsed(path.read_bytes(), path.name).problem == "", path
