@@ -29,7 +29,7 @@ from digestbot.pipeline.messages import needed_forms, preview_message, render_co
 from digestbot.render import RenderContext, load_templates, render
 from digestbot.render.templates import packaged_folder
 from digestbot.schedule import AnnouncementSchedule
-from digestbot.sources import Options
+from digestbot.sources import OnDisk, Options
 from digestbot.store import FieldCounts, open_store
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ def command(app: App, connect: bool) -> int:
             click.echo(json.dumps({"problems": problems, "findings": []}, indent=2))
         raise
     findings = _offline(app, config)
-    if connect:
-        findings += asyncio.run(_connections(app, config))
+    findings += asyncio.run(_connections(app, config)) if connect else _missing_paths(config)
     facts = {"problems": [], "findings": [_facts(finding) for finding in findings]}
     app.show(facts, lambda: "\n".join(_lines(app, config, findings)))
     return 1 if any(finding.state == "error" for finding in findings) else 0
@@ -94,6 +93,20 @@ def _offline(app: App, config: Config) -> list[Finding]:
             return [*findings, Finding(what="store", state="ok", words="opened")]
     except StoreError as error:
         return [Finding(what="store", state="error", words=str(error))]
+
+
+def _missing_paths(config: Config) -> list[Finding]:
+    """Report the missing files and folders of sources."""
+    paths = {
+        name: options.path
+        for name, options in config.sources.items()
+        if isinstance(options, OnDisk)
+    }
+    return [
+        Finding(what=f"source {name}", state="error", words=f'"{path}": no such file or folder')
+        for name, path in paths.items()
+        if not Path(path).exists()
+    ]
 
 
 def _facts(finding: Finding) -> dict[str, object]:

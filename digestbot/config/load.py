@@ -44,7 +44,7 @@ from digestbot.model import Destination, Form
 from digestbot.schedule import parse_schedule
 from digestbot.secret import Secret, hide, is_private
 from digestbot.sending_limits import SendingLimits
-from digestbot.sources import REGISTRY, Options
+from digestbot.sources import REGISTRY, OnDisk, Options
 
 T = TypeVar("T")
 MAX_BYTES = 4 * 1024 * 1024
@@ -274,7 +274,9 @@ class _Draft:
         known = ("kind", *keys_of(REGISTRY[kind]))
         self.flaws += flaws(errors, self._sight, steps, lambda _: known)
         if source is not None:
-            self._sources[name] = source
+            self._sources[name] = (
+                source.located(self._folder) if isinstance(source, OnDisk) else source
+            )
 
     def _decoded_query(self, steps: Steps, query: str) -> str:
         """Return a query in arXiv's syntax, decoded; record its mistake if it has one."""

@@ -58,6 +58,24 @@ def test_missing_config_suggests_init(bot: Bot) -> None:
     assert "config.yaml: no such file; create one with 'digestbot init'" in called.err
 
 
+@pytest.mark.parametrize("command", [("check",), ("check", "--connect")])
+def test_missing_files_of_sources_are_errors(bot: Bot, command: tuple[str, ...]) -> None:
+    Path("config.yaml").write_text(
+        "sources:\n"
+        "  feeds: {kind: opml, path: feeds.opml}\n"
+        "  saved: {kind: folder, path: saved}\n"
+        "digests: {d: {schedule: daily 09:00, filter: {any: [gpu]}}}\n"
+    )
+    called = bot(*command, "--json")
+    assert called.code == 1
+    assert states(called.out)["source feeds"] == states(called.out)["source saved"] == "error"
+    Path("feeds.opml").write_text("<opml/>")
+    Path("saved").mkdir()
+    called = bot(*command, "--json")
+    assert called.code == 0
+    assert "error" not in states(called.out).values()
+
+
 @pytest.mark.parametrize(
     ("examples", "state", "code"),
     [
