@@ -77,7 +77,9 @@ def is_plain_hit(term: str, announcement: Announcement) -> bool:
     """Return True if the words of *term*, or their plurals, are in the title or the abstract."""
     wanted = [plural_forms(word.text) for word in words(term)]
     paper = announcement.paper
-    return any(_has(wanted, [w.text for w in words(text)]) for text in (paper.title, paper.abstract))
+    return any(
+        _has(wanted, [w.text for w in words(text)]) for text in (paper.title, paper.abstract)
+    )
 
 
 def _has(wanted: Sequence[frozenset[str]], found: Sequence[str]) -> bool:

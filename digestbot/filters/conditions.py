@@ -93,7 +93,7 @@ def words_in(*fields: str) -> Reader:
             word.text for word in canonical_words(plain(text.removesuffix("*"), one_line=True))
         )
         if is_prefix and folded:
-            folded = (*folded[:-1], bare(folded[-1]))
+            folded = (*folded[:-1], bare(folded[-1]) or folded[-1])
         if not folded:
             raise ConditionError(f"{quoted(text)} has no letters or digits to search for")
         if "*" in STAR_OF_NAME.sub("", text.removesuffix("*")) or text.endswith(" *"):

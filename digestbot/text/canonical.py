@@ -57,8 +57,8 @@ _UNITS = frozenset("aAfFgGhHJKlLMmNOsSTVW") | {"as", "eV", "Hz", "Jy", "mag", "r
 
 _SYMBOL = "|".join(sorted(ELEMENTS, key=len, reverse=True))
 _FORMULA = re.compile(rf"(?:(?:{_SYMBOL})\d*)+")
-# An element, or a molecule with hydrogen: Na⁺, Ca²⁺, HCO⁺, NH₄⁺, but not CD4+.
-_ION = re.compile(rf"(?:{_SYMBOL})\d?|(?=.*H(?![a-z]))(?:(?:{_SYMBOL})\d?){{2,4}}")
+# An element, or a molecule with hydrogen: Na⁺, Ca²⁺, H13CO⁺, NH₄⁺, but not CD4+.
+_ION = re.compile(rf"(?:{_SYMBOL})\d?|(?=.*H(?![a-z]))(?:(?:{_SYMBOL})\d{{0,2}}){{2,4}}")
 _COMMON_IONS = names("h na k li ca ca2 mg mg2 fe2 fe3 zn2 cu2 mn2 al3 ag au")
 """Ions that are also recognized in lower case, as typed in a filter."""
 
@@ -74,8 +74,10 @@ _BEFORE_NUMBER = re.compile(
     rf"(?<![^\s(\[/])(?!(?:{_NO_NAMES})\Z)(?:[a-z]{{1,3}}|ages|aged)\Z", re.IGNORECASE
 )
 _BEFORE_NUMERAL = re.compile(rf"(?<![^\s(\[/])(?:{_ION_SYMBOL})\Z")
-_BEFORE_YEARS = re.compile(r"(?<![^\W_])[0-9]{1,3}\+?\Z")
-_AFTER_SPACE = re.compile(r" (?:([0-9])|[IVXivx]+(?![^\W_])|(years?)(?![^\W_]))")
+_BEFORE_YEARS = re.compile(r"(?<![\w.,])[0-9]{1,3}\+?\Z")
+_AFTER_SPACE = re.compile(
+    r" (?:([0-9])|[IVXivx]+(?![^\W_])|(years)(?= (?:old|of age|(?:and|or) (?:above|older|over))))"
+)
 _PREFIX = re.compile(rf"(?<![^\s(\[/])(?:{_PREFIXES}) (?=[^\W\d_]{{3}})", re.IGNORECASE)
 _PREFIX_WORDS = frozenset(_PREFIXES.split("|")) | {
     prefix.capitalize() for prefix in _PREFIXES.split("|")
@@ -88,6 +90,12 @@ _TOKEN = re.compile(r"[^\s.,;:!?\"]+")
 _HYPHENS = "-\u2010\u2011\u2012\u2013\u2212"
 _TIGHT = re.compile(rf"[{_HYPHENS}]{{1,2}}|[{_HYPHENS}]\)|['’ʼ@]|}}{{")
 _SCRIPT = re.compile(r"[_^][({]?")
+# No phrase continues through a product, or from a Greek sign to σ(Δ) and σ* anything.
+_OPERATORS = frozenset("·⋅∗")
+_ENDS_PHRASE = re.compile("[*∗·⋅]|\\([α-ωΑ-Ω]")
+# O(L²) is an order of growth; Graph-S³ and S³-FT are names.
+_ORDER_OR_NAME = re.compile(rf"[OoÕ𝒪ΘΩΟ]\(\Z|[{_HYPHENS}]\Z")
+_NAME_AFTER = re.compile(rf"[{_HYPHENS}][A-Z]{{2}}")
 _APOSTROPHES = frozenset("'’‘ʼ")
 # YOLOv8n, Gemma2b, BraTS2020; not Real3D, Style30k or word2vec.
 _VERSION = re.compile(r"([a-z]{4,}?)(v[0-9]{1,3}[a-z]?|[0-9]{1,4}[bclmnosx]?)")
@@ -155,17 +163,17 @@ def _ages(words: Sequence[str]) -> list[int]:
     """Return the places of ages, such as ``aged 65`` and ``65 years``, which ``65+`` finds."""
     if _AGE_WORDS.isdisjoint(words):
         return []
-    sides = zip(("", *words), words, (*words[1:], ""), strict=False)
+    sides = zip(("", *words), words, (*words[1:], ""), (*words[2:], "", ""), strict=False)
     return [
         place
-        for place, (before, word, after) in enumerate(sides)
-        if word.isdigit() and (after in _YEARS or before in _AGED)
+        for place, (before, word, after, next_) in enumerate(sides)
+        if word.isdigit()
+        and (before in _AGED or after == "years" or (after, next_) == ("year", "old"))
     ]
 
 
-_YEARS = names("year years")
 _AGED = names("age aged ages")
-_AGE_WORDS = _YEARS | _AGED
+_AGE_WORDS = _AGED | {"year", "years"}
 
 
 def term_readings(words: Sequence[str]) -> list[tuple[int, int, str]]:
@@ -309,6 +317,8 @@ def _known(token: str) -> tuple[CanonicalWord, ...]:
 def _split(token: str) -> tuple[CanonicalWord, ...]:
     if _SIMPLE.fullmatch(token) and not is_symbol_on_the_line(token):
         return (CanonicalWord(token.lower(), 0, len(token), False),)
+    if token in _OPERATORS:
+        return (CanonicalWord(NOTE, 0, 1, False),)
     out: list[CanonicalWord] = []
     for word in _with_scripts(token, _without_genitives(token, words(token))):
         gap = token[out[-1].end : word.start] if out else " "
@@ -323,18 +333,22 @@ def _with_scripted_letters(token: str, found: Sequence[CanonicalWord]) -> Iterat
     """Yield the words, with the notation of Greek letters that have a script or are one."""
     is_script = False
     for word, after in zip(found, (*found[1:], None), strict=False):
-        text, start, end, _ = word
-        if text not in GREEK_NAMES:
-            yield word
+        if word.text not in GREEK_NAMES:
+            is_symbol = is_script and NOTE in word.text
+            yield word._replace(text=noted_script(word.text)) if is_symbol else word
             is_script = False
             continue
-        script = _script_sign(token, end, after)
-        if is_script:
-            text = noted_script(text)
-        elif script:
-            text = noted_letter(text, token[start:end], script)
+        script = _script_sign(token, word.end, after)
+        yield word._replace(text=_letter(token, word, script, is_script=is_script))
+        if not script and _ENDS_PHRASE.match(token, word.end) and not token[word.start].isascii():
+            yield CanonicalWord(NOTE, word.end, word.end + 1, False)
         is_script = bool(script)
-        yield word._replace(text=text)
+
+
+def _letter(token: str, word: CanonicalWord, script: str, *, is_script: bool) -> str:
+    if is_script:
+        return noted_script(word.text)
+    return noted_letter(word.text, token[word.start : word.end], script) if script else word.text
 
 
 def _script_sign(token: str, end: int, after: CanonicalWord | None) -> str:
@@ -386,12 +400,14 @@ def _parts(token: str, word: Word) -> Iterator[tuple[str, int, int]]:
         yield from _letters_apart(raw, start)
     elif any(char in GREEK for char in text):
         yield from _greek_parts(text, raw, start, end)
-    elif (found := _VERSION.fullmatch(text)) and not _is_formula(raw):
+    elif (found := _VERSION.fullmatch(text)) and _is_version(found[2], raw):
         middle = end - len(found[2])
         yield found[1], start, middle
         yield found[2], middle, end
     else:
-        yield noted_symbol(text, raw), start, end
+        is_other = _ORDER_OR_NAME.search(token, max(0, start - 2), start)
+        can_be_power = not is_other and not _NAME_AFTER.match(token, end)
+        yield noted_symbol(text, raw, can_be_power=can_be_power), start, end
 
 
 def _signed_parts(token: str, word: Word) -> Iterator[tuple[str, int, int]]:
@@ -455,6 +471,12 @@ def _letters(raw: str) -> list[tuple[str, int]]:
         else:
             out.append((folded, 1))
     return out
+
+
+def _is_version(version: str, raw: str) -> bool:
+    """Return True unless *raw* is a formula, or has a capital as in ``Group3M``: only 2B is one."""
+    is_capital = version[0] != "v" and version[-1] != "b" and raw[-1].isupper()
+    return not is_capital and not _is_formula(raw)
 
 
 def _is_formula(raw: str) -> bool:

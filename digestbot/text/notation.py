@@ -34,6 +34,7 @@ ELEMENTS = names(
 
 _SUBSCRIPT = frozenset("_").union(SUBSCRIPTS.values())
 _SUPERSCRIPT = frozenset("^").union(SUPERSCRIPTS.values())
+_UNCLOSED = re.compile(r"\([0-9]+\Z")
 _SIGNS = re.compile(r"[_^({]")
 
 # Symbols on the line: Tc, pT, fNL, H0, M200c, N2O; words and elements look the same.
@@ -47,15 +48,18 @@ _NO_SYMBOLS = (ELEMENTS - {"Tc"}) | names(
 _LONG_SCRIPTS = names(
     "eff sun star vir tot max min crit cut obs bol esc iso kin rms inf odd gas jup dust dyn gal"
 )
-_LETTER_AND_DIGIT = re.compile(r"[A-Za-z][0-9]")
-_KNOWN_ON_THE_LINE = names("H0 H2 N2 O2 R2 S8")
+_LETTER_AND_DIGIT = re.compile(r"[A-Za-zℓ][0-9]")
+_AMBIGUOUS = re.compile(r"[A-Za-z][0-9]|[a-z][A-Z]")
+_KNOWN_ON_THE_LINE = names("H0 R2 S8")
 """
-Symbols of a letter and a digit that papers also write on the line.
+Symbols that papers also write on the line, unlike others of their kind.
 
-Others are mostly something else there: S3, T1, L2 (a second language), V2.
+Those are mostly something else there: S3, T1, L2 (a second language), V2, pT (a tumor's stage).
 """
+_KNOWN_POWERS = names("L1 L2 Lp R2")
+"""Powers that a term can mean without the sign: R2 is R², but T2 is not T²."""
 _OPTIONAL_PLUS = names("means kmeans unet net")
-"""Methods whose ``++`` is optional in a term: k-means++ is a way to begin k-means."""
+"""Last words of k-means++ and UNet++, which a term may mean by the name of what they extend."""
 
 
 def bare(word: str) -> str:
@@ -68,15 +72,27 @@ def is_symbol_on_the_line(raw: str) -> bool:
     return len(raw) < 10 and bool(_ON_THE_LINE.fullmatch(raw)) and raw not in _NO_SYMBOLS
 
 
-def noted_symbol(word: str, raw: str) -> str:
-    """Return the folded *word* with its notation if *raw*, as written, is a symbol."""
+def noted_symbol(word: str, raw: str, *, can_be_power: bool = True) -> str:
+    """
+    Return the folded *word* with its notation if *raw*, as written, is a symbol.
+
+    The notation ends in a dot if it is another symbol: R_(2.2) is not R₂, nor is O(L²) the L².
+
+    Args:
+        word: The folded word.
+        raw: The same word as written, which may break off within the brackets of a script.
+        can_be_power: False for an order of growth and for names such as Graph-S³.
+    """
     script = next((k for k, char in enumerate(raw) if _place(char)), 0)
     if not script:
         return f"{word}{NOTE}={raw}" if is_symbol_on_the_line(raw) else word
     rest = _cased(raw[script:])
     written = _cased(raw[:script]) + (rest.lower() if rest.isalpha() and len(rest) > 2 else rest)
     is_noted = written.isalnum() and written[0].isalpha()
-    return f"{word}{NOTE}{_place(raw[script])}{written}" if is_noted else word
+    place = _place(raw[script])
+    is_part = _UNCLOSED.search(raw) and _LETTER_AND_DIGIT.fullmatch(written)
+    note = f"{place}{written}{'.' if is_part or (place == '^' and not can_be_power) else ''}"
+    return f"{word}{NOTE}{note}" if is_noted else word
 
 
 def noted_plus(word: str, signs: str) -> str:
@@ -90,9 +106,12 @@ def noted_letter(name: str, raw: str, script: str) -> str:
     return f"{name}{NOTE}{_place(script)}{written}"
 
 
-def noted_script(name: str) -> str:
-    """Return the *name* of a Greek letter that is itself a script: σ_Δ."""
-    return f"{name}{NOTE}!{name}"
+def noted_script(word: str) -> str:
+    """Return the notation of a *word* that is itself a script: a Greek letter, or L² of σ_L²."""
+    folded, is_noted, noted = word.partition(NOTE)
+    if not is_noted:
+        return f"{word}{NOTE}!{word}"
+    return f"{word}." if noted[:1] in "_^" else folded
 
 
 def offered(word: str) -> tuple[str, ...]:
@@ -104,22 +123,29 @@ def offered(word: str) -> tuple[str, ...]:
         case "+":
             return folded, f"{folded}{NOTE}"
         case "_" | "^":
-            return (f"{folded}{NOTE}", *(f"{folded}{NOTE}{one}" for one in _read(noted[1:])))
+            read = _read(noted[1:])
+            plain = [f"{folded}{NOTE}{one}" for one in read if _is_clear(noted[0], one)]
+            scripted = [f"{folded}{NOTE}{noted[0]}{one}" for one in read if one != noted[1:]]
+            return (f"{folded}{NOTE}", *plain, *scripted)
     return ()
 
 
 def accepted(word: str) -> frozenset[str]:
     """Return the spellings that the noted *word* of a term accepts, plurals apart."""
     folded, _, noted = word.partition(NOTE)
-    mark, written = noted[0], noted[1:]
+    mark, written = noted[:1], noted[1:]
     if mark == "=":
         is_lower = written == written.lower()
         return frozenset((folded, f"{folded}{NOTE}{'' if is_lower else written}"))
     if mark == "+":
         is_optional = noted == "++" and folded in _OPTIONAL_PLUS
         return frozenset((word, folded) if is_optional else (word,))
+    if not mark:
+        return frozenset((word,))
     if mark == "!" or folded in GREEK_NAMES:
         return frozenset((word, folded))
+    if written.endswith("."):
+        return frozenset((word,))
     return frozenset((*_read(word), *_on_the_line(folded, written)))
 
 
@@ -132,10 +158,17 @@ def may_have_script(word: str) -> bool:
     return word[:1].isalpha() and word.isalnum()
 
 
+def _is_clear(place: str, written: str) -> bool:
+    """Return True if a term can mean this symbol by writing it on the line."""
+    if written.endswith("."):
+        return False
+    return place == "_" or not is_symbol_on_the_line(written) or written in _KNOWN_POWERS
+
+
 def _on_the_line(folded: str, written: str) -> tuple[str, ...]:
     """Return the spelling of the symbol *written* without its script signs, if it is clear."""
     if is_symbol_on_the_line(written):
-        is_unclear = _LETTER_AND_DIGIT.fullmatch(written) and written not in _KNOWN_ON_THE_LINE
+        is_unclear = _AMBIGUOUS.fullmatch(written) and written not in _KNOWN_ON_THE_LINE
         return () if is_unclear else (f"{folded}{NOTE}={written}",)
     letters = re.match("[a-z]*", folded)
     is_clear = letters is not None and (
