@@ -235,17 +235,15 @@ def _joined(words: Sequence[str]) -> str:
     """
     Join *words*; empty if the result may mean something else.
 
-    That is ``103``, a Greek name or ``pin``, a plural (``alpha_s``), or a letter twice (``e+e-``).
+    That is ``103``, a Greek name or ``pin``, a plural (``alpha_s``), a letter twice (``e+e-``), or
+    across the end of a phrase.
     """
     joined = "".join(words)
     if NOTE in joined:
         words = [bare(word) for word in words]
         joined = "".join(words)
-    if (
-        joined in GREEK_NAMES
-        or words[-1] == "s"
-        or (len(words) == len(joined) == 2 and words[0] == words[1])
-    ):
+    is_twice = len(words) == len(joined) == 2 and words[0] == words[1]
+    if joined in GREEK_NAMES or words[-1] == "s" or is_twice or "" in words:
         return ""
     # Nearly all compounds have no digit, and are done here.
     if not joined.isalpha() and any(a[-1].isdigit() and b[0].isdigit() for a, b in pairwise(words)):
@@ -385,6 +383,8 @@ def _is_script(token: str, base: Word, script: Word) -> bool:
     """Return True if *script* is written as a script of *base*, not as in ``max_iter``."""
     if not _SCRIPT.fullmatch(token[base.end : script.start]):
         return False
+    if not (fold(token[base.start]).isalnum() and fold(token[script.start]).isalnum()):
+        return False  # one of the two words of ¼
     if {base.text, base.text + script.text} & GREEK_NAMES or base.text[-1] in GREEK:
         return False
     return len(base.text) < 3 or len(script.text) < 3 or script.text[0].isdigit()

@@ -150,12 +150,12 @@ def _takes_es(word: str) -> bool:
 
 
 def _takes_s(word: str) -> bool:
+    if word[-1].isdigit():
+        return word[-2:-1].isdigit()  # A100s; H2S is no plural
     if len(word) < 3:
         return word in _COUNTED_PAIRS or (len(word) == 2 and not set(word) & (_VOWELS | {"y"}))
     if word.endswith("ic"):
         return word in _COUNTED_IN_IC
-    if word[-1].isdigit():
-        return word[-2].isdigit()  # A100s; H2S is no plural
     if word[-1] in "iu":
         return word in _COUNTED_IN_I_U or word.endswith(("eau", "ou", "ai", "ei", "oi"))
     if word.endswith("ie") and len(word) > 3:
