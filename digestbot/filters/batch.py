@@ -214,7 +214,7 @@ class _Compounds:
         """Split the compounds that have been numbered since the last call."""
         number = self._numbers
         new = list(islice(number, self._read, None))
-        self._read = len(number)  # words that are numbered below may be compounds of their own
+        self._read = len(number)  # a word numbered below may be a compound, too
         new = [one for one in new if "-" in one or NOTE in one]
         read = [_read(compound) for compound in new]
         self._compounds.extend([number[compound] for compound in new])

@@ -48,6 +48,8 @@ _NO_SYMBOLS = (ELEMENTS - {"Tc"}) | names(
 _LONG_SCRIPTS = names(
     "eff sun star vir tot max min crit cut obs bol esc iso kin rms inf odd gas jup dust dyn gal"
 )
+_KNOWN_SYMBOLS = names("nox sox cox mbh mhi muv nhi raa vcb vub vus")
+"""Folded symbols whose script is one or two letters that no other rule knows: NOₓ, M_BH, V_cb."""
 _LETTER_AND_DIGIT = re.compile(r"[A-Za-zℓ][0-9]")
 _AMBIGUOUS = re.compile(r"[A-Za-z][0-9]|[a-z][A-Z]")
 _KNOWN_ON_THE_LINE = names("H0 R2 S8")
@@ -153,8 +155,8 @@ def accepted(word: str) -> frozenset[str]:
 def may_have_script(word: str) -> bool:
     """Return True if the folded *word*, in any case, can be a symbol with a script."""
     if word.isalpha():
-        is_short = len(word) == 3 and word.isascii()
-        return is_short or word in GREEK_NAMES or (len(word) < 8 and word[1:] in _LONG_SCRIPTS)
+        is_known = word in _KNOWN_SYMBOLS or word in GREEK_NAMES
+        return is_known or (len(word) < 8 and word[1:] in _LONG_SCRIPTS)
     return word[:1].isalpha() and word.isalnum()
 
 
