@@ -83,7 +83,7 @@ _PREFIX_WORDS = frozenset(_PREFIXES.split("|")) | {
     prefix.capitalize() for prefix in _PREFIXES.split("|")
 }
 
-_BREAKS = str.maketrans(dict.fromkeys('.,;:!?"', " "))
+_BREAKS = '.,;:!?"'
 """Punctuation that always separates compounds; fewer distinct tokens fill the cache."""
 _TOKEN = re.compile(r"[^\s.,;:!?\"]+")
 
@@ -101,6 +101,8 @@ _APOSTROPHES = frozenset("'’‘ʼ")
 _VERSION = re.compile(r"([a-z]{4,}?)(v[0-9]{1,3}[a-z]?|[0-9]{1,4}[bclmnosx]?)")
 _SIMPLE = re.compile(r"[A-Za-z]+")
 _PLAIN = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*")
+_LIKE_SYMBOL = re.compile(r"(?<![a-zA-Z])(?:[A-Z][a-z]|[a-z][A-Z]{1,2})(?![a-zA-Z])")
+"""A symbol of letters on the line, or an element; see `is_symbol_on_the_line`."""
 _LONGEST_CACHED = 40
 
 
@@ -113,7 +115,7 @@ def canonical_words(text: str) -> tuple[CanonicalWord, ...]:
     """
     return tuple(
         CanonicalWord(word.text, start + word.start, start + word.end, word.is_attached)
-        for found in _TOKEN.finditer(_with_hyphens(text))
+        for found in _TOKEN.finditer(_with_hyphens(text, _tokens(text)))
         for start in (found.start(),)
         for word in _token_words(found[0])
     )
@@ -130,8 +132,19 @@ def pack_words(text: str) -> str:
 
 
 def _packed_text(text: str) -> str:
-    # Words repeat, so most of the work is one look-up per word: 0.15 ms for an abstract.
-    return "".join(map(_PACKED.__getitem__, _with_hyphens(text).translate(_BREAKS).split()))
+    # Words repeat, so most of the work is one look-up per word: 0.1 ms for an abstract.
+    tokens = _tokens(text)
+    hyphenated = _with_hyphens(text, tokens)
+    if hyphenated is not text:
+        tokens = _tokens(hyphenated)
+    return "".join(map(_PACKED.__getitem__, tokens))
+
+
+def _tokens(text: str) -> list[str]:
+    """Split *text* at spaces and at punctuation that always separates compounds."""
+    for sign in _BREAKS:  # `str.translate` takes ten times as long
+        text = text.replace(sign, " ")
+    return text.split()
 
 
 def unpack_words(packed: str | None) -> str | None:
@@ -255,8 +268,8 @@ def _joined(words: Sequence[str]) -> str:
 _SHORT_NAMES = frozenset(name for name in GREEK_NAMES if len(name) < 4)
 
 
-def _with_hyphens(text: str) -> str:
-    """Replace each space that stands for a hyphen by one."""
+def _with_hyphens(text: str, tokens: Sequence[str]) -> str:
+    """Replace each space that stands for a hyphen by one; *tokens* are those of *text*."""
     places = [
         found.start()
         for found in _AFTER_SPACE.finditer(text)
@@ -265,7 +278,7 @@ def _with_hyphens(text: str) -> str:
         )
     ]
     # A regular expression for the prefixes alone would take three times as long as all the rest.
-    if not _PREFIX_WORDS.isdisjoint(text.split(" ")):
+    if not (_PREFIX_WORDS.isdisjoint(tokens) or _PREFIX_WORDS.isdisjoint(text.split(" "))):
         places += [found.end() - 1 for found in _PREFIX.finditer(text)]
     if not places:
         return text
@@ -300,7 +313,7 @@ def _packed(token: str) -> str:
     """Return the compounds of *token*, which has no spaces, each after a space."""
     inner = token.strip("()[]'")
     # Most new tokens are plain; the general way takes ten times as long.
-    if _PLAIN.fullmatch(inner) and not any(map(is_symbol_on_the_line, inner.split("-"))):
+    if _PLAIN.fullmatch(inner) and (inner.islower() or not _LIKE_SYMBOL.search(inner)):
         return f" {inner.lower()}"
     return "".join(
         f"-{word.text}" if word.is_attached else f" {word.text}" for word in _token_words(token)

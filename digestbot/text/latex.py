@@ -24,7 +24,7 @@ ITALICS_MAX = 60
 """Maximum length of prose between two dollars that counts as italics."""
 
 _SPECIAL = re.compile(r"\\|\$|``|''|[`~{]|-{2,}")
-_WORTH_READING = re.compile(r"[\\$`~{]|''|--")
+_SIGNS = ("\\", "$", "`", "~", "{", "''", "--")
 _NAME = re.compile(r"[A-Za-z]+\*?")
 _TEX_INSIDE = re.compile(r"[\\^_{}]")
 _LONG_WORD = re.compile(r"[^\W\d_]{3,}")
@@ -69,7 +69,8 @@ _CONTROL_SELF = "%&#_${}"
 
 def is_plain(text: str) -> bool:
     """Return True if *text* is free of LaTeX."""
-    return _WORTH_READING.search(text) is None
+    # A fifth of the time of a regular expression, and most texts are plain.
+    return not any(sign in text for sign in _SIGNS)
 
 
 def to_text(source: str, *, marked: bool = False) -> str:
