@@ -117,13 +117,18 @@ def printed_letters(author: str) -> str:
     A family name is a run of words of the printed name or of its rotation ("Gogh, Vincent van").
     Empty if only parsing the name can tell.
     """
-    text = _composed(author)
-    if any(sign in author for sign in ",\\$&") or text.translate(_TRANSLITERATED) != text:
-        return ""
-    found = folded_words(text)
-    return "" if not found or not _SKIPPED.isdisjoint(found) else "".join(found) * 2
+    found = author.lower().replace(".", " ").replace("-", " ").split()
+    letters = "".join(found)
+    if not (author.isascii() and letters.isalnum()):
+        text = _composed(author)
+        if _NEEDS_PARSING.search(author) or _NEEDS_PARSING.search(text):
+            return ""
+        found = folded_words(text)
+        letters = "".join(found)
+    return letters * 2 if _SKIPPED.isdisjoint(found) else ""
 
 
+_NEEDS_PARSING = re.compile(rf"[,\\$&{''.join(map(chr, _TRANSLITERATED))}]")
 _SKIPPED = SUFFIXES | {"and", "behalf", "representing"}
 
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
@@ -265,35 +265,36 @@ def fact(kind: str, value: str) -> str:
 def _facts(announcement: Announcement) -> Iterator[str]:
     """Yield every value that `evaluate.hits` compares as a whole."""
     paper = announcement.paper
-    for code in paper.categories:
-        yield from _category_facts("category", code)
-    if paper.primary_category:
-        yield from _category_facts("primary", paper.primary_category)
-    yield fact("type", announcement.type)
-    yield fact("document", paper.document_type)
-    yield fact("source", announcement.source)
+    yield from _category_facts(paper.categories, paper.primary_category)
+    yield from _kind_facts(announcement.type, paper.document_type, announcement.source)
     yield fact("id", paper.id)
     yield fact("doi", (paper.doi or "").lower())
     if paper.id.startswith("doi:"):
         yield fact("doi", paper.id.removeprefix("doi:"))
 
 
-@lru_cache(maxsize=4096)
-def _category_facts(kind: str, code: str) -> tuple[str, ...]:
-    return tuple({fact(kind, code), fact(kind, code.casefold())})
+# Most papers share their categories with others, and these facts with nearly all.
+@lru_cache(maxsize=1 << 14)
+def _category_facts(categories: tuple[str, ...], primary: str | None) -> tuple[str, ...]:
+    kinds = [("category", code) for code in categories]
+    kinds += [("primary", primary)] if primary else []
+    found = {fact(kind, text) for kind, code in kinds for text in (code, code.casefold())}
+    return tuple(found)
+
+
+@lru_cache(maxsize=1 << 10)
+def _kind_facts(type_: str, document: str, source: str) -> tuple[str, ...]:
+    return fact("type", type_), fact("document", document), fact("source", source)
 
 
 def _text_table(rows: Iterable[Iterable[str]]) -> TextTable:
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = numbers.__len__
-    found: list[int] = []
-    papers: list[int] = []
-    for paper, row in enumerate(rows):
-        texts = [numbers[text] for text in row]
-        found += texts
-        papers += [paper] * len(texts)
+    lists = list(map(tuple, rows))
+    lengths = np.array(list(map(len, lists)), dtype=np.int64)
+    found = map(numbers.__getitem__, chain.from_iterable(lists))
     return TextTable(
+        numbers=np.fromiter(found, np.int64, lengths.sum()),
         texts=tuple(numbers),
-        numbers=np.array(found, dtype=np.int64),
-        papers=np.array(papers, dtype=np.int64),
+        papers=np.repeat(np.arange(len(lists)), lengths),
     )

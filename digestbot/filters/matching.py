@@ -339,13 +339,13 @@ def _checked_hits(segment: Segment, batch: Batch, found: Pairs) -> Pairs:
 
 
 def _unguarded_hits(segment: Segment, batch: Batch) -> Iterator[tuple[int, int]]:
-    joined_texts = _JoinedTexts(batch)
+    lined_texts = _LinedTexts(batch)
     is_guarded = np.diff(segment.guard_bounds) > 0
     for place in np.flatnonzero((segment.checked_kinds != CHECK_AUTHOR) & ~is_guarded).tolist():
         atom = _atom(segment, place)
         papers: Iterable[int] = range(len(batch))
         if segment.checked_kinds[place] == CHECK_EXACT and isinstance(atom, Exact):
-            papers = joined_texts.with_characters(without_scripts(atom.term), atom.fields)
+            papers = lined_texts.with_characters(without_scripts(atom.term), atom.fields)
         yield from _check_papers(segment, batch, place, papers)
 
 
@@ -390,22 +390,25 @@ def _atom(segment: Segment, place: int) -> Atom:
     return decode(segment.checked_text[start:end].tobytes())
 
 
-class _JoinedTexts:
-    """All texts of a field joined, to search for characters in one call instead of a thousand."""
+class _LinedTexts:
+    """All texts of a field without scripts, as exact terms are compared with them."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
-        self._fields: dict[str, tuple[str, list[int]]] = {}
+        self._fields: dict[str, tuple[str, ...]] = {}
 
     def with_characters(self, characters: str, fields: Sequence[str]) -> set[int]:
         """Return the papers that contain *characters*, possibly with some others."""
-        return {paper for field in fields for paper in _places_in(*self._joined(field), characters)}
+        return {
+            paper
+            for field in fields
+            for paper, text in enumerate(self._of(field))
+            if characters in text
+        }
 
-    def _joined(self, field: str) -> tuple[str, list[int]]:
+    def _of(self, field: str) -> tuple[str, ...]:
         if field not in self._fields:
-            texts = tuple(map(without_scripts, self._batch.texts(field)))
-            ends = offsets(np.array([len(text) + 1 for text in texts], dtype=np.int64))[1:]
-            self._fields[field] = "".join(f"{text}\n" for text in texts), ends.tolist()
+            self._fields[field] = tuple(map(without_scripts, self._batch.texts(field)))
         return self._fields[field]
 
 
