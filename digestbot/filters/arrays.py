@@ -1,6 +1,6 @@
 """Array operations of the filter engine. Imports NumPy."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -42,20 +42,34 @@ def extend_hashes(total: Any, column: Array) -> Array:
 def offsets(lengths: Array) -> Array:
     """Return the start of each row of these lengths, and the end of the last one."""
     out = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=out[1:])
+    np.add.accumulate(lengths, out=out[1:])
     return out
 
 
 def ranges(starts: Array, lengths: Array) -> Array:
     """Concatenate the ranges ``start … start + length - 1`` of all rows."""
     ends = offsets(lengths)
-    return np.asarray(np.arange(ends[-1]) + np.repeat(np.asarray(starts) - ends[:-1], lengths))
+    return np.asarray(np.arange(ends[-1]) + (np.asarray(starts) - ends[:-1]).repeat(lengths))
 
 
 def take_rows(bounds: Array, rows: Array) -> tuple[Array, Array]:
     """Select rows of a ragged table: return their new bounds and the indexes of their items."""
-    lengths = np.diff(bounds)[rows]
-    return offsets(lengths), ranges(bounds[:-1][rows], lengths)
+    if not len(rows):
+        return np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    starts = bounds[rows]
+    lengths = bounds[1:][rows] - starts
+    return offsets(lengths), ranges(starts, lengths)
+
+
+def distinct_rows(columns: Sequence[Array]) -> list[Array]:
+    """Return the distinct rows of *columns*, sorted; faster than `np.unique` with an axis."""
+    order = np.lexsort(columns[::-1])
+    found = [column[order] for column in columns]
+    is_new = np.ones(len(order), dtype=bool)
+    is_new[1:] = False
+    for column in found:
+        is_new[1:] |= column[1:] != column[:-1]
+    return [column[is_new] for column in found]
 
 
 def equal_pairs(keys: Array, wanted: Array) -> tuple[Array, Array]:

@@ -12,7 +12,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from digestbot.filters.arrays import Array, combine_hashes, contains, offsets, take_rows
+from digestbot.filters.arrays import (
+    Array,
+    combine_hashes,
+    contains,
+    distinct_rows,
+    offsets,
+    take_rows,
+)
 from digestbot.text.canonical import JOINED_MAX
 
 HASHED = 4
@@ -359,11 +366,10 @@ def _join_arrays(
     kept = np.ones(len(rows), dtype=bool)
     for left, right in pairwise(rows.T):
         kept &= (right < 0) | contains(pairs, left * base + right)
-    table = np.column_stack([hashes[kept], rows[kept].astype(np.uint64)])
-    table = np.unique(table, axis=0)
+    joins, *joined = distinct_rows([hashes[kept], *rows[kept].T])
     return {
-        "join_hashes": table[:, 0].copy(),
-        "join_words": table[:, 1:].astype(np.int32).ravel(),
+        "join_hashes": joins,
+        "join_words": np.column_stack(joined).astype(np.int32).ravel(),
     }
 
 
@@ -396,16 +402,16 @@ class _Words:
             (part.form_hashes[mask[part.form_words]], its[part.form_words[mask[part.form_words]]])
             for part, mask, its in zip(parts, used, numbers, strict=True)
         ]
-        hashes, words = (np.concatenate(column) for column in zip(*forms, strict=True))
-        pairs = np.unique(np.stack([hashes, words.astype(np.uint64)], axis=1), axis=0)
+        columns = [np.concatenate(column) for column in zip(*forms, strict=True)]
+        hashes, means = distinct_rows(columns)
         texts = [prefix_texts(part) for part in parts]
         prefixes = tuple(sorted(_used_prefixes(parts, atoms, texts)))
         place = {text: i for i, text in enumerate(prefixes)}
         return cls(
             vocabulary=vocabulary,
             families=families[first],
-            form_hashes=pairs[:, 0].copy(),
-            form_words=pairs[:, 1].astype(np.int32),
+            form_hashes=hashes,
+            form_words=means.astype(np.int32),
             numbers=numbers,
             prefixes=prefixes,
             prefix_numbers=tuple(
