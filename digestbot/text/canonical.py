@@ -10,7 +10,7 @@ are split the same way. Begin at `canonical_words`.
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
@@ -56,9 +56,6 @@ _UNITS = frozenset("aAfFgGhHJKlLMmNOsSTVW") | {"as", "eV", "Hz", "Jy", "mag", "r
 """What follows the µ of micrometre, microsecond …"""
 
 _SYMBOL = "|".join(sorted(ELEMENTS, key=len, reverse=True))
-_FORMULA = re.compile(rf"(?:(?:{_SYMBOL})\d*)+")
-# An element, or a molecule with hydrogen: Na⁺, Ca²⁺, H13CO⁺, NH₄⁺, but not CD4+.
-_ION = re.compile(rf"(?:{_SYMBOL})\d?|(?=.*H(?![a-z]))(?:(?:{_SYMBOL})\d{{0,2}}){{2,4}}")
 _COMMON_IONS = names("h na k li ca ca2 mg mg2 fe2 fe3 zn2 cu2 mn2 al3 ag au")
 """Ions that are also recognized in lower case, as typed in a filter."""
 
@@ -444,7 +441,7 @@ def _with_known_sign(text: str, raw: str) -> str:
     sign = text[len(bare) :]
     if (bare, sign) in (("c", "++"), ("c", "#"), ("f", "#")):
         return text
-    is_ion = bare in _COMMON_IONS or _ION.fullmatch(cased)
+    is_ion = bare in _COMMON_IONS or _ion().fullmatch(cased)
     return text if sign == "+" and is_ion else bare
 
 
@@ -495,4 +492,16 @@ def _is_version(version: str, raw: str) -> bool:
 def _is_formula(raw: str) -> bool:
     """Return True for a chemical formula such as ``BaTiO3``, which has an index, not a version."""
     formula = _SCRIPT.sub("", without_scripts(raw))
-    return bool(_FORMULA.fullmatch(formula)) and not formula.rstrip("0123456789").isupper()
+    return bool(_formula().fullmatch(formula)) and not formula.rstrip("0123456789").isupper()
+
+
+# These two take 1.2 ms to compile, and most commands need neither.
+@cache
+def _formula() -> re.Pattern[str]:
+    return re.compile(rf"(?:(?:{_SYMBOL})\d*)+")
+
+
+@cache
+def _ion() -> re.Pattern[str]:
+    # An element, or a molecule with hydrogen: Na⁺, Ca²⁺, H13CO⁺, NH₄⁺, but not CD4+.
+    return re.compile(rf"(?:{_SYMBOL})\d?|(?=.*H(?![a-z]))(?:(?:{_SYMBOL})\d{{0,2}}){{2,4}}")

@@ -1,21 +1,28 @@
 """Plain Unicode from raw text: LaTeX converted, control characters removed, paragraphs kept."""
 
 import re
+from functools import cache
 from typing import NamedTuple
 
 from digestbot.text import latex
 
 # All line ends, including U+0085, U+2028 and U+2029.
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]")
-# C0 and C1 controls, soft hyphen, zero-width spaces, bidi overrides and isolates (which can reverse
-# a line), lone surrogates, private use, and noncharacters (which XML and PostgreSQL reject).
-_UNWANTED = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069\ud800-\udfff"
-    "\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff\U000f0000-\U0010ffff]"
-)
 _EMPHASIS = re.compile(r"\\(?:emph|text(?:it|sl|bf)|em|it|sl|bf|itshape|bfseries)(?![A-Za-z])")
 _MARKS = re.compile(f"([{latex.ITALIC}{latex.BOLD}{latex.UPRIGHT}])")
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
+
+
+# Compiled at the first text with such a character: it takes 0.8 ms.
+@cache
+def _unwanted() -> re.Pattern[str]:
+    # C0 and C1 controls, soft hyphen, zero-width spaces, bidi overrides and isolates (which can
+    # reverse a line), lone surrogates, private use, and noncharacters (which XML and PostgreSQL
+    # reject).
+    return re.compile(
+        "[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069"
+        "\ud800-\udfff\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff\U000f0000-\U0010ffff]"
+    )
 
 
 class Emphasis(NamedTuple):
@@ -80,7 +87,7 @@ def _joined(raw: str, *, one_line: bool, marked: bool) -> str:
             return _paragraph(line, marked=marked)
         text = raw
     else:
-        text = _UNWANTED.sub("", _LINE_ENDS.sub("\n", raw))
+        text = _unwanted().sub("", _LINE_ENDS.sub("\n", raw))
     paragraphs = (
         _paragraph(" ".join(paragraph.split()), marked=marked)
         for paragraph in _PARAGRAPH.split(text)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from digestbot.filters.arrays import (
     combine_hashes,
     contains,
+    distinct_rows,
     equal_hash_pairs,
     equal_number_pairs,
     equal_pairs,
@@ -50,6 +51,19 @@ def test_rows_of_a_ragged_table_are_selected() -> None:
     bounds, places = take_rows(np.array([0, 2, 2, 5]), np.array([2, 0]))
     assert bounds.tolist() == [0, 3, 5]
     assert places.tolist() == [2, 3, 4, 0, 1]
+
+
+@given(NUMBERS)
+def test_no_rows_of_a_table_are_an_empty_table(lengths: list[int]) -> None:
+    bounds, places = take_rows(offsets(np.array(lengths, dtype=np.int64)), np.array([], dtype=int))
+    assert (bounds.tolist(), places.tolist()) == ([0], [])
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 2)] * 3), max_size=30))
+def test_distinct_rows_are_the_sorted_set(rows: list[tuple[int, int, int]]) -> None:
+    columns = [np.array([row[k] for row in rows], dtype=np.int64) for k in range(3)]
+    found = distinct_rows(columns)
+    assert list(zip(*(column.tolist() for column in found), strict=True)) == sorted(set(rows))
 
 
 @given(NUMBERS, NUMBERS)

@@ -8,6 +8,17 @@ from hypothesis import strategies as st
 
 from digestbot.text import emphases, plain
 
+LINE_ENDS = "\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+UNWANTED = (
+    "\x00\x1b\x7f\x9b\xad\u200b\u2060\ufeff\u202e\u2069\ud800\ue000\uf8ff\ufdd0\uffff\U000f0001"
+)
+
+
+@pytest.mark.parametrize("char", LINE_ENDS + UNWANTED)
+def test_each_unwanted_character_is_found(char: str) -> None:
+    """A quick check decides which texts need cleaning: it must notice every such character."""
+    assert plain(f"a{char}b\n\nc {char} d") == ("a b\nc d" if char in LINE_ENDS else "ab\nc d")
+
 
 @pytest.mark.parametrize(
     ("raw", "shown"),
