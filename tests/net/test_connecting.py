@@ -23,7 +23,7 @@ PRIVATE = [
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_rebinding_between_a_request_and_its_redirect_is_refused(address: str) -> None:
+def test_rebinding_between_request_and_redirect_is_refused(address: str) -> None:
     """The server redirects to itself, and its name server answers with a private address."""
     with WebServer.of(redirect("/admin"), Reply(body=b"secret")) as server:
         network = FakeNetwork(
