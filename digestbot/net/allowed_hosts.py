@@ -18,7 +18,7 @@ class AllowedHosts:
     """Hosts that the operator allows; empty by default."""
 
     names: frozenset[str] = frozenset()
-    """In lower case and ASCII, without a trailing dot."""
+    """In lower case and ASCII; a trailing dot is removed."""
     suffixes: tuple[str, ...] = ()
     """``.example.org`` for ``*.example.org``."""
     networks: tuple[Network, ...] = ()

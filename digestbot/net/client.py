@@ -69,7 +69,7 @@ class Response:
     moved: bool = False
     """True if there were redirects and all were permanent (301, 308)."""
     is_private: bool = field(default=False, repr=False)
-    """True if the server's address is not public."""
+    """True if the server's address is other than public."""
 
 
 def utc_now() -> datetime:

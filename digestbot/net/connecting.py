@@ -36,7 +36,7 @@ class Backend(httpcore.AsyncNetworkBackend):
         lookup: Lookup,
         inner: httpcore.AsyncNetworkBackend,
     ) -> None:
-        """*inner* opens each connection, to an address, never to a name."""
+        """*inner* opens each connection; it gets addresses only."""
         self._reach = reach
         self._allowed = allowed
         self._lookup = lookup

@@ -35,7 +35,7 @@ class BadRedirect(NetError):
 
 class ForbiddenAddress(NetError):
     """
-    URL of a server or a subscriber that leads to a private network; nothing was sent.
+    URL of a server or a subscriber that leads to a private network; found before sending.
 
     *allow* is the entry of ``allowed_hosts`` that permits it; None if none does.
     """

@@ -1,5 +1,5 @@
 """
-Decide which addresses a request may connect to, so that no server leads the bot into its network.
+Decide which addresses a request may connect to: servers must not lead the bot into its network.
 
 Pure, and used twice for each request: `check_url` before it is sent, also through a proxy, and
 `choose` on the addresses that its host resolved to, immediately before connecting to one of them.
@@ -26,7 +26,7 @@ MAX_NAME_CHARS = 253
 _HOST = re.compile(r".*:.*|[a-z0-9._-]+", re.ASCII)
 """An IPv6 address or a host name; a proxy may decode other characters, such as 127%2e1."""
 _LOCAL_DOMAINS = ("local", "internal", "home.arpa", "localdomain", "lan")
-"""Domains without public names, of mDNS (RFC 6762), ICANN, RFC 8375 and many routers."""
+"""Domains of local names only: of mDNS (RFC 6762), ICANN, RFC 8375 and many routers."""
 
 
 class Reach(Enum):
@@ -119,7 +119,7 @@ def _reason(host: str, address: Address) -> str:
 
 
 def _allowable(host: str, reach: Reach) -> str | None:
-    """Return what `AllowedHosts` needs for *host*; None if it cannot help."""
+    """Return the entry of `AllowedHosts` for *host*, if one can help."""
     if reach is Reach.PUBLIC:
         return None
     address = literal_address(host)
