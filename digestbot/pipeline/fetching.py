@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from digestbot.config import Config
 from digestbot.errors import DigestbotError, SourceError, SourceRefused, StoreError, UsageError
 from digestbot.net import Client, user_agent
-from digestbot.pipeline.group_commit import GroupedWrites
+from digestbot.pipeline.group_commit import GroupedWrites, Sleep
 from digestbot.sources import Options, Page
 from digestbot.sources.parser_pool import Parse, ParserPool
 from digestbot.store import Store
@@ -79,6 +79,7 @@ async def fetch(
     *,
     clock: Clock,
     progress: FetchProgress = _no_progress,
+    sleep: Sleep = asyncio.sleep,
 ) -> tuple[Fetched, ...]:
     """
     Make one pass over each named source, or over all, concurrently.
@@ -95,7 +96,8 @@ async def fetch(
         raise UsageError(f'no source "{unknown[0]}" in the config; it has: {known}')
     agent = user_agent(config.contact)
     write = GroupedWrites(store)
-    client = Client(user_agent=agent, pacer=StorePacer(store, clock, write), clock=clock)
+    pacer = StorePacer(store, clock, write, sleep)
+    client = Client(user_agent=agent, pacer=pacer, clock=clock, sleep=sleep)
     begun = await asyncio.to_thread(_begin_passes, store, config, chosen, clock())
     async with client, ParserPool() as pool:
         passes = (
@@ -139,10 +141,17 @@ class StorePacer:
     Tasks of this process wait in turn, so that only one asks the store for each group.
     """
 
-    def __init__(self, store: Store, clock: Clock, write: Write = asyncio.to_thread) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        write: Write = asyncio.to_thread,
+        sleep: Sleep | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._write = write
+        self._sleep = sleep or asyncio.sleep
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._leased: set[str] = set()
 
@@ -168,7 +177,7 @@ class StorePacer:
             facts = {"server": group, "at_most_s": round(wait_s)}
             level = logging.WARNING if is_long else logging.DEBUG
             log.log(level, "waiting for a free server", extra=facts)
-            await asyncio.sleep(pause_s)
+            await self._sleep(pause_s)
             waited_s += pause_s
 
     async def release(self, group: str, interval_s: float) -> None:
