@@ -94,6 +94,16 @@ def arxiv_pdf_url(paper_id: str, version: int | None = None) -> str:
     return _page("pdf", paper_id, version)
 
 
+def announcement_order(paper_id: str) -> tuple[int, int, int] | None:
+    """
+    Return year, month and number of an arXiv id, in whose order arXiv announces papers.
+
+    Only ids since 2007-04, ``arxiv:2603.20941``, are numbered across all archives; None for others.
+    """
+    found = _NEW.fullmatch(paper_id.removeprefix("arxiv:"))
+    return (2000 + int(found["yy"]), int(found["mm"]), int(found["number"])) if found else None
+
+
 def _bounded(text: str) -> str:
     if len(text) > MAX_LENGTH:
         raise InvalidPaperId(f'"{_shown(text)}" is longer than any paper id')

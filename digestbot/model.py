@@ -8,7 +8,7 @@ filter, and a `Delivery` takes one edition to one `Destination`. All datetimes a
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -99,6 +99,47 @@ class FetchedPaper:
     """Of a notice: the ``doi:`` of the paper that it is about, if that is another one."""
     backlog: bool = False
     """Too old to be news on a source's first fetch: logged, but left out of editions."""
+    announced_on: date | None = None
+    """Day of the announcement: the date of arXiv's daily feed (US Eastern); None if unknown."""
+
+
+class Channel(StrEnum):
+    """One of the ways in which arXiv publishes its announcements."""
+
+    RSS = "rss"
+    """Daily feed: announce types and what was announced today."""
+    OAI = "oai"
+    """OAI-PMH: every record changed since a day."""
+    API = "api"
+    """Query API: the newest versions of what matches a query."""
+
+
+class BatchOutcome(StrEnum):
+    """What one channel served of one day's announcements."""
+
+    COMPLETE = "complete"
+    """Everything that it should have, with papers."""
+    EMPTY = "empty"
+    """Readable, without papers of that day."""
+    STALE = "stale"
+    """The papers of an earlier day under the new date."""
+    PARTIAL = "partial"
+    """Certainly not everything."""
+    DOWN = "down"
+    """No useful answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelCheck:
+    """What one channel served of the announcements of one day, when it was last read."""
+
+    channel: Channel
+    announced_on: date
+    """Like `FetchedPaper.announced_on`."""
+    outcome: BatchOutcome
+    at: datetime
+    detail: str | None = None
+    """Why the outcome is not complete, in words for readers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +188,8 @@ class Announcement:
     """When it was fetched."""
     backlog: bool = False
     """See `FetchedPaper.backlog`."""
+    announced_on: date | None = None
+    """See `FetchedPaper.announced_on`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

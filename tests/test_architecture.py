@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "addresses",
             "ids",
             "taxonomy",
+            "arxiv_calendar",
             "text",
             "net",
             "status_codes",

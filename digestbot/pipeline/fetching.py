@@ -248,9 +248,10 @@ class _Pass:
             return self._result("broken", error=text, retry_at=self._clock() + RETRY_BUG)
         if last is None or not last.complete:
             note = last.note if last else "the source sent no page"
-            return self._result("partial", note=note)
+            return self._result("partial", note=note, retry_at=last.next_try_at if last else None)
         # An unchanged feed has no papers either, but it comes without a note.
-        return self._result("empty" if last.note and not self._entries else "ok", note=last.note)
+        status = "empty" if last.note and not self._entries else "ok"
+        return self._result(status, note=last.note, retry_at=last.next_try_at)
 
     async def _ingest_pages(self, client: Client) -> Page | None:
         """Store page after page; return the last one."""
@@ -268,7 +269,8 @@ class _Pass:
 
     async def _ingest(self, page: Page) -> int:
         """Store *page*; return the number of announcements, once they are committed."""
-        if not page.papers and page.memory == self._begun.memory and not self._pages:
+        is_unchanged = page.memory == self._begun.memory and not page.checks
+        if not page.papers and is_unchanged and not self._pages:
             return 0  # the source is unchanged, and so is the store
         texts = await asyncio.to_thread(self._store.papers.plain_texts, page.papers)
         ingested = await self._write(
@@ -278,6 +280,8 @@ class _Pass:
                 page.papers,
                 page.memory,
                 self._clock(),
+                channel=page.channel,
+                checks=page.checks,
                 texts=texts,
             )
         )

@@ -1,21 +1,30 @@
 """
-arXiv's query API as a source: newest updates first, back to known papers plus an overlap.
+arXiv as a source, by categories or by a query.
 
-Here are its options; `arxiv_pass` reads the pages.
+Here are its options; `arxiv_channels` reads the daily feed, OAI-PMH and the query API and compares
+them, `arxiv_pass` reads the query API.
 """
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from digestbot import taxonomy
-from digestbot.sources.memory import fingerprint
+from digestbot.arxiv_calendar import Calendar, calendar_with
+from digestbot.model import Channel
 from digestbot.sources.protocols import Page, check_interval, check_span
 
 if TYPE_CHECKING:
     from digestbot.net import Client
     from digestbot.sources.parser_pool import Parse
+
+
+API_URL = "https://export.arxiv.org/api/query"
+RSS_URL = "https://rss.arxiv.org"
+OAI_URL = "https://oaipmh.arxiv.org/oai"
+DEFAULT = "default"
+"""arXiv's own address, unless the query API is a mirror: a test server has one channel only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +40,14 @@ class ArxivOptions:
     """Categories (`cs.DC`) or whole archives (`cs`, `astro-ph`); alternative to `query`."""
     query: str | None = None
     """Query in arXiv's syntax: `cat:cs.DC AND all:gpu`; alternative to `categories`."""
-    url: str = "https://export.arxiv.org/api/query"
-    """The query API; change it to use a mirror or a test server."""
+    url: str | None = API_URL
+    """The query API; change it to use a mirror or a test server. `null`: not asked."""
+    rss_url: str | None = DEFAULT
+    """The daily feeds, `https://rss.arxiv.org` unless `url` is changed. `null`: not asked."""
+    oai_url: str | None = DEFAULT
+    """OAI-PMH, `https://oaipmh.arxiv.org/oai` unless `url` is changed. `null`: not asked."""
+    holidays: tuple[date, ...] = ()
+    """Business days on which arXiv rests, besides the published ones; see `docs/arxiv.md`."""
     backfill: timedelta = timedelta(days=7)
     """How far back the first fetch reports papers, counted from the newest paper."""
     interval: timedelta = timedelta(seconds=3)
@@ -58,6 +73,18 @@ class ArxivOptions:
         check_interval(self.interval)
         check_span("backfill", self.backfill)
         check_span("overlap", self.overlap)
+        self._resolve_channels()
+
+    def _resolve_channels(self) -> None:
+        """Put arXiv's own addresses in place of `DEFAULT`."""
+        is_own = self.url in (API_URL, None) and self.query is None
+        for key, address in (("rss_url", RSS_URL), ("oai_url", OAI_URL)):
+            if getattr(self, key) == DEFAULT:
+                object.__setattr__(self, key, address if is_own else None)
+        if self.query is not None and (self.rss_url or self.oai_url):
+            raise ValueError('rss_url and oai_url need "categories"; a "query" uses url only')
+        if not self.channels:
+            raise ValueError("url, rss_url and oai_url are all null; arXiv needs one of them")
 
     @property
     def search(self) -> str:
@@ -70,11 +97,27 @@ class ArxivOptions:
         return " OR ".join(f"cat:{code}" for code in codes)
 
     @property
+    def api_url(self) -> str:
+        """The address of the query API."""
+        return self.url or API_URL
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The channels to read."""
+        urls = {Channel.RSS: self.rss_url, Channel.OAI: self.oai_url, Channel.API: self.url}
+        return tuple(channel for channel, url in urls.items() if url)
+
+    @property
+    def calendar(self) -> Calendar:
+        """The days on which arXiv announces papers."""
+        return calendar_with(self.holidays)
+
+    @property
     def interval_s(self) -> float:
         """Seconds between requests, at least arXiv's minimum on its own hosts."""
         from digestbot.net import allowed_interval_s
 
-        return allowed_interval_s(self.url, self.interval.total_seconds())
+        return allowed_interval_s(self.api_url, self.interval.total_seconds())
 
     def fetch(
         self,
@@ -86,15 +129,12 @@ class ArxivOptions:
         parse: "Parse",
     ) -> AsyncIterator[Page]:
         """Make one pass; see `Options.fetch`."""
-        from digestbot.sources.arxiv_pass import ArxivMemory, ArxivPass
+        from digestbot.sources.arxiv_channels import ChannelsPass, api_only
 
-        return ArxivPass(
-            options=self,
-            name=name,
-            client=client,
-            memory=memory,
-            known=ArxivMemory.read(memory, fingerprint(f"{self.url}\n{self.search}")),
-            now=now,
+        if self.channels == (Channel.API,):
+            return api_only(self, name, client, memory, now)
+        return ChannelsPass(
+            options=self, name=name, client=client, memory=dict(memory), now=now
         ).pages()
 
 

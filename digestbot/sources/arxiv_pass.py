@@ -47,7 +47,7 @@ class Listing(Protocol):
     """Listing of the API to read, and how far; see `sources.arxiv.ArxivOptions`."""
 
     @property
-    def url(self) -> str: ...
+    def api_url(self) -> str: ...
     @property
     def query(self) -> str | None: ...
     @property
@@ -212,7 +212,7 @@ class ArxivPass:
         options = self.options
         try:
             return await self.client.get(
-                options.url,
+                options.api_url,
                 params={
                     "search_query": options.search,
                     "start": str(start),
@@ -230,12 +230,12 @@ class ArxivPass:
     def _page_request(self, start: int) -> PageRequest:
         return PageRequest(
             name=self.name,
-            url=shown_url(self.options.url),
+            url=shown_url(self.options.api_url),
             start=start,
             size=self._size(start),
             total=self.total,
             has_had_papers=self.known.has_had_papers or bool(self.seen),
-            is_arxiv=is_arxiv(self.options.url),
+            is_arxiv=is_arxiv(self.options.api_url),
             interval_s=self.options.interval_s,
         )
 

@@ -121,12 +121,8 @@ def decide(
         before: The last page for this request that was parsed but implausible.
     """
     attempt = _Attempt(request=request, number=attempts, now=now, jitter=jitter)
-    if isinstance(received, Unreachable) and not received.arrived:
-        return _after_no_connection(received, attempt)
-    if isinstance(received, NetError):
-        return _retry_or_give_up(str(received), attempt)
-    if received.status != 200:
-        return _after_status(received, attempt)
+    if isinstance(received, NetError) or received.status != 200:
+        return _after_failure(received, attempt)
     try:
         feed = _parse_atom(received)
     except BadAnswer as error:
@@ -137,7 +133,38 @@ def decide(
     return _after_page(feed, attempt, before)
 
 
-def _after_no_connection(error: Unreachable, attempt: _Attempt) -> Decision:
+def after_failure(
+    received: Response | NetError,
+    request: PageRequest,
+    *,
+    attempts: int,
+    now: datetime,
+    jitter: float,
+) -> Retry | GiveUp | None:
+    """Decide after a request that failed; None for a response of status 200. See `decide`."""
+    if not isinstance(received, NetError) and received.status == 200:
+        return None
+    attempt = _Attempt(request=request, number=attempts, now=now, jitter=jitter)
+    return _after_failure(received, attempt)
+
+
+def after_bad_answer(
+    reason: str, request: PageRequest, *, attempts: int, now: datetime, jitter: float
+) -> Retry | GiveUp:
+    """Decide after a response of status 200 that is unusable for *reason*. See `decide`."""
+    attempt = _Attempt(request=request, number=attempts, now=now, jitter=jitter)
+    return _retry_or_give_up(f"{request.url}: {reason}", attempt)
+
+
+def _after_failure(received: Response | NetError, attempt: _Attempt) -> Retry | GiveUp:
+    if isinstance(received, Unreachable) and not received.arrived:
+        return _after_no_connection(received, attempt)
+    if isinstance(received, NetError):
+        return _retry_or_give_up(str(received), attempt)
+    return _after_status(received, attempt)
+
+
+def _after_no_connection(error: Unreachable, attempt: _Attempt) -> Retry | GiveUp:
     """Give up soon: the network is probably down, which the operator should see quickly."""
     if attempt.number >= OFFLINE_ATTEMPTS:
         return GiveUp(error=_late(str(error), attempt))

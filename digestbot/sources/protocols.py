@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from digestbot.model import FetchedPaper
+    from digestbot.model import Channel, ChannelCheck, FetchedPaper
     from digestbot.net import Client
     from digestbot.sources.parser_pool import Parse
 
@@ -28,6 +28,12 @@ class Page:
     """True only on the last page of a pass that covered its whole range."""
     note: str | None = None
     """Remark for the operator, such as what is missing; None if all is well."""
+    channel: "Channel | None" = None
+    """Which of the source's channels served *papers*; None if it has only one."""
+    checks: "tuple[ChannelCheck, ...]" = ()
+    """What the channels served of each day's announcements, as far as this page tells."""
+    next_try_at: datetime | None = None
+    """On the last page: when to ask again, earlier or later than the usual interval."""
 
 
 class Options(Protocol):

@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
+from digestbot.store.batches import Batches, BatchPaper
 from digestbot.store.bounces import Bounces
 from digestbot.store.database import BUSY_S, Database, read_url
 from digestbot.store.digests import Digests
@@ -55,6 +56,7 @@ from digestbot.store.values import (
 __all__ = [
     "AWAITING_OPERATOR",
     "Attempt",
+    "BatchPaper",
     "Cap",
     "DigestState",
     "EditionSummary",
@@ -85,6 +87,7 @@ class Store:
         self._database = database
         self.papers = Papers(database)
         self.sources = Sources(database)
+        self.batches = Batches(database)
         self.digests = Digests(database)
         self.editions = Editions(database)
         self.outbox = Outbox(database)

@@ -14,13 +14,14 @@ import json
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
     Boolean,
     Column,
     Connection,
+    Date,
     Enum,
     Float,
     Integer,
@@ -42,6 +43,7 @@ from digestbot.store.tables import (
     UtcDateTime,
     announcements,
     bounces,
+    channel_checks,
     days,
     deliveries,
     delivery_attempts,
@@ -69,6 +71,7 @@ IDENTIFIED_BY: Final[Mapping[Table, tuple[str, ...]]] = {
     papers: ("paper_id", "version"),
     announcements: ("source", "paper_id", "version"),
     paper_aliases: ("alias",),
+    channel_checks: ("source", "announced_on", "channel"),
     digests: ("name", "created_at"),
     subscriptions: ("digest", "kind", "address_key"),
     suppressions: ("address",),
@@ -95,6 +98,7 @@ _TYPES: Final[tuple[tuple[type, type | tuple[type, ...]], ...]] = (
     (Integer, int),
     (Float, (float, int)),
     (UtcDateTime, str),
+    (Date, str),
     (StoredText, str),
     (Enum, str),
 )
@@ -237,7 +241,7 @@ def _body(row: Row) -> Body:
 
 
 def _to_json(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _from_json(column: Column[Any], value: Any) -> Any:
@@ -254,6 +258,8 @@ def _from_json(column: Column[Any], value: Any) -> Any:
         raise ValueError(f"{column.name} is {type(value).__name__}")
     if isinstance(column.type, UtcDateTime):
         return datetime.fromisoformat(str(value))
+    if isinstance(column.type, Date):
+        return date.fromisoformat(str(value))
     return value
 
 

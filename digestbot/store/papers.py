@@ -17,11 +17,13 @@ from digestbot.model import (
     Announcement,
     AnnounceType,
     Author,
+    Channel,
+    ChannelCheck,
     DocumentType,
     FetchedPaper,
     Paper,
 )
-from digestbot.store import aliases, notices
+from digestbot.store import aliases, batches, notices
 from digestbot.store.database import INGEST_LOCK, Database, chunks
 from digestbot.store.stored_words import rebuild_words
 from digestbot.store.tables import PassStatus, announcements, papers, sources, storable
@@ -51,6 +53,8 @@ class Papers:
         memory: Mapping[str, str],
         now: datetime,
         *,
+        channel: Channel | None = None,
+        checks: Sequence[ChannelCheck] = (),
         texts: "PlainTexts | None" = None,
     ) -> Ingested:
         """
@@ -64,6 +68,8 @@ class Papers:
             fetched: Papers in the order for the log; repeats are merged.
             memory: The source's own notes after this page.
             now: When the papers were fetched.
+            channel: Which of the source's channels served them; see `batches`.
+            checks: What the channels served of each day's announcements.
             texts: From `plain_texts`; None to compute them here.
         """
         texts = texts or self.plain_texts(fetched)
@@ -74,7 +80,9 @@ class Papers:
             versions = notices.as_versions(connection, resolved)
             merged = _merge(versions)
             updated = _store_papers(connection, merged, texts)
-            new = _append(connection, source, merged, now)
+            new = _append(connection, source, merged, now, channel)
+            batches.confirm(connection, source, merged, channel)
+            batches.record(connection, self._database, source, checks)
             served = {(r.id, r.version): p for p, r in zip(fetched, versions, strict=True)}
             counts = FieldCounts.of(served[key] for key in new)
             self._remember(connection, source, memory, counts)
@@ -278,6 +286,7 @@ def to_announcement(row: Row[Any]) -> Announcement:
         source=row.source,
         seen_at=row.seen_at,
         backlog=row.backlog,
+        announced_on=row.announced_on,
     )
 
 
@@ -285,7 +294,7 @@ def _joined() -> Select[Any]:
     """Select announcements with their papers."""
     log = announcements.c
     return select(
-        log.seq, log.source, log.type, log.backlog, log.seen_at, *PAPER_COLUMNS
+        log.seq, log.source, log.type, log.backlog, log.seen_at, log.announced_on, *PAPER_COLUMNS
     ).join_from(announcements, papers)
 
 
@@ -326,7 +335,11 @@ def _merge(fetched: Iterable[FetchedPaper]) -> list[FetchedPaper]:
 
 
 def _append(
-    connection: Connection, source: str, fetched: Sequence[FetchedPaper], now: datetime
+    connection: Connection,
+    source: str,
+    fetched: Sequence[FetchedPaper],
+    now: datetime,
+    channel: Channel | None,
 ) -> list[_Key]:
     """
     Log the papers that are new from *source*. Return their ids and versions.
@@ -344,6 +357,8 @@ def _append(
             "type": paper.type,
             "backlog": paper.backlog,
             "seen_at": now,
+            "announced_on": paper.announced_on,
+            "channels": batches.bit(channel),
         }
         for paper in new
     ]

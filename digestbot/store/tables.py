@@ -16,6 +16,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Dialect,
     Enum,
@@ -36,7 +37,9 @@ from sqlalchemy.types import TypeEngine
 
 from digestbot.model import (
     AnnounceType,
+    BatchOutcome,
     BounceKind,
+    Channel,
     DeliveryState,
     DocumentType,
     Form,
@@ -253,10 +256,27 @@ announcements = Table(
     Column("type", _enum(AnnounceType, "type"), nullable=False),
     Column("backlog", Boolean, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
+    # The day of the announcement and the channels that served it, one bit each; both are completed
+    # later, since a channel that is late confirms what another has announced.
+    Column("announced_on", Date),
+    Column("channels", Integer, nullable=False),
     ForeignKeyConstraint(["paper_id", "version"], ["papers.paper_id", "papers.version"]),
     UniqueConstraint("paper_id", "version", "source"),
     Index(None, "seen_at", "seq"),
+    _index_where("announced_on IS NOT NULL", "announced_on", "source"),
     sqlite_autoincrement=True,
+)
+
+# What each channel of a source served of each day's announcements.
+channel_checks = Table(
+    "channel_checks",
+    metadata,
+    Column("source", StoredText, primary_key=True),
+    Column("announced_on", Date, primary_key=True),
+    Column("channel", _enum(Channel, "channel"), primary_key=True),
+    Column("outcome", _enum(BatchOutcome, "outcome"), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("detail", StoredText),
 )
 
 # Hashes of names: guids and links are long, and only compared.

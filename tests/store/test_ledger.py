@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from digestbot.errors import LedgerError
-from digestbot.model import Bounce, BounceKind, Form, Origin
+from digestbot.model import BatchOutcome, Bounce, BounceKind, Channel, ChannelCheck, Form, Origin
 from digestbot.model import DeliveryState as S
 from digestbot.model import SubscriptionState as State
 from digestbot.store import AWAITING_OPERATOR, Store, from_line, open_store, to_line
@@ -32,7 +32,10 @@ def other(tmp_path: Path) -> Iterator[Store]:
 def fill(store: Store) -> None:
     """Fill a store with four papers, an edition, and deliveries in several states."""
     known = [fetched(n, aliases=("guid:1",) if n == 1 else ()) for n in (1, 2, 3)]
-    store.papers.ingest("arxiv", known, {}, NOW)
+    check = ChannelCheck(
+        channel=Channel.RSS, announced_on=NOW.date(), outcome=BatchOutcome.PARTIAL, at=NOW
+    )
+    store.papers.ingest("arxiv", known, {}, NOW, channel=Channel.RSS, checks=[check])
     rows = log(store)
     register(store)
     reader = store.subscriptions.add(

@@ -15,6 +15,7 @@ SHORT_MOMENT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"
 WAITING = sa.text("next_at IS NOT NULL")
 LEASED = sa.text("lease_until IS NOT NULL")
 NOT_SENT = sa.text("state <> 'sent'")
+ON_A_DAY = sa.text("announced_on IS NOT NULL")
 FROM_CONFIG = sa.text("origin = 'config'")
 
 
@@ -189,6 +190,8 @@ def upgrade() -> None:
         ),
         sa.Column("backlog", sa.Boolean(), nullable=False),
         sa.Column("seen_at", MOMENT, nullable=False),
+        sa.Column("announced_on", sa.Date(), nullable=True),
+        sa.Column("channels", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["paper_id", "version"],
             ["papers.paper_id", "papers.version"],
@@ -202,6 +205,30 @@ def upgrade() -> None:
     )
     op.create_index(
         op.f("ix_announcements_seen_at_seq"), "announcements", ["seen_at", "seq"], unique=False
+    )
+    op.create_index(
+        op.f("ix_announcements_announced_on_source"),
+        "announcements",
+        ["announced_on", "source"],
+        unique=False,
+        sqlite_where=ON_A_DAY,
+        postgresql_where=ON_A_DAY,
+    )
+    op.create_table(
+        "channel_checks",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("announced_on", sa.Date(), nullable=False),
+        sa.Column("channel", _enum("channel", "rss", "oai", "api"), nullable=False),
+        sa.Column(
+            "outcome",
+            _enum("outcome", "complete", "empty", "stale", "partial", "down"),
+            nullable=False,
+        ),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint(
+            "source", "announced_on", "channel", name=op.f("pk_channel_checks")
+        ),
     )
     op.create_table(
         "paper_aliases",

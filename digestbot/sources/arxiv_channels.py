@@ -1,0 +1,368 @@
+"""
+One pass over arXiv's channels: OAI-PMH, the daily feed and the query API.
+
+Each channel has served stale or partial days, and each has what the others lack: OAI-PMH every
+change, the feed the announce types, the API what is older. The pass reads them in turn, so that one
+that fails costs only itself, and compares what they served of the latest day. Until two agree, it
+asks to be repeated soon; then not before the next announcement. Begin at `ChannelsPass.pages`.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from typing import Protocol
+
+from digestbot import taxonomy
+from digestbot.arxiv_calendar import Calendar, feed_at, oai_at
+from digestbot.errors import SourceError, SourceRefused
+from digestbot.model import AnnounceType, BatchOutcome, Channel, ChannelCheck, FetchedPaper
+from digestbot.net import Client, allowed_interval_s
+from digestbot.sources.arxiv_daily import DailyMemory, feed_spec, judge, read
+from digestbot.sources.arxiv_pass import ArxivMemory, ArxivPass, Listing
+from digestbot.sources.memory import fingerprint
+from digestbot.sources.protocols import Page
+
+log = logging.getLogger(__name__)
+
+GRACE = timedelta(minutes=5)
+"""After the time at which a channel should have an announcement."""
+FIRST_RETRY = timedelta(minutes=15)
+LAST_RETRY = timedelta(hours=2)
+"""Bounds of the time until an incomplete batch is read again; it grows with the batch's age."""
+API_INTERVAL = timedelta(hours=20)
+"""Least time between two passes over the API while the other channels agree: once a day."""
+CHECKED_DAYS = 14
+NEWS = frozenset({AnnounceType.NEW, AnnounceType.CROSS})
+"""What all channels have: the daily feed leaves out some replacements."""
+_OWN_KEYS = {
+    Channel.API: ("query", "mark", "floor", "pending"),
+    Channel.RSS: ("rss_",),
+    Channel.OAI: ("oai_",),
+}
+"""Beginnings of the keys of each channel in the memory."""
+
+
+class Channels(Listing, Protocol):
+    """arXiv's channels and what to ask them for; see `sources.arxiv.ArxivOptions`."""
+
+    @property
+    def categories(self) -> Sequence[str]: ...
+    @property
+    def channels(self) -> Sequence[Channel]: ...
+    @property
+    def calendar(self) -> Calendar: ...
+    @property
+    def rss_url(self) -> str | None: ...
+    @property
+    def oai_url(self) -> str | None: ...
+    @property
+    def interval(self) -> timedelta: ...
+
+
+@dataclass(slots=True)
+class _Served:
+    """What one channel served in this pass."""
+
+    ids: set[str] = field(default_factory=set)
+    news: dict[date, set[str]] = field(default_factory=dict)
+    """Ids of new papers and cross-lists by day, as far as the channel tells it."""
+    is_complete: bool = False
+    outcome: BatchOutcome | None = None
+    """Of the latest day, if the channel judges that itself."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ChannelsPass:
+    """One pass; the later fields record its progress."""
+
+    options: Channels
+    name: str
+    client: Client
+    memory: dict[str, str]
+    now: datetime
+    served: dict[Channel, _Served] = field(default_factory=dict)
+    errors: dict[Channel, SourceError] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    checks: list[ChannelCheck] = field(default_factory=list)
+    done: int = 0
+
+    @property
+    def day(self) -> date:
+        """The latest day that arXiv has announced."""
+        return self.options.calendar.latest_day(self.now)
+
+    async def pages(self) -> AsyncIterator[Page]:
+        """
+        Yield the pages of every channel, then one that sums up.
+
+        Raises:
+            SourceLate, SourceRefused: Every channel failed.
+        """
+        for channel in (Channel.OAI, Channel.RSS, Channel.API):
+            if channel in self.options.channels and self._is_due(channel):
+                async for page in self._read(channel):
+                    yield page
+        if not any(served.is_complete for served in self.served.values()) and self.errors:
+            raise self._worst_error()
+        yield self._last_page()
+
+    def _is_due(self, channel: Channel) -> bool:
+        if self._is_resting(channel):
+            return False
+        if channel is not Channel.API:
+            return True
+        asked = self.memory.get("asked_api")
+        has_just_been_asked = (
+            asked is not None and self.now - datetime.fromisoformat(asked) < API_INTERVAL
+        )
+        # Its index follows the feed.
+        is_needed = not self._is_settled() and self.now >= feed_at(self.day)
+        return is_needed or not has_just_been_asked
+
+    def _is_settled(self) -> bool:
+        """Return True if two channels agree on the latest day, or the only one has it."""
+        return len(self._agreeing()) >= min(2, len(self.options.channels))
+
+    def _is_resting(self, channel: Channel) -> bool:
+        """Return True while a channel that refused us is left alone."""
+        until = self.memory.get(f"rest_{channel}")
+        return until is not None and self.now < datetime.fromisoformat(until)
+
+    async def _read(self, channel: Channel) -> AsyncIterator[Page]:
+        """Yield the pages of *channel*; a failure ends only this channel."""
+        served = self.served[channel] = _Served()
+        try:
+            async for page in self._pages_of(channel):
+                self._record(served, page)
+                self._remember(channel, page.memory)
+                yield replace(
+                    page,
+                    memory=dict(self.memory),
+                    channel=channel,
+                    complete=False,
+                    note=None,
+                    done=self.done,
+                )
+        except SourceError as error:
+            self._note_failure(channel, error)
+        else:
+            self._note_success(channel)
+
+    def _pages_of(self, channel: Channel) -> AsyncIterator[Page]:
+        own = {key: value for key, value in self.memory.items() if _belongs(key, channel)}
+        if channel is Channel.API:
+            return self._api_pages(own)
+        return self._feed_pages(own)
+
+    async def _feed_pages(self, memory: Mapping[str, str]) -> AsyncIterator[Page]:
+        spec = feed_spec(self.options.categories)
+        known = DailyMemory.read(memory) if memory.get("rss_spec") == spec else DailyMemory()
+        url = f"{(self.options.rss_url or '').rstrip('/')}/rss/{spec}"
+        interval_s = allowed_interval_s(url, self.options.interval.total_seconds())
+        papers = await read(self.client, self.name, url, interval_s)
+        daily = judge(papers, known, self.client.clock(), self.options.calendar)
+        if daily.check.announced_on == self.day:
+            self.served[Channel.RSS].outcome = daily.check.outcome
+        yield Page(
+            papers=daily.papers,
+            memory={"rss_spec": spec, **daily.memory.written()},
+            checks=(daily.check,),
+            complete=True,
+            note=daily.check.detail,
+        )
+
+    async def _api_pages(self, memory: Mapping[str, str]) -> AsyncIterator[Page]:
+        async for page in api_pass(self.options, self.name, self.client, memory, self.now).pages():
+            codes = expand_all(self.options.categories)
+            yield replace(page, papers=tuple(with_relative_type(p, codes) for p in page.papers))
+
+    def _record(self, served: _Served, page: Page) -> None:
+        self.done += len(page.papers)
+        served.is_complete = page.complete
+        if page.note:
+            self.notes.append(page.note)
+        for paper in page.papers:
+            served.ids.add(paper.id)
+            day = self._day_of(paper)
+            if day is not None and paper.type in NEWS and not paper.backlog:
+                served.news.setdefault(day, set()).add(paper.id)
+
+    def _day_of(self, paper: FetchedPaper) -> date | None:
+        if paper.announced_on is not None or paper.updated is None:
+            return paper.announced_on
+        return self.options.calendar.expected_day(paper.updated)
+
+    def _remember(self, channel: Channel, own: Mapping[str, str]) -> None:
+        for key in [key for key in self.memory if _belongs(key, channel)]:
+            del self.memory[key]
+        self.memory |= own
+
+    def _note_failure(self, channel: Channel, error: SourceError) -> None:
+        self.errors[channel] = error
+        self.notes.append(str(error))
+        self.checks.append(_check(channel, self.day, BatchOutcome.DOWN, self.now, str(error)))
+        if isinstance(error, SourceRefused) and error.retry_at is not None:
+            self.memory[f"rest_{channel}"] = error.retry_at.isoformat()
+
+    def _note_success(self, channel: Channel) -> None:
+        self.memory.pop(f"rest_{channel}", None)
+        served = self.served[channel]
+        if not served.is_complete or channel is Channel.RSS:
+            return
+        self.memory[f"asked_{channel}"] = self.now.isoformat()
+        checked = self.memory.get(f"checked_{channel}")
+        since = date.fromisoformat(checked) if checked else None
+        checks = _checks_of(channel, served, since, self.now, self.options.calendar)
+        self.checks += checks
+        if checks:
+            self.memory[f"checked_{channel}"] = checks[0].announced_on.isoformat()
+
+    def _worst_error(self) -> SourceError:
+        refusals = (error for error in self.errors.values() if isinstance(error, SourceRefused))
+        return next(refusals, next(iter(self.errors.values())))
+
+    def _last_page(self) -> Page:
+        is_settled = self._is_settled()
+        is_late = not is_settled and self.now >= feed_at(self.day) + GRACE
+        note = self._disagreement() if is_late else None
+        return Page(
+            papers=(),
+            memory=dict(self.memory),
+            checks=tuple(self.checks),
+            complete=not is_late,
+            note="; ".join(dict.fromkeys(filter(None, [note, *self.notes]))) or None,
+            next_try_at=self._next_try_at(is_settled=is_settled),
+            done=self.done,
+        )
+
+    def _agreeing(self) -> list[Channel]:
+        """List the channels that served all of the latest day, as far as any channel tells."""
+        news = set[str]().union(*(s.news.get(self.day, set()) for s in self.served.values()))
+        return [
+            channel
+            for channel, served in self.served.items()
+            if self._tells_of_day(channel, served) and news <= served.ids
+        ]
+
+    def _tells_of_day(self, channel: Channel, served: _Served) -> bool:
+        """Return True if the channel could have had all papers of the latest day."""
+        if channel is Channel.RSS:
+            return served.outcome in (BatchOutcome.COMPLETE, BatchOutcome.EMPTY)
+        if channel is Channel.OAI:
+            return served.is_complete and self.now >= oai_at(self.day)
+        return served.is_complete and bool(served.news.get(self.day))
+
+    def _next_try_at(self, *, is_settled: bool) -> datetime:
+        """Return when a channel should have more: soon if they disagree, else tomorrow."""
+        calendar, channels = self.options.calendar, self.options.channels
+        if is_settled:
+            following = calendar.next_day(self.day)
+            return (oai_at if Channel.OAI in channels else feed_at)(following) + GRACE
+        due = [oai_at(self.day) + GRACE] if Channel.OAI in channels else []
+        due += [feed_at(self.day) + GRACE] if Channel.RSS in channels else []
+        ahead = [moment for moment in due if moment > self.now]
+        age = self.now - feed_at(self.day)
+        return min(ahead, default=self.now + min(max(age / 2, FIRST_RETRY), LAST_RETRY))
+
+    def _disagreement(self) -> str:
+        day = f"{self.day:%a} {self.day.day} {self.day:%b}"
+        news = set[str]().union(*(s.news.get(self.day, set()) for s in self.served.values()))
+        counts = ", ".join(
+            f"{LABELS[channel]} {len(news & served.ids)}" for channel, served in self.served.items()
+        )
+        return f"{day}: the channels do not agree on {len(news)} papers ({counts})"
+
+
+LABELS = {Channel.OAI: "OAI-PMH", Channel.RSS: "daily feed", Channel.API: "query API"}
+
+
+def api_pass(
+    options: Listing, name: str, client: Client, memory: Mapping[str, str], now: datetime
+) -> ArxivPass:
+    """Return a pass over the query API alone."""
+    return ArxivPass(
+        options=options,
+        name=name,
+        client=client,
+        memory=memory,
+        known=ArxivMemory.read(memory, fingerprint(f"{options.api_url}\n{options.search}")),
+        now=now,
+    )
+
+
+async def api_only(
+    options: Channels, name: str, client: Client, memory: Mapping[str, str], now: datetime
+) -> AsyncIterator[Page]:
+    """Yield the pages of a source that has the query API only, which verifies nothing."""
+    served = _Served()
+    async for page in api_pass(options, name, client, memory, now).pages():
+        for paper in page.papers:
+            if paper.updated and paper.type in NEWS and not paper.backlog:
+                day = options.calendar.expected_day(paper.updated)
+                served.news.setdefault(day, set()).add(paper.id)
+        checks = _checks_of(Channel.API, served, None, now, options.calendar)
+        yield replace(page, channel=Channel.API, checks=tuple(checks) if page.complete else ())
+
+
+def expand_all(categories: Sequence[str]) -> frozenset[str]:
+    """Return all codes that *categories* mean, with their aliases."""
+    return frozenset[str]().union(*(taxonomy.expand(category) for category in categories))
+
+
+def with_relative_type(paper: FetchedPaper, codes: Collection[str]) -> FetchedPaper:
+    """
+    Give *paper* the announce type that the daily feed of *codes* would give it.
+
+    A paper is new, or a replacement, where its primary category is, and a cross-list elsewhere.
+    """
+    if not codes or paper.primary_category in codes or paper.primary_category is None:
+        return paper
+    crossed = {
+        AnnounceType.NEW: AnnounceType.CROSS,
+        AnnounceType.REPLACE: AnnounceType.REPLACE_CROSS,
+    }
+    return replace(paper, type=crossed.get(paper.type, paper.type))
+
+
+def _belongs(key: str, channel: Channel) -> bool:
+    return key.startswith(_OWN_KEYS[channel])
+
+
+def _checks_of(
+    channel: Channel, served: _Served, since: date | None, now: datetime, calendar: Calendar
+) -> list[ChannelCheck]:
+    """Return the checks of a complete pass, newest day first."""
+    return [
+        _check(
+            channel,
+            day,
+            BatchOutcome.COMPLETE if served.news.get(day) else BatchOutcome.EMPTY,
+            now,
+        )
+        for day in _days_told(channel, served, since, now, calendar)
+    ]
+
+
+def _days_told(
+    channel: Channel, served: _Served, since: date | None, now: datetime, calendar: Calendar
+) -> Iterator[date]:
+    """
+    Yield the days of which a complete pass tells everything, from *since* on, newest first.
+
+    OAI-PMH tells of each day once it is updated, the API only of days up to its newest paper, since
+    its index can be days late.
+    """
+    day = calendar.latest_day(now)
+    newest = max(served.news, default=None)
+    for _ in range(CHECKED_DAYS):
+        is_told = now >= oai_at(day) if channel is Channel.OAI else bool(newest and day <= newest)
+        if is_told and (since is None or day >= since):
+            yield day
+        day = calendar.previous_day(day)
+
+
+def _check(
+    channel: Channel, day: date, outcome: BatchOutcome, now: datetime, detail: str | None = None
+) -> ChannelCheck:
+    return ChannelCheck(channel=channel, announced_on=day, outcome=outcome, at=now, detail=detail)
