@@ -41,7 +41,7 @@ moments = st.builds(
         ("2026-12-28T15:00", "2026-12-31"),
     ],
 )
-def test_a_submission_is_announced_on_the_day_that_arxiv_publishes(
+def test_days_of_submissions(
     submitted: str, announced: str
 ) -> None:
     at = datetime.fromisoformat(submitted).replace(tzinfo=EASTERN)
@@ -70,7 +70,7 @@ def test_the_operator_adds_holidays() -> None:
     assert CALENDAR.occasion(date(2026, 11, 19)) is Occasion.ANNOUNCEMENT
 
 
-def test_channels_show_an_announcement_in_order_in_summer_and_winter() -> None:
+def test_channels_follow_in_order_in_summer_and_winter() -> None:
     assert announced_at(date(2026, 11, 18)) == datetime(2026, 11, 18, 1, tzinfo=UTC)
     assert oai_at(date(2026, 11, 18)) == datetime(2026, 11, 18, 3, 30, tzinfo=UTC)
     assert feed_at(date(2026, 11, 18)) == datetime(2026, 11, 18, 5, tzinfo=UTC)
@@ -87,7 +87,7 @@ def test_the_latest_day_is_announced_and_the_next_is_not(moment: datetime) -> No
 
 
 @given(moments)
-def test_a_paper_is_expected_after_its_submission_and_within_a_week(moment: datetime) -> None:
+def test_paper_is_expected_within_a_week_of_submission(moment: datetime) -> None:
     day = CALENDAR.expected_day(moment)
     assert moment < announced_at(day) <= moment + timedelta(days=8)
     assert CALENDAR.has_announcement(day)

@@ -348,9 +348,9 @@ def _days_told(
     channel: Channel, served: _Served, since: date | None, now: datetime, calendar: Calendar
 ) -> Iterator[date]:
     """
-    Yield the days of which a complete pass tells everything, from *since* on, newest first.
+    Yield the days that a complete pass has in full, from *since* on, newest first.
 
-    OAI-PMH tells of each day once it is updated, the API only of days up to its newest paper, since
+    OAI-PMH has each day once it is updated, the API only the days up to its newest paper, since
     its index can be days late.
     """
     day = calendar.latest_day(now)

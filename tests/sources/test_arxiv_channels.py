@@ -169,7 +169,7 @@ def test_before_midnight_the_pass_waits_for_the_feed() -> None:
     assert last.next_try_at == datetime(2026, 11, 18, 5, tzinfo=UTC) + GRACE
 
 
-def test_api_is_not_asked_again_before_it_can_have_the_announcement() -> None:
+def test_api_is_not_asked_before_it_can_have_more() -> None:
     evening = datetime(2026, 11, 19, 4, tzinfo=UTC)  # Wednesday 23:00 in New York
     with Channels() as server:
         server.feed = daily_feed(*server.ids)
