@@ -253,7 +253,8 @@ def _arxiv(state: State) -> str:
 
 def _author(name: str) -> str:
     given, _, family = name.rpartition(" ")
-    return f"<author><keyname>{escape(family)}</keyname><forenames>{escape(given)}</forenames></author>"
+    names = f"<keyname>{escape(family)}</keyname><forenames>{escape(given)}</forenames>"
+    return f"<author>{names}</author>"
 
 
 def _optional(state: State) -> str:
