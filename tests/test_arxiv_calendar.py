@@ -41,9 +41,7 @@ moments = st.builds(
         ("2026-12-28T15:00", "2026-12-31"),
     ],
 )
-def test_days_of_submissions(
-    submitted: str, announced: str
-) -> None:
+def test_days_of_submissions(submitted: str, announced: str) -> None:
     at = datetime.fromisoformat(submitted).replace(tzinfo=EASTERN)
     assert CALENDAR.expected_day(at) == date.fromisoformat(announced)
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from digestbot.errors import InvalidPaperId
 from digestbot.ids import (
     PaperId,
+    arxiv_order,
     arxiv_pdf_url,
     arxiv_url,
     normalise_doi,
@@ -131,3 +132,24 @@ def test_new_ids_survive_their_url(yy: int, mm: int, number: int, version: int |
     expected = PaperId(id=paper_id, version=version)
     assert parse_paper_id(arxiv_url(paper_id, version)) == expected
     assert parse_paper_id(arxiv_pdf_url(paper_id, version)) == expected
+
+
+def test_order_of_arxiv_ids_is_that_of_their_announcement() -> None:
+    """As text, 9107 would follow 0704, and five digits would precede four."""
+    ids = ["hep-th/9107001", "math/9912999", "cs/0001001", "cs/0703150", "0704.0001", "0704.9999",
+           "1412.9999", "1501.00001", "2611.99999", "2611.100000", "9108.00001"]  # fmt: skip
+    orders = [arxiv_order(f"arxiv:{each}") for each in ids]
+    assert orders == sorted(set(orders))
+
+
+@pytest.mark.parametrize("text", ["doi:10.1000/x", "2611.00001", "arxiv:", "arxiv:2611.1v2"])
+def test_order_of_other_ids_is_an_error(text: str) -> None:
+    with pytest.raises(InvalidPaperId):
+        arxiv_order(text)
+
+
+@given(st.integers(7, 98), st.integers(4, 12), st.integers(1, 99_999))
+def test_order_has_the_numbers_of_the_id(year: int, month: int, number: int) -> None:
+    digits = 5 if year >= 15 else 4
+    text = f"arxiv:{year:02}{month:02}.{number % 10**digits:0{digits}}"
+    assert arxiv_order(text) == (2000 + year, month, number % 10**digits)

@@ -6,6 +6,7 @@ Pure: bytes in, values out. Fields are found by name, since their order changed 
 
 import logging
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,9 @@ ATOM = "{http://www.w3.org/2005/Atom}"
 ARXIV = "{http://arxiv.org/schemas/atom}"
 OPENSEARCH = "{http://a9.com/-/spec/opensearch/"
 """Followed by 1.0/ in old manuals and by 1.1/ in responses."""
+_NAME = f"{ATOM}name"
+_AFFILIATION = f"{ARXIV}affiliation"
+_ABS_PAGE = re.compile(r"https?://arxiv\.org/abs/(?=[a-z0-9.-]+(?:/[0-9]+)?(?:v[0-9]+)?$)")
 _ERROR_ID = "/api/errors"
 _NUMBER = re.compile(r"\s*[0-9]{1,9}\s*")
 
@@ -61,7 +65,7 @@ def parse(body: bytes) -> ArxivFeed:
     if root.tag != f"{ATOM}feed":
         raise BadAnswer("not an Atom feed; check the URL")
     entries = root.findall(f"{ATOM}entry")
-    error = _error_in(root, entries)
+    error = _error_in(root, entries) if _ERROR_ID.encode() in body else None
     papers = () if error is not None else tuple(filter(None, map(_paper_or_none, entries)))
     return ArxivFeed(
         total=_number(root, "totalResults"),
@@ -101,59 +105,88 @@ def _paper_or_none(entry: Any) -> FetchedPaper | None:
 
 
 def _paper(entry: Any) -> FetchedPaper:
-    paper = _paper_id(entry)
+    parts = _parts(entry)
+    paper = _paper_id(_first(parts, f"{ATOM}id") or "")
     version = paper.version or 1
-    title = child_text(entry, f"{ATOM}title")
+    title = _first(parts, f"{ATOM}title")
     if title is None:
         raise BadAnswer(f"{paper.id} has no title")
-    abstract = child_text(entry, f"{ATOM}summary") or ""
-    comment = _arxiv_text(entry, "comment")
-    published = read_time(child_text(entry, f"{ATOM}published"))
-    categories = tuple(filter(None, (c.get("term") for c in entry.findall(f"{ATOM}category"))))
+    abstract = _first(parts, f"{ATOM}summary") or ""
+    comment = _arxiv_text(parts, "comment")
+    published = read_time(_first(parts, f"{ATOM}published"))
+    categories = tuple(filter(None, (c.get("term") for c in parts.get(f"{ATOM}category", ()))))
     return FetchedPaper(
         id=paper.id,
         version=version,
         type=AnnounceType.NEW if version == 1 else AnnounceType.REPLACE,
         title=title,
         abstract=abstract,
-        authors=tuple(filter(None, map(_author, entry.findall(f"{ATOM}author")))),
+        authors=tuple(filter(None, map(_author, parts.get(f"{ATOM}author", ())))),
         categories=categories,
-        primary_category=_primary(entry) or next(iter(categories), None),
+        primary_category=_primary(parts) or next(iter(categories), None),
         published=published,
-        updated=read_time(child_text(entry, f"{ATOM}updated")) or published,
+        updated=read_time(_first(parts, f"{ATOM}updated")) or published,
         comment=comment,
-        journal_ref=_arxiv_text(entry, "journal_ref"),
-        doi=first_doi(_arxiv_text(entry, "doi")),
+        journal_ref=_arxiv_text(parts, "journal_ref"),
+        doi=first_doi(_arxiv_text(parts, "doi")),
         url=arxiv_url(paper.id, version),
         pdf_url=arxiv_pdf_url(paper.id, version),
         document_type=arxiv_document_type(title, comment, abstract),
     )
 
 
-def _paper_id(entry: Any) -> PaperId:
-    text = child_text(entry, f"{ATOM}id") or ""
-    paper = parse_paper_id(text)
+Parts = Mapping[str, Sequence[Any]]
+"""Tag → children of an entry with this tag, found in one pass: `find` would start over each time."""
+
+
+def _parts(entry: Any) -> Parts:
+    found: dict[str, list[Any]] = {}
+    for child in entry:
+        tag = child.tag
+        if tag in found:
+            found[tag].append(child)
+        else:
+            found[tag] = [child]
+    return found
+
+
+def _first(parts: Parts, tag: str) -> str | None:
+    """Return the text of the first child *tag*, as served."""
+    elements = parts.get(tag)
+    return own_text(elements[0]) if elements else None
+
+
+def _paper_id(text: str) -> PaperId:
+    page = _ABS_PAGE.match(text)  # the usual form, without the cost of parsing a URL
+    paper = parse_paper_id(text[page.end() :] if page else text)
     if not paper.id.startswith("arxiv:"):
         raise InvalidPaperId(f'"{text[:60]}" is not an arXiv id')
     return paper
 
 
 def _author(element: Any) -> Author | None:
-    name = one_line(child_text(element, f"{ATOM}name"))
-    if name is None or not any(map(str.isalpha, name)):
+    name: str | None = None
+    places: list[str] = []
+    for child in element:
+        tag = child.tag
+        if tag == _AFFILIATION:
+            if place := one_line(own_text(child)):
+                places.append(place)
+        elif tag == _NAME and name is None:
+            name = one_line(own_text(child))
+    if name is None or not (name[0].isalpha() or any(map(str.isalpha, name))):
         return None  # arXiv turns "X Collaboration: A. Bee" into three authors
-    places = (one_line(own_text(place)) for place in element.findall(f"{ARXIV}affiliation"))
-    return Author(name=name, affiliations=tuple(filter(None, places)))
+    return Author(name=name, affiliations=tuple(places))
 
 
-def _primary(entry: Any) -> str | None:
-    element = entry.find(f"{ARXIV}primary_category")
-    return None if element is None else element.get("term") or None
+def _primary(parts: Parts) -> str | None:
+    elements = parts.get(f"{ARXIV}primary_category")
+    return elements[0].get("term") or None if elements else None
 
 
-def _arxiv_text(entry: Any, name: str) -> str | None:
+def _arxiv_text(parts: Parts, name: str) -> str | None:
     """Return the stripped text of an element of arXiv's own namespace."""
-    return (child_text(entry, f"{ARXIV}{name}") or "").strip() or None
+    return (_first(parts, f"{ARXIV}{name}") or "").strip() or None
 
 
 def read_time(text: str | None) -> datetime | None:

@@ -8,17 +8,18 @@ asks to be repeated soon; then not before the next announcement. Begin at `Chann
 """
 
 import logging
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
-from digestbot import taxonomy
 from digestbot.arxiv_calendar import Calendar, feed_at, oai_at
 from digestbot.errors import SourceError, SourceRefused
 from digestbot.model import AnnounceType, BatchOutcome, Channel, ChannelCheck, FetchedPaper
 from digestbot.net import Client, allowed_interval_s
 from digestbot.sources.arxiv_daily import DailyMemory, feed_spec, judge, read
+from digestbot.sources.arxiv_oai_news import announce_type
+from digestbot.sources.arxiv_oai_pass import OaiPass, wanted_codes
 from digestbot.sources.arxiv_pass import ArxivMemory, ArxivPass, Listing
 from digestbot.sources.memory import fingerprint
 from digestbot.sources.protocols import Page
@@ -153,7 +154,23 @@ class ChannelsPass:
         own = {key: value for key, value in self.memory.items() if _belongs(key, channel)}
         if channel is Channel.API:
             return self._api_pages(own)
-        return self._feed_pages(own)
+        return self._oai_pages(own) if channel is Channel.OAI else self._feed_pages(own)
+
+    def _oai_pages(self, memory: Mapping[str, str]) -> AsyncIterator[Page]:
+        options = self.options
+        url = options.oai_url or ""
+        return OaiPass(
+            name=self.name,
+            categories=options.categories,
+            client=self.client,
+            memory=memory,
+            now=self.now,
+            calendar=options.calendar,
+            url=url,
+            backfill=options.backfill,
+            interval_s=allowed_interval_s(url, options.interval.total_seconds()),
+            max_pages=options.max_pages,
+        ).pages()
 
     async def _feed_pages(self, memory: Mapping[str, str]) -> AsyncIterator[Page]:
         spec = feed_spec(self.options.categories)
@@ -174,7 +191,7 @@ class ChannelsPass:
 
     async def _api_pages(self, memory: Mapping[str, str]) -> AsyncIterator[Page]:
         async for page in api_pass(self.options, self.name, self.client, memory, self.now).pages():
-            codes = expand_all(self.options.categories)
+            codes = wanted_codes(self.options.categories)
             yield replace(page, papers=tuple(with_relative_type(p, codes) for p in page.papers))
 
     def _record(self, served: _Served, page: Page) -> None:
@@ -208,15 +225,9 @@ class ChannelsPass:
     def _note_success(self, channel: Channel) -> None:
         self.memory.pop(f"rest_{channel}", None)
         served = self.served[channel]
-        if not served.is_complete or channel is Channel.RSS:
-            return
-        self.memory[f"asked_{channel}"] = self.now.isoformat()
-        checked = self.memory.get(f"checked_{channel}")
-        since = date.fromisoformat(checked) if checked else None
-        checks = _checks_of(channel, served, since, self.now, self.options.calendar)
-        self.checks += checks
-        if checks:
-            self.memory[f"checked_{channel}"] = checks[0].announced_on.isoformat()
+        if channel is Channel.API and served.is_complete:
+            self.memory["asked_api"] = self.now.isoformat()
+            self.checks += _api_checks(served, self.now, self.options.calendar)
 
     def _worst_error(self) -> SourceError:
         refusals = (error for error in self.errors.values() if isinstance(error, SourceRefused))
@@ -301,65 +312,35 @@ async def api_only(
             if paper.updated and paper.type in NEWS and not paper.backlog:
                 day = options.calendar.expected_day(paper.updated)
                 served.news.setdefault(day, set()).add(paper.id)
-        checks = _checks_of(Channel.API, served, None, now, options.calendar)
-        yield replace(page, channel=Channel.API, checks=tuple(checks) if page.complete else ())
+        checks = _api_checks(served, now, options.calendar) if page.complete else ()
+        yield replace(page, channel=Channel.API, checks=tuple(checks))
 
 
-def expand_all(categories: Sequence[str]) -> frozenset[str]:
-    """Return all codes that *categories* mean, with their aliases."""
-    return frozenset[str]().union(*(taxonomy.expand(category) for category in categories))
-
-
-def with_relative_type(paper: FetchedPaper, codes: Collection[str]) -> FetchedPaper:
-    """
-    Give *paper* the announce type that the daily feed of *codes* would give it.
-
-    A paper is new, or a replacement, where its primary category is, and a cross-list elsewhere.
-    """
-    if not codes or paper.primary_category in codes or paper.primary_category is None:
-        return paper
-    crossed = {
-        AnnounceType.NEW: AnnounceType.CROSS,
-        AnnounceType.REPLACE: AnnounceType.REPLACE_CROSS,
-    }
-    return replace(paper, type=crossed.get(paper.type, paper.type))
+def with_relative_type(paper: FetchedPaper, codes: frozenset[str]) -> FetchedPaper:
+    """Give *paper* the announce type that the daily feed of *codes* would give it."""
+    is_known = codes and paper.primary_category is not None
+    return replace(paper, type=announce_type(paper, codes)) if is_known else paper
 
 
 def _belongs(key: str, channel: Channel) -> bool:
     return key.startswith(_OWN_KEYS[channel])
 
 
-def _checks_of(
-    channel: Channel, served: _Served, since: date | None, now: datetime, calendar: Calendar
-) -> list[ChannelCheck]:
-    """Return the checks of a complete pass, newest day first."""
-    return [
-        _check(
-            channel,
-            day,
-            BatchOutcome.COMPLETE if served.news.get(day) else BatchOutcome.EMPTY,
-            now,
-        )
-        for day in _days_told(channel, served, since, now, calendar)
-    ]
-
-
-def _days_told(
-    channel: Channel, served: _Served, since: date | None, now: datetime, calendar: Calendar
-) -> Iterator[date]:
+def _api_checks(served: _Served, now: datetime, calendar: Calendar) -> list[ChannelCheck]:
     """
-    Yield the days that a complete pass has in full, from *since* on, newest first.
+    Return what a complete pass over the API had of each day, newest first.
 
-    OAI-PMH has each day once it is updated, the API only the days up to its newest paper, since
-    its index can be days late.
+    Its index can be days late: it has a day once it has papers of that day or a later one.
     """
-    day = calendar.latest_day(now)
     newest = max(served.news, default=None)
+    day = calendar.latest_day(now)
+    checks = []
     for _ in range(CHECKED_DAYS):
-        is_told = now >= oai_at(day) if channel is Channel.OAI else bool(newest and day <= newest)
-        if is_told and (since is None or day >= since):
-            yield day
+        outcome = BatchOutcome.COMPLETE if served.news.get(day) else BatchOutcome.EMPTY
+        if newest is not None and day <= newest:
+            checks.append(_check(Channel.API, day, outcome, now))
         day = calendar.previous_day(day)
+    return checks
 
 
 def _check(

@@ -15,16 +15,18 @@ from itertools import count
 
 from digestbot import taxonomy
 from digestbot.arxiv_calendar import Calendar, feed_day, latest_feed_day
-from digestbot.errors import BadAnswer, SourceLate
-from digestbot.ids import announcement_order
+from digestbot.errors import BadAnswer
+from digestbot.ids import arxiv_order
 from digestbot.model import AnnounceType, BatchOutcome, Channel, ChannelCheck, FetchedPaper
 from digestbot.net import Client, NetError, Response, is_arxiv, shown_url
 from digestbot.sources.arxiv_retry import (
+    Attempt,
     GiveUp,
     PageRequest,
     Retry,
-    after_bad_answer,
     after_failure,
+    check_is_xml,
+    retry_or_give_up,
 )
 from digestbot.sources.arxiv_rss import error_in, parse_announcements
 
@@ -158,14 +160,14 @@ def _stale(papers: Sequence[FetchedPaper], known: DailyMemory, day: date, now: d
 
 def _dated(paper: FetchedPaper, day: date, before: Order | None) -> FetchedPaper:
     """Date *paper*, unless its id shows that it was new in an earlier batch."""
-    order = announcement_order(paper.id) if paper.type is AnnounceType.NEW else None
-    was_new = order is not None and before is not None and order <= before
+    is_new = paper.type is AnnounceType.NEW
+    was_new = is_new and before is not None and arxiv_order(paper.id) <= before
     return paper if was_new else replace(paper, announced_on=day)
 
 
 def _top(papers: Sequence[FetchedPaper]) -> Order | None:
-    new = (announcement_order(paper.id) for paper in papers if paper.type is AnnounceType.NEW)
-    return max(filter(None, new), default=None)
+    new = (arxiv_order(paper.id) for paper in papers if paper.type is AnnounceType.NEW)
+    return max(new, default=None)
 
 
 def _fingerprint(papers: Sequence[FetchedPaper]) -> str:
@@ -219,16 +221,17 @@ async def _answer(
     """Send one request; return its papers, or what to do next."""
     received = await _send(client, url, request.interval_s)
     now, jitter = client.clock(), client.jitter()
-    failed = after_failure(received, request, attempts=attempts, now=now, jitter=jitter)
-    if failed is not None or isinstance(received, NetError):
-        return failed or GiveUp(error=SourceLate(str(received)))
-    reason = error_in(received.body)
-    if reason is None:
-        try:
+    attempt = Attempt(request=request, number=attempts, now=now, jitter=jitter)
+    if isinstance(received, NetError) or received.status != 200:
+        return after_failure(received, attempt)
+    try:
+        check_is_xml(received)
+        reason = error_in(received.body)
+        if reason is None:
             return parse_announcements(received.body)
-        except BadAnswer as error:
-            reason = str(error)
-    return after_bad_answer(reason, request, attempts=attempts, now=now, jitter=jitter)
+    except BadAnswer as error:
+        reason = str(error)
+    return retry_or_give_up(f"{request.url}: {reason}", attempt)
 
 
 async def _send(client: Client, url: str, interval_s: float) -> Response | NetError:

@@ -8,6 +8,7 @@ HTML with status 200, 406 from the edge, 503 with ``Retry-After: 0``.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from digestbot.errors import BadAnswer, SourceError
 from digestbot.net import NetError, Response, Unreachable, is_retryable, parse_retry_after
@@ -32,6 +33,19 @@ _ADVICE = {
     403: "access denied; paused for 6 hours, set `contact` so that arXiv can write to you",
     410: "check the URL",
 }
+
+
+class Target(Protocol):
+    """What a request is made to; the same for all of arXiv's channels."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def is_arxiv(self) -> bool: ...
+    @property
+    def interval_s(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +104,10 @@ Decision = Accept | AcceptIncomplete | Retry | GiveUp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Attempt:
+class Attempt:
     """One attempt at a request."""
 
-    request: PageRequest
+    request: Target
     number: int
     """From 1."""
     now: datetime
@@ -120,71 +134,53 @@ def decide(
         jitter: Uniform in [0, 1): spreads the waits of many clients (full jitter).
         before: The last page for this request that was parsed but implausible.
     """
-    attempt = _Attempt(request=request, number=attempts, now=now, jitter=jitter)
+    attempt = Attempt(request=request, number=attempts, now=now, jitter=jitter)
     if isinstance(received, NetError) or received.status != 200:
-        return _after_failure(received, attempt)
+        return after_failure(received, attempt)
     try:
-        feed = _parse_atom(received)
+        check_is_xml(received)
+        feed = parse(received.body)
     except BadAnswer as error:
-        return _retry_or_give_up(f"{request.url}: {error}", attempt)
+        return retry_or_give_up(f"{request.url}: {error}", attempt)
     if feed.error is not None:
         reason = f"{request.url} answered with an error: {feed.error}"
-        return _retry_or_give_up(reason, attempt)
-    return _after_page(feed, attempt, before)
+        return retry_or_give_up(reason, attempt)
+    return _after_page(feed, request, attempt, before)
 
 
-def after_failure(
-    received: Response | NetError,
-    request: PageRequest,
-    *,
-    attempts: int,
-    now: datetime,
-    jitter: float,
-) -> Retry | GiveUp | None:
-    """Decide after a request that failed; None for a response of status 200. See `decide`."""
-    if not isinstance(received, NetError) and received.status == 200:
-        return None
-    attempt = _Attempt(request=request, number=attempts, now=now, jitter=jitter)
-    return _after_failure(received, attempt)
-
-
-def after_bad_answer(
-    reason: str, request: PageRequest, *, attempts: int, now: datetime, jitter: float
-) -> Retry | GiveUp:
-    """Decide after a response of status 200 that is unusable for *reason*. See `decide`."""
-    attempt = _Attempt(request=request, number=attempts, now=now, jitter=jitter)
-    return _retry_or_give_up(f"{request.url}: {reason}", attempt)
-
-
-def _after_failure(received: Response | NetError, attempt: _Attempt) -> Retry | GiveUp:
+def after_failure(received: Response | NetError, attempt: Attempt) -> Retry | GiveUp:
+    """Decide what to do without a connection, or after a status other than 200."""
     if isinstance(received, Unreachable) and not received.arrived:
         return _after_no_connection(received, attempt)
     if isinstance(received, NetError):
-        return _retry_or_give_up(str(received), attempt)
+        return retry_or_give_up(str(received), attempt)
     return _after_status(received, attempt)
 
 
-def _after_no_connection(error: Unreachable, attempt: _Attempt) -> Retry | GiveUp:
+def _after_no_connection(error: Unreachable, attempt: Attempt) -> Retry | GiveUp:
     """Give up soon: the network is probably down, which the operator should see quickly."""
     if attempt.number >= OFFLINE_ATTEMPTS:
         return GiveUp(error=_late(str(error), attempt))
     return Retry(wait_s=_back_off(attempt.request, 1, attempt.jitter), reason=str(error))
 
 
-def _parse_atom(response: Response) -> ArxivFeed:
+def check_is_xml(response: Response) -> None:
+    """
+    Check the content type: proxies answer with HTML and status 200.
+
+    Raises:
+        BadAnswer: It is another type than XML.
+    """
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind and "xml" not in kind:
         raise BadAnswer(f"expected XML, got {kind[:40]}")
-    return parse(response.body)
 
 
-def _after_status(response: Response, attempt: _Attempt) -> Retry | GiveUp:
+def _after_status(response: Response, attempt: Attempt) -> Retry | GiveUp:
     request, now = attempt.request, attempt.now
     if is_retryable(response.status):
         retry_after_s = parse_retry_after(response.headers.get("retry-after"), now)
-        return _retry_or_give_up(
-            f"{request.url} answered {response.status}", attempt, retry_after_s
-        )
+        return retry_or_give_up(f"{request.url} answered {response.status}", attempt, retry_after_s)
     message = _server_message(response) if response.status == 400 else None
     return GiveUp(
         error=from_status(request.name, request.url, response, now, advice=_ADVICE, message=message)
@@ -198,24 +194,26 @@ def _server_message(response: Response) -> str | None:
         return None
 
 
-def _after_page(feed: ArxivFeed, attempt: _Attempt, before: ArxivFeed | None) -> Decision:
-    request = attempt.request
+def _after_page(
+    feed: ArxivFeed, request: PageRequest, attempt: Attempt, before: ArxivFeed | None
+) -> Decision:
     reason = _implausible(feed, request, before)
     if reason is None:
         return Accept(feed=feed)
     is_stable = before is not None and _is_same(feed, before)
     can_accept = is_stable and _is_acceptable(feed, request)
     if attempt.number >= (STABLE_ATTEMPTS if can_accept else MAX_ATTEMPTS):
-        return _after_last_attempt(feed, attempt, reason)
+        return _after_last_attempt(feed, request, attempt, reason)
     wait_s = _back_off(request, attempt.number, attempt.jitter)
     if request.has_had_papers and request.is_arxiv and _is_empty_listing(feed, request):
         wait_s = max(wait_s, EMPTY_WAIT_S)
     return Retry(wait_s=wait_s, reason=reason, feed=feed)
 
 
-def _after_last_attempt(feed: ArxivFeed, attempt: _Attempt, reason: str) -> Decision:
+def _after_last_attempt(
+    feed: ArxivFeed, request: PageRequest, attempt: Attempt, reason: str
+) -> Decision:
     """Accept whatever the page contains; give up if it is useless."""
-    request = attempt.request
     if _is_empty_listing(feed, request) and not request.has_had_papers:
         return Accept(feed=feed)
     if _is_acceptable(feed, request):
@@ -269,16 +267,17 @@ def _implausibly_empty(
     return "no results, although there were some before" if request.has_had_papers else "no results"
 
 
-def _retry_or_give_up(
-    reason: str, attempt: _Attempt, retry_after_s: float | None = None
+def retry_or_give_up(
+    reason: str, attempt: Attempt, retry_after_s: float | None = None
 ) -> Retry | GiveUp:
+    """Repeat the request after the back-off; give up after the last attempt or for a long wait."""
     wait_s = max(_back_off(attempt.request, attempt.number, attempt.jitter), retry_after_s or 0.0)
     if attempt.number >= MAX_ATTEMPTS or wait_s > MAX_WAIT_S:
         return GiveUp(error=_late(reason, attempt, retry_after_s))
     return Retry(wait_s=wait_s, reason=reason)
 
 
-def _late(reason: str, attempt: _Attempt, retry_after_s: float | None = None) -> SourceError:
+def _late(reason: str, attempt: Attempt, retry_after_s: float | None = None) -> SourceError:
     times = f" ({attempt.number} attempts)" if attempt.number > 1 else ""
     return late(
         attempt.request.name,
@@ -289,7 +288,7 @@ def _late(reason: str, attempt: _Attempt, retry_after_s: float | None = None) ->
     )
 
 
-def _back_off(request: PageRequest, attempts: int, jitter: float) -> float:
+def _back_off(request: Target, attempts: int, jitter: float) -> float:
     """
     Return the seconds until the next attempt: full jitter below a bound that grows each time.
 

@@ -3,7 +3,7 @@ Split the author lists of feeds into names in the order "Given Family".
 
 Publishers write "Bee, A. M., Dee, C.", "Ada Bee, Carl Dee & Eve Fee", "Bee, Ada and Dee, Carl",
 "A. Bee (University of X, Y), C. Dee" and more, with marks, degrees and collaborations in between.
-Every step takes linear time. Begin at `split_authors`.
+Every step takes linear time. Begin at `split_authors`, or at `split_affiliated` for arXiv's lists.
 """
 
 import re
@@ -13,6 +13,9 @@ MAX_LENGTH = 200_000
 """Characters of a list: the longest real ones have 3,000 authors."""
 MAX_NAME = 200
 """Characters of one name; a longer one is cut."""
+
+MAX_BRACKETS = 20_000
+"""Brackets of a list that are read as affiliations."""
 
 _GROUP = re.compile(
     r"\b(?:collaborations?|consorti(?:um|a)|groups?|teams?|network|initiative|investigators|"
@@ -44,6 +47,13 @@ _PARTICLES = frozenset({
     "el", "la", "las", "le", "los", "ten", "ter", "van", "von",
 })  # fmt: skip
 _ADDRESSED = re.compile(r"[^\s@()]+@[^\s@()]+ ?\((?P<name>[^()]+)\)")
+_PLACEHOLDER = 0xF0000
+"""First of the private characters that stand for brackets while a list is split."""
+_PLACEHOLDERS = re.compile("[\U000f0000-\U000ffffd]")
+_MARK = r"[0-9]{1,3}|[a-z]{1,2}"
+_LEGEND_MARK = re.compile(rf"\(({_MARK})\)")
+_MARK_LIST = re.compile(rf"\W*(?:(?:{_MARK})(?:\W+(?:and\W+)?|$))+")
+_ONE_MARK = re.compile(rf"\b(?!and\b)(?:{_MARK})\b")
 
 
 def split_authors(text: str, *, is_one: bool = False, is_natural: bool = False) -> list[str]:
@@ -63,6 +73,76 @@ def split_authors(text: str, *, is_one: bool = False, is_natural: bool = False) 
     line = _without_others(_LEAD.sub("", _without_brackets(line), count=1))
     names = (_tidy(name) for name in _names(line, is_one=is_one, is_natural=is_natural))
     return list(dict.fromkeys(name for name in names if any(map(str.isalpha, name))))
+
+
+def split_affiliated(text: str) -> list[tuple[str, tuple[str, ...]]]:
+    """
+    Return the names in an author list of arXiv, each with its affiliations.
+
+    Reads arXiv's two forms (help, "Metadata for Required and Optional Fields"): "A. Bee (1), C. Dee
+    (1 and 2) ((1) Univ. of X, (2) Y)", and "A. Bee, C. Dee (Univ. of X)" for one affiliation of
+    both.
+    """
+    line = " ".join(text[:MAX_LENGTH].split())
+    if "(" not in line:
+        return [(name, ()) for name in split_authors(line, is_natural=True)]
+    bare, brackets = _with_placeholders(line)
+    legend = _legend(brackets[-1]) if brackets else {}
+    if legend:
+        brackets[-1] = ""
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for marked in split_authors(bare, is_natural=True):
+        inside = [brackets[ord(char) - _PLACEHOLDER] for char in _PLACEHOLDERS.findall(marked)]
+        name = _tidy(_PLACEHOLDERS.sub(" ", marked))
+        places = tuple(dict.fromkeys(place for each in inside for place in _places(each, legend)))
+        if found and _SUFFIX.fullmatch(name):
+            found[-1] = (f"{found[-1][0]} {name}", places)
+        elif any(map(str.isalpha, name)):
+            found.append((name, places))
+    return found if legend else _with_shared_places(found)
+
+
+def _with_placeholders(line: str) -> tuple[str, list[str]]:
+    """Return *line* with a private character for each outermost bracket, and their contents."""
+    closed = _closed_brackets(line)
+    kept: list[str] = []
+    brackets: list[str] = []
+    at = 0
+    for opening in sorted(closed):
+        if opening >= at and line[opening] == "(" and len(brackets) < MAX_BRACKETS:
+            kept += (_PLACEHOLDERS.sub("", line[at:opening]), chr(_PLACEHOLDER + len(brackets)))
+            at = closed[opening] + 1
+            brackets.append(line[opening + 1 : at - 1])
+    return "".join([*kept, _PLACEHOLDERS.sub("", line[at:])]), brackets
+
+
+def _legend(text: str) -> dict[str, str]:
+    """Return mark → affiliation of a list such as "(1) Univ. of X, (2) Y"; empty for others."""
+    first, *rest = _LEGEND_MARK.split(text)
+    if first.strip() or not rest:
+        return {}
+    return {mark: place.strip(" ,;.") for mark, place in zip(rest[::2], rest[1::2], strict=True)}
+
+
+def _places(text: str, legend: dict[str, str]) -> tuple[str, ...]:
+    """Return the affiliations that the bracket *text* behind a name gives or refers to."""
+    if not any(map(str.isalnum, text)):
+        return ()
+    if _MARK_LIST.fullmatch(text):
+        return tuple(filter(None, map(legend.get, _ONE_MARK.findall(text))))
+    return (text.strip(),)
+
+
+def _with_shared_places(
+    authors: list[tuple[str, tuple[str, ...]]],
+) -> list[tuple[str, tuple[str, ...]]]:
+    """Give authors without an affiliation that of the next one who has some, as arXiv does."""
+    shared: tuple[str, ...] = ()
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for name, places in reversed(authors):
+        shared = places or shared
+        found.append((name, places if _GROUP.search(name) else shared))
+    return found[::-1]
 
 
 def _without_others(line: str) -> str:

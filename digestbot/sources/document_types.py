@@ -167,12 +167,20 @@ def document_type(title: str, names: Iterable[str] = ()) -> DocumentType:
 
 def arxiv_document_type(title: str, comment: str | None, abstract: str) -> DocumentType:
     """Return the type of a version on arXiv, which says in words that it is withdrawn."""
-    said, text = (" ".join(each[:MAX_TITLE].split()) for each in (comment or "", abstract))
-    if _SAYS_WITHDRAWN.search(said) or any(map(_BEGINS_WITHDRAWN.match, (said, text))):
-        return DocumentType.WITHDRAWAL
+    if "withdra" in (comment or "").lower() or "withdra" in abstract.lower():
+        said, text = (" ".join(each[:MAX_TITLE].split()) for each in (comment or "", abstract))
+        if _SAYS_WITHDRAWN.search(said) or any(map(_BEGINS_WITHDRAWN.match, (said, text))):
+            return DocumentType.WITHDRAWAL
+    lower = title.lower()
+    if not any(stem in lower for stem in _NOTICE_STEMS):
+        return DocumentType.PAPER
     found = document_type(title)
     return found if found in _ON_ARXIV else DocumentType.PAPER
 
 
+_NOTICE_STEMS = (
+    "retract", "remov", "withdr", "concern", "correct", "corrig", "errat", "addend", "note",
+)  # fmt: skip
+"""Parts of words, one of which each title of a notice has; nearly all papers have none."""
 _ON_ARXIV = NOTICES | {DocumentType.CORRECTION}
 """Types that titles on arXiv are trusted for; it has no covers."""

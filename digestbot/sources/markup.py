@@ -37,9 +37,12 @@ def parse_xml(body: bytes) -> Any:
     """
     from lxml import etree  # here: most commands parse nothing
 
-    source = bounded_attributes(decode(body, "charset=utf-8")).encode("utf-8", "replace")
+    parser = etree.XMLParser(**_PARSER, encoding="utf-8")
+    root = _well_formed(body, parser)
     try:
-        root = etree.fromstring(source, etree.XMLParser(**_PARSER, encoding="utf-8"))
+        if root is None:
+            source = bounded_attributes(decode(body, "charset=utf-8")).encode("utf-8", "replace")
+            root = etree.fromstring(source, parser)
     except etree.XMLSyntaxError as error:
         # libxml2 quotes names from the response, which may contain anything.
         shown = "".join(sign if sign.isprintable() else " " for sign in str(error.msg))
@@ -50,6 +53,23 @@ def parse_xml(body: bytes) -> Any:
     return root
 
 
+def _well_formed(body: bytes, parser: Any) -> Any | None:
+    """
+    Return the root element of good XML; None if *body* needs to be cleaned first.
+
+    Cleaning takes as long as parsing (`tests.bench.bench_arxiv`), and most bodies need none.
+    """
+    from lxml import etree
+
+    head = body[:200].lower()
+    try:
+        if (b"encoding" in head and b"utf-8" not in head) or _CROWDED.search(body.decode("utf-8")):
+            return None
+        return etree.fromstring(body, parser)
+    except (UnicodeDecodeError, etree.XMLSyntaxError):
+        return None
+
+
 def bounded_attributes(text: str) -> str:
     """Drop all but the first attributes of an element: libxml2 takes quadratic time for many."""
     return _CROWDED.sub(r"\1", text)
@@ -57,7 +77,9 @@ def bounded_attributes(text: str) -> str:
 
 def own_text(element: Any) -> str:
     """Return all text inside *element*, as served."""
-    return "".join(element.itertext())
+    if len(element):
+        return "".join(element.itertext())
+    return element.text or ""
 
 
 def child_text(element: Any, tag: str) -> str | None:
@@ -68,7 +90,10 @@ def child_text(element: Any, tag: str) -> str | None:
 
 def one_line(text: str | None) -> str | None:
     """Collapse whitespace; return None for blank text."""
-    return " ".join((text or "").split()) or None
+    if not text:
+        return None
+    is_clean = text.isprintable() and "  " not in text and " " not in (text[0], text[-1])
+    return text if is_clean else " ".join(text.split()) or None
 
 
 # Element names of HTML 5, JATS and MathML that feeds put into titles and abstracts. Everything else

@@ -15,6 +15,7 @@ from digestbot.sources.arxiv import API_URL, ArxivOptions
 from digestbot.sources.arxiv_channels import GRACE, with_relative_type
 from digestbot.sources.protocols import Page
 from tests.servers.arxiv import ArxivServer, make_papers
+from tests.servers.oai import OaiPaper, OaiServer
 from tests.servers.web import Reply, Request, WebServer
 from tests.sources.passes import Pass, run_pass
 
@@ -209,7 +210,6 @@ def test_query_has_the_api_only() -> None:
         (AnnounceType.NEW, "cs.DC", AnnounceType.NEW),
         (AnnounceType.NEW, "cs.LG", AnnounceType.CROSS),
         (AnnounceType.REPLACE, "cs.LG", AnnounceType.REPLACE_CROSS),
-        (AnnounceType.CROSS, "cs.LG", AnnounceType.CROSS),
         (AnnounceType.NEW, None, AnnounceType.NEW),
     ],
 )
@@ -221,8 +221,65 @@ def test_announce_type_is_relative_to_the_categories(
         title="T",
         abstract="",
         url="https://x.org",
+        version=1 if kind is AnnounceType.NEW else 2,
         type=kind,
         primary_category=primary,
     )
-    assert with_relative_type(paper, {"cs.DC"}).type is relative
-    assert with_relative_type(paper, ()).type is kind
+    assert with_relative_type(paper, frozenset({"cs.DC"})).type is relative
+    assert with_relative_type(paper, frozenset()).type is kind
+
+
+# All three channels.
+
+
+def three_channels(server: Channels, oai: OaiServer) -> None:
+    """Let *server* have OAI-PMH too, with the papers of its query API."""
+    oai.papers = [OaiPaper(id=name, datestamp=DAY, submitted=(SUBMITTED,)) for name in server.ids]
+    server.options = replace(server.options, oai_url=oai.url)
+
+
+def test_api_is_asked_once_a_day_while_the_others_agree() -> None:
+    with Channels() as server, OaiServer([], now=MORNING) as oai:
+        three_channels(server, oai)
+        server.feed = daily_feed(*server.ids)
+        done, last = server.read()
+        again, _ = server.read(done.memory, now=MORNING + timedelta(hours=1))
+        tomorrow, _ = server.read(again.memory, now=MORNING + timedelta(hours=21))
+    assert [page.channel for page in done.pages] == [OAI, RSS, API, None]
+    assert last.complete
+    assert last.next_try_at == datetime(2026, 11, 19, 3, 30, tzinfo=UTC) + GRACE
+    assert [page.channel for page in again.pages] == [OAI, RSS, None]
+    assert [page.channel for page in tomorrow.pages] == [OAI, RSS, API, None]
+
+
+def test_three_channels_date_papers_alike() -> None:
+    with Channels() as server, OaiServer([], now=MORNING) as oai:
+        three_channels(server, oai)
+        server.feed = daily_feed(*server.ids)
+        done, _ = server.read()
+    dated = {
+        page.channel: {paper.announced_on for paper in page.papers if not paper.backlog}
+        for page in done.pages[:2]
+    }
+    assert dated == {OAI: {DAY}, RSS: {DAY}}
+    assert {outcomes(done)[channel, DAY] for channel in Channel} == {BatchOutcome.COMPLETE}
+
+
+def test_two_channels_outvote_a_partial_third() -> None:
+    with Channels() as server, OaiServer([], now=MORNING) as oai:
+        three_channels(server, oai)
+        server.feed = daily_feed(*server.ids[:1])
+        _, last = server.read()
+    assert last.complete
+
+
+def test_pass_is_incomplete_while_one_channel_has_more() -> None:
+    with Channels() as server, OaiServer([], now=MORNING) as oai:
+        three_channels(server, oai)
+        server.feed = daily_feed(*server.ids, "2611.09999")
+        done, last = server.read()
+    assert "arxiv:2611.09999" in {paper.id for paper in done.papers}
+    assert not last.complete
+    assert last.note == (
+        "Wed 18 Nov: the channels do not agree on 4 papers (OAI-PMH 3, daily feed 4, query API 3)"
+    )

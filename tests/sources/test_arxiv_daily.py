@@ -102,7 +102,7 @@ def test_day_that_was_missed_is_not_called_empty() -> None:
     assert (known.check.outcome, known.check.announced_on) == (BatchOutcome.EMPTY, FRI)
 
 
-def test_before_midnight_in_new_york_the_feed_is_still_that_of_the_day() -> None:
+def test_feed_of_the_day_lasts_until_midnight_in_new_york() -> None:
     evening = datetime(2026, 11, 20, 2, tzinfo=UTC)  # Thursday 21:00, after the announcement
     daily = judge(papers(1), DailyMemory(), evening, CALENDAR)
     assert days(daily) == [THU]

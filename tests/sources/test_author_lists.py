@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digestbot.sources.author_lists import MAX_LENGTH, MAX_NAME, split_authors
+from digestbot.sources.author_lists import MAX_LENGTH, MAX_NAME, split_affiliated, split_authors
 from tests.filters.tables import table
 from tests.growth import is_linear
 
@@ -50,3 +50,43 @@ def test_time_grows_with_the_length_only(unit: str) -> None:
 def test_names_in_natural_order_are_kept(text: str, names: list[str]) -> None:
     """arXiv's feeds name people as on the paper; a single name is a whole one."""
     assert split_authors(text, is_natural=True) == names
+
+
+@pytest.mark.parametrize(
+    ("text", "authors"),
+    [
+        (
+            "A. Bee (1), C. Dee (1 and 2), E. Fee (2,1) ((1) Univ. of X, Y (Z), (2) W)",
+            [
+                ("A. Bee", ("Univ. of X, Y (Z)",)),
+                ("C. Dee", ("Univ. of X, Y (Z)", "W")),
+                ("E. Fee", ("W", "Univ. of X, Y (Z)")),
+            ],
+        ),
+        ("A. Bee (a), Jr. (b) ((a) X, (b) Y)", [("A. Bee Jr.", ("Y",))]),
+        ("A. Bee(1)(2), C. Dee ((1) X, (2) Y)", [("A. Bee", ("X", "Y")), ("C. Dee", ())]),
+        ("A. Bee and C. Dee (MIT)", [("A. Bee", ("MIT",)), ("C. Dee", ("MIT",))]),
+        ("A. Bee (MIT), C. Dee", [("A. Bee", ("MIT",)), ("C. Dee", ())]),
+        ("X Collaboration: A. Bee (Y)", [("X Collaboration", ()), ("A. Bee", ("Y",))]),
+        ("A. Bee (1), C. Dee (2)", [("A. Bee", ()), ("C. Dee", ())]),
+        ("A. Bee (), C. Dee", [("A. Bee", ()), ("C. Dee", ())]),
+        ("A. Bee, C. Dee", [("A. Bee", ()), ("C. Dee", ())]),
+    ],
+)  # fmt: skip
+def test_affiliations_of_arxivs_lists_are_read(
+    text: str, authors: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    assert split_affiliated(text) == authors
+
+
+@given(st.text(alphabet="AaÖ .,;()[]&-12*'@:|\U000f0000", max_size=80))
+def test_affiliations_cost_no_name(text: str) -> None:
+    authors = split_affiliated(text)
+    assert all(any(map(str.isalpha, name)) for name, _ in authors)
+    assert all(any(map(str.isalnum, place)) for _, places in authors for place in places)
+    assert "(" in text or [name for name, _ in authors] == split_authors(text, is_natural=True)
+
+
+@pytest.mark.parametrize("unit", ["A (1), ", "(", "A((", "A(1 ", "A(x)) "])
+def test_time_for_affiliations_grows_with_the_length_only(unit: str) -> None:
+    assert is_linear(lambda size: (unit * size)[:size], split_affiliated, MAX_LENGTH // 4)

@@ -68,7 +68,7 @@ def test_papers_are_listed_by_day_and_without_backlog(store: Store) -> None:
     assert batch(store)["2"].categories == ("cs.DC", "cs.OS")
 
 
-def test_later_check_replaces_an_earlier_one_unless_that_was_complete(store: Store) -> None:
+def test_later_check_replaces_one_that_was_not_complete(store: Store) -> None:
     record(store, check(BatchOutcome.STALE))
     record(store, check(BatchOutcome.COMPLETE, minutes=5))
     record(store, check(BatchOutcome.DOWN, minutes=9), check(BatchOutcome.EMPTY, day=TODAY - DAY))
