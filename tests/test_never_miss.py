@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 
+from digestbot.model import Channel
 from digestbot.store import open_store
 from tests.simulated_arxiv import faults
 from tests.simulated_arxiv.bot import (
@@ -21,7 +22,7 @@ from tests.simulated_arxiv.bot import (
     SimulatedBot,
     shortest_gap_s,
 )
-from tests.simulated_arxiv.faults import ALL_DAY, CHANNELS, BatchFault, Channel, Faults
+from tests.simulated_arxiv.faults import ALL_DAY, CHANNELS, BatchFault, Faults
 from tests.simulated_arxiv.model import (
     TERM,
     Event,

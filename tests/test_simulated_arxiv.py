@@ -10,18 +10,13 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from digestbot.arxiv_calendar import calendar_with
+from digestbot.model import Channel
 from digestbot.net import Client, NetError, Response
 from digestbot.sources import arxiv_atom, arxiv_rss
 from tests.simulated_arxiv import feeds, oai
 from tests.simulated_arxiv.calendar import eastern, has_announcement, windows
-from tests.simulated_arxiv.faults import (
-    EVERY,
-    BatchFault,
-    Channel,
-    Failure,
-    Faults,
-    ResponseFault,
-)
+from tests.simulated_arxiv.faults import EVERY, BatchFault, Failure, Faults, ResponseFault
 from tests.simulated_arxiv.model import FIRST, LAST, Kind, World, expand, make_world
 from tests.simulated_arxiv.server import SimulatedArxiv, SimulatedClock
 
@@ -92,6 +87,19 @@ def test_windows_join_and_close_at_14() -> None:
     assert found[date(2026, 11, 8)].closes == eastern(date(2026, 11, 6), 14)
     assert found[date(2026, 11, 9)].closes == eastern(date(2026, 11, 9), 14)
     assert found[date(2026, 11, 29)].opens == eastern(date(2026, 11, 25), 14)
+
+
+def test_the_product_has_the_same_calendar() -> None:
+    """It was written apart from this one."""
+    calendar = calendar_with()
+    listed = {window.listed: window for window in windows(FIRST, LAST)}
+    day = min(listed)
+    while day <= max(listed):
+        assert calendar.has_announcement(day) is (day in listed)
+        if window := listed.get(day):
+            assert calendar.expected_day(window.closes - timedelta(seconds=1)) == day
+            assert calendar.expected_day(window.opens) == day
+        day += timedelta(days=1)
 
 
 def test_announcements_follow_the_clock_of_new_york() -> None:

@@ -5,14 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-
-class Channel(StrEnum):
-    """Ways to read arXiv."""
-
-    API = "query API"
-    RSS = "daily feed"
-    OAI = "OAI-PMH"
-
+from digestbot.model import Channel
 
 CHANNELS = frozenset(Channel)
 

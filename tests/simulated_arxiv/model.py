@@ -14,8 +14,9 @@ from functools import cached_property
 from itertools import accumulate
 
 from digestbot import taxonomy
+from digestbot.model import Channel
 from tests.simulated_arxiv.calendar import DAY, Window, eastern, windows
-from tests.simulated_arxiv.faults import NONE, BatchFault, Channel, Faults
+from tests.simulated_arxiv.faults import NONE, BatchFault, Faults
 
 FIRST, LAST = date(2026, 10, 4), date(2026, 12, 3)
 """Evenings of the simulation: listed from Monday 5 October to Friday 4 December."""

@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
+from digestbot.model import Channel
 from tests.servers.arxiv import FakePaper, Fault, answer
 from tests.servers.web import Reply, Request, WebServer
 from tests.simulated_arxiv import feeds, oai
-from tests.simulated_arxiv.faults import Channel, ResponseFault
+from tests.simulated_arxiv.faults import ResponseFault
 from tests.simulated_arxiv.model import State, World
 
 LATENCY_S = 0.7
