@@ -56,7 +56,8 @@ messages: $(VENV)/.installed-test ## extract translatable messages into the cata
 golden: $(VENV)/.installed-test ## regenerate the golden files; review them as a diff
 	$(BIN)/python -m pytest tests/render --golden
 
-bench: $(VENV)/.installed-bench $(VENV)/.postfix ## benchmark feeds, filters, backtest, rendering and delivery; needs DIGESTBOT_CORPUS
+bench: $(VENV)/.installed-bench $(VENV)/.postfix ## benchmark arXiv, feeds, filters, backtest, rendering and delivery; needs DIGESTBOT_CORPUS
+	$(BIN)/python -m tests.bench.bench_arxiv
 	$(BIN)/python -m tests.bench.bench_delivery $(BENCH_DELIVERY_ARGS)
 	$(BIN)/python -m tests.bench.bench_feeds
 	$(BIN)/python -m tests.bench.bench_filters $(BENCH_ARGS)

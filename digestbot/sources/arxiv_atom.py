@@ -136,7 +136,7 @@ def _paper(entry: Any) -> FetchedPaper:
 
 
 Parts = Mapping[str, Sequence[Any]]
-"""Tag → children of an entry with this tag, found in one pass: `find` would start over each time."""
+"""Tag → children of an entry with this tag, found in one pass."""
 
 
 def _parts(entry: Any) -> Parts:

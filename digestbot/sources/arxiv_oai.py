@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from digestbot.errors import BadAnswer, InvalidPaperId
@@ -27,8 +27,16 @@ from digestbot.sources.markup import one_line, own_text, parse_xml
 log = logging.getLogger(__name__)
 
 _SOURCE_WITHDRAWN = "I"
-"""``source_type`` of a version that has no files, because it was withdrawn."""
+"""``source_type`` of a withdrawn version, which is empty."""
 _VERSION = re.compile(r"v([1-9][0-9]{0,3})")
+_RFC_2822 = re.compile(
+    r"[A-Z][a-z]{2}, ([0-9]{1,2}) ([A-Z][a-z]{2}) (19[5-9][0-9]|20[0-9]{2}) "
+    r"([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
+)
+_MONTHS = {
+    "Jan": 1, "Feb": 2, "Mar": 3, "Apr": 4, "May": 5, "Jun": 6, "Jul": 7, "Aug": 8, "Sep": 9,
+    "Oct": 10, "Nov": 11, "Dec": 12,
+}  # fmt: skip
 _COMMENT = "Comment: "
 """Start of the ``dc:description`` that holds the comment."""
 _VERBS = frozenset({"ListRecords", "GetRecord"})
@@ -39,9 +47,9 @@ class OaiRecord:
     """One record: the newest version of a paper."""
 
     paper: FetchedPaper
-    """Its `type` is by version only; its `version` is 1 where the record has none."""
+    """Its `type` is by version only; its `version` is 1 if that of the record is missing."""
     version: int | None
-    """None in the formats other than arXivRaw: use the record with `with_details` only."""
+    """Given by arXivRaw only; use other records with `with_details`."""
     datestamp: date
     """Day of the last change to the record, UTC; edits of metadata count."""
     sets: tuple[str, ...] = ()
@@ -61,7 +69,7 @@ class OaiAnswer:
     """``resumptionToken`` of the next page; None at the end of the list."""
     records: tuple[OaiRecord, ...] = field(default=(), repr=False)
     deleted: tuple[str, ...] = ()
-    """Ids of records with status ``deleted``, which have no metadata."""
+    """Ids of records with status ``deleted``, which are headers only."""
     skipped: int = 0
     """Unreadable records."""
 
@@ -118,7 +126,7 @@ def with_details(paper: FetchedPaper, record: OaiRecord) -> FetchedPaper:
 
 
 def _name(element: Any) -> str:
-    """Return the tag without its namespace."""
+    """Return the local name of the tag."""
     name: str = element.tag.rpartition("}")[2]
     return name
 
@@ -149,7 +157,7 @@ def _with_records(answer: OaiAnswer, verb: Any) -> OaiAnswer:
 
 
 def _record_or_none(element: Any) -> OaiRecord | str | None:
-    """Parse a record; return the id of a deleted one, and None for a broken one."""
+    """Parse a record; return the id of a deleted one. For broken ones return None."""
     try:
         return _record(_children(element))
     except (InvalidPaperId, BadAnswer) as error:
@@ -181,20 +189,20 @@ def _record(parts: dict[str, Any]) -> OaiRecord | str:
     paper = _paper_id(_text(head, "identifier"))
     if header.get("status") == "deleted":
         return paper.id
-    datestamp = parse_date(_text(head, "datestamp"))
+    datestamp = _date(_text(head, "datestamp"))
     metadata = next(iter(parts["metadata"]), None) if "metadata" in parts else None
     if datestamp is None or metadata is None:
         raise BadAnswer(f"the record of {paper.id} has no datestamp or no metadata")
     return _from_metadata(
         paper,
         metadata,
-        datestamp=datestamp.at.date(),
+        datestamp=datestamp,
         sets=tuple(own_text(each).strip() for each in header if _name(each) == "setSpec"),
     )
 
 
 def _paper_id(text: str) -> PaperId:
-    paper = parse_paper_id(text)
+    paper = parse_paper_id(text.removeprefix("oai:arXiv.org:"))
     if not paper.id.startswith("arxiv:"):
         raise InvalidPaperId(f'"{text[:60]}" is not an arXiv id')
     return paper
@@ -259,7 +267,7 @@ _FORMATS: dict[str, Callable[[PaperId, Any], FetchedPaper]] = {
 
 
 def _paper(paper: PaperId, version: int, parts: dict[str, Any]) -> FetchedPaper:
-    """Return the paper without its dates."""
+    """Return the paper; its dates are left to the caller."""
     if "title" not in parts:
         raise BadAnswer(f"the record of {paper.id} has no title")
     title, abstract = _text(parts, "title"), _text(parts, "abstract")
@@ -300,12 +308,33 @@ def _versions(metadata: Any) -> dict[int, _Version]:
         if number is None or _name(element) != "version":
             continue
         parts = _children(element)
-        moment = parse_date(_text(parts, "date"))
         found[int(number[1])] = _Version(
-            submitted=moment.at if moment else None,
+            submitted=_time(_text(parts, "date")),
             is_withdrawn=_SOURCE_WITHDRAWN in _text(parts, "source_type"),
         )
     return found
+
+
+def _date(text: str) -> date | None:
+    moment = parse_date(text) if len(text) != len("2026-09-24") else None
+    try:
+        return moment.at.date() if moment else date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _time(text: str) -> datetime | None:
+    """Parse ``Mon, 12 Jun 2017 17:57:34 GMT``, arXiv's form of every date; others take longer."""
+    usual = _RFC_2822.fullmatch(text)
+    month = _MONTHS.get(usual[2]) if usual else None
+    if usual is None or month is None:
+        moment = parse_date(text)
+        return moment.at if moment else None
+    day, year, hour, minute, second = map(int, usual.group(1, 3, 4, 5, 6))
+    try:
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _with_versions(paper: FetchedPaper, versions: dict[int, _Version]) -> FetchedPaper:
@@ -320,7 +349,7 @@ def _with_versions(paper: FetchedPaper, versions: dict[int, _Version]) -> Fetche
 
 
 def _with_days(paper: FetchedPaper, created: str, updated: str) -> FetchedPaper:
-    """Add the days of the formats without versions; *updated* is empty if there is one version."""
+    """Add the days of the first and the last version; *updated* is empty if they are the same."""
     first = parse_date(created)
     last = parse_date(updated) or first
     return replace(

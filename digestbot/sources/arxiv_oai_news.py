@@ -56,12 +56,12 @@ class NewsRule:
     wanted: frozenset[str]
     """Codes of its categories, aliases included."""
     floor: date
-    """Day from which the channel has been read without a gap."""
+    """Day since which the channel has been read continuously."""
     calendar: Calendar
 
     def first_id(self, records: Iterable[OaiRecord], known: Order | None) -> Order | None:
         """
-        Return the least id that may have been announced since the floor; None if unknown.
+        Return the least id that may have been announced since the floor, if known.
 
         It follows the greatest id of a record from before the floor.
         """
@@ -99,7 +99,7 @@ class NewsRule:
 
     def announced_on(self, record: OaiRecord, ids: AnnouncedIds) -> date | None:
         """
-        Return the day on which the version was announced; None if only later edits are known.
+        Return the day on which the version was announced, if it can be told.
 
         It lies between the first day that the submission allows and the datestamp, which the order
         of ids narrows down for first versions.

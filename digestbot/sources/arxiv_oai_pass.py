@@ -202,7 +202,7 @@ class OaiMemory:
     from_day: date | None = None
     """Day on which the last complete pass began; the next one overlaps by a day."""
     floor: date | None = None
-    """Day from which these sets have been read without a gap."""
+    """Day since which these sets have been read continuously."""
     first_id: Order | None = None
     """Least id that may have been announced since the floor; see `NewsRule.first_id`."""
     begun: date | None = None

@@ -181,6 +181,6 @@ def arxiv_document_type(title: str, comment: str | None, abstract: str) -> Docum
 _NOTICE_STEMS = (
     "retract", "remov", "withdr", "concern", "correct", "corrig", "errat", "addend", "note",
 )  # fmt: skip
-"""Parts of words, one of which each title of a notice has; nearly all papers have none."""
+"""Parts of words, one of which each title of a notice has; few other titles do."""
 _ON_ARXIV = NOTICES | {DocumentType.CORRECTION}
 """Types that titles on arXiv are trusted for; it has no covers."""

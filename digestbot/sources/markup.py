@@ -55,7 +55,7 @@ def parse_xml(body: bytes) -> Any:
 
 def _well_formed(body: bytes, parser: Any) -> Any | None:
     """
-    Return the root element of good XML; None if *body* needs to be cleaned first.
+    Return the root element if *body* can be parsed unchanged.
 
     Cleaning takes as long as parsing (`tests.bench.bench_arxiv`), and most bodies need none.
     """

@@ -41,10 +41,12 @@ ENTRIES = 2000
 RECORDS = 3500
 """On a page of OAI-PMH, the service's constant."""
 TIMES_FASTER = 12.0
+RAW_TIMES_FASTER = 5.0
+"""For arXivRaw, whose authors are one free text, per paper and with affiliations of all."""
 BACKFILL = 20_000
 BACKFILL_S = 60.0
-GROWTH = 1.25
-"""Most that a back-fill may take of the memory of one with a quarter of the papers."""
+GROWTH = 1.15
+"""Most that a back-fill may take of the memory of one with half of the papers."""
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 AUTHORS = ("Ana P\\'erez", "Ion Stoica", "Mei Li", 'Chlo\\"e van der Berg', "J. R. O'Neill")
 PLACES = ("Department of Physics, University of X, Y", "INRIA, Z")
@@ -117,10 +119,10 @@ def parsing(rounds: int) -> list[Figure]:
     ]
     return [
         _ratio(f"API page of {ENTRIES:,} entries", [ours / theirs for theirs, ours, _ in times],
-               median(ours for _, ours, _ in times)),
+               median(ours for _, ours, _ in times), TIMES_FASTER),
         _ratio(f"arXivRaw page of {RECORDS:,} records, per paper",
                [(ours / RECORDS) / (theirs / ENTRIES) for theirs, _, ours in times],
-               median(ours for _, _, ours in times)),
+               median(ours for _, _, ours in times), RAW_TIMES_FASTER),
     ]  # fmt: skip
 
 
@@ -136,12 +138,12 @@ def _check(api: bytes, oai: bytes) -> None:
             assert all(author.affiliations == PLACES for author in paper.authors), paper.authors
 
 
-def _ratio(what: str, shares: list[float], seconds: float) -> Figure:
+def _ratio(what: str, shares: list[float], seconds: float, times_faster: float) -> Figure:
     share = median(shares)
     return Figure(
         name=f"parsing an {what}: share of feedparser's time",
         value=share,
-        target=1 / TIMES_FASTER,
+        target=1 / times_faster,
         unit="",
         note=f"{seconds:.2f} s, {1 / share:.0f} times faster",
     )
@@ -202,8 +204,8 @@ def back_fill(url: str, folder: Path) -> dict[str, float]:
 
 
 def back_fills(root: Path) -> list[Figure]:
-    """Back-fill a quarter of the papers, then all, each in a process of its own."""
-    quarter = _in_child(root / "quarter", BACKFILL // 4)
+    """Back-fill half of the papers, then all, each in a process of its own."""
+    half = _in_child(root / "half", BACKFILL // 2)
     whole = _in_child(root / "whole", BACKFILL)
     return [
         Figure(
@@ -213,11 +215,11 @@ def back_fills(root: Path) -> list[Figure]:
             note=f"{BACKFILL / whole['seconds']:.0f} papers/s",
         ),
         Figure(
-            name=f"peak memory of {BACKFILL:,} papers: share of that of {BACKFILL // 4:,}",
-            value=whole["peak_mb"] / quarter["peak_mb"],
+            name=f"peak memory of {BACKFILL:,} papers: share of that of {BACKFILL // 2:,}",
+            value=whole["peak_mb"] / half["peak_mb"],
             target=GROWTH,
             unit="",
-            note=f"{whole['peak_mb']:.0f} MB and {quarter['peak_mb']:.0f} MB",
+            note=f"{whole['peak_mb']:.0f} MB and {half['peak_mb']:.0f} MB",
         ),
     ]
 

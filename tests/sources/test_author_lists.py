@@ -1,5 +1,8 @@
 """Author lists of feeds; the table says why each row is there."""
 
+from functools import partial
+from operator import mul
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +55,23 @@ def test_names_in_natural_order_are_kept(text: str, names: list[str]) -> None:
     assert split_authors(text, is_natural=True) == names
 
 
+NATURAL = ("Ada Bee", "C. M. Dee", "Li", "Jr.", "MD", "Ph. D", "and", "und", ",", ", and", ", ",
+           "X Collaboration", "et al.", "\\'E. {\\L}ee", "By", "...", " ", "Bee and Dee", "Fee-Gee",
+           "The Study", "’", "x" * 201, "Anders Others", "-", "Vincent")  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(NATURAL), max_size=8), st.sampled_from([" ", ", ", ","]))
+def test_plain_lists_are_split_like_all_others(parts: list[str], separator: str) -> None:
+    """A bracket makes a list less plain without changing its names."""
+    line = separator.join(parts)
+    assert split_authors(line, is_natural=True) == split_authors(f"{line} (x)", is_natural=True)
+
+
+@given(st.text(alphabet="AaÖ .,and-'\\{}Jr", max_size=60))
+def test_any_plain_list_is_split_like_all_others(line: str) -> None:
+    assert split_authors(line, is_natural=True) == split_authors(f"{line} (x)", is_natural=True)
+
+
 @pytest.mark.parametrize(
     ("text", "authors"),
     [
@@ -89,4 +109,5 @@ def test_affiliations_cost_no_name(text: str) -> None:
 
 @pytest.mark.parametrize("unit", ["A (1), ", "(", "A((", "A(1 ", "A(x)) "])
 def test_time_for_affiliations_grows_with_the_length_only(unit: str) -> None:
-    assert is_linear(lambda size: (unit * size)[:size], split_affiliated, MAX_LENGTH // 4)
+    whole = partial(mul, unit)  # cut within a unit, the last list would need the longer way
+    assert is_linear(whole, split_affiliated, MAX_LENGTH // 4 // len(unit))

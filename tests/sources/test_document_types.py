@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digestbot.model import DocumentType
+from digestbot.model import NOTICES, DocumentType
 from digestbot.sources.document_types import arxiv_document_type, document_type
 from tests.filters.tables import table
 from tests.growth import is_linear
@@ -78,6 +78,13 @@ def test_an_abstract_may_say_it_at_its_beginning_only() -> None:
     text = "This paper has been withdrawn\n by the authors."
     assert arxiv_document_type("T", None, text) is DocumentType.WITHDRAWAL
     assert arxiv_document_type("T", None, f"We study it. {text}") is DocumentType.PAPER
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0][:40])
+def test_arxivs_titles_are_read_like_all_others(row: list[str]) -> None:
+    found = document_type(row[0])
+    is_trusted = found in NOTICES or found is DocumentType.CORRECTION
+    assert arxiv_document_type(row[0], None, "") is (found if is_trusted else DocumentType.PAPER)
 
 
 def test_arxiv_has_no_covers() -> None:

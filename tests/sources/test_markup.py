@@ -1,9 +1,11 @@
 """XML and HTML from untrusted servers."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from digestbot.errors import BadAnswer
-from digestbot.sources.markup import child_text, one_line, parse_xml, plain_html
+from digestbot.sources.markup import child_text, one_line, own_text, parse_xml, plain_html
 from digestbot.text import plain
 from tests.filters.tables import table
 
@@ -56,3 +58,32 @@ def test_errors_about_xml_are_one_printable_line() -> None:
     with pytest.raises(BadAnswer) as caught:
         parse_xml("<a><x\u0301\u0378:b/></a>".encode())
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<a><b>x</b></a>",
+        "<?xml version='1.0' encoding='utf-8'?><a>\u00e9 &lt;</a>".encode(),
+        "\ufeff<a>\u00e9</a>".encode(),
+        b"<a>x&#xD83D;&#xDE00;</a>",
+        b"<a>&nbsp;&eacute;</a>",
+        b"<a>\xe9</a>",
+        b"<?xml version='1.0' encoding='iso-8859-1'?><a>\xe9</a>",
+        "<?xml version='1.0' encoding='gb18030'?><a>\u6f22</a>".encode(),
+        b"<?xml version='1.0' encoding='hz'?><a>~{<:Ky2;~}</a>",
+        b"<a>\r\n<![CDATA[x < y]]></a>",
+        b"<a " + b" ".join(b"x%d='1'" % n for n in range(200)) + b"/>",
+    ],
+)
+def test_good_xml_is_read_as_if_cleaned(body: bytes) -> None:
+    """A control character sends the same text through the cleaning."""
+    at = body.rindex(b"<") if b"</" in body else body.rindex(b"/>")
+    cleaned = parse_xml(body[:at] + b"\x0b" + body[at:])
+    root = parse_xml(body)
+    assert (own_text(root), dict(root.attrib)) == (own_text(cleaned), dict(cleaned.attrib))
+
+
+@given(st.text(alphabet="a \u00a0\n\t\u2028x", max_size=12))
+def test_one_line_collapses_all_white_space(text: str) -> None:
+    assert one_line(text) == (" ".join(text.split()) or None)
