@@ -399,9 +399,7 @@ def test_a_fresh_token_can_be_refused() -> None:
     with SimulatedArxiv(make_world(faults=Faults(responses=[failure])), clock) as arxiv:
         root = etree.fromstring(get(arxiv.oai_url, **LIST).body)
         token = root.findtext(f".//{OAI}resumptionToken") or ""
-        errors = [
-            oai_error(arxiv, verb="ListRecords", resumptionToken=token, **more) for more in ({}, {})
-        ]
+        errors = [oai_error(arxiv, verb="ListRecords", resumptionToken=token) for _ in range(2)]
     assert errors == ["badResumptionToken", None]
 
 

@@ -144,8 +144,9 @@ def complete_days(store: Store, since: date) -> frozenset[date]:
         if check.outcome in (BatchOutcome.COMPLETE, BatchOutcome.EMPTY):
             served[check.announced_on].add(check.channel)
     for row in store.batches.papers(datetime(since.year, since.month, since.day, tzinfo=UTC)):
-        if row.announced_on in served and row.type in (AnnounceType.NEW, AnnounceType.CROSS):
-            served[row.announced_on] &= row.channels
+        day = row.announced_on
+        if day is not None and row.type in (AnnounceType.NEW, AnnounceType.CROSS):
+            served[day] &= row.channels
     return frozenset(day for day, channels in served.items() if len(channels) > 1)
 
 

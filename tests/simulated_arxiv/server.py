@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -89,10 +90,7 @@ class SimulatedArxiv:
         self._lists: dict[str, tuple[datetime, Reply]] = {}
         """OAI-PMH lists cached by the edge: since when, and the response."""
         self._lock = threading.Lock()
-        self._channels = {
-            channel: WebServer(lambda request, channel=channel: self._serve(channel, request))
-            for channel in Channel
-        }
+        self._channels = {channel: WebServer(partial(self._serve, channel)) for channel in Channel}
         self._stack = ExitStack()
 
     @property
