@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from digestbot.config import Config
 from digestbot.errors import DigestbotError, SourceError, SourceRefused, StoreError, UsageError
 from digestbot.net import AllowedHosts, Client, user_agent
-from digestbot.pipeline.group_commit import GroupedWrites
+from digestbot.pipeline.group_commit import GroupedWrites, Sleep
 from digestbot.secret import Secret
 from digestbot.sources import Options, Page
 from digestbot.sources.parser_pool import Parse, ParserPool
@@ -88,6 +88,7 @@ async def fetch(
     *,
     clock: Clock,
     progress: FetchProgress = _no_progress,
+    sleep: Sleep = asyncio.sleep,
 ) -> tuple[Fetched, ...]:
     """
     Make one pass over each named source, or over all, concurrently.
@@ -107,8 +108,9 @@ async def fetch(
     client = Client(
         user_agent=agent,
         allowed=AllowedHosts.parse(config.allowed_hosts),
-        pacer=StorePacer(store, clock, write),
+        pacer=StorePacer(store, clock, write, sleep),
         clock=clock,
+        sleep=sleep,
     )
     begun = await asyncio.to_thread(_begin_passes, store, config, chosen, clock())
     async with client, ParserPool() as pool:
@@ -153,10 +155,17 @@ class StorePacer:
     Tasks of this process wait in turn, so that only one asks the store for each group.
     """
 
-    def __init__(self, store: Store, clock: Clock, write: Write = asyncio.to_thread) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        write: Write = asyncio.to_thread,
+        sleep: Sleep | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._write = write
+        self._sleep = sleep or asyncio.sleep
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._leased: set[str] = set()
 
@@ -182,7 +191,7 @@ class StorePacer:
             facts = {"server": group, "at_most_s": round(wait_s)}
             level = logging.WARNING if is_long else logging.DEBUG
             log.log(level, "waiting for a free server", extra=facts)
-            await asyncio.sleep(pause_s)
+            await self._sleep(pause_s)
             waited_s += pause_s
 
     async def release(self, group: str, interval_s: float) -> None:
