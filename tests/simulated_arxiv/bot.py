@@ -3,11 +3,10 @@
 import asyncio
 import json
 import random
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -16,8 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
+from digestbot.batches import arxiv_sources, batches_of
 from digestbot.config import Config, load_config
-from digestbot.model import AnnounceType, BatchOutcome, Channel
+from digestbot.model import BatchState
 from digestbot.pipeline.due_sources import sources_of_tick
 from digestbot.render import load_templates
 from digestbot.scheduler import Service
@@ -53,7 +53,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Statement of the bot that it has the whole batch of a day."""
+    """Statement of the bot that two channels confirm the whole batch of a day."""
 
     day: date
     at: datetime
@@ -71,7 +71,7 @@ class SimulatedBot:
     folder: Path
     seed: int = 1
     claims: list[Claim] = field(default_factory=list)
-    """Each batch that the bot called complete, once."""
+    """Each batch that the bot called verified, once."""
 
     def run(self, until: datetime) -> None:
         """Tick until the clock is at *until*: every 20 minutes in the morning, else every hour."""
@@ -95,7 +95,7 @@ class SimulatedBot:
         while (now := self.clock()) < until:
             if self._has_work(config, now):
                 await service.cycle()
-                self._note_claims(self.clock())
+                self._note_claims(config, self.clock())
             if self.store.outbox.count_due("folder", now):
                 await service.deliver()
             self.clock.advance_to(now + (20 if now.hour in MORNING else 60) * MINUTE)
@@ -106,10 +106,10 @@ class SimulatedBot:
         is_due = any(state.next_due_at and state.next_due_at <= now for state in states)
         return not states or is_due or bool(sources_of_tick(self.store, config, now))
 
-    def _note_claims(self, now: datetime) -> None:
-        day = now.date()
+    def _note_claims(self, config: Config, now: datetime) -> None:
         claimed = {claim.day for claim in self.claims}
-        for each in complete_days(self.store, day - RECENT) - claimed:
+        verified = verified_days(self.store, config, now.date() - RECENT, now)
+        for each in sorted(verified - claimed):
             rows = self.store.batches.papers(now - timedelta(days=400))
             ids = frozenset(row.paper_id.removeprefix("arxiv:") for row in rows)
             self.claims.append(Claim(day=each, at=now, ids=ids))
@@ -133,21 +133,13 @@ class SimulatedBot:
         ]
 
 
-def complete_days(store: Store, since: date) -> frozenset[date]:
-    """
-    Return the days that the bot calls complete: two channels served the same papers.
-
-    The channels' own outcomes are not enough, since one that lacks a paper cannot know it.
-    """
-    served: defaultdict[date, set[Channel]] = defaultdict(set)
-    for _, check in store.batches.checks(since):
-        if check.outcome in (BatchOutcome.COMPLETE, BatchOutcome.EMPTY):
-            served[check.announced_on].add(check.channel)
-    for row in store.batches.papers(datetime(since.year, since.month, since.day, tzinfo=UTC)):
-        day = row.announced_on
-        if day is not None and row.type in (AnnounceType.NEW, AnnounceType.CROSS):
-            served[day] &= row.channels
-    return frozenset(day for day, channels in served.items() if len(channels) > 1)
+def verified_days(store: Store, config: Config, since: date, now: datetime) -> frozenset[date]:
+    """Return the days of which digestbot says that it has every paper, by two channels."""
+    is_verified: dict[date, bool] = {}
+    for batch in batches_of(store, arxiv_sources(config), since, now):
+        is_whole = batch.state is BatchState.ANNOUNCED and len(batch.verified_by) > 1
+        is_verified[batch.day] = is_whole and is_verified.get(batch.day, True)
+    return frozenset(day for day, is_whole in is_verified.items() if is_whole)
 
 
 def shortest_gap_s(requests: Sequence[Asked]) -> float:
