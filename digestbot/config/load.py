@@ -478,6 +478,7 @@ class _Draft:
             schedule_text=schedule.text,
             sources=tuple(dict.fromkeys(keys.sources or self._sources)),
             types=keys.types,
+            updates=keys.updates,
             filter=keys.filter,
             limit=keys.limit,
             overflow=keys.overflow,

@@ -49,7 +49,7 @@ from digestbot.deliver.folder import check_folder
 from digestbot.errors import DiscreetError, InvalidFilter, InvalidSchedule
 from digestbot.filters import Filter, check_filter
 from digestbot.languages import ENGLISH, languages
-from digestbot.model import AnnounceType, Overflow, Theme
+from digestbot.model import AnnounceType, Overflow, Theme, UpdateKind
 from digestbot.oauth import OauthSettings
 from digestbot.schedule import parse_schedule
 from digestbot.secret import Secret
@@ -273,6 +273,9 @@ class DigestKeys:
         {AnnounceType.NEW, AnnounceType.CROSS}
     )
     """Announce types; `[new, cross]` by default."""
+    updates: frozenset[UpdateKind] = frozenset(UpdateKind)
+    """News about papers that the digest had, sent once: `published` (a preprint got a journal's DOI
+    or reference) and `notice` (withdrawn, retracted or of concern); both by default."""
     filter: Annotated[Filter, PlainValidator(_filter), _schema_of("Filter")] = field(
         default_factory=lambda: _filter(None)
     )

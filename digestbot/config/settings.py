@@ -11,7 +11,7 @@ from digestbot.bounces.settings import BouncesSettings
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.errors import UsageError
 from digestbot.filters import Filter
-from digestbot.model import AnnounceType, Destination, Form, Overflow, Theme
+from digestbot.model import AnnounceType, Destination, Form, Overflow, Theme, UpdateKind
 from digestbot.schedule import Schedule
 from digestbot.secret import Secret
 from digestbot.sending_limits import SendingLimits
@@ -32,6 +32,8 @@ class DigestConfig:
     sources: tuple[str, ...]
     """Names in `Config.sources`; all of them by default."""
     types: frozenset[AnnounceType]
+    updates: frozenset[UpdateKind]
+    """News about papers that it had."""
     filter: Filter
     limit: int
     """Maximum number of papers in full in one edition."""

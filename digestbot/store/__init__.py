@@ -52,12 +52,14 @@ from digestbot.store.values import (
     SourceState,
     Transition,
 )
+from digestbot.store.works import Decision, Name, Works
 
 __all__ = [
     "AWAITING_OPERATOR",
     "Attempt",
     "BatchPaper",
     "Cap",
+    "Decision",
     "DigestState",
     "EditionSummary",
     "Envelope",
@@ -65,6 +67,7 @@ __all__ = [
     "Ingested",
     "KindPause",
     "MailboxState",
+    "Name",
     "Pass",
     "PassStatus",
     "Recovered",
@@ -88,6 +91,7 @@ class Store:
         self.papers = Papers(database)
         self.sources = Sources(database)
         self.batches = Batches(database)
+        self.works = Works(database)
         self.digests = Digests(database)
         self.editions = Editions(database)
         self.outbox = Outbox(database)
