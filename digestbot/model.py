@@ -354,7 +354,7 @@ class Offered:
     version: int
     type: AnnounceType
     document_type: DocumentType
-    """As stored now; it may have changed since."""
+    """As shown then; it may have changed since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
