@@ -22,7 +22,7 @@ from digestbot.errors import ConfigError, DigestbotError, Problem, StoreError
 from digestbot.filters import evaluate
 from digestbot.lint import lacking_fields, lint_filter, lint_sources
 from digestbot.model import AnnounceType, Edition, Form, Theme
-from digestbot.net import Client, user_agent
+from digestbot.net import AllowedHosts, Client, user_agent
 from digestbot.pipeline import next_edition, read_ahead
 from digestbot.pipeline.fetching import StorePacer
 from digestbot.pipeline.messages import needed_forms, preview_message, render_context
@@ -279,7 +279,10 @@ async def _connections(app: App, config: Config) -> list[Finding]:
     agent = user_agent(config.contact)
     with _pacing_store(app, config) as store:
         async with Client(
-            user_agent=agent, pacer=StorePacer(store, app.clock), clock=app.clock
+            user_agent=agent,
+            allowed=AllowedHosts.parse(config.allowed_hosts),
+            pacer=StorePacer(store, app.clock),
+            clock=app.clock,
         ) as client:
             # Requests to one server are paced one after another.
             patience_s = PATIENCE_S * len(config.sources)

@@ -214,6 +214,7 @@ class _Draft:
             ping_url=top.ping_url,
             public_url=top.public_url,
             contact=top.contact,
+            allowed_hosts=top.allowed_hosts,
             umask=int(top.umask, 8),
             templates=self._folder / top.templates if top.templates else None,
             sources=MappingProxyType(self._sources),

@@ -135,6 +135,13 @@ def _ping_url(value: Secret | None) -> Secret | None:
     return value
 
 
+def _allowed_host(text: str) -> str:
+    from digestbot.net import AllowedHosts  # few configs allow any
+
+    AllowedHosts.parse([text])
+    return text
+
+
 def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
@@ -314,6 +321,9 @@ class FileKeys:
     """URL called after a good cycle, and with `/fail` on failure, as healthchecks.io expects."""
     contact: Address | None = None
     """Your email address, sent to the sources as arXiv requests."""
+    allowed_hosts: tuple[Annotated[str, AfterValidator(_allowed_host)], ...] = ()
+    """Hosts in private networks that feeds may redirect to: names, `*.` and a domain, addresses or
+    networks; none by default."""
     templates: Folder | None = None
     """Folder with your templates, relative to the config."""
     umask: Annotated[str, AfterValidator(_umask)] = "077"

@@ -70,6 +70,8 @@ class Config:
     """URL of the web pages, without a final slash."""
     contact: str | None
     """Operator's email address, sent to arXiv and other sources."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Hosts in private networks that redirects may lead to, for `digestbot.net.AllowedHosts`."""
     umask: int
     """Permissions that new files lack, as a number: 0o077 leaves them to their owner."""
     templates: Path | None

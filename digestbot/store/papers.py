@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, Select, delete, func, select, update
 
 from digestbot.model import (
     NOTICES,
+    REPLACEMENTS,
     STATUS_CHANGES,
     Announcement,
     AnnounceType,
@@ -350,15 +351,17 @@ def _append(
     """
     Log the papers that are new from *source*. Return their ids and versions.
 
-    A paper of the backlog is new once a channel announces it on a day: OAI-PMH serves a cross-list
-    of an old paper like any edit, the daily feed announces it. Its row, which no edition has read,
-    gives way to one at the end of the log.
+    OAI-PMH serves a cross-list of an old paper like any edit or replacement, the daily feed
+    announces it. The row of such a paper gives way to one at the end of the log, so that digests
+    that have passed it see the announcement; editions remember what they had.
 
     The query before the INSERT is safe under `INGEST_LOCK`. ON CONFLICT would use up a seq on
     PostgreSQL for every known row.
     """
     known = _announced(connection, source, [paper.id for paper in fetched])
-    new = [paper for paper in fetched if _is_news(paper, known.get((paper.id, paper.version)))]
+    new = [
+        paper for paper in fetched if _is_news(paper, known.get((paper.id, paper.version)), channel)
+    ]
     again = [row for paper in new if (row := known.get((paper.id, paper.version)))]
     for some in chunks([row.seq for row in again]):
         connection.execute(delete(announcements).where(announcements.c.seq.in_(some)))
@@ -407,16 +410,19 @@ def _append_status(
         connection.execute(announcements.insert(), fresh)
 
 
-def _is_news(paper: FetchedPaper, row: Row[Any] | None) -> bool:
+def _is_news(paper: FetchedPaper, row: Row[Any] | None, channel: Channel | None) -> bool:
     """Return True unless *row* of the log announces the paper already."""
     if row is None:
         return True
-    return bool(row.backlog) and not paper.backlog and paper.announced_on is not None
+    if paper.backlog or paper.announced_on is None:
+        return False
+    is_mistaken = row.type in REPLACEMENTS and paper.type not in REPLACEMENTS
+    return bool(row.backlog) or (channel is Channel.RSS and is_mistaken)
 
 
 def _announced(connection: Connection, source: str, ids: Sequence[str]) -> dict[_Key, Row[Any]]:
     log = announcements.c
-    query = select(log.seq, log.paper_id, log.version, log.backlog, log.channels)
+    query = select(log.seq, log.paper_id, log.version, log.type, log.backlog, log.channels)
     query = query.where(log.source == source, log.type.not_in(sorted(STATUS_CHANGES)))
     found: dict[_Key, Row[Any]] = {}
     for some in chunks(ids):
