@@ -158,17 +158,8 @@ BASELINE = Scenario(
 )
 
 
-KNOWN_FAULTS = (
-    "a cross-list that OAI-PMH took for a replacement stays one after the daily feed"
-    " (2611.00519), and a late batch that two channels do not have yet passes for complete (8 Oct)"
-)
-"""Delete it and its use with the faults: the tests then fail as unexpected passes."""
-
-
 def parameter(scenario: Scenario, *marks: pytest.MarkDecorator) -> ParameterSet:
-    """Return *scenario* as a parameter; both faults need OAI-PMH and the daily feed."""
-    if scenario.working >= {RSS, OAI}:
-        marks += (pytest.mark.xfail(reason=KNOWN_FAULTS, raises=AssertionError),)
+    """Return *scenario* as a parameter."""
     return pytest.param(scenario, id=scenario.name, marks=marks)
 
 
@@ -251,11 +242,14 @@ def check_that_no_paper_is_lost(scenario: Scenario, outcome: Outcome) -> None:
 
 
 def check_that_no_paper_comes_twice(outcome: Outcome) -> None:
-    """Check that only a withdrawn paper comes once more, as withdrawn."""
+    """Check that a paper comes once more only as published or as withdrawn, once each."""
+    papers = by_id(outcome.world)
     assert set(outcome.news.values()) == {1}
-    again = Counter(one.id for one in outcome.delivered if one.type not in NEWS)
-    assert set(again.values()) <= {1}
-    assert all(by_id(outcome.world)[id_].is_withdrawn for id_ in again)
+    published = Counter(one.id for one in outcome.delivered if one.type == "published")
+    again = Counter(one.id for one in outcome.delivered if one.type not in {"published", *NEWS})
+    assert set(published.values()) | set(again.values()) <= {1}
+    assert all(papers[id_].edits for id_ in published)
+    assert all(papers[id_].is_withdrawn for id_ in again)
 
 
 def check_that_edits_are_no_news(outcome: Outcome) -> None:
