@@ -14,6 +14,7 @@ from digestbot.ids import is_publication
 from digestbot.model import (
     FRESH,
     NOTICES,
+    REPLACEMENTS,
     STATUS_CHANGES,
     Announcement,
     AnnounceType,
@@ -71,7 +72,7 @@ def select(
         candidates: Announcements of one window with their verdicts; those that do not match are
             ignored.
         limit: Maximum number of included papers; 0 or more.
-        already: Seqs of announcements that are no news, see `is_known`; they are ignored.
+        already: Seqs of announcements that readers know, see `is_known`; they are ignored.
         carried: Papers that waited for this edition, ranked with the others.
         overflow: Where papers beyond the limit go.
         works: Paper id → name of its work, for papers that share one; each work is one entry.
@@ -92,32 +93,30 @@ def select(
 
 def is_known(row: Announcement, offered: Iterable[Offered]) -> bool:
     """
-    Return True if *row* is no news to readers of what was *offered*, entries of the same work.
+    Return True if readers of *offered*, entries of the same work, know what *row* announces.
 
-    A first announcement is none if they had the work under any id. Every version, and every change
+    They know a first announcement if they had the work under any id. Each version, and each change
     of status, is news once.
     """
     paper = row.paper
     if row.type in STATUS_CHANGES:
-        return any(_tells(entry, row) for entry in offered)
+        return any(_has_status(entry, row) for entry in offered)
     return any(
         (row.type in FRESH and paper.document_type not in NOTICES)
         or (entry.paper_id, entry.version) == (paper.id, paper.version)
-        or (paper.document_type in NOTICES and _tells(entry, row))
+        or (paper.document_type in NOTICES and _has_status(entry, row))
         for entry in offered
     )
 
 
-def _tells(entry: Offered, row: Announcement) -> bool:
-    """Return True if *entry* tells of the change of status in *row*."""
+def _has_status(entry: Offered, row: Announcement) -> bool:
+    """Return True if *entry* has the change of status in *row*."""
     paper = row.paper
     if row.type is AnnounceType.PUBLISHED:
         return entry.type is AnnounceType.PUBLISHED or is_publication(entry.paper_id)
-    # A first announcement may have been withdrawn since; then it told nothing.
-    is_told = entry.type not in FRESH or (
-        entry.paper_id != paper.id and row.type is not AnnounceType.NOTICE
-    )
-    return is_told and entry.document_type is paper.document_type
+    # Each of arXiv's versions is news, though the one before was withdrawn too.
+    is_version = entry.paper_id == paper.id and {entry.type, row.type} <= REPLACEMENTS
+    return entry.document_type is paper.document_type and not is_version
 
 
 def _divided(ranked: Sequence[EditionPaper], limit: int, overflow: Overflow) -> Selection:

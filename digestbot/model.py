@@ -109,8 +109,8 @@ class FetchedPaper:
     """Web page about the paper (arXiv's abs page), http or https."""
     pdf_url: str | None = None
     aliases: tuple[str, ...] = ()
-    """Other names of the paper, the most reliable first: ``doi:``, ``arxiv:`` and ``url:`` hold in
-    every source, ``guid:``, ``link:`` and ``work:`` in this one."""
+    """Other names of the paper, the most reliable first: ``doi:``, ``arxiv:``, ``pmid:``,
+    ``pmcid:`` and ``url:`` hold in every source, ``guid:``, ``link:`` and ``work:`` in this one."""
     document_type: DocumentType = DocumentType.PAPER
     about: str | None = None
     """Of a notice: the ``doi:`` of the paper that it is about, if that is another one."""
@@ -354,7 +354,7 @@ class Offered:
     version: int
     type: AnnounceType
     document_type: DocumentType
-    """As stored now; it may have changed since."""
+    """As shown then; it may have changed since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

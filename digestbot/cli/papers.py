@@ -57,7 +57,7 @@ def merge(app: App, papers: tuple[str, ...]) -> int:
     return 0
 
 
-@command.command("split", short_help="Take papers out of their works, for ever.")
+@command.command("split", short_help="Take papers out of their works.")
 @click.argument("papers", nargs=-1, required=True, metavar="PAPER...")
 @click.pass_obj
 def split(app: App, papers: tuple[str, ...]) -> int:

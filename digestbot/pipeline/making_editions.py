@@ -11,8 +11,10 @@ from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.editions import Selection, add_coverage, cover, is_known, select
 from digestbot.errors import DigestbotError, StoreError
 from digestbot.model import (
+    FRESH,
     REPLACEMENTS,
     Announcement,
+    AnnounceType,
     Batch,
     Edition,
     EditionPaper,
@@ -399,6 +401,8 @@ class _Had:
     """Paper id → all ids of its work."""
     offered: Mapping[str, Sequence[Offered]]
     """Paper id → its entries."""
+    changed: frozenset[tuple[str, int]]
+    """Versions with a row `notice` in the window."""
 
     @classmethod
     def read(
@@ -415,7 +419,9 @@ class _Had:
         offered: dict[str, list[Offered]] = {}
         for entry in store.editions.offered(digest, members) if digest and members else ():
             offered.setdefault(entry.paper_id, []).append(entry)
-        return cls(works=works, offered=offered)
+        rows = (row for row, _ in candidates.candidates if row.type is AnnounceType.NOTICE)
+        changed = frozenset((row.paper.id, row.paper.version) for row in rows)
+        return cls(works=works, offered=offered, changed=changed)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -423,7 +429,10 @@ class _Had:
         return {each: min(work) for each, work in self.works.items() if len(work) > 1}
 
     def has(self, row: Announcement) -> bool:
-        return is_known(row, self._of(row.paper.id))
+        offered = tuple(self._of(row.paper.id))
+        if row.type in FRESH and (row.paper.id, row.paper.version) in self.changed:
+            return bool(offered)  # the notice tells
+        return is_known(row, offered)
 
     def under_another_id(self, waiting: EditionPaper) -> bool:
         """Return True if an edition had the work of *waiting* under an id joined since."""

@@ -19,7 +19,7 @@ from digestbot.store.database import Database, chunks
 from digestbot.store.tables import APART, merges, paper_aliases, papers
 
 IDENTIFIERS = ("arxiv:", "doi:", "pmid:", "pmcid:")
-"""Names that belong to one work for ever."""
+"""Names that belong to one work."""
 _GLOBAL = (*IDENTIFIERS, "url:")
 """Aliases that mean the same in every source; the others are scoped by theirs."""
 _OF_ITEMS = ("url:", "guid:")

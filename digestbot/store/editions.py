@@ -144,11 +144,8 @@ class Editions:
     def offered(self, digest: str, ids: Collection[str]) -> tuple[Offered, ...]:
         """Return what earlier editions showed or listed of the papers *ids*, in any version."""
         rows = edition_papers.c
-        query = select(rows.paper_id, rows.version, rows.type, papers.c.document_type).distinct()
+        query = select(rows.paper_id, rows.version, rows.type, rows.document_type).distinct()
         query = query.join_from(edition_papers, digests, digests.c.id == rows.digest_id)
-        query = query.join(
-            papers, (papers.c.paper_id == rows.paper_id) & (papers.c.version == rows.version)
-        )
         query = query.where(digests.c.name == digest, rows.waits == 0)
         found: list[Offered] = []
         with self._database.read() as connection:
@@ -320,6 +317,7 @@ def _insert_papers(
             "digest_id": digest_id,
             "paper_id": paper.paper.id,
             "version": paper.paper.version,
+            "document_type": paper.paper.document_type,
             "included": is_included,
             "waits": paper.waits,
             "seq": paper.seq,

@@ -295,7 +295,7 @@ paper_aliases = Table(
 )
 
 # Papers that are one work, and its name, one of their ids. Derived from `merges`; most papers are
-# works of their own, without a row.
+# the only one of their work, without a row.
 works = Table(
     "works",
     metadata,
@@ -422,6 +422,8 @@ edition_papers = Table(
     Column("digest_id", _Big, ForeignKey("digests.id"), nullable=False),
     Column("paper_id", StoredText, nullable=False),
     Column("version", Integer, nullable=False),
+    # As shown; the paper's may change later.
+    Column("document_type", _enum(DocumentType, "document_type"), nullable=False),
     Column("included", Boolean, nullable=False),
     Column("waits", Integer, nullable=False),
     Column("seq", _Big, nullable=False),

@@ -100,7 +100,7 @@ class Works:
 
     def split(self, name: str, now: datetime) -> tuple[str, ...]:
         """
-        Keep *name* apart from the other papers of its work for ever; return these papers.
+        Keep *name* apart from the other papers of its work; return these papers.
 
         The others stay one work. *name* is a paper's id, or an identifier that was stored as an
         alias of another paper: its next record becomes a paper.
