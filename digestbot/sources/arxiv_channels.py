@@ -33,7 +33,7 @@ FIRST_RETRY = timedelta(minutes=15)
 LAST_RETRY = timedelta(hours=2)
 """Bounds of the time until an incomplete batch is read again; it grows with the batch's age."""
 LAST_AGE = timedelta(days=1)
-"""Age of a batch at which it is no longer read again by itself; the next passes include it."""
+"""Age from which a batch is read again only with the next one."""
 API_INTERVAL = timedelta(hours=20)
 """Least time between two passes over the API while the other channels agree: once a day."""
 CHECKED_DAYS = 14

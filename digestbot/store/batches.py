@@ -32,7 +32,7 @@ _BITS: Final[Mapping[Channel | None, int]] = {
 }
 _FETCH: Final = 1000
 
-# A change of status, such as a publication, is no part of a batch.
+# Batches leave out changes of status, such as a publication.
 _is_announcement: Final = announcements.c.type.not_in(sorted(STATUS_CHANGES))
 
 

@@ -109,7 +109,7 @@ def test_backlog_becomes_news_once_it_is_announced(store: Store) -> None:
     assert batch(store)["1"].channels == {API, OAI, RSS}
 
 
-def test_cross_list_taken_for_a_replacement_is_announced_after_all(store: Store) -> None:
+def test_cross_list_taken_for_a_replacement_is_announced(store: Store) -> None:
     """OAI-PMH cannot tell a replacement from a cross-list on the same day; the feed can."""
     serve(store, OAI, 1, 2, version=2, type=AnnounceType.REPLACE, announced_on=TODAY)
     serve(store, RSS, 1, version=2, type=AnnounceType.CROSS, announced_on=TODAY)
