@@ -72,6 +72,42 @@ def test_new_machine_sends_nothing_twice(
     assert (newest["edition"], newest["papers"]) == ("systems/3", 1)
 
 
+def test_explain_answers_for_the_machines_before(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, old: Path
+) -> None:
+    """Two moves in a row, with nothing fetched since."""
+    question = ("explain", "--json", "--sent-to", "a@example.org", "2611.00009")
+    before = json.loads(bot(*question).out)
+    assert [(one["sent"], one["edition"], one["why"]) for one in before] == [
+        ("yes", "systems/2", "sent")
+    ]
+    assert before[0]["sent_at"]
+    assert before[0]["receipt"]
+    for name in ("second", "third"):
+        bot("deliveries", "export", LEDGER)
+        ledger = Path(LEDGER).absolute()
+        move_to(old.parent / name, arxiv, smtp)
+        assert bot("deliveries", "import", str(ledger)).code == 0
+    assert json.loads(bot(*question).out) == before
+    why = bot("explain", "--sent-to", "b@example.org", "2611.00009").out
+    assert "was retrying when it was exported" in why
+
+
+def test_an_edited_filter_announces_nothing_from_before_the_move(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, old: Path
+) -> None:
+    """The old machine had shown the paper to no digest; the source still serves it."""
+    bot("deliveries", "export", LEDGER)
+    move_to(old.parent / "new", arxiv, smtp)
+    bot("deliveries", "import", str(old / LEDGER))
+    sent = len(smtp.messages)
+    config = Path("config.yaml").read_text()
+    assert "any: [serverless]" in config
+    Path("config.yaml").write_text(config.replace("[serverless]", "[serverless, erasure]"))
+    assert bot("run", "--now", at=NOW + 9 * DAY).code == 0
+    assert len(smtp.messages) == sent
+
+
 def test_unsent_deliveries_are_held_until_release(
     bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, old: Path
 ) -> None:
