@@ -59,6 +59,7 @@ from digestbot.store.tables import (
     papers,
     passes,
     pauses,
+    processes,
     renditions,
     sources,
     subscriptions,
@@ -87,7 +88,7 @@ IDENTIFIED_BY: Final[Mapping[Table, tuple[str, ...]]] = {
     volumes: ("day",),
 }
 """The exported tables, referenced ones first, and the columns that identify a row."""
-EXCLUDED: Final = frozenset({passes, pacing, fragments, days, pauses, word_rebuilds})
+EXCLUDED: Final = frozenset({passes, pacing, fragments, days, pauses, processes, word_rebuilds})
 """Tables of one machine and day; fragments are exported within the bodies."""
 
 DERIVED: Final = frozenset(
