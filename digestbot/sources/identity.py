@@ -10,11 +10,12 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from digestbot.errors import InvalidPaperId
 from digestbot.ids import PaperId, normalise_doi, parse_paper_id
+from digestbot.model import FetchedPaper
 from digestbot.text import folded_words
 
 MAX_NAME = 2048
@@ -204,13 +205,24 @@ def _in_url(text: str) -> Iterator[PaperId]:
 
 
 def _doi(text: str) -> PaperId:
-    return PaperId(id=f"doi:{normalise_doi(text)}", version=None)
+    """Return the paper with the DOI in *text*; arXiv's own DOIs are arXiv ids."""
+    return parse_paper_id(normalise_doi(text))
 
 
 def _arxiv_version(item: Names, arxiv: str) -> int | None:
     texts = (*item.identifiers, item.guid, *item.links)
     found = (paper for text in texts for paper in papers_in(text) if paper.id == arxiv)
     return next((paper.version for paper in found if paper.version), None)
+
+
+def in_feed(paper: FetchedPaper, feed_url: str) -> FetchedPaper:
+    """Return *paper* with its names scoped by its feed, for a source that reads several feeds."""
+    mark = _digest(feed_url)[:16]
+    aliases = (
+        f"{alias} {mark}" if alias.startswith(("guid:", "link:")) else alias
+        for alias in paper.aliases
+    )
+    return replace(paper, aliases=tuple(aliases))
 
 
 def canonical_url(text: str) -> str:

@@ -53,12 +53,14 @@ from digestbot.store.values import (
     SourceState,
     Transition,
 )
+from digestbot.store.works import Decision, Name, Works
 
 __all__ = [
     "AWAITING_OPERATOR",
     "Attempt",
     "BatchPaper",
     "Cap",
+    "Decision",
     "DigestState",
     "EditionSummary",
     "Envelope",
@@ -66,6 +68,7 @@ __all__ = [
     "Ingested",
     "KindPause",
     "MailboxState",
+    "Name",
     "Pass",
     "PassStatus",
     "Recovered",
@@ -90,6 +93,7 @@ class Store:
         self.papers = Papers(database)
         self.sources = Sources(database)
         self.batches = Batches(database)
+        self.works = Works(database)
         self.digests = Digests(database)
         self.editions = Editions(database)
         self.outbox = Outbox(database)

@@ -54,6 +54,7 @@ from digestbot.store.tables import (
     editions,
     fragments,
     mailboxes,
+    merges,
     pacing,
     paper_aliases,
     papers,
@@ -66,14 +67,17 @@ from digestbot.store.tables import (
     suppressions,
     volumes,
     word_rebuilds,
+    works,
 )
 from digestbot.store.transitions import IMPORTED_AS, to_exported
 
 IDENTIFIED_BY: Final[Mapping[Table, tuple[str, ...]]] = {
     sources: ("name",),
     papers: ("paper_id", "version"),
-    announcements: ("source", "paper_id", "version"),
+    announcements: ("source", "paper_id", "version", "type"),
     paper_aliases: ("alias",),
+    works: ("paper_id",),
+    merges: ("paper_id", "other_id"),
     channel_checks: ("source", "announced_on", "channel"),
     digests: ("name", "created_at"),
     subscriptions: ("digest", "kind", "address_key"),

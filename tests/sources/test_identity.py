@@ -2,7 +2,15 @@
 
 import pytest
 
-from digestbot.sources.identity import Names, canonical_url, first_doi, identify, papers_in
+from digestbot.model import FetchedPaper
+from digestbot.sources.identity import (
+    Names,
+    canonical_url,
+    first_doi,
+    identify,
+    in_feed,
+    papers_in,
+)
 
 FEED = "https://journal.example/feed"
 
@@ -133,3 +141,24 @@ def test_an_arxiv_id_comes_first_and_keeps_its_version() -> None:
 )
 def test_a_field_has_one_doi(text: str | None, doi: str | None) -> None:
     assert first_doi(text) == doi
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("10.48550/arXiv.2603.20941", ["arxiv:2603.20941"]),
+        ("doi:10.48550/ARXIV.math/0309136", ["arxiv:math/0309136"]),
+        ("https://mirror.example/doi/10.48550/arXiv.2603.20941", ["arxiv:2603.20941"]),
+        ("10.48550/arXiv.recipes", []),
+    ],
+)
+def test_dois_of_arxiv_are_arxiv_ids(text: str, ids: list[str]) -> None:
+    assert [paper.id for paper in papers_in(text)] == ids
+
+
+def test_names_that_hold_in_one_feed_are_scoped_by_it() -> None:
+    aliases = ("doi:10.5555/x", "url://x.example/1", "guid:1", "link://x.example", "work:abc")
+    paper = FetchedPaper(id="doi:10.5555/x", title="A", abstract="", url="", aliases=aliases)
+    one, other = (in_feed(paper, f"https://{name}.example/").aliases for name in "ab")
+    assert set(one) & set(other) == {"doi:10.5555/x", "url://x.example/1", "work:abc"}
+    assert len(one) == len(aliases)
