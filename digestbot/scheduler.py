@@ -28,7 +28,7 @@ from digestbot.pipeline.group_commit import Sleep
 from digestbot.render import Templates
 from digestbot.status import gather
 from digestbot.stopping import CANCEL_S, GRACE_S, SIGNALS, THREADS, kill_on_next_signal
-from digestbot.store import Store
+from digestbot.store import Store, current_process
 from digestbot.syncing import sync_config
 
 log = logging.getLogger(__name__)
@@ -123,6 +123,7 @@ class Service:
             if self._stop.is_set():  # this tick waited for the one before
                 return
             config = await self._sync()
+            await asyncio.to_thread(self._store.processes.beat, current_process(), self._clock())
             await asyncio.to_thread(self._store.papers.rebuild_words)
             names = await asyncio.to_thread(sources_of_tick, self._store, config, self._clock())
             for name in names:

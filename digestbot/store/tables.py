@@ -593,6 +593,19 @@ bounces = Table(
     Index(None, "delivery_id"),
 )
 
+# Processes that send, to recognize a copied file; see `processes`.
+processes = Table(
+    "processes",
+    metadata,
+    Column("host", StoredText, primary_key=True),
+    Column("pid", Integer, primary_key=True, autoincrement=False),
+    # Number of the SQLite file in its file system (inode).
+    Column("file", StoredText, nullable=False),
+    # In a copy: True if it came with its -wal file, or needed none.
+    Column("is_complete", Boolean, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+)
+
 mailboxes = Table(
     "mailboxes",
     metadata,

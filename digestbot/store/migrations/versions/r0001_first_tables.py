@@ -539,6 +539,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("kind", "address", name=op.f("pk_days")),
     )
     op.create_table(
+        "processes",
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("pid", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("file", sa.Text(), nullable=False),
+        sa.Column("is_complete", sa.Boolean(), nullable=False),
+        sa.Column("seen_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("host", "pid", name=op.f("pk_processes")),
+    )
+    op.create_table(
         "pauses",
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("until", MOMENT, nullable=False),
