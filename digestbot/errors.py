@@ -260,6 +260,10 @@ class StoreReplaced(StoreError):
     """The database's file was deleted, moved or replaced while it was open."""
 
 
+class StoreCopied(StoreError):
+    """The database is a copy, made while a process used the original."""
+
+
 class LedgerError(StoreError):
     """A row of a ledger cannot be imported; *number* counts rows from 1."""
 

@@ -105,7 +105,7 @@ def command(
     wanted = [find_digest(config, name) for name in names or config.digests]
     templates = load_templates(config.templates)
     stop = StopSignals()
-    with app.store(config) as store, stop.listening():
+    with app.sending_store(config) as store, stop.listening():
         sync_config(store, config, app.clock())
         store.pauses.lift(only_operator=True)
         store.papers.rebuild_words()

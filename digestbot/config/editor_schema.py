@@ -1,5 +1,6 @@
 """The JSON Schema of config.yaml, for editors; `filter_schema` has the part on filters."""
 
+from dataclasses import is_dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -80,6 +81,10 @@ def _definitions(kind: type) -> dict[str, Any]:
     """Return the schemas of a dataclass and its nested ones, by name."""
     schema = adapter(kind).json_schema(schema_generator=_Generator)
     inner = schema.pop("$defs", {})
+    # pydantic reads the docstrings of one class only, not of those that it inherits from.
+    for base in filter(is_dataclass, kind.__mro__[1:]):
+        for key, inherited in _definitions(base)[base.__name__].get("properties", {}).items():
+            schema["properties"][key] = inherited | schema["properties"][key]
     return {kind.__name__: _with_refs(schema), **_with_refs(inner)}
 
 

@@ -49,7 +49,7 @@ from digestbot.deliver.folder import check_folder
 from digestbot.errors import DiscreetError, InvalidFilter, InvalidSchedule
 from digestbot.filters import Filter, check_filter
 from digestbot.languages import ENGLISH, languages
-from digestbot.model import AnnounceType, Overflow, Theme
+from digestbot.model import AnnounceType, Overflow, Theme, UpdateKind
 from digestbot.oauth import OauthSettings
 from digestbot.schedule import parse_schedule
 from digestbot.secret import Secret
@@ -133,6 +133,13 @@ def _ping_url(value: Secret | None) -> Secret | None:
     if not is_web_url(value.reveal()):
         raise DiscreetError("must be an http or https URL")
     return value
+
+
+def _allowed_host(text: str) -> str:
+    from digestbot.net import AllowedHosts  # few configs allow any
+
+    AllowedHosts.parse([text])
+    return text
 
 
 def _one_or_many(value: object) -> object:
@@ -266,6 +273,9 @@ class DigestKeys:
         {AnnounceType.NEW, AnnounceType.CROSS}
     )
     """Announce types; `[new, cross]` by default."""
+    updates: frozenset[UpdateKind] = frozenset(UpdateKind)
+    """News about papers that the digest had, sent once: `published` (a preprint got a journal's DOI
+    or reference) and `notice` (withdrawn, retracted or of concern); both by default."""
     filter: Annotated[Filter, PlainValidator(_filter), _schema_of("Filter")] = field(
         default_factory=lambda: _filter(None)
     )
@@ -311,6 +321,9 @@ class FileKeys:
     """URL called after a good cycle, and with `/fail` on failure, as healthchecks.io expects."""
     contact: Address | None = None
     """Your email address, sent to the sources as arXiv requests."""
+    allowed_hosts: tuple[Annotated[str, AfterValidator(_allowed_host)], ...] = ()
+    """Hosts in private networks that feeds may redirect to: names, `*.` and a domain, addresses or
+    networks; none by default."""
     templates: Folder | None = None
     """Folder with your templates, relative to the config."""
     umask: Annotated[str, AfterValidator(_umask)] = "077"

@@ -1,21 +1,24 @@
 """Second stage: turn what the log holds beyond a digest's cursor into its next edition."""
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from digestbot.awaiting import Awaited, awaited_by, with_notice
 from digestbot.batches import in_window, recent_batches
 from digestbot.config import Config, DigestConfig, find_digest
-from digestbot.editions import Selection, add_coverage, cover, select
+from digestbot.editions import Selection, add_coverage, cover, is_known, select
 from digestbot.errors import DigestbotError, StoreError
 from digestbot.model import (
+    FRESH,
     REPLACEMENTS,
     Announcement,
+    AnnounceType,
     Batch,
     Edition,
     EditionPaper,
+    Offered,
     SourceCoverage,
 )
 from digestbot.pipeline.candidates import Candidates, read_log
@@ -348,20 +351,21 @@ def _compose(
     since: datetime | None = None,
 ) -> tuple[Edition, Selection]:
     """Compose an edition; with *since*, include papers of earlier editions."""
-    offered = frozenset[tuple[str, int]]()
     carried: tuple[EditionPaper, ...] = ()
     skipped: Skipped | None = None
+    is_next = state is not None and since is None
     if state is not None and since is None:
-        keys = {(row.paper.id, row.paper.version) for row, _ in candidates.candidates}
-        offered = frozenset(store.editions.offered(digest.name, keys))
         carried = store.editions.waiting(digest.name) if state.editions else ()
         since, skipped = state.covered_to, state.skipped
+    had = _Had.read(store, digest.name if is_next else None, candidates, carried)
+    carried = tuple(entry for entry in carried if not had.under_another_id(entry))
     selection = select(
         candidates.candidates,
         limit=digest.limit,
-        already=offered,
+        already={row.seq for row, _ in candidates.candidates if had.has(row)},
         carried=carried,
         overflow=digest.overflow,
+        works=had.labels,
     )
     shown = in_window(batches, since, now)
     coverage = tuple(
@@ -387,6 +391,55 @@ def _compose(
         coverage=add_coverage(skipped.coverage if skipped else (), coverage),
     )
     return edition, selection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Had:
+    """What the earlier editions of a digest had of the works in a window."""
+
+    works: Mapping[str, frozenset[str]]
+    """Paper id → all ids of its work."""
+    offered: Mapping[str, Sequence[Offered]]
+    """Paper id → its entries."""
+    changed: frozenset[tuple[str, int]]
+    """Versions with a row `notice` in the window."""
+
+    @classmethod
+    def read(
+        cls,
+        store: Store,
+        digest: str | None,
+        candidates: Candidates,
+        carried: Sequence[EditionPaper],
+    ) -> "_Had":
+        """Read it for *digest*; for None, as if no edition had been made."""
+        ids = {row.paper.id for row, _ in candidates.candidates}
+        works = store.works.of(ids | {entry.paper.id for entry in carried})
+        members = {member for work in works.values() for member in work}
+        offered: dict[str, list[Offered]] = {}
+        for entry in store.editions.offered(digest, members) if digest and members else ():
+            offered.setdefault(entry.paper_id, []).append(entry)
+        rows = (row for row, _ in candidates.candidates if row.type is AnnounceType.NOTICE)
+        changed = frozenset((row.paper.id, row.paper.version) for row in rows)
+        return cls(works=works, offered=offered, changed=changed)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Map each paper that shares its work to the work's first id."""
+        return {each: min(work) for each, work in self.works.items() if len(work) > 1}
+
+    def has(self, row: Announcement) -> bool:
+        offered = tuple(self._of(row.paper.id))
+        if row.type in FRESH and (row.paper.id, row.paper.version) in self.changed:
+            return bool(offered)  # the notice tells
+        return is_known(row, offered)
+
+    def under_another_id(self, waiting: EditionPaper) -> bool:
+        """Return True if an edition had the work of *waiting* under an id joined since."""
+        return any(entry.paper_id != waiting.paper.id for entry in self._of(waiting.paper.id))
+
+    def _of(self, paper_id: str) -> Iterator[Offered]:
+        return (entry for each in self.works[paper_id] for entry in self.offered.get(each, ()))
 
 
 def _window_end(candidates: Candidates, begin: datetime | None, now: datetime) -> datetime:

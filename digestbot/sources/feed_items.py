@@ -327,7 +327,7 @@ class _Item:
 
     @cached_property
     def _guid(self) -> str:
-        """The item's id as written: feedparser makes URLs of bare numbers, which other feeds use."""
+        """The id as written: feedparser makes URLs of bare numbers, which other feeds use too."""
         written = next(self.raw.texts("guid"), "").strip()
         is_url = not written or "://" in written
         return str(self.entry.get("id") or self.raw.about or "") if is_url else written

@@ -341,3 +341,16 @@ def test_a_digest_that_waits_for_arxiv_in_vain_is_told_so(bot: Bot) -> None:
         "vision: every day after arXiv's announcement, from 07:00 to 10:00 (UTC), "
         "due at 07:00 as none of its sources is arXiv; "
     ) in out
+
+
+def test_connect_reads_the_store_for_damage(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    bot("run")
+    path = Path("digestbot.db")
+    size = path.stat().st_size
+    content = bytearray(path.read_bytes())
+    content[size - 4096 :] = bytes(4096)
+    path.write_bytes(content)
+    findings = json.loads(bot("check", "--connect", "--json").out)["findings"]
+    (error,) = [f["words"] for f in findings if f["what"] == "store" and f["state"] == "error"]
+    assert error.startswith("the file is damaged (")

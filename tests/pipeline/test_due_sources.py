@@ -295,6 +295,23 @@ def test_many_digests_cause_the_requests_of_one(tmp_path: Path) -> None:
     assert requests_of_a_day(tmp_path, many) == one
 
 
+@pytest.mark.parametrize("key", ["headers", "cookies"])
+def test_a_source_with_a_new_secret_does_not_rest(
+    store: Store, config: Config, tmp_path: Path, key: str
+) -> None:
+    def with_secret(value: str) -> Config:
+        return written(tmp_path, CONFIG.replace('feed"}', f'feed", {key}: {{X-Key: {value}}}}}'))
+
+    with store:
+        config = with_secret("wrong")
+        settle(store, config, NOW)
+        record_pass(store, config, "daily", at=NOW)
+        rest = NOW + timedelta(hours=6)
+        record_pass(store, config, "spare", at=NOW, status=PassStatus.REFUSED, next_try_at=rest)
+        assert sources_of_tick(store, config, NOW + TICK) == ()
+        assert sources_of_tick(store, with_secret("right"), NOW + TICK) == ("spare",)
+
+
 # Sources that `run` fetches
 
 

@@ -162,3 +162,26 @@ def test_names_that_hold_in_one_feed_are_scoped_by_it() -> None:
     one, other = (in_feed(paper, f"https://{name}.example/").aliases for name in "ab")
     assert set(one) & set(other) == {"doi:10.5555/x", "url://x.example/1", "work:abc"}
     assert len(one) == len(aliases)
+
+
+@pytest.mark.parametrize(
+    ("text", "alias"),
+    [
+        ("pmid:123", "pmid:123"),
+        ("https://pubmed.ncbi.nlm.nih.gov/31234567/?utm_source=rss", "pmid:31234567"),
+        ("http://www.ncbi.nlm.nih.gov/pubmed/31234567", "pmid:31234567"),
+        ("https://europepmc.org/article/MED/31234567", "pmid:31234567"),
+        ("https://pmc.ncbi.nlm.nih.gov/articles/PMC7654321/", "pmcid:7654321"),
+        ("https://www.ncbi.nlm.nih.gov/pmc/articles/PMC7654321/pdf/x.pdf", "pmcid:7654321"),
+        ("https://europepmc.org/article/PMC/PMC7654321", "pmcid:7654321"),
+    ],
+)
+def test_pubmed_ids_are_names(text: str, alias: str) -> None:
+    (identity,) = identify([Names(guid=text, title="T")], "https://x.example")
+    assert alias in identity.aliases
+
+
+def test_other_numbers_are_no_pubmed_ids() -> None:
+    for text in ("31234567", "https://x.example/pubmed/31234567", "https://europepmc.org/search"):
+        (identity,) = identify([Names(guid=text, title="T")], "https://x.example")
+        assert not any(alias.startswith(("pmid:", "pmcid:")) for alias in identity.aliases)

@@ -50,9 +50,10 @@ def settings(kind: str, url: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_options_are_frozen_and_documented(kind: str) -> None:
-    adapter = TypeAdapter(REGISTRY[kind])
-    properties = adapter.json_schema()["properties"]
-    assert set(properties) == set(names_of(kind))
+    schemas = json_schema()["$defs"]["Source"]["oneOf"]
+    kinds = {schema["properties"]["kind"]["const"]: schema["properties"] for schema in schemas}
+    properties = kinds[kind]
+    assert set(properties) == {*names_of(kind), "kind"}
     assert not [name for name, schema in properties.items() if not schema.get("description")]
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(options(kind, "https://x.example/"), names_of(kind)[0], "y")
