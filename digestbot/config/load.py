@@ -268,7 +268,7 @@ class _Draft:
             self._no_kind(steps, kind)
             return
         rest = {key: value for key, value in options.items() if key != "kind"}
-        if isinstance(rest.get("query"), str):
+        if kind == "arxiv" and isinstance(rest.get("query"), str):
             rest["query"] = self._decoded_query(steps, rest["query"])
         source, errors = checked(REGISTRY[kind], rest)
         known = ("kind", *keys_of(REGISTRY[kind]))

@@ -42,5 +42,10 @@ class _Registry(MutableMapping[str, type[Options]]):
 REGISTRY: MutableMapping[str, type[Options]] = _Registry(
     arxiv="arxiv:ArxivOptions",
     feed="feed:FeedOptions",
+    biorxiv="biorxiv:BiorxivOptions",
+    crossref="crossref:CrossrefOptions",
+    europepmc="europepmc:EuropepmcOptions",
+    openalex="openalex:OpenalexOptions",
+    pubmed="pubmed:PubmedOptions",
 )
 """``kind:`` in the config → its options."""

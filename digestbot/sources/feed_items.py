@@ -521,16 +521,16 @@ def _link(entry: Any) -> str | None:
         link.get("href") for link in entry.get("links") or () if link.get("rel") != "enclosure"
     ]
     candidates = [entry.get("link"), *links, entry.get("id")]
-    return next((url for text in candidates if (url := _link_url(text))), None)
+    return next((url for text in candidates if (url := link_url(text))), None)
 
 
 def _pdf(entry: Any) -> str | None:
     links = [*(entry.get("links") or ()), *(entry.get("enclosures") or ())]
     found = (link.get("href") for link in links if link.get("type") == "application/pdf")
-    return next((url for text in found if (url := _link_url(text))), None)
+    return next((url for text in found if (url := link_url(text))), None)
 
 
-def _link_url(text: object) -> str | None:
+def link_url(text: object) -> str | None:
     """Return *text* as a link that is safe to show: what a URL may not contain is encoded."""
     url = str(text or "").strip()
     if not url.isprintable() or len(url) > MAX_URL:

@@ -107,7 +107,7 @@ _NAMES = (
     "textarea|tfoot|th|thead|time|title|tr|tt|u|ul|var|video|wbr|"
     "m(?:i|n|o|row|sub|sup|subsup|text|stack|over|under|frac|sqrt|space|style|table|tr|td)|"
     "inline-formula|disp-formula|tex-math|alternatives|inline-graphic|named-content|sc|sec|st|xref|"
-    "ext-link|graphic|fig|italic|bold|roman|monospace|"
+    "ext-link|graphic|fig|italic|bold|roman|monospace|scp|"
     "(?:jats|mml|xhtml|ali|xlink):[a-z-]+"
 )
 # Attributes need a "=": otherwise "x <b and c> y" would contain a tag.

@@ -23,6 +23,8 @@ ENVIRON = {
     "SMTP_PASSWORD": "planted",
     "SLACK_BOT_TOKEN": "xoxb-1",
     "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T/B/X",
+    "OPENALEX_API_KEY": "planted",
+    "NCBI_API_KEY": "planted",
 }
 
 

@@ -1,9 +1,9 @@
 """
-Fuzz a parser, guided by coverage: ``python -m tests.sources.coverage_guided [oai] [CORPUS]``.
+Fuzz a parser, guided by coverage: ``python -m tests.sources.coverage_guided [WHAT] [CORPUS]``.
 
-Without ``oai`` it is the feed path. atheris (libFuzzer) keeps the inputs that reach new code. The
-options are those of libFuzzer, such as ``-max_total_time=300``. It stops with exit code 77 at the
-first input that breaks a property.
+WHAT is ``feeds`` (the default), ``oai`` or ``apis``. atheris (libFuzzer) keeps the inputs that
+reach new code. The options are those of libFuzzer, such as ``-max_total_time=300``. It stops with
+exit code 77 at the first input that breaks a property.
 """
 
 import logging
@@ -13,7 +13,9 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["digestbot.sources"]):
-    from tests.sources import feed_fuzz, oai_fuzz
+    from tests.sources import api_fuzz, feed_fuzz, oai_fuzz
+
+CHECKS = {"feeds": feed_fuzz.check, "oai": oai_fuzz.check, "apis": api_fuzz.check}
 
 
 def mutate(data: bytes, limit: int, seed: int) -> bytes:
@@ -25,8 +27,7 @@ def mutate(data: bytes, limit: int, seed: int) -> bytes:
 
 if __name__ == "__main__":
     logging.disable()
-    is_oai = "oai" in sys.argv[1:2]
-    check = oai_fuzz.check if is_oai else feed_fuzz.check
-    arguments = [sys.argv[0], *sys.argv[2:]] if is_oai else sys.argv
-    atheris.Setup(arguments, check, custom_mutator=mutate)
+    name, *rest = sys.argv
+    what = rest.pop(0) if rest[:1] and rest[0] in CHECKS else "feeds"
+    atheris.Setup([name, *rest], CHECKS[what], custom_mutator=mutate)
     atheris.Fuzz()

@@ -186,7 +186,7 @@ BAD = {
 def mutated(body: bytes, dice: random.Random, times: int = 3) -> bytes:
     """Return *body* changed up to *times* times, by structure while it has one, else by bytes."""
     for _ in range(dice.randint(1, times)):
-        by_structure = _by_json if body[:1] == b"{" else _by_tree
+        by_structure = changed_json if body[:1] == b"{" else _by_tree
         change = dice.choice((by_structure, by_structure, _by_bytes))
         body = change(body, dice)
     return body
@@ -198,7 +198,7 @@ def mutated_item(form: str, dice: random.Random) -> bytes:
     root = etree.fromstring(opening + BAD[form] + closing)
     item = next(each for each in root.iter() if _is_item(each))
     for _ in range(dice.randint(1, 4)):
-        _change_tree(item, dice)
+        change_tree(item, dice)
     whole: bytes = etree.tostring(item, with_tail=False)
     if dice.random() < 0.5:
         at = whole.find(b">", whole.find(b"<", 1)) + 1  # inside the first element of the item
@@ -216,14 +216,14 @@ def _by_tree(body: bytes, dice: random.Random) -> bytes:
     try:
         parser = etree.XMLParser(recover=True, resolve_entities=False, no_network=True)
         root = etree.fromstring(body, parser)
-        _change_tree(root, dice)
+        change_tree(root, dice)
         changed: bytes = etree.tostring(root, encoding=charset, xml_declaration=dice.random() < 0.5)
     except (etree.LxmlError, ValueError, AttributeError):  # it has no usable structure
         return _by_bytes(body, dice)
     return changed
 
 
-def _by_json(body: bytes, dice: random.Random) -> bytes:
+def changed_json(body: bytes, dice: random.Random) -> bytes:
     try:
         feed = json.loads(body)
     except ValueError:
@@ -241,7 +241,7 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from _places(value[key])
 
 
-def _change_tree(root: Any, dice: random.Random) -> None:
+def change_tree(root: Any, dice: random.Random) -> None:
     """Make one change to a random element below *root*."""
     elements = [each for each in root.iter() if isinstance(each.tag, str) and each is not root]
     if not elements:

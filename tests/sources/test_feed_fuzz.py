@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.sources.api_fuzz import SEEDS as API_SEEDS
 from tests.sources.feed_fuzz import (
     BAD,
     HEADERS,
@@ -103,15 +104,20 @@ def test_mutated_real_feeds_give_papers_or_one_error(corpus: Path) -> None:
 
 
 @pytest.mark.soak
-def test_five_minutes_guided_by_coverage(tmp_path: Path, corpus: Path) -> None:
-    """Fuzz the seeds and real feeds; see `tests.sources.coverage_guided`."""
+@pytest.mark.parametrize(
+    ("what", "folder", "real"), [("feeds", SEEDS, "feeds"), ("apis", API_SEEDS, "services")]
+)
+def test_five_minutes_guided_by_coverage(
+    what: str, folder: Path, real: str, tmp_path: Path, corpus: Path
+) -> None:
+    """Fuzz the seeds and real responses; see `tests.sources.coverage_guided`."""
     inputs = tmp_path / "inputs"
     inputs.mkdir()
-    for path in [*SEEDS.iterdir(), *(corpus / "feeds").rglob("*")]:
+    for path in [*folder.iterdir(), *(corpus / real).rglob("*")]:
         if path.is_file():
             (inputs / f"{path.parent.name}-{path.name}").write_bytes(path.read_bytes()[:30_000])
     limits = [f"-max_total_time={SOAK_S}", "-timeout=20", "-max_len=40000", "-rss_limit_mb=4096"]
-    command = [sys.executable, "-m", "tests.sources.coverage_guided", *limits]
+    command = [sys.executable, "-m", "tests.sources.coverage_guided", what, *limits]
     done = subprocess.run(
         [*command, f"-artifact_prefix={tmp_path}/", str(inputs)], capture_output=True, text=True
     )

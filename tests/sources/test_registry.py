@@ -18,7 +18,13 @@ from tests.servers.web import Reply, WebServer
 from tests.sources.passes import run_pass
 
 KINDS = sorted(REGISTRY)
-REQUIRED: dict[str, dict[str, Any]] = {"arxiv": {"query": "all:gpu"}}
+REQUIRED: dict[str, dict[str, Any]] = {
+    "arxiv": {"query": "all:gpu"},
+    "crossref": {"issn": ("2167-8359",)},
+    "europepmc": {"query": "organoid"},
+    "openalex": {"filter": "type:article"},
+    "pubmed": {"query": "organoids[tiab]"},
+}
 """Required options of a kind besides ``url``, if it has any."""
 
 
