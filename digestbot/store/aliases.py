@@ -97,6 +97,18 @@ def remember(
         connection.execute(insert, fresh)
 
 
+def add_doi(connection: Connection, database: Database, paper_id: str, doi: str | None) -> None:
+    """
+    Remember a DOI of the paper that was learned later; an alias keeps its first paper.
+
+    A paper already stored under the DOI keeps its id: it would be announced again under this one.
+    """
+    name = f"doi:{doi.lower()}" if doi else ""
+    if name and name != paper_id and not _newest_versions(connection, [name]):
+        row = {"alias": _key("", name), "paper_id": paper_id}
+        connection.execute(database.insert(paper_aliases).on_conflict_do_nothing(), [row])
+
+
 def _as(paper: FetchedPaper, new: str, versions: Mapping[str, int]) -> FetchedPaper:
     """Return *paper* as a version of the known paper *new*."""
     if new == paper.id:

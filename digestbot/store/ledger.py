@@ -50,6 +50,8 @@ from digestbot.store.tables import (
     digests,
     edition_papers,
     editions,
+    enrichment_services,
+    enrichments,
     fragments,
     mailboxes,
     pacing,
@@ -69,6 +71,7 @@ from digestbot.store.transitions import IMPORTED_AS, to_exported
 IDENTIFIED_BY: Final[Mapping[Table, tuple[str, ...]]] = {
     sources: ("name",),
     papers: ("paper_id", "version"),
+    enrichments: ("paper_id", "version"),
     announcements: ("source", "paper_id", "version"),
     paper_aliases: ("alias",),
     channel_checks: ("source", "announced_on", "channel"),
@@ -85,7 +88,9 @@ IDENTIFIED_BY: Final[Mapping[Table, tuple[str, ...]]] = {
     volumes: ("day",),
 }
 """The exported tables, referenced ones first, and the columns that identify a row."""
-EXCLUDED: Final = frozenset({passes, pacing, fragments, days, pauses, word_rebuilds})
+EXCLUDED: Final = frozenset(
+    {passes, pacing, fragments, days, pauses, word_rebuilds, enrichment_services}
+)
 """Tables of one machine and day; fragments are exported within the bodies."""
 
 _BY_NAME = {table.name: table for table in IDENTIFIED_BY}
