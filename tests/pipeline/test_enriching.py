@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import multiprocessing
+import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +21,7 @@ from digestbot.model import Announcement, DocumentType, Paper
 from digestbot.pipeline import Enriched, enrich, enriching, fetch, fetching, make_editions
 from digestbot.render import load_templates
 from digestbot.sources.parser_pool import in_thread
-from digestbot.store import Store, open_store
+from digestbot.store import Store, enrichments, open_store
 from digestbot.syncing import sync_config
 from tests.servers.web import Reply, Request, WebServer
 
@@ -474,23 +477,43 @@ def test_a_second_look_up_changes_nothing(tmp_path: Path) -> None:
         assert (w.paper(), len(w.log())) == (before, 1)
 
 
-def test_a_killed_run_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before the transaction nothing is stored; it holds both the fields and the mark."""
+def enrich_until(point: str, url: str, path: Path) -> None:
+    """Enrich in a process that kills itself at *point*."""
 
-    class Killed(BaseException):
-        pass
+    def die(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
-    def die(*_: object) -> int:
-        raise Killed
+    with open_store(url) as store:
+        complete = store.papers.complete
+        acts: dict[str, Callable[..., object]] = {
+            "before": die,
+            "after": lambda *given: (complete(*given), die()),
+        }
+        if point == "between":
+            enrichments.mark = die  # type: ignore[assignment]
+        else:
+            store.papers.complete = acts[point]  # type: ignore[method-assign, assignment]
+        asyncio.run(enrich(store, load_config(path, {}), ["j"], clock=lambda: NOW))
 
-    with world(tmp_path, lambda _: crossref(work()), feed(item())) as w:
-        with monkeypatch.context() as patched:
-            patched.setattr(w.store.papers, "complete", die)
-            with pytest.raises(Killed):
-                w.run()
-        assert w.paper().abstract == ""
-        assert w.store.enrichments.waiting() == {"j": 1}
-        assert w.run().completed == 1
+
+@pytest.mark.parametrize("point", ["before", "between", "after"])
+def test_a_killed_run_is_repeated(tmp_path: Path, point: str) -> None:
+    """One transaction holds the fields and the mark, so that a paper has both or neither."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    with world(tmp_path, lambda _: crossref(work()), feed(item()), url=url) as w:
+        config = w.config()
+        sync_config(w.store, config, NOW)
+        asyncio.run(fetch(w.store, config, clock=lambda: NOW))
+        context = multiprocessing.get_context("spawn")
+        child = context.Process(target=enrich_until, args=(point, url, config.path))
+        child.start()
+        child.join(60)
+        assert child.exitcode == -signal.SIGKILL
+        is_done = point == "after"
+        assert bool(w.paper().abstract) is is_done
+        assert bool(w.store.enrichments.waiting()) is not is_done
+        assert w.run().completed == (0 if is_done else 1)
+        assert (w.paper().abstract, len(w.log())) == ("Cold starts & heat.", 1)
         assert w.store.enrichments.waiting() == {}
 
 
