@@ -35,7 +35,7 @@ def is_internal(url: str) -> bool:
     """
     Return True if *url* names this machine or a private network, by its host alone.
 
-    A host without a dot, or one that looks like a number, is no name of the public internet.
+    Names of the public internet have a dot and do not end in a number.
     """
     try:
         host = host_of(url)

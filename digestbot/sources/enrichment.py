@@ -139,7 +139,7 @@ def gaps_of(paper: Paper | FetchedPaper) -> Gaps | None:
     """
     Return the gaps of *paper* if a service may fill them.
 
-    Papers of arXiv are complete, and what is no paper, such as an editorial, has no abstract.
+    Papers of arXiv are complete, and an editorial, a correction or news has no abstract.
     """
     if paper.id.startswith("arxiv:") or paper.document_type is not DocumentType.PAPER:
         return None

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import multiprocessing
-import os
-import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +18,7 @@ from digestbot.model import Announcement, DocumentType, Paper
 from digestbot.pipeline import Enriched, enrich, enriching, fetch, fetching, make_editions
 from digestbot.render import load_templates
 from digestbot.sources.parser_pool import in_thread
-from digestbot.store import Store, enrichments, open_store
+from digestbot.store import Store, open_store
 from digestbot.syncing import sync_config
 from tests.servers.web import Reply, Request, WebServer
 
@@ -305,7 +302,7 @@ def test_details_that_come_late_cause_no_second_delivery(tmp_path: Path) -> None
         assert w.edition() == 0
 
 
-def test_an_unknown_paper_is_asked_for_less_and_less_and_given_up(tmp_path: Path) -> None:
+def test_an_unknown_paper_is_given_up_in_the_end(tmp_path: Path) -> None:
     with world(tmp_path, no_record, feed(item())) as w:
         for _ in range(20):
             w.run()
@@ -333,7 +330,7 @@ def test_enrich_false_sends_no_request(tmp_path: Path, keys: str, top: str) -> N
         assert w.store.enrichments.waiting() == {}
 
 
-def test_papers_queued_before_it_was_switched_off_are_not_asked_for(tmp_path: Path) -> None:
+def test_switching_off_ends_the_requests_for_queued_papers(tmp_path: Path) -> None:
     with world(tmp_path, lambda _: Reply(status=503), feed(item())) as w:
         w.run()
         asked = len(w.services.requests)
@@ -429,7 +426,7 @@ def test_retry_after_is_obeyed_by_later_runs(tmp_path: Path) -> None:
         assert len(w.asked("crossref")) == 2
 
 
-def test_a_name_that_spoils_its_request_costs_the_others_nothing(tmp_path: Path) -> None:
+def test_a_name_that_spoils_its_request_costs_only_itself(tmp_path: Path) -> None:
     dois = [f"10.1016/j.x.{n}" for n in range(16)]
     bad = dois[5]
 
@@ -475,46 +472,6 @@ def test_a_second_look_up_changes_nothing(tmp_path: Path) -> None:
         w.now += DAY
         assert w.run().completed == 0
         assert (w.paper(), len(w.log())) == (before, 1)
-
-
-def enrich_until(point: str, url: str, path: Path) -> None:
-    """Enrich in a process that kills itself at *point*."""
-
-    def die(*_: object) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    with open_store(url) as store:
-        complete = store.papers.complete
-        acts: dict[str, Callable[..., object]] = {
-            "before": die,
-            "after": lambda *given: (complete(*given), die()),
-        }
-        if point == "between":
-            enrichments.mark = die  # type: ignore[assignment]
-        else:
-            store.papers.complete = acts[point]  # type: ignore[method-assign, assignment]
-        asyncio.run(enrich(store, load_config(path, {}), ["j"], clock=lambda: NOW))
-
-
-@pytest.mark.parametrize("point", ["before", "between", "after"])
-def test_a_killed_run_is_repeated(tmp_path: Path, point: str) -> None:
-    """One transaction holds the fields and the mark, so that a paper has both or neither."""
-    url = f"sqlite:///{tmp_path}/store.db"
-    with world(tmp_path, lambda _: crossref(work()), feed(item()), url=url) as w:
-        config = w.config()
-        sync_config(w.store, config, NOW)
-        asyncio.run(fetch(w.store, config, clock=lambda: NOW))
-        context = multiprocessing.get_context("spawn")
-        child = context.Process(target=enrich_until, args=(point, url, config.path))
-        child.start()
-        child.join(60)
-        assert child.exitcode == -signal.SIGKILL
-        is_done = point == "after"
-        assert bool(w.paper().abstract) is is_done
-        assert bool(w.store.enrichments.waiting()) is not is_done
-        assert w.run().completed == (0 if is_done else 1)
-        assert (w.paper().abstract, len(w.log())) == ("Cold starts & heat.", 1)
-        assert w.store.enrichments.waiting() == {}
 
 
 def test_a_later_abstract_of_the_publisher_wins(tmp_path: Path) -> None:

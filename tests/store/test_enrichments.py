@@ -4,11 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from digestbot.model import Author, DocumentType, FetchedPaper
-from digestbot.store import Completion, ServiceState, Store, open_store
+from digestbot.store import Completion, ServiceState, Store, enrichments, open_store
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 PAPER = FetchedPaper(id="doi:10.1016/x", title="Heat", abstract="", url="https://doi.org/10.1016/x")
@@ -72,6 +73,28 @@ def test_the_words_of_a_late_abstract_are_stored(store: Store) -> None:
     assert paper is not None
     assert (paper.abstract, paper.abstract_raw) == ("Cold α", "Cold $\\alpha$")
     assert "cold" in (paper.abstract_words or "")
+
+
+def test_the_fields_and_the_mark_are_one_transaction(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that dies between the two leaves neither; the next one completes the paper."""
+
+    def die(*_: object) -> None:
+        raise RuntimeError("killed")
+
+    ingest(store, PAPER)
+    change = completion(replace(PAPER, abstract="Cold."), "abstract")
+    with monkeypatch.context() as patched:
+        patched.setattr(enrichments, "mark", die)
+        with pytest.raises(RuntimeError, match="killed"):
+            store.papers.complete([change], NOW)
+    before = store.papers.get(PAPER.id)
+    assert before is not None
+    assert before.abstract == ""
+    assert store.enrichments.waiting() == {"j": 1}
+    assert store.papers.complete([change], NOW) == 1
+    assert store.enrichments.waiting() == {}
 
 
 def test_only_new_papers_that_lack_fields_are_queued(store: Store) -> None:
