@@ -116,6 +116,12 @@ def latest_feed_day(moment: datetime, calendar: Calendar) -> date:
     return day if feed_at(day) <= moment else calendar.previous_day(day)
 
 
+def latest_oai_day(moment: datetime, calendar: Calendar) -> date:
+    """Return the last day whose announcement OAI-PMH should have by *moment*."""
+    day = calendar.latest_day(moment)
+    return day if oai_at(day) <= moment else calendar.previous_day(day)
+
+
 def _business_day_before(day: date) -> date:
     return day - DAY * (3 if day.weekday() == MONDAY else 1)
 

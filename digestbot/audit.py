@@ -47,6 +47,7 @@ BY_STATE: Final[Mapping[DeliveryState, tuple[Sent, str]]] = {
 }
 """Answer for each state of a delivery, with its explanation."""
 _LIKELIEST_FIRST = (Sent.YES, Sent.PERHAPS, Sent.NOT_YET, Sent.NO)
+_DOUBT: Final = "; before, a server got the whole message and did not reply"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,14 @@ def destinations(text: str) -> tuple[Destination, ...]:
     return tuple(Destination(kind=kind, address=text) for kind in kinds)
 
 
+def of_delivery(delivery: Delivery) -> tuple[Sent, str]:
+    """Answer for one delivery; an earlier attempt may have arrived, also before a move."""
+    sent, words = BY_STATE[delivery.state]
+    if delivery.doubts and sent in {Sent.NOT_YET, Sent.NO}:
+        return Sent.PERHAPS, f"{words}{_DOUBT}"
+    return sent, words
+
+
 def trace(
     store: Store,
     digest: str,
@@ -85,7 +94,7 @@ def trace(
     editions = store.editions.of_paper(digest, paper_id)
     spellings = {destination.address, *(s.destination.address for s in subscriptions)}
     found = store.outbox.to(destination.kind, spellings, tuple(editions))
-    deliveries = sorted(found, key=lambda d: (_LIKELIEST_FIRST.index(BY_STATE[d.state][0]), d.id))
+    deliveries = sorted(found, key=lambda d: (_LIKELIEST_FIRST.index(of_delivery(d)[0]), d.id))
     return Trace(
         digest=digest,
         editions=editions,
@@ -110,7 +119,7 @@ def answer(
         announced_at: When the digest's source announced the paper, in the operator's time zone.
     """
     if found.deliveries:
-        sent, words = BY_STATE[found.deliveries[0].state]
+        sent, words = of_delivery(found.deliveries[0])
         error = found.deliveries[0].last_error
         return sent, f"{words}: {error}" if error and sent is not Sent.YES else words
     why = _not_reached(found)

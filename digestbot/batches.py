@@ -52,6 +52,10 @@ _ANSWERS = (BatchOutcome.COMPLETE, BatchOutcome.EMPTY, BatchOutcome.PARTIAL)
 _Order = tuple[int, int, int]
 
 
+API_REACH = timedelta(days=14)
+"""How far behind a day the query API is read again, by default."""
+
+
 class ArxivSource(Protocol):
     """Options of a source that reads arXiv's announcements."""
 
@@ -265,7 +269,7 @@ def _batch(
     matched: Collection[str] | None,
 ) -> Batch:
     answers = tuple(
-        _answer(channel, check if now >= _due_at(channel, day) else None, papers)
+        _answer(channel, day, check if now >= _due_at(channel, day) else None, papers)
         for channel, check in checks.items()
     )
     occasion = options.calendar.occasion(day)
@@ -312,15 +316,28 @@ def _implied(options: ArxivSource, day: date, read_at: datetime | None) -> Chann
 
 
 def _answer(
-    channel: Channel, check: ChannelCheck | None, papers: Sequence[_Announced]
+    channel: Channel, day: date, check: ChannelCheck | None, papers: Sequence[_Announced]
 ) -> ChannelAnswer:
     return ChannelAnswer(
         channel=channel,
         outcome=check.outcome if check else None,
         at=check.at if check else None,
         detail=check.detail if check else None,
-        lacks=sum(channel not in paper.channels for paper in papers),
+        lacks=sum(
+            channel not in paper.channels and _is_in_reach(channel, paper, day) for paper in papers
+        ),
     )
+
+
+def _is_in_reach(channel: Channel, paper: _Announced, day: date) -> bool:
+    """
+    Return True if a pass over *channel* can have *paper*.
+
+    The query API lists papers by their last update, so a cross-list of an old one is far down.
+    """
+    order = _order(paper.id)
+    oldest = day - API_REACH
+    return channel is not Channel.API or order is None or order[:2] >= (oldest.year, oldest.month)
 
 
 def _due_at(channel: Channel, day: date) -> datetime:

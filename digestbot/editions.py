@@ -5,17 +5,23 @@ Pure functions without store or clock. Begin at `select`; `cover` counts the can
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
+from digestbot.ids import is_publication
 from digestbot.model import (
+    FRESH,
     NOTICES,
+    REPLACEMENTS,
+    STATUS_CHANGES,
     Announcement,
     AnnounceType,
     Batch,
     CategoryCoverage,
     EditionPaper,
+    Offered,
     Overflow,
     SourceCoverage,
     Verdict,
@@ -50,9 +56,10 @@ def select(
     candidates: Iterable[_Candidate],
     *,
     limit: int,
-    already: Collection[tuple[str, int]] = (),
+    already: Collection[int] = (),
     carried: Iterable[EditionPaper] = (),
     overflow: Overflow = Overflow.LIST,
+    works: Mapping[str, str] = MappingProxyType({}),
 ) -> Selection:
     """
     Select one entry per matching paper, best first, divided at *limit*.
@@ -65,21 +72,51 @@ def select(
         candidates: Announcements of one window with their verdicts; those that do not match are
             ignored.
         limit: Maximum number of included papers; 0 or more.
-        already: Pairs (paper id, version) from earlier editions, which are ignored.
+        already: Seqs of announcements that readers know, see `is_known`; they are ignored.
         carried: Papers that waited for this edition, ranked with the others.
         overflow: Where papers beyond the limit go.
+        works: Paper id → name of its work, for papers that share one; each work is one entry.
     """
     announced: dict[str, list[_Candidate]] = defaultdict(list)
     for announcement, verdict in candidates:
-        paper = announcement.paper
-        if verdict.matched and (paper.id, paper.version) not in already:
-            announced[paper.id].append((announcement, verdict))
-    entries = {paper_id: _merge(several) for paper_id, several in announced.items()}
+        paper_id = announcement.paper.id
+        if verdict.matched and announcement.seq not in already:
+            announced[works.get(paper_id, paper_id)].append((announcement, verdict))
+    entries = {work: _merge(several) for work, several in announced.items()}
     for waited in carried:
-        found = entries.get(waited.paper.id)
-        entries[waited.paper.id] = _rejoined(found, waited) if found else waited
+        work = works.get(waited.paper.id, waited.paper.id)
+        found = entries.get(work)
+        entries[work] = _rejoined(found, waited) if found else waited
     ranked = sorted(entries.values(), key=_best_first)
     return _divided(ranked, limit, overflow)
+
+
+def is_known(row: Announcement, offered: Iterable[Offered]) -> bool:
+    """
+    Return True if readers of *offered*, entries of the same work, know what *row* announces.
+
+    They know a first announcement if they had the work under any id. Each version, and each change
+    of status, is news once.
+    """
+    paper = row.paper
+    if row.type in STATUS_CHANGES:
+        return any(_has_status(entry, row) for entry in offered)
+    return any(
+        (row.type in FRESH and paper.document_type not in NOTICES)
+        or (entry.paper_id, entry.version) == (paper.id, paper.version)
+        or (paper.document_type in NOTICES and _has_status(entry, row))
+        for entry in offered
+    )
+
+
+def _has_status(entry: Offered, row: Announcement) -> bool:
+    """Return True if *entry* has the change of status in *row*."""
+    paper = row.paper
+    if row.type is AnnounceType.PUBLISHED:
+        return entry.type is AnnounceType.PUBLISHED or is_publication(entry.paper_id)
+    # Each of arXiv's versions is news, though the one before was withdrawn too.
+    is_version = entry.paper_id == paper.id and {entry.type, row.type} <= REPLACEMENTS
+    return entry.document_type is paper.document_type and not is_version
 
 
 def _divided(ranked: Sequence[EditionPaper], limit: int, overflow: Overflow) -> Selection:
@@ -146,7 +183,7 @@ def _merge(several: Sequence[_Candidate]) -> EditionPaper:
     in its own text. The type is the first of new, cross, replace, replace-cross: a new paper stays
     new even if its second version follows in the same window.
     """
-    shown, verdict = max(several, key=_newest_version)
+    shown, verdict = max(_newest_of_each(several), key=_notices_first)
     first = min((announcement for announcement, _ in several), key=_first_seen)
     return EditionPaper(
         seq=shown.seq,
@@ -202,6 +239,19 @@ def _added(earlier: SourceCoverage, latest: SourceCoverage) -> SourceCoverage:
             for name in ordered[:CATEGORIES]
         ),
     )
+
+
+def _newest_of_each(several: Iterable[_Candidate]) -> Iterable[_Candidate]:
+    """Return the newest version under each id of a work."""
+    newest: dict[str, _Candidate] = {}
+    for candidate in sorted(several, key=_newest_version):
+        newest[candidate[0].paper.id] = candidate
+    return newest.values()
+
+
+def _notices_first(candidate: _Candidate) -> tuple[bool, int, float, int]:
+    """Sort a journal's retraction above the versions of the preprint."""
+    return candidate[0].paper.document_type in NOTICES, *_newest_version(candidate)
 
 
 def _newest_version(candidate: _Candidate) -> tuple[int, float, int]:

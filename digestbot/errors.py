@@ -104,7 +104,11 @@ class InvalidFilter(InvalidValue):
 
 
 class InvalidSchedule(InvalidValue):
-    """Text that is not a schedule."""
+    """A mistake in a schedule; *path* leads to its key if it has several."""
+
+    def __init__(self, message: str, *path: str) -> None:
+        self.path = path
+        super().__init__(message)
 
 
 class InvalidAddress(InvalidValue):
@@ -254,6 +258,10 @@ class ForeignStore(StoreError):
 
 class StoreReplaced(StoreError):
     """The database's file was deleted, moved or replaced while it was open."""
+
+
+class StoreCopied(StoreError):
+    """The database is a copy, made while a process used the original."""
 
 
 class LedgerError(StoreError):

@@ -89,6 +89,24 @@ def normalise_doi(text: str) -> str:
     return bare.lower()
 
 
+# bioRxiv and medRxiv share 10.1101 with the journals of Cold Spring Harbor.
+_PREPRINT = re.compile(
+    r"arxiv:|doi:(?:10\.1101/(?:\d{4}\.\d\d\.\d\d\.)?\d{6,8}|10\.64898/|10\.48550/|10\.21203/rs\.|"
+    r"10\.26434/chemrxiv|10\.3123[46]/|10\.31219/|10\.31222/|10\.20944/preprints|10\.2139/ssrn|"
+    r"10\.36227/techrxiv|10\.22541/|10\.1590/scielopreprints)"
+)
+
+
+def is_preprint(paper_id: str) -> bool:
+    """Return True for the id of a preprint: arXiv's, or a DOI of another server."""
+    return _PREPRINT.match(paper_id) is not None
+
+
+def is_publication(paper_id: str) -> bool:
+    """Return True for the DOI of a journal or book, as an id."""
+    return paper_id.startswith("doi:") and not is_preprint(paper_id)
+
+
 def arxiv_url(paper_id: str, version: int | None = None) -> str:
     """Return the abs page of the arXiv paper; without *version*, of the newest."""
     return _page("abs", paper_id, version)

@@ -44,7 +44,7 @@ from digestbot.filters.tree import (
 )
 from digestbot.model import Announcement, Paper
 from digestbot.spellings import missed_spellings
-from digestbot.text import forms, plain, words
+from digestbot.text import NOTE, bare, forms, plain, words
 
 if TYPE_CHECKING:
     from digestbot.filters.index import Batch
@@ -365,7 +365,7 @@ def _proposals(atom: Words, known: Collection[str]) -> Iterator[_Proposal]:
         if near:
             fixed = _with_words(atom, [near if each == word else each for each in atom.words])
             yield _Proposal(tried=(fixed,), advice=f'did you mean "{near}"?')
-    distinct = list(dict.fromkeys(atom.words))
+    distinct = list(dict.fromkeys(map(bare, atom.words)))
     if 2 <= len(distinct) <= MAX_NEAR_TERMS and not atom.is_prefix and not atom.label:
         terms = tuple(_with_words(atom, [word]) for word in distinct)
         near_each_other = Near(term="", fields=atom.fields, terms=terms, within=DEFAULT_WITHIN)
@@ -385,7 +385,11 @@ def _close_word(word: str, known: Collection[str]) -> str | None:
     if len(word) > MAX_TYPO:
         return None
     lengths = range(len(word) - 2, len(word) + 3)
-    alike = [other for other in known if other[:1] == word[0] and len(other) in lengths]
+    alike = [
+        other
+        for other in known
+        if other[:1] == word[0] and len(other) in lengths and NOTE not in other
+    ]
     return next(iter(get_close_matches(word, sorted(alike), n=1, cutoff=SIMILARITY)), None)
 
 

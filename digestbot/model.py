@@ -24,10 +24,27 @@ class AnnounceType(StrEnum):
     """Later version."""
     REPLACE_CROSS = "replace-cross"
     """Later version, in a category other than its primary one."""
+    NOTICE = "notice"
+    """Retraction, withdrawal or concern stated about a version that was announced before."""
+    PUBLISHED = "published"
+    """Publication of a preprint that was announced before: a journal's DOI or reference."""
 
 
+FRESH = frozenset({AnnounceType.NEW, AnnounceType.CROSS})
+"""Types of first announcements."""
 REPLACEMENTS = frozenset({AnnounceType.REPLACE, AnnounceType.REPLACE_CROSS})
 """Types of later versions."""
+STATUS_CHANGES = frozenset({AnnounceType.NOTICE, AnnounceType.PUBLISHED})
+"""Types of news about a version that was announced before."""
+
+
+class UpdateKind(StrEnum):
+    """Kind of news about a paper that goes to every digest that had it."""
+
+    PUBLISHED = "published"
+    """A preprint was published."""
+    NOTICE = "notice"
+    """A paper was retracted or withdrawn, or there is a concern."""
 
 
 class DocumentType(StrEnum):
@@ -92,8 +109,8 @@ class FetchedPaper:
     """Web page about the paper (arXiv's abs page), http or https."""
     pdf_url: str | None = None
     aliases: tuple[str, ...] = ()
-    """Other names of the paper, the most reliable first: ``doi:``, ``arxiv:`` and ``url:`` hold in
-    every source, ``guid:``, ``link:`` and ``work:`` in this one."""
+    """Other names of the paper, the most reliable first: ``doi:``, ``arxiv:``, ``pmid:``,
+    ``pmcid:`` and ``url:`` hold in every source, ``guid:``, ``link:`` and ``work:`` in this one."""
     document_type: DocumentType = DocumentType.PAPER
     about: str | None = None
     """Of a notice: the ``doi:`` of the paper that it is about, if that is another one."""
@@ -327,6 +344,17 @@ class EditionPaper:
     """The version before, if this is a replacement and the store has it."""
     waits: int = 0
     """Editions whose limit has deferred it so far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """One entry of an earlier edition, shown or listed."""
+
+    paper_id: str
+    version: int
+    type: AnnounceType
+    document_type: DocumentType
+    """As shown then; it may have changed since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

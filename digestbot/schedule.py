@@ -1,7 +1,8 @@
 """
 Parse schedules and compute when they are due, in UTC.
 
-Pure functions of the given moment. Begin at `parse_schedule`.
+Pure functions of the given moment: a `CronSchedule` is due at times of the day, an
+`AnnouncementSchedule` once a day within a window. Begin at `parse_schedule`.
 
 APScheduler's CronTrigger is not used for this: it adds wall-clock distances in UTC and so skips the
 first hour of a month after the change to summer time (3.11.3, Berlin, "30 0 1 * *": 1 April is
@@ -10,9 +11,10 @@ lost), counts Monday as 0 and requires both day fields to match.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from digestbot.errors import InvalidSchedule
@@ -50,8 +52,17 @@ NICKNAMES = {
 }
 """Nicknames of Vixie cron (crontab(5)), except ``@reboot``, which names no time."""
 FORMS = (
-    'cron such as "0 9 * * mon-fri", daily 09:00, weekdays 09:00, weekly mon 09:00, monthly 1 09:00'
+    'cron such as "0 9 * * mon-fri", daily 09:00, weekdays 09:00, weekly mon 09:00,'
+    " monthly 1 09:00, or {after: announcement}"
 )
+ANNOUNCEMENT = "announcement"
+"""Value of ``after:``, for arXiv's daily announcement."""
+EARLIEST = time(7)
+WINDOW_HOURS = 3
+"""Hours from ``earliest`` to ``latest`` if only one of them is given."""
+EVERY_WEEKDAY = frozenset(range(7))
+CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
+"""Time of day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +73,39 @@ class Slot:
     """In UTC."""
     name: str
     """Local time with its offset, ``2026-11-01T09:00+01:00``, so that it stays unique when the
-    digest moves to another time zone."""
+    digest moves to another time zone; of an `AnnouncementSchedule` the local date."""
+    closes_at: datetime | None = None
+    """Latest time of the edition, in UTC; None for one of cron."""
+
+
+class Schedule(Protocol):
+    """When a digest is due; equal schedules have equal hashes."""
+
+    def __hash__(self) -> int: ...
+
+    @property
+    def text(self) -> str:
+        """The schedule in one line, as written or equivalent; it changes with the times."""
+        ...
+
+    @property
+    def zone(self) -> ZoneInfo: ...
+
+    def in_words(self) -> str:
+        """Return the schedule in words."""
+        ...
+
+    def next_after(self, moment: datetime) -> datetime:
+        """Return when the first slot after the aware *moment* begins, in UTC."""
+        ...
+
+    def latest_slot(self, now: datetime) -> Slot | None:
+        """Return the last slot begun by the aware *now*, of the past 400 days."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
+class CronSchedule:
     """
     Minutes at which a digest is due, by the wall clock of one time zone.
 
@@ -99,7 +138,7 @@ class Schedule:
         return min(_first(_days_on(today - DAY), self, lambda at: at > moment))
 
     def latest_slot(self, now: datetime) -> Slot | None:
-        """Return the last slot up to the aware *now*; None if it is over 400 days old."""
+        """Return the last slot up to the aware *now*, of the past 400 days."""
         today = now.astimezone(self.zone).date()
         found = _first(_days_back(today + DAY), self, lambda at: now - LOOK_BACK < at <= now)
         if not found:
@@ -108,7 +147,78 @@ class Schedule:
         return Slot(at=at, name=at.astimezone(self.zone).isoformat(timespec="minutes"))
 
 
-def parse_schedule(text: str, zone: ZoneInfo) -> Schedule:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnouncementSchedule:
+    """
+    One slot on each local day: from *earliest*, once arXiv's announcement is complete.
+
+    At *latest* the edition no longer waits. Where the clock skips *earliest*, the slot begins later
+    by the length of the gap; where it skips *latest*, the slot closes that much earlier, so that
+    it stays on its day. Of a repeated time, the first counts.
+    """
+
+    zone: ZoneInfo
+    earliest: time
+    latest: time
+    weekdays: frozenset[int]
+    """0 is Sunday, as in crontab(5)."""
+
+    @property
+    def text(self) -> str:
+        """The schedule in one line: ``after announcement, 07:00-10:00``."""
+        days = "" if self.weekdays == EVERY_WEEKDAY else f", {_short_weekdays(self.weekdays)}"
+        return f"after {ANNOUNCEMENT}, {self.earliest:%H:%M}-{self.latest:%H:%M}{days}"
+
+    def in_words(self) -> str:
+        """Return the schedule in words, with the time zone."""
+        days = "every day"
+        if self.weekdays != EVERY_WEEKDAY:
+            days = _weekdays_in_words(self.weekdays)
+        return (
+            f"{days} after arXiv's announcement, from {self.earliest:%H:%M} to"
+            f" {self.latest:%H:%M} ({self.zone.key})"
+        )
+
+    def next_after(self, moment: datetime) -> datetime:
+        """Return when the first slot after the aware *moment* opens, in UTC."""
+        first = moment.astimezone(self.zone).date() - DAY
+        slots = (self._slot(day) for day in _days_on(first) if self._is_on(day))
+        return next(slot.at for slot in slots if slot.at > moment)
+
+    def latest_slot(self, now: datetime) -> Slot | None:
+        """Return the last slot opened by the aware *now*."""
+        last = now.astimezone(self.zone).date() + DAY
+        slots = (self._slot(day) for day in _days_back(last) if self._is_on(day))
+        return next((slot for slot in slots if slot.at <= now), None)
+
+    def _is_on(self, day: date) -> bool:
+        return day.isoweekday() % 7 in self.weekdays
+
+    def _slot(self, day: date) -> Slot:
+        opens, closes = (
+            [
+                datetime.combine(day, at.replace(fold=fold), self.zone).astimezone(UTC)
+                for fold in (0, 1)
+            ]
+            for at in (self.earliest, self.latest)
+        )
+        # Of a repeated time fold 0 comes first, of a skipped one fold 1 (PEP 495).
+        return Slot(at=opens[0], name=f"{day}", closes_at=max(opens[0], min(closes)))
+
+
+def parse_schedule(written: str | Mapping[str, object], zone: ZoneInfo) -> Schedule:
+    """
+    Parse *written*, as it stands in the config, in the wall-clock time of *zone*.
+
+    Raises:
+        InvalidSchedule: Unknown form or key, value out of range, or a date that never occurs.
+    """
+    if isinstance(written, str):
+        return _from_text(written, zone)
+    return _after_announcement(written, zone)
+
+
+def _from_text(text: str, zone: ZoneInfo) -> CronSchedule:
     """
     Parse *text* as a schedule in the wall-clock time of *zone*.
 
@@ -133,7 +243,7 @@ def parse_schedule(text: str, zone: ZoneInfo) -> Schedule:
 
 
 def _first(
-    days: Iterator[date], schedule: Schedule, wanted: Callable[[datetime], bool]
+    days: Iterator[date], schedule: CronSchedule, wanted: Callable[[datetime], bool]
 ) -> list[datetime]:
     """
     Return the wanted times of the first of *days* that has any, and of the day after it.
@@ -156,7 +266,7 @@ def _days_back(last: date) -> Iterator[date]:
     return (last - DAY * n for n in range(LOOK_BACK.days + 5))
 
 
-def _moments(schedule: Schedule, day: date) -> Iterator[datetime]:
+def _moments(schedule: CronSchedule, day: date) -> Iterator[datetime]:
     """Yield the times of one local day in UTC; of a repeated time the first (fold 0)."""
     if not _is_on(schedule, day):
         return
@@ -165,7 +275,7 @@ def _moments(schedule: Schedule, day: date) -> Iterator[datetime]:
             yield datetime.combine(day, time(hour, minute), schedule.zone).astimezone(UTC)
 
 
-def _is_on(schedule: Schedule, day: date) -> bool:
+def _is_on(schedule: CronSchedule, day: date) -> bool:
     """Return True if *day* matches the month, and day and weekday as in crontab(5)."""
     if day.month not in schedule.months:
         return False
@@ -173,13 +283,100 @@ def _is_on(schedule: Schedule, day: date) -> bool:
     return (by_day or by_weekday) if schedule.either_day else (by_day and by_weekday)
 
 
-def _can_occur(schedule: Schedule) -> bool:
+def _can_occur(schedule: CronSchedule) -> bool:
     return schedule.either_day or any(
         min(schedule.days) <= LONGEST[month] for month in schedule.months
     )
 
 
-# Parsing
+# Parsing a window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Keys:
+    """Keys of a schedule that waits for an announcement, as written."""
+
+    after: object = None
+    earliest: object = None
+    latest: object = None
+    days: object = None
+
+
+def _after_announcement(written: Mapping[str, object], zone: ZoneInfo) -> AnnouncementSchedule:
+    keys = _Keys(**_known(written))
+    if keys.after is None:
+        raise InvalidSchedule(f'"after" is missing; write after: {ANNOUNCEMENT}')
+    if keys.after != ANNOUNCEMENT:
+        message = f'"{_clipped(keys.after)}" is not supported; write after: {ANNOUNCEMENT}'
+        raise InvalidSchedule(message, "after")
+    earliest, latest = _window(
+        _clock_time("earliest", keys.earliest), _clock_time("latest", keys.latest)
+    )
+    if earliest > latest:
+        message = f'"{latest:%H:%M}" is before earliest, {earliest:%H:%M}, on the same day'
+        raise InvalidSchedule(f"{message}; write a later time", "latest")
+    return AnnouncementSchedule(
+        zone=zone, earliest=earliest, latest=latest, weekdays=_weekdays_of(keys.days)
+    )
+
+
+def _known(written: Mapping[str, object]) -> dict[str, object]:
+    known = [key.name for key in fields(_Keys)]
+    for key in written:
+        if key not in known:
+            near = get_close_matches(key.lower(), known, n=1)
+            hint = f'did you mean "{near[0]}"?' if near else f"known keys: {', '.join(known)}"
+            raise InvalidSchedule(f'unknown key "{_clipped(key)}"; {hint}', key)
+    return dict(written)
+
+
+def _clock_time(key: str, value: object) -> time | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and (found := CLOCK.fullmatch(value.strip())):
+        return time(int(found[1]), int(found[2]))
+    example = _likely_time(value) if type(value) is int else time(7)
+    raise InvalidSchedule(f'"{_clipped(value)}" is not a time of day; write "{example:%H:%M}"', key)
+
+
+def _likely_time(number: int) -> time:
+    """Return the time meant by 7, or by 420, which YAML 1.1 makes of an unquoted 7:00."""
+    minutes = number * 60 if number < 24 else number
+    return time(*divmod(minutes, 60)) if 0 <= minutes < 24 * 60 else time(7)
+
+
+def _window(earliest: time | None, latest: time | None) -> tuple[time, time]:
+    """Return both times, the missing one at a distance of `WINDOW_HOURS` within the day."""
+    if earliest is None and latest is not None:
+        early = (
+            latest.replace(hour=latest.hour - WINDOW_HOURS)
+            if latest.hour >= WINDOW_HOURS
+            else time()
+        )
+        return early, latest
+    earliest = earliest or EARLIEST
+    if latest is None:
+        last = earliest.hour + WINDOW_HOURS
+        latest = earliest.replace(hour=last) if last < 24 else time(23, 59)
+    return earliest, latest
+
+
+def _weekdays_of(days: object) -> frozenset[int]:
+    if days is None:
+        return EVERY_WEEKDAY
+    if not isinstance(days, str):
+        raise InvalidSchedule('must be text such as "mon-fri"', "days")
+    try:
+        return frozenset(number % 7 for number in _values(days.lower(), WEEKDAY))
+    except InvalidSchedule as error:
+        raise InvalidSchedule(str(error), "days") from error
+
+
+def _clipped(value: object) -> str:
+    return " ".join(str(value).split())[:60]
+
+
+# Parsing cron
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +457,7 @@ def _monthly(rest: list[str], text: str) -> list[str]:
 
 def _clock(rest: list[str], example: str, text: str) -> tuple[str, str]:
     """Return cron's minute and hour for ``09:00``, which must be the only word in *rest*."""
-    found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", rest[0]) if len(rest) == 1 else None
+    found = CLOCK.fullmatch(rest[0]) if len(rest) == 1 else None
     if not found:
         raise InvalidSchedule(
             f'"{text}" must end with one time from 00:00 to 23:59, as in "{example}"'
@@ -276,11 +473,11 @@ _PLAIN: Mapping[str, Callable[[list[str], str], list[str]]] = {
 }
 
 
-def _from_fields(text: str, zone: ZoneInfo, fields: list[str]) -> Schedule:
+def _from_fields(text: str, zone: ZoneInfo, fields: list[str]) -> CronSchedule:
     minutes, hours, days, months, weekdays = (
         _values(field, column) for field, column in zip(fields, COLUMNS, strict=True)
     )
-    return Schedule(
+    return CronSchedule(
         text=text,
         zone=zone,
         minutes=tuple(sorted(minutes)),
@@ -338,7 +535,7 @@ def _number(text: str, column: _Field) -> int:
 # In words
 
 
-def _times_in_words(schedule: Schedule) -> str | None:
+def _times_in_words(schedule: CronSchedule) -> str | None:
     """Return ``at 09:00 and 17:30``; None for more than four times."""
     times = [f"{hour:02}:{minute:02}" for hour in schedule.hours for minute in schedule.minutes]
     if len(times) <= 4:
@@ -348,7 +545,7 @@ def _times_in_words(schedule: Schedule) -> str | None:
     return None
 
 
-def _days_in_words(schedule: Schedule) -> str | None:
+def _days_in_words(schedule: CronSchedule) -> str | None:
     """Return the days in words; None if months or both kinds of days are restricted."""
     every_day, every_weekday = len(schedule.days) == 31, len(schedule.weekdays) == 7
     if len(schedule.months) < 12 or schedule.either_day or not (every_day or every_weekday):
@@ -365,6 +562,10 @@ def _weekdays_in_words(weekdays: frozenset[int]) -> str:
         return "Monday to Friday"
     from_monday = sorted(weekdays, key=lambda number: (number - 1) % 7)
     return f"every {_and([WEEKDAYS[number].capitalize() for number in from_monday])}"
+
+
+def _short_weekdays(weekdays: frozenset[int]) -> str:
+    return ",".join(WEEKDAYS[number][:3] for number in sorted(weekdays))
 
 
 def _and(words: list[str]) -> str:

@@ -24,10 +24,11 @@ from digestbot.errors import DigestbotError, StoreReplaced
 from digestbot.ping import Event, ping
 from digestbot.pipeline import EditionMade, deliver, enrich, fetch, make_editions, read_bounces
 from digestbot.pipeline.due_sources import sources_of_tick
+from digestbot.pipeline.group_commit import Sleep
 from digestbot.render import Templates
 from digestbot.status import gather
 from digestbot.stopping import CANCEL_S, GRACE_S, SIGNALS, THREADS, kill_on_next_signal
-from digestbot.store import Store
+from digestbot.store import Store, current_process
 from digestbot.syncing import sync_config
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Service:
         *,
         clock: Clock,
         random: Random,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._store = store
         self._load = load
@@ -60,6 +62,7 @@ class Service:
         """The config last synced into the store."""
         self._clock = clock
         self._random = random
+        self._sleep = sleep
         self._stop = asyncio.Event()
         self._cycling = asyncio.Lock()
         self._delivering = asyncio.Lock()
@@ -120,6 +123,7 @@ class Service:
             if self._stop.is_set():  # this tick waited for the one before
                 return
             config = await self._sync()
+            await asyncio.to_thread(self._store.processes.beat, current_process(), self._clock())
             await asyncio.to_thread(self._store.papers.rebuild_words)
             names = await asyncio.to_thread(sources_of_tick, self._store, config, self._clock())
             for name in names:
@@ -145,7 +149,9 @@ class Service:
 
     async def _fetch(self, name: str) -> None:
         try:
-            for fetched in await fetch(self._store, self._config, [name], clock=self._clock):
+            for fetched in await fetch(
+                self._store, self._config, [name], clock=self._clock, sleep=self._sleep
+            ):
                 if fetched.problem:
                     log.warning("fetch incomplete", extra={"reason": fetched.problem})
             await enrich(self._store, self._config, [name], clock=self._clock)

@@ -1,15 +1,16 @@
 """Gather the state of sources, digests and deliveries, and list what needs attention."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from digestbot.awaiting import Awaited, waiting
 from digestbot.batch_words import English, Statement, statements
 from digestbot.batches import arxiv_sources, batches_of, latest
-from digestbot.config import Config
+from digestbot.config import Config, DigestConfig
 from digestbot.model import Delivery, DeliveryState, Destination
 from digestbot.store import DigestState, ServiceState, SourceState, Store
-from digestbot.syncing import next_due_at, removed_digests, start_seq
+from digestbot.syncing import is_due, next_due_at, removed_digests, start_seq
 
 IN_PROGRESS = (DeliveryState.SENDING, DeliveryState.DATA_DONE)
 FAILED = (
@@ -41,6 +42,8 @@ class DigestStatus:
     subscribers: int
     waiting: int
     """Announcements after its cursor, before filtering."""
+    awaited: Awaited | None = None
+    """What it waits for in its slot; None outside of one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,11 @@ def gather(
     A source whose last complete fetch is older than *max_age* is a fault.
     """
     sources = tuple(store.sources.state(name) for name in config.sources)
-    digests = tuple(_digest(store, config, name, now) for name in config.digests)
+    awaited = waiting(store, config, _due(store, config, now), now)
+    digests = tuple(
+        replace(_digest(store, config, name, now), awaited=awaited.get(name))
+        for name in config.digests
+    )
     failures = store.outbox.list(states=REPORTED, limit=SHOWN_FAILURES)
     coverage = _coverage(store, config, now)
     return Status(
@@ -106,6 +113,12 @@ def gather(
         services=store.enrichments.services(),
         incomplete=store.enrichments.waiting(),
     )
+
+
+def _due(store: Store, config: Config, now: datetime) -> list[DigestConfig]:
+    states = {state.name: state for state in store.digests.states()}
+    digests = config.digests.values()
+    return [digest for digest in digests if is_due(digest, states.get(digest.name), now)]
 
 
 def _coverage(store: Store, config: Config, now: datetime) -> dict[str, tuple[Statement, ...]]:
@@ -234,7 +247,7 @@ def _overdue(config: Config, digests: Iterable[DigestStatus], now: datetime) -> 
 
 def _missed_slot(config: Config, digest: DigestStatus) -> datetime | None:
     """
-    Return when the digest was due, if it has run before.
+    Return when the digest was due at the latest, if it has run before.
 
     While an edited schedule waits for the next run, the first of its slots after the old due time
     counts: a stopped service would otherwise never be overdue again.
@@ -243,7 +256,9 @@ def _missed_slot(config: Config, digest: DigestStatus) -> datetime | None:
         return None
     schedule = config.digests[digest.name].schedule
     due_at = digest.state.next_due_at
-    return due_at if digest.next_due_at == due_at else schedule.next_after(due_at)
+    missed = due_at if digest.next_due_at == due_at else schedule.next_after(due_at)
+    slot = schedule.latest_slot(missed)
+    return max(missed, slot.closes_at) if slot and slot.closes_at else missed
 
 
 def _delivery_problems(

@@ -64,9 +64,9 @@ def next_due_at(digest: DigestConfig, state: DigestState | None, now: datetime) 
     """
     if state is None:
         return now
-    next_slot = digest.schedule.next_after(now)
     if state.fingerprint != _fingerprint(digest):
-        return next_slot
+        return _rescheduled_to(digest, state, now)
+    next_slot = digest.schedule.next_after(now)
     return None if state.next_due_at is None else min(state.next_due_at, next_slot)
 
 
@@ -95,6 +95,16 @@ def _fingerprint(digest: DigestConfig) -> str:
     return f"{digest.schedule_text} ({digest.schedule.zone.key})"
 
 
+def _rescheduled_to(digest: DigestConfig, state: DigestState | None, now: datetime) -> datetime:
+    """Return when a digest is due by a new schedule: at once in an open window without edition."""
+    slot = digest.schedule.latest_slot(now)
+    is_open = slot is not None and slot.closes_at is not None and now < slot.closes_at
+    last = state.last_edition_at if state else None
+    if slot is not None and is_open and (last is None or last < slot.at):
+        return slot.at
+    return digest.schedule.next_after(now)
+
+
 def _register(store: Store, digest: DigestConfig, state: DigestState | None, now: datetime) -> None:
     if state is not None and state.is_removed:
         store.digests.skip_to(digest.name, start_seq(store, state, now))
@@ -107,7 +117,7 @@ def _register(store: Store, digest: DigestConfig, state: DigestState | None, now
         fingerprint=_fingerprint(digest),
         cursor=start_seq(store, state, now),
         next_due_at=now,
-        rescheduled_to=digest.schedule.next_after(now),
+        rescheduled_to=_rescheduled_to(digest, state, now),
         now=now,
     )
     due_at = next_due_at(digest, registered, now)

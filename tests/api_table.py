@@ -14,7 +14,17 @@ from pathlib import Path
 
 from digestbot.errors import BadAnswer
 from digestbot.model import FetchedPaper
-from digestbot.sources import biorxiv, crossref, europepmc, openalex, pubmed
+from digestbot.sources import (
+    biorxiv,
+    crossref,
+    dblp,
+    europepmc,
+    huggingface,
+    openalex,
+    openreview,
+    pubmed,
+    semanticscholar,
+)
 from digestbot.sources.web_api import ApiPage, ReadPage
 
 TABLE = Path(__file__).parent / "data" / "recorded_apis.tsv"
@@ -30,12 +40,21 @@ def _pubmed(body: bytes, cursor: str, /) -> ApiPage:
     return pubmed.read_page(body, json.dumps({"history": "x", "days": []}) if is_xml else "")
 
 
+def _dblp(body: bytes, cursor: str, /) -> ApiPage:
+    is_xml = body.lstrip().startswith(b"<")
+    return dblp.read_xml(body, "") if is_xml else dblp.read_page(body, "")
+
+
 READERS: Mapping[str, ReadPage] = {
     "biorxiv": biorxiv.read_page,
     "crossref": crossref.read_page,
+    "dblp": _dblp,
     "europepmc": europepmc.read_page,
+    "huggingface": huggingface.read_page,
     "openalex": openalex.read_page,
+    "openreview": openreview.read_page,
     "pubmed": _pubmed,
+    "s2": semanticscholar.read_page,
 }
 """Folder below ``services`` → the parser of its answers."""
 

@@ -63,6 +63,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "suppressions",
             "audit",
             "batches",
+            "awaiting",
             "status",
             "backtest",
             "lint",

@@ -1,10 +1,11 @@
 """Was this sent: the answer for each combination of facts."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from digestbot.audit import BY_STATE, Trace, answer, destinations
+from digestbot.audit import BY_STATE, Sent, Trace, answer, destinations, of_delivery
 from digestbot.deliver import REGISTRY
 from digestbot.model import (
     Delivery,
@@ -61,6 +62,14 @@ def traced(**known: Any) -> Trace:
 
 def test_every_delivery_state_has_an_answer() -> None:
     assert set(BY_STATE) == set(DeliveryState)
+
+
+@pytest.mark.parametrize("state", DeliveryState)
+def test_an_attempt_in_doubt_is_never_a_no(state: DeliveryState) -> None:
+    """Such as one that the machine before the move left without an answer."""
+    sent, why = of_delivery(replace(delivery(state), doubts=1))
+    assert sent is (Sent.YES if state is DeliveryState.SENT else Sent.PERHAPS)
+    assert why.startswith(BY_STATE[state][1])
 
 
 SHOWN, CUT = {"systems/1": True}, {"systems/1": False}

@@ -173,6 +173,12 @@ def test_third_channel_that_lacks_papers_does_not_matter() -> None:
     assert (batch.verified_by, batch.missing) == ((RSS, OAI), {API: 1})
 
 
+def test_api_is_not_expected_to_have_an_old_cross_list() -> None:
+    old = paper(1, RSS, paper_id="arxiv:2504.00010", type=AnnounceType.CROSS)
+    assert set(one({RSS: COMPLETE, API: COMPLETE}, old).verified_by) == {RSS, API}
+    assert one({RSS: COMPLETE, OAI: COMPLETE}, old).state is BatchState.PARTIAL
+
+
 def test_replacements_do_not_count() -> None:
     replaced = paper(2, OAI, type=AnnounceType.REPLACE, version=7)
     assert one({RSS: COMPLETE, OAI: COMPLETE}, paper(1, RSS, OAI), replaced).is_verified

@@ -25,7 +25,14 @@ def test_destination_prints_its_kind_and_address() -> None:
 
 
 def test_announce_types_are_ordered_best_first() -> None:
-    assert list(AnnounceType) == ["new", "cross", "replace", "replace-cross"]
+    assert list(AnnounceType) == [
+        "new",
+        "cross",
+        "replace",
+        "replace-cross",
+        "notice",
+        "published",
+    ]
 
 
 def test_values_are_frozen() -> None:

@@ -42,6 +42,15 @@ def test_no_url_needs_no_network() -> None:
     asyncio.run(ping(None, Event.SUCCESS))
 
 
+def test_a_redirect_of_the_monitor_is_not_followed(caplog: pytest.LogCaptureFixture) -> None:
+    with WebServer.of(Reply()) as other:
+        away = Reply(status=307, headers={"Location": other.url})
+        with caplog.at_level(logging.WARNING), WebServer.of(away) as server:
+            asyncio.run(ping(Secret(f"{server.url}/check"), Event.SUCCESS))
+        assert not other.requests
+    assert [record.message for record in caplog.records] == ["ping refused"]
+
+
 @pytest.mark.parametrize("reply", [Reply(status=503), Reply(reset=True)], ids=["503", "reset"])
 def test_a_failing_monitor_is_logged_without_its_secret(
     reply: Reply, caplog: pytest.LogCaptureFixture

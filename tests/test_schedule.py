@@ -7,9 +7,10 @@ records the first UTC minute of each wall-clock time, and where skipped times en
 
 import functools
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -165,7 +166,7 @@ def test_in_words(text: str, words: str) -> None:
 
 FORMS = (
     'write cron such as "0 9 * * mon-fri", daily 09:00, weekdays 09:00, weekly mon 09:00,'
-    " monthly 1 09:00"
+    " monthly 1 09:00, or {after: announcement}"
 )
 
 
@@ -363,6 +364,193 @@ def test_slots_agree_with_a_minute_by_minute_clock(
             assert latest is not None
             assert latest.at == expected[place - 1]
             assert latest.name == latest.at.astimezone(ZoneInfo(zone)).isoformat("T", "minutes")
+
+
+# Schedules that wait for an announcement
+
+
+def after(zone: ZoneInfo = BERLIN, /, **keys: object) -> Schedule:
+    return parse_schedule({"after": "announcement", **keys}, zone)
+
+
+HALF_HOUR = timedelta(minutes=30)
+WINDOWS = (
+    ("07:00", "10:00"),
+    ("00:00", "00:30"),
+    ("02:00", "02:30"),
+    ("02:30", "03:00"),  # the skipped hour of New York, to its end
+    ("01:30", "01:30"),
+    ("23:30", "23:30"),
+    ("00:00", "23:30"),
+)
+PLACES = (
+    ("Europe/Berlin", 2026),
+    ("America/New_York", 2026),
+    ("Asia/Tokyo", 2026),
+    ("Asia/Kolkata", 2026),
+    ("Australia/Lord_Howe", 2026),  # half an hour
+    ("America/Nuuk", 2026),  # 23:00 to 24:00 is skipped
+    ("America/Santiago", 2026),  # midnight is skipped
+    ("Pacific/Apia", 2011),  # 30 December 2011 is skipped
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A clock on the wall for two years: when it shows each time, and what it skips."""
+
+    days: tuple[date, ...]
+    first: dict[datetime, datetime]
+    """Wall-clock time to the first moment that shows it."""
+    skipped: dict[datetime, tuple[datetime, datetime]]
+    """Skipped time to the moments as far after, and before, the change as it is into the gap."""
+
+
+@functools.cache
+def clock(zone_name: str, year: int) -> Shown:
+    """Read the clock every half hour; every change in `PLACES` is a multiple of that."""
+    zone = ZoneInfo(zone_name)
+    first: dict[datetime, datetime] = {}
+    skipped: dict[datetime, tuple[datetime, datetime]] = {}
+    begin = datetime(year, 1, 2, tzinfo=UTC)
+    moments = [begin + n * HALF_HOUR for n in range(48 * 728)]
+    walls = [moment.astimezone(zone).replace(tzinfo=None) for moment in moments]
+    for wall, moment in zip(walls, moments, strict=True):
+        first.setdefault(wall, moment)
+    for (before, shown), moment in zip(pairwise(walls), moments[1:], strict=True):
+        lost = before + HALF_HOUR
+        while lost < shown:
+            skipped[lost] = (moment + (lost - before - HALF_HOUR), moment - (shown - lost))
+            lost += HALF_HOUR
+    whole_days = sorted({wall.date() for wall in walls})[1:-1]
+    return Shown(tuple(whole_days), first, skipped)
+
+
+def window(shown: Shown, day: date, earliest: str, latest: str) -> tuple[datetime, datetime]:
+    """Return when the window of *day* opens and closes, by the clock on the wall."""
+    begin, end = (datetime.combine(day, time.fromisoformat(text)) for text in (earliest, latest))
+    opens = shown.first[begin] if begin in shown.first else shown.skipped[begin][0]
+    closes = shown.first[end] if end in shown.first else shown.skipped[end][1]
+    return opens, max(opens, closes)
+
+
+def slots_of(schedule: Schedule, begin: datetime, end: datetime) -> Iterator[Slot]:
+    at = schedule.next_after(begin)
+    while at < end:
+        slot = schedule.latest_slot(at)
+        assert slot is not None
+        yield slot
+        later = schedule.next_after(at)
+        assert later > at
+        assert schedule.latest_slot(later - timedelta(microseconds=1)) == slot
+        at = later
+
+
+@pytest.mark.parametrize(("zone", "year"), PLACES)
+@pytest.mark.parametrize(("earliest", "latest"), WINDOWS)
+def test_each_local_day_has_one_window(zone: str, year: int, earliest: str, latest: str) -> None:
+    shown = clock(zone, year)
+    expected = [
+        Slot(at=opens, name=f"{day}", closes_at=closes)
+        for day in shown.days
+        for opens, closes in [window(shown, day, earliest, latest)]
+    ]
+    schedule = after(ZoneInfo(zone), earliest=earliest, latest=latest)
+    before = expected[0].at - timedelta(seconds=1)
+    assert list(slots_of(schedule, before, expected[-1].at + timedelta(seconds=1))) == expected
+
+
+@pytest.mark.parametrize("earliest", ["06:00", "07:30", "09:59"])
+def test_moving_the_earliest_time_keeps_the_name_of_the_slot(earliest: str) -> None:
+    slot = after(earliest=earliest, latest="10:00").latest_slot(utc("2026-11-27T12:00"))
+    assert slot is not None
+    assert slot.name == "2026-11-27"
+
+
+def test_days_of_a_window() -> None:
+    schedule = after(ZoneInfo("UTC"), days="Mon,thu-fri")
+    expected = ["11-26 07:00", "11-27 07:00", "11-30 07:00", "12-03 07:00"]
+    assert fires(schedule, "2026-11-25T12:00", 4) == expected
+
+
+@pytest.mark.parametrize(
+    ("keys", "text", "words"),
+    [
+        ({}, "07:00-10:00", "every day after arXiv's announcement, from 07:00 to 10:00"),
+        ({"earliest": "9:00"}, "09:00-12:00", "every day after arXiv's announcement, from 09:00 "),
+        ({"latest": "08:15"}, "05:15-08:15", "every day after"),
+        ({"latest": "02:00"}, "00:00-02:00", "every day after"),
+        ({"earliest": "22:10"}, "22:10-23:59", "every day after"),
+        ({"earliest": "07:00", "latest": "07:00"}, "07:00-07:00", "every day after"),
+        ({"days": "mon-fri"}, "07:00-10:00, mon,tue,wed,thu,fri", "Monday to Friday after"),
+        ({"days": "sat-sun"}, "07:00-10:00, sun,sat", "every Saturday and Sunday after"),
+        ({"days": None, "earliest": None}, "07:00-10:00", "every day after"),
+    ],
+)
+def test_a_window_in_words(keys: dict[str, object], text: str, words: str) -> None:
+    schedule = after(**keys)
+    assert schedule.text == f"after announcement, {text}"
+    assert schedule.in_words().startswith(words)
+    assert schedule.in_words().endswith(" (Europe/Berlin)")
+
+
+@pytest.mark.parametrize(
+    ("written", "path", "message"),
+    [
+        ({}, (), '"after" is missing; write after: announcement'),
+        ({"earliest": "07:00"}, (), '"after" is missing; write after: announcement'),
+        ({"after": "noon"}, ("after",), '"noon" is not supported; write after: announcement'),
+        (
+            {"after": "announcement", "earlyest": "07:00"},
+            ("earlyest",),
+            'unknown key "earlyest"; did you mean "earliest"?',
+        ),
+        (
+            {"after": "announcement", "7": 1},
+            ("7",),
+            'unknown key "7"; known keys: after, earliest, latest, days',
+        ),
+        (
+            {"after": "announcement", "earliest": "10:01", "latest": "10:00"},
+            ("latest",),
+            '"10:00" is before earliest, 10:01, on the same day; write a later time',
+        ),
+        (
+            {"after": "announcement", "days": "mno"},
+            ("days",),
+            '"mno" is not a valid weekday; did you mean "mon"?',
+        ),
+        ({"after": "announcement", "days": ["mon"]}, ("days",), 'must be text such as "mon-fri"'),
+    ],
+)
+def test_mistakes_in_a_window(
+    written: dict[str, object], path: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(InvalidSchedule) as caught:
+        parse_schedule(written, BERLIN)
+    assert (caught.value.path, str(caught.value)) == (path, message)
+
+
+@pytest.mark.parametrize(
+    ("value", "instead"),
+    [
+        (7, "07:00"),
+        (420, "07:00"),  # 7:00 in YAML 1.1
+        (1439, "23:59"),
+        (1440, "07:00"),
+        (-1, "07:00"),
+        (True, "07:00"),
+        (7.5, "07:00"),
+        ("7am", "07:00"),
+        ("24:00", "07:00"),
+        ("07:60", "07:00"),
+        ("٠٧:٠٠", "07:00"),
+    ],
+)
+def test_what_is_no_time_of_day_says_what_to_write(value: object, instead: str) -> None:
+    with pytest.raises(InvalidSchedule) as caught:
+        after(latest=value)
+    assert str(caught.value) == f'"{value}" is not a time of day; write "{instead}"'
 
 
 @given(st.text(max_size=40))

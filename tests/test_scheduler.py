@@ -295,3 +295,24 @@ def test_cycles_are_reported_to_the_monitor(tmp_path: Path) -> None:
             assert cycle(timedelta(seconds=30)) == []
             store.digests.set_error("systems", None)
             assert cycle(timedelta(seconds=30)) == ["/check"]
+
+
+def test_an_awaited_announcement_is_polled_until_it_is_there(tmp_path: Path) -> None:
+    """The query API alone, which has Monday's paper at 08:20."""
+    clock = Clock()
+    submitted = NOW - timedelta(days=2, hours=14)  # Friday, for Monday's batch
+    window = {**ONE_SOURCE, "daily 09:00": '{after: announcement, latest: "10:00"}'}
+    with ArxivServer([paper(1, submitted - timedelta(days=2))]) as arxiv:
+        config = write(tmp_path, url=arxiv.url, change=window)
+        with open_store(config.store) as store:
+            bot = service(tmp_path, store, clock)
+            made: list[int] = []
+            while not made and clock.now < NOW + timedelta(hours=2):
+                if clock.now == NOW + timedelta(minutes=20):
+                    arxiv.papers.append(paper(2, submitted))
+                asyncio.run(bot.cycle())
+                made = editions(store)
+                clock.now += timedelta(minutes=1)
+        assert made == [2]
+        assert NOW + timedelta(minutes=20) < clock.now < NOW + timedelta(minutes=40)
+        assert len(arxiv.requests) <= 3

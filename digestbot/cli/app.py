@@ -83,6 +83,19 @@ class App:
         finally:
             store.close()
 
+    @contextmanager
+    def sending_store(self, config: "Config") -> "Iterator[Store]":
+        """
+        Open the config's store to send from it.
+
+        Raises:
+            StoreCopied: Its file was copied while another process used it.
+        """
+        from digestbot.store import current_process
+
+        with self.store(config) as store, store.processes.using(current_process(), self.clock):
+            yield store
+
     def set_up_logging(self) -> None:
         """Log to stderr: warnings by default, info with -v, debug with -vv."""
         from digestbot.cli.logs import set_up

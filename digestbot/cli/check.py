@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from digestbot.batches import arxiv_sources
 from digestbot.cli.app import App, count, percent
 from digestbot.config import Config, DigestConfig, locator
 from digestbot.config.positions import Flaw
@@ -21,14 +22,15 @@ from digestbot.errors import ConfigError, DigestbotError, Problem, StoreError
 from digestbot.filters import evaluate
 from digestbot.lint import lacking_fields, lint_filter, lint_sources
 from digestbot.model import AnnounceType, Edition, Form, Theme
-from digestbot.net import Client, user_agent
+from digestbot.net import AllowedHosts, Client, user_agent
 from digestbot.pipeline import next_edition, read_ahead
 from digestbot.pipeline.fetching import StorePacer
 from digestbot.pipeline.messages import needed_forms, preview_message, render_context
 from digestbot.render import RenderContext, load_templates, render
 from digestbot.render.templates import packaged_folder
-from digestbot.sources import Options
-from digestbot.store import FieldCounts, open_store
+from digestbot.schedule import AnnouncementSchedule
+from digestbot.sources import OnDisk, Options
+from digestbot.store import FieldCounts, current_process, open_store
 
 if TYPE_CHECKING:
     from digestbot.filters.index import Batch
@@ -76,8 +78,7 @@ def command(app: App, connect: bool) -> int:
             click.echo(json.dumps({"problems": problems, "findings": []}, indent=2))
         raise
     findings = _offline(app, config)
-    if connect:
-        findings += asyncio.run(_connections(app, config))
+    findings += asyncio.run(_connections(app, config)) if connect else _missing_paths(config)
     facts = {"problems": [], "findings": [_facts(finding) for finding in findings]}
     app.show(facts, lambda: "\n".join(_lines(app, config, findings)))
     return 1 if any(finding.state == "error" for finding in findings) else 0
@@ -89,9 +90,30 @@ def _offline(app: App, config: Config) -> list[Finding]:
         with app.store(config, read_only=True) as store:
             findings = list(_unused_templates(config.templates)) if config.templates else []
             findings += _digests(app, store, config)
-            return [*findings, Finding(what="store", state="ok", words="opened")]
+            why = store.processes.objection(current_process(), app.clock())
+            return [*findings, _store_finding(why)]
     except StoreError as error:
         return [Finding(what="store", state="error", words=str(error))]
+
+
+def _store_finding(objection: str | None) -> Finding:
+    if objection:
+        return Finding(what="store", state="error", words=objection)
+    return Finding(what="store", state="ok", words="opened")
+
+
+def _missing_paths(config: Config) -> list[Finding]:
+    """Report the missing files and folders of sources."""
+    paths = {
+        name: options.path
+        for name, options in config.sources.items()
+        if isinstance(options, OnDisk)
+    }
+    return [
+        Finding(what=f"source {name}", state="error", words=f'"{path}": no such file or folder')
+        for name, path in paths.items()
+        if not Path(path).exists()
+    ]
 
 
 def _facts(finding: Finding) -> dict[str, object]:
@@ -162,8 +184,19 @@ def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
         except DigestbotError as error:
             yield Finding(what=digest.name, state="error", words=str(error))
         else:
-            words = f"{digest.schedule.in_words()}; {_recipients(store, digest)}"
+            words = f"{_schedule(config, digest)}; {_recipients(store, digest)}"
             yield Finding(what=digest.name, state="ok", words=words)
+
+
+def _schedule(config: Config, digest: DigestConfig) -> str:
+    """Describe the schedule; say so if it waits for arXiv although all sources are others."""
+    schedule = digest.schedule
+    words = schedule.in_words()
+    if not isinstance(schedule, AnnouncementSchedule):
+        return words
+    if not arxiv_sources(config).keys().isdisjoint(digest.sources):
+        return words
+    return f"{words}, due at {schedule.earliest:%H:%M} as none of its sources is arXiv"
 
 
 def _recipients(store: "Store", digest: DigestConfig) -> str:
@@ -253,7 +286,10 @@ async def _connections(app: App, config: Config) -> list[Finding]:
     agent = user_agent(config.contact)
     with _pacing_store(app, config) as store:
         async with Client(
-            user_agent=agent, pacer=StorePacer(store, app.clock), clock=app.clock
+            user_agent=agent,
+            allowed=AllowedHosts.parse(config.allowed_hosts),
+            pacer=StorePacer(store, app.clock),
+            clock=app.clock,
         ) as client:
             # Requests to one server are paced one after another.
             patience_s = PATIENCE_S * len(config.sources)
@@ -269,7 +305,7 @@ async def _connections(app: App, config: Config) -> list[Finding]:
                 _finding(kind, _sender_check(config, kind), patience_s=PATIENCE_S)
                 for kind in _kinds(config)
             ]
-            return list(await asyncio.gather(*checks))
+            return [*_damage(store), *await asyncio.gather(*checks)]
 
 
 @contextmanager
@@ -281,6 +317,17 @@ def _pacing_store(app: App, config: Config) -> "Iterator[Store]":
         except StoreError:
             store = stack.enter_context(open_store("sqlite://"))
         yield store
+
+
+def _damage(store: "Store") -> Iterator[Finding]:
+    try:
+        damage = store.find_damage()
+    except StoreError as error:
+        yield Finding(what="store", state="error", words=str(error))
+        return
+    if damage:
+        words = f"the file is damaged ({damage}); restore a backup"
+        yield Finding(what="store", state="error", words=words)
 
 
 async def _first_page(name: str, options: Options, client: Client, now: datetime) -> Finding:

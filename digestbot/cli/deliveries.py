@@ -1,4 +1,4 @@
-"""``digestbot deliveries``: list, show, retry, release, cancel, export and import."""
+"""``digestbot deliveries``: list, show, retry, release, cancel, export, import and adopt."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -242,6 +242,21 @@ def import_ledger(app: App, file: Path) -> int:
         except LedgerError as error:
             raise UsageError(f"{file}:{error.number}: {error}") from error
     app.show({"added": added}, lambda: f"{count(added, 'row')} imported")
+    return 0
+
+
+@command.command("adopt", short_help="Accept a store that was copied while in use.")
+@click.pass_obj
+def adopt(app: App) -> int:
+    """
+    Accept a SQLite store that was copied while digestbot used it on another machine.
+
+    'run' and 'serve' refuse such a copy for an hour, since both machines would send everything.
+    Stop digestbot on the other machine first. A store copied while stopped needs no adoption.
+    """
+    with app.store(app.config()) as store:
+        adopted = store.processes.adopt()
+    app.show({"adopted": adopted}, lambda: "adopted" if adopted else "nothing to adopt")
     return 0
 
 

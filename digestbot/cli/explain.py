@@ -9,6 +9,7 @@ import click
 
 from digestbot import audit, subscriptions
 from digestbot.cli.app import App, check_known, local
+from digestbot.cli.papers import describe
 from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.errors import DigestbotError, InvalidPaperId, UsageError
 from digestbot.filters import Explanation, explain, format_explanation
@@ -79,7 +80,9 @@ def command(app: App, names: tuple[str, ...], sent_to: str | None) -> int:
         if not rows:
             raise DigestbotError(_unknown(found, wanted))
         answer = _answer(store, wanted, rows, app.clock())
-    app.show(_facts(config, wanted, answer), lambda: _as_text(config, wanted, answer))
+        work, lines = describe(store, config, answer.paper.paper.id)
+    facts = _facts(config, wanted, answer) | {"work": work}
+    app.show(facts, lambda: "\n".join([_as_text(config, wanted, answer), "", *lines]))
     return 0
 
 
@@ -241,7 +244,8 @@ def _announcements(store: "Store", named: PaperId) -> tuple[Announcement, ...]:
     """Return the announcements of a paper, or of one version, given by its id or DOI."""
     paper_id = named.id
     if paper_id.startswith("doi:"):
-        paper_id = store.papers.with_doi(paper_id.removeprefix("doi:")) or paper_id
+        found = store.works.known_as(paper_id)
+        paper_id = found or store.papers.with_doi(paper_id.removeprefix("doi:")) or paper_id
     rows = store.papers.of_paper(paper_id)
     if named.version is None:
         return rows
@@ -268,7 +272,9 @@ def _answer(
     allowed = [row for row in ours if row.type in digest.types] or ours
     notice = _notice(store, digest, rows)
     row = notice or allowed[-1]
-    editions = store.editions.of_paper(digest.name, row.paper.id)
+    editions: dict[str, bool] = {}
+    for each in store.works.of([row.paper.id])[row.paper.id]:
+        editions |= store.editions.of_paper(digest.name, each)
     state = store.digests.find(digest.name)
     return _Answer(
         paper=row,
@@ -288,7 +294,8 @@ def _notice(
 ) -> Announcement | None:
     """Return the last retraction or withdrawal among *rows* if the digest had the paper."""
     notices = [row for row in rows if row.paper.document_type in NOTICES]
-    ids = {row.paper.id for row in notices}
+    groups = store.works.of({row.paper.id for row in notices}).values()
+    ids = {each for group in groups for each in group}
     had = any(digest.name in names for names in store.editions.receivers(ids).values())
     return notices[-1] if had else None
 

@@ -98,7 +98,8 @@ def command(
 
     For cron, systemd timers and scheduled CI workflows. Run it as often as you like: nothing is
     sent twice, and sources that no due digest needs are fetched at most every six hours. A new
-    digest is due immediately; a missed run is caught up by the next one.
+    digest is due immediately; a missed run is caught up by the next one. A digest that waits for
+    arXiv's announcement is made by the first run after it, or after the latest time.
 
     After an edit of a filter, --missed-since sends what the earlier filter left out, once.
 
@@ -112,7 +113,7 @@ def command(
     wanted = [find_digest(config, name) for name in names or config.digests]
     templates = load_templates(config.templates)
     stop = StopSignals()
-    with app.store(config) as store, stop.listening():
+    with app.sending_store(config) as store, stop.listening():
         sync_config(store, config, app.clock())
         store.pauses.lift(only_operator=True)
         store.papers.rebuild_words()

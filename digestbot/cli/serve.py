@@ -26,6 +26,6 @@ def command(app: App) -> int:
         return config, load_templates(config.templates)
 
     config = app.config()
-    with app.store(config) as store:
+    with app.sending_store(config) as store:
         asyncio.run(Service(store, load, clock=app.clock, random=Random()).serve())
     return 0

@@ -9,6 +9,7 @@ from digestbot.cli.app import App, count, local, percent, table
 from digestbot.config import Config
 from digestbot.config.schema import parse_duration
 from digestbot.errors import UsageError
+from digestbot.model import Batch
 from digestbot.status import Status, gather
 
 FIELDS = ("ABSTRACTS", "AUTHORS", "DOI", "DATES")
@@ -30,6 +31,9 @@ def command(app: App, max_age: str | None) -> int:
     abstract, authors, a DOI and a date: a filter can match only what a source serves.
     For each arXiv source, states how complete the latest announcement is; 'coverage'
     has the days before.
+
+    JSON output: a digest that is due but waits for arXiv's announcement has "waits_until" and
+    "waits_for", the batches that are not settled yet.
 
     Exits with 1 if anything needs attention.
     """
@@ -78,6 +82,8 @@ def _facts(status: Status) -> dict[str, object]:
                 "title": d.title,
                 "schedule": d.schedule,
                 "next_due_at": d.next_due_at,
+                "waits_until": d.awaited.until if d.awaited else None,
+                "waits_for": [_batch(batch) for batch in d.awaited.unsettled] if d.awaited else [],
                 "editions": d.state.editions if d.state else 0,
                 "last_edition_at": d.state.last_edition_at if d.state else None,
                 "subscribers": d.subscribers,
@@ -114,6 +120,16 @@ def _facts(status: Status) -> dict[str, object]:
             ],
         },
         "problems": list(status.problems),
+    }
+
+
+def _batch(batch: Batch) -> dict[str, object]:
+    return {
+        "source": batch.source,
+        "category": batch.category or None,
+        "day": f"{batch.day}",
+        "state": batch.state,
+        "papers": batch.papers,
     }
 
 
@@ -166,7 +182,10 @@ def _digests(status: Status, config: Config) -> str:
         for d in status.digests
     ]
     columns = ("DIGEST", "SCHEDULE", "NEXT", "EDITIONS", "LAST", "RECIPIENTS", "PENDING")
-    return "\n".join((table(columns, rows), *_removed(status)))
+    waits = (
+        f"{d.name}: {d.awaited.in_words(config.timezone)}" for d in status.digests if d.awaited
+    )
+    return "\n".join((table(columns, rows), *waits, *_removed(status)))
 
 
 def _removed(status: Status) -> Iterator[str]:

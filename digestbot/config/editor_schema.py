@@ -1,10 +1,12 @@
 """The JSON Schema of config.yaml, for editors; `filter_schema` has the part on filters."""
 
+from dataclasses import is_dataclass
 from datetime import timedelta
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
+from digestbot import schedule
 from digestbot.bounces.settings import BouncesSettings
 from digestbot.config import filter_schema
 from digestbot.config.schema import DEFINED, DURATION, DigestKeys, adapter, file_keys, more_sections
@@ -13,13 +15,47 @@ from digestbot.sending_limits import SendingLimits
 from digestbot.sources import REGISTRY
 from digestbot.sources.enrichment import EnrichmentSettings
 
+_CLOCK = {"type": "string", "pattern": f"^({schedule.CLOCK.pattern})$", "examples": ["07:00"]}
+_SCHEDULE: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "properties": {
+                "after": {
+                    "const": schedule.ANNOUNCEMENT,
+                    "description": "What to wait for: arXiv's announcement of the day.",
+                },
+                "earliest": {
+                    **_CLOCK,
+                    "description": "Local time from which the edition may be made; three hours"
+                    " before `latest` by default.",
+                },
+                "latest": {
+                    **_CLOCK,
+                    "description": "Local time at which it is made, complete or not; three hours"
+                    " after `earliest` by default.",
+                },
+                "days": {
+                    "type": "string",
+                    "description": "Weekdays as in cron; every day by default.",
+                    "examples": ["mon-fri"],
+                },
+            },
+            "required": ["after"],
+            "additionalProperties": False,
+        },
+    ]
+}
+"""Input of `schedule.parse_schedule`; cron is plain text to editors."""
+
 
 def json_schema() -> dict[str, Any]:
     """
     Return the JSON Schema (2020-12) of config.yaml.
 
-    It accepts a little more than `load_config`: references, addresses and schedules are plain text
-    to it, and ``${NAME}`` may replace a number.
+    It accepts a little more than `load_config`: references, addresses and cron are plain text to
+    it, and ``${NAME}`` may replace a number.
     """
     definitions: dict[str, Any] = {"Source": {"oneOf": [_of_source(kind) for kind in REGISTRY]}}
     sections = (SmtpSettings, SlackSettings, *more_sections().values())
@@ -30,7 +66,7 @@ def json_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **file,
         "title": "config.yaml of digestbot",
-        "$defs": {**definitions, **filter_schema.DEFINITIONS},
+        "$defs": {**definitions, "Schedule": _SCHEDULE, **filter_schema.DEFINITIONS},
     }
 
 
@@ -46,6 +82,10 @@ def _definitions(kind: type) -> dict[str, Any]:
     """Return the schemas of a dataclass and its nested ones, by name."""
     schema = adapter(kind).json_schema(schema_generator=_Generator)
     inner = schema.pop("$defs", {})
+    # pydantic reads the docstrings of one class only, not of those that it inherits from.
+    for base in filter(is_dataclass, kind.__mro__[1:]):
+        for key, inherited in _definitions(base)[base.__name__].get("properties", {}).items():
+            schema["properties"][key] = inherited | schema["properties"][key]
     return {kind.__name__: _with_refs(schema), **_with_refs(inner)}
 
 

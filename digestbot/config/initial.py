@@ -62,7 +62,8 @@ def _digest(answers: Answers) -> Iterator[str]:
     yield "digests:"
     yield "  my-field:"
     yield f"    title: {_text(answers.title)}"
-    yield "    schedule: weekdays 09:00    # or daily 09:00, weekly mon 09:00, or cron"
+    yield "    schedule: weekdays 09:00    # or daily 09:00, weekly mon 09:00, or cron; to wait for"
+    yield "    # arXiv's announcement of the day: {after: announcement, latest: '10:00'}"
     if answers.keywords:
         yield "    filter:"
         yield "      any:                      # at least one of these in the title or abstract"

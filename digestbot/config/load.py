@@ -44,7 +44,7 @@ from digestbot.model import Destination, Form
 from digestbot.schedule import parse_schedule
 from digestbot.secret import Secret, hide, is_private
 from digestbot.sending_limits import SendingLimits
-from digestbot.sources import REGISTRY, Options
+from digestbot.sources import REGISTRY, OnDisk, Options
 from digestbot.sources.enrichment import EnrichmentSettings
 
 T = TypeVar("T")
@@ -220,6 +220,7 @@ class _Draft:
             ping_url=top.ping_url,
             public_url=top.public_url,
             contact=top.contact,
+            allowed_hosts=top.allowed_hosts,
             umask=int(top.umask, 8),
             templates=self._folder / top.templates if top.templates else None,
             sources=MappingProxyType(self._sources),
@@ -282,7 +283,9 @@ class _Draft:
         known = ("kind", *keys_of(REGISTRY[kind]))
         self.flaws += flaws(errors, self._sight, steps, lambda _: known)
         if source is not None:
-            self._sources[name] = source
+            self._sources[name] = (
+                source.located(self._folder) if isinstance(source, OnDisk) else source
+            )
 
     def _decoded_query(self, steps: Steps, query: str) -> str:
         """Return a query in arXiv's syntax, decoded; record its mistake if it has one."""
@@ -483,6 +486,7 @@ class _Draft:
             schedule_text=schedule.text,
             sources=tuple(dict.fromkeys(keys.sources or self._sources)),
             types=keys.types,
+            updates=keys.updates,
             filter=keys.filter,
             limit=keys.limit,
             overflow=keys.overflow,

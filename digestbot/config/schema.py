@@ -46,10 +46,10 @@ from digestbot.deliver import REGISTRY as DESTINATIONS
 from digestbot.deliver import DestinationType, SmtpSettings
 from digestbot.deliver.dkim import DkimSettings
 from digestbot.deliver.folder import check_folder
-from digestbot.errors import DiscreetError, InvalidFilter
+from digestbot.errors import DiscreetError, InvalidFilter, InvalidSchedule
 from digestbot.filters import Filter, check_filter
 from digestbot.languages import ENGLISH, languages
-from digestbot.model import AnnounceType, Overflow, Theme
+from digestbot.model import AnnounceType, Overflow, Theme, UpdateKind
 from digestbot.oauth import OauthSettings
 from digestbot.schedule import parse_schedule
 from digestbot.secret import Secret
@@ -135,6 +135,13 @@ def _ping_url(value: Secret | None) -> Secret | None:
     return value
 
 
+def _allowed_host(text: str) -> str:
+    from digestbot.net import AllowedHosts  # few configs allow any
+
+    AllowedHosts.parse([text])
+    return text
+
+
 def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
@@ -147,9 +154,14 @@ def _language(text: str) -> str:
     raise ValueError(f'"{text[:60]}" is not a supported language; {hint}')
 
 
-def _schedule(text: str) -> str:
-    parse_schedule(text, ZoneInfo("UTC"))
-    return text
+def _schedule(written: str | dict[str, Any]) -> str | dict[str, Any]:
+    try:
+        parse_schedule(written, ZoneInfo("UTC"))
+    except InvalidSchedule as error:
+        if error.path:
+            raise _with_places([error], written) from error
+        raise
+    return written
 
 
 def _filter(value: object) -> Filter:
@@ -159,8 +171,8 @@ def _filter(value: object) -> Filter:
     return found
 
 
-def _with_places(mistakes: Iterable[InvalidFilter], value: object) -> ValueError:
-    """Return pydantic's error for mistakes at places in a filter."""
+def _with_places(mistakes: Iterable[InvalidFilter | InvalidSchedule], value: object) -> ValueError:
+    """Return pydantic's error for mistakes at places in a filter or schedule."""
     from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
     errors = [
@@ -249,15 +261,21 @@ class DigestKeys:
 
     title: str | None = None
     """Title that readers see; the digest's name by default."""
-    schedule: Annotated[str, AfterValidator(_schedule)] = "weekdays 09:00"
+    schedule: Annotated[str | dict[str, Any], AfterValidator(_schedule), _schema_of("Schedule")] = (
+        "weekdays 09:00"
+    )
     """`weekdays 09:00` (the default), `daily 09:00`, `weekly mon 09:00`, `monthly 1 09:00`, or the
-    five fields of cron (`"0 9 * * mon-fri"`), in the config's time zone."""
+    five fields of cron (`"0 9 * * mon-fri"`), in the config's time zone; or
+    `{after: announcement, earliest: "07:00", latest: "10:00"}` to wait for arXiv's."""
     sources: Annotated[tuple[str, ...], MinLen(1)] | None = None
     """Names of sources; all by default."""
     types: Annotated[frozenset[AnnounceType], MinLen(1)] = frozenset(
         {AnnounceType.NEW, AnnounceType.CROSS}
     )
     """Announce types; `[new, cross]` by default."""
+    updates: frozenset[UpdateKind] = frozenset(UpdateKind)
+    """News about papers that the digest had, sent once: `published` (a preprint got a journal's DOI
+    or reference) and `notice` (withdrawn, retracted or of concern); both by default."""
     filter: Annotated[Filter, PlainValidator(_filter), _schema_of("Filter")] = field(
         default_factory=lambda: _filter(None)
     )
@@ -303,6 +321,9 @@ class FileKeys:
     """URL called after a good cycle, and with `/fail` on failure, as healthchecks.io expects."""
     contact: Address | None = None
     """Your email address, sent to the sources as arXiv requests."""
+    allowed_hosts: tuple[Annotated[str, AfterValidator(_allowed_host)], ...] = ()
+    """Hosts in private networks that feeds may redirect to: names, `*.` and a domain, addresses or
+    networks; none by default."""
     templates: Folder | None = None
     """Folder with your templates, relative to the config."""
     umask: Annotated[str, AfterValidator(_umask)] = "077"

@@ -11,7 +11,7 @@ from digestbot.bounces.settings import BouncesSettings
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.errors import UsageError
 from digestbot.filters import Filter
-from digestbot.model import AnnounceType, Destination, Form, Overflow, Theme
+from digestbot.model import AnnounceType, Destination, Form, Overflow, Theme, UpdateKind
 from digestbot.schedule import Schedule
 from digestbot.secret import Secret
 from digestbot.sending_limits import SendingLimits
@@ -33,6 +33,8 @@ class DigestConfig:
     sources: tuple[str, ...]
     """Names in `Config.sources`; all of them by default."""
     types: frozenset[AnnounceType]
+    updates: frozenset[UpdateKind]
+    """News about papers that it had."""
     filter: Filter
     limit: int
     """Maximum number of papers in full in one edition."""
@@ -69,6 +71,8 @@ class Config:
     """URL of the web pages, without a final slash."""
     contact: str | None
     """Operator's email address, sent to arXiv and other sources."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Hosts in private networks that redirects may lead to, for `digestbot.net.AllowedHosts`."""
     umask: int
     """Permissions that new files lack, as a number: 0o077 leaves them to their owner."""
     templates: Path | None

@@ -17,7 +17,7 @@ import numpy as np
 from digestbot.filters.arrays import Array, hashes, offsets, ranges
 from digestbot.filters.evaluate import field_text
 from digestbot.model import Announcement
-from digestbot.text import compound_readings, compounds, unpack_words
+from digestbot.text import NOTE, compound_readings, compounds, unpack_words
 
 FIELDS = {"title": 1, "abstract": 2, "comment": 4, "journal": 8, "author": 16}
 """Fields with words, each with its bit; each author's name is a separate text."""
@@ -192,7 +192,7 @@ class _Compounds:
         words = np.repeat(numbers, lengths)
         rows = np.full(total, -1, dtype=np.int64)
         rows[compounds] = np.arange(len(compounds))
-        several = np.flatnonzero(lengths > 1)
+        several = np.flatnonzero(rows[numbers] >= 0)
         rows = rows[numbers[several]]
         bounds = offsets(_ints(self._sizes))
         words[ranges(starts[several], lengths[several])] = _ints(self._words)[
@@ -212,8 +212,10 @@ class _Compounds:
 
     def _read_new(self) -> None:
         """Split the compounds that have been numbered since the last call."""
-        new = [one for one in islice(self._numbers, self._read, None) if "-" in one]
         number = self._numbers
+        new = list(islice(number, self._read, None))
+        self._read = len(number)  # a word numbered below may be a compound, too
+        new = [one for one in new if "-" in one or NOTE in one]
         read = [_read(compound) for compound in new]
         self._compounds.extend([number[compound] for compound in new])
         self._sizes.extend([len(words) for words, _ in read])
@@ -227,7 +229,6 @@ class _Compounds:
                 for value in (start, end - start, number[joined])
             ]
         )
-        self._read = len(self._numbers)
 
 
 @lru_cache(maxsize=1 << 16)

@@ -36,7 +36,7 @@ from digestbot.filters.tree import (
     TypeIs,
     Words,
 )
-from digestbot.text import forms, term_readings
+from digestbot.text import bare, forms, term_readings
 from digestbot.text.canonical import JOINED_MAX
 from digestbot.text.spelling import spellings
 
@@ -410,10 +410,10 @@ def _family(word: str) -> str:
     "bases". A family has fewer than a dozen words, because a plural has at most one more plural and
     singulars get shorter.
     """
-    found = {word}
-    new = [word]
+    found = {bare(word)}
+    new = [bare(word)]
     while new:
-        more = forms(new.pop()) - found
+        more = {bare(form) for form in forms(new.pop())} - found
         found |= more
         new += more
     return min(found)

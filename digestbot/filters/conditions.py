@@ -30,7 +30,7 @@ from digestbot.filters.tree import (
 from digestbot.ids import normalise_doi, parse_paper_id
 from digestbot.model import AnnounceType, DocumentType
 from digestbot.taxonomy import expand, meant, named, suggest
-from digestbot.text import canonical_words, plain
+from digestbot.text import bare, canonical_words, plain
 
 MAX_TERM = 500
 MAX_PATTERN = 1000
@@ -92,6 +92,8 @@ def words_in(*fields: str) -> Reader:
         folded = tuple(
             word.text for word in canonical_words(plain(text.removesuffix("*"), one_line=True))
         )
+        if is_prefix and folded:
+            folded = (*folded[:-1], bare(folded[-1]) or folded[-1])
         if not folded:
             raise ConditionError(f"{quoted(text)} has no letters or digits to search for")
         if "*" in STAR_OF_NAME.sub("", text.removesuffix("*")) or text.endswith(" *"):

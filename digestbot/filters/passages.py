@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from digestbot.text import CanonicalWord, canonical_words, compound_readings, forms, term_readings
+from digestbot.text import (
+    NOTE,
+    CanonicalWord,
+    canonical_words,
+    compound_readings,
+    forms,
+    term_readings,
+)
 from digestbot.text.spelling import spellings
 
 
@@ -81,10 +88,10 @@ def _text(text: str) -> _Text:
 
 
 def _compounds(words: tuple[CanonicalWord, ...]) -> Iterator[tuple[int, int]]:
-    """Yield the range of each compound of several words."""
+    """Yield the range of each compound that has readings."""
     starts = [place for place, word in enumerate(words) if not word.is_attached]
     for start, end in pairwise((*starts, len(words))):
-        if end - start > 1:
+        if end - start > 1 or NOTE in words[start].text:
             yield start, end
 
 

@@ -1,9 +1,11 @@
 """HTTP for all sources and destinations: one client with bounds, pacing and safe messages."""
 
+from digestbot.net.allowed_hosts import AllowedHosts
 from digestbot.net.client import Client, Response, user_agent, utc_now
 from digestbot.net.errors import (
     BadEncoding,
     BadRedirect,
+    ForbiddenAddress,
     NetError,
     NetworkSettingError,
     TooLarge,
@@ -16,9 +18,11 @@ from digestbot.net.urls import is_arxiv, is_internal, is_web_url, shown_origin, 
 __all__ = [
     "ARXIV_INTERVAL_S",
     "BUSY",
+    "AllowedHosts",
     "BadEncoding",
     "BadRedirect",
     "Client",
+    "ForbiddenAddress",
     "NetError",
     "NetworkSettingError",
     "Pacer",

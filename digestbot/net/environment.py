@@ -15,21 +15,37 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.request import Request, getproxies
 
+import httpcore
 import httpx
 
+from digestbot.net.allowed_hosts import AllowedHosts
 from digestbot.net.errors import NetworkSettingError
-from digestbot.net.interim_responses import count_received
-from digestbot.net.proxies import NoProxy, ProxyTransport, parse_no_proxy
+from digestbot.net.lookup import Lookup
+from digestbot.net.proxies import NoProxy, Proxies, parse_no_proxy
+from digestbot.net.transport import PoolTransport
 
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 MAX_PORT = 65_535
 
 
-def open_http(user_agent: str) -> httpx.AsyncClient:
+def open_http(
+    user_agent: str,
+    *,
+    allowed: AllowedHosts,
+    lookup: Lookup,
+    backend: httpcore.AsyncNetworkBackend | None,
+) -> httpx.AsyncClient:
     """
     Return a client that sends *user_agent* and accepts gzip.
 
     It ignores cookies, and moves Location to ``extensions["location"]`` (see `_take_location`).
+    Each request needs the extension `digestbot.net.transport.REACH`.
+
+    Args:
+        user_agent: Default of the header.
+        allowed: Private hosts that redirects may lead to.
+        lookup: Finds the addresses of a host.
+        backend: Opens the connections; httpcore's by default.
 
     Raises:
         NetworkSettingError: A proxy or certificate variable is invalid.
@@ -37,20 +53,13 @@ def open_http(user_agent: str) -> httpx.AsyncClient:
     # Below WARNING both log whole URLs and headers, which may contain secrets.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    headers = {"user-agent": user_agent, "accept-encoding": "gzip"}
-    trusted = _trusted_certificates()
-    variables = getproxies()
-    no_proxy = _no_proxy(variables.get("no", ""))
-    proxies = {} if no_proxy.all_hosts else _proxies(variables)
-    direct = httpx.AsyncHTTPTransport(verify=trusted)
-    through = {
-        kind: httpx.AsyncHTTPTransport(verify=trusted, proxy=proxy)
-        for kind, proxy in proxies.items()
-    }
-    count_received(direct, *through.values())
+    tls = _trusted_certificates()
+    transport = PoolTransport(
+        proxies=_proxies(getproxies()), tls=tls, allowed=allowed, lookup=lookup, backend=backend
+    )
     return httpx.AsyncClient(
-        headers=headers,
-        transport=ProxyTransport(direct, through, no_proxy),
+        headers={"user-agent": user_agent, "accept-encoding": "gzip"},
+        transport=transport,
         cookies=_NoCookies(),
         event_hooks={"response": [_take_location]},
         trust_env=False,
@@ -96,7 +105,13 @@ def _no_proxy(text: str) -> NoProxy:
         ) from error
 
 
-def _proxies(variables: Mapping[str, str]) -> dict[str, httpx.Proxy]:
+def _proxies(variables: Mapping[str, str]) -> Proxies:
+    no_proxy = _no_proxy(variables.get("no", ""))
+    by_scheme = {} if no_proxy.all_hosts else _by_scheme(variables)
+    return Proxies(by_scheme=by_scheme, no_proxy=no_proxy)
+
+
+def _by_scheme(variables: Mapping[str, str]) -> dict[str, httpx.Proxy]:
     """Return the proxy of each scheme; raise for the first unusable setting."""
     proxies = {}
     for kind in ("http", "https", "all"):

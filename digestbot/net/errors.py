@@ -1,5 +1,7 @@
 """Errors of the HTTP client. Messages name the server and contain no secrets."""
 
+from typing import Self
+
 from digestbot.errors import DigestbotError, UsageError
 
 
@@ -29,6 +31,24 @@ class BadEncoding(NetError):
 
 class BadRedirect(NetError):
     """Refused redirect: too many hops, another scheme or site, or https to http."""
+
+
+class ForbiddenAddress(NetError):
+    """
+    URL of a server or a subscriber that leads to a private network; found before sending.
+
+    *allow* is the entry of ``allowed_hosts`` that permits it; None if none does.
+    """
+
+    def __init__(self, reason: str, *, allow: str | None = None) -> None:
+        self.reason = reason
+        self.allow = allow
+        advice = f'; to allow it, add "{allow}" to allowed_hosts in the config' if allow else ""
+        super().__init__(f"{reason}{advice}")
+
+    def at(self, place: str) -> Self:
+        """Return the error with *place* before its reason."""
+        return type(self)(f"{place}{self.reason}", allow=self.allow)
 
 
 class NetworkSettingError(UsageError):

@@ -6,13 +6,12 @@ a processor busy for 240 s. So the network streams count the bytes until the hea
 """
 
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import httpcore
-import httpx
 
 from digestbot.net.errors import Unreachable
 
@@ -56,39 +55,12 @@ def limit_interim(shown: str) -> Iterator[None]:
         _allowance.reset(token)
 
 
-def count_received(*transports: httpx.AsyncHTTPTransport) -> None:
-    """
-    Let all connections of *transports* count for `limit_interim`.
+class CountedStream(httpcore.AsyncNetworkStream):
+    """Stream whose received bytes count for `limit_interim`, with *extra* information about it."""
 
-    httpx has no option for the network backend that httpcore documents, so it is set in place.
-    """
-    for transport in transports:
-        transport._pool._network_backend = _Backend()
-
-
-class _Backend(httpcore.AsyncNetworkBackend):
-    def __init__(self) -> None:
-        self._inner = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        return _Stream(
-            await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
-        )
-
-    async def sleep(self, seconds: float) -> None:
-        await self._inner.sleep(seconds)
-
-
-class _Stream(httpcore.AsyncNetworkStream):
-    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+    def __init__(self, inner: httpcore.AsyncNetworkStream, extra: Mapping[str, Any]) -> None:
         self._inner = inner
+        self._extra = extra
 
     async def read(
         self,
@@ -116,7 +88,8 @@ class _Stream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> httpcore.AsyncNetworkStream:
-        return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+        encrypted = await self._inner.start_tls(ssl_context, server_hostname, timeout)
+        return CountedStream(encrypted, self._extra)
 
     def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
+        return self._extra[info] if info in self._extra else self._inner.get_extra_info(info)

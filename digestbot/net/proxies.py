@@ -6,7 +6,7 @@ httpx reads them too, but knows only some forms of ``NO_PROXY``. Begin at `parse
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 import httpx
@@ -87,28 +87,15 @@ def _entry(text: str) -> _Entry:
     return _Entry(domain=httpx.URL(host=domain, scheme="http").host, port=port)
 
 
-class ProxyTransport(httpx.AsyncBaseTransport):
-    """Transport that sends each request directly or through its proxy."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxies:
+    """The operator's proxies."""
 
-    def __init__(
-        self,
-        direct: httpx.AsyncBaseTransport,
-        proxies: Mapping[str, httpx.AsyncBaseTransport],
-        no_proxy: NoProxy,
-    ) -> None:
-        """*proxies* has a transport by scheme: ``http``, ``https``, or ``all`` for both."""
-        self._direct = direct
-        self._proxies = proxies
-        self._no_proxy = no_proxy
+    by_scheme: Mapping[str, httpx.Proxy] = field(default_factory=dict)
+    """By ``http``, ``https``, or ``all`` for both."""
+    no_proxy: NoProxy = field(default_factory=NoProxy)
 
-    def choose(self, url: httpx.URL) -> httpx.AsyncBaseTransport:
-        """Return the transport for *url*."""
-        proxy = self._proxies.get(url.scheme) or self._proxies.get("all")
-        return self._direct if proxy is None or self._no_proxy.covers(url) else proxy
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self.choose(request.url).handle_async_request(request)
-
-    async def aclose(self) -> None:
-        for transport in (self._direct, *self._proxies.values()):
-            await transport.aclose()
+    def choose(self, url: httpx.URL) -> httpx.Proxy | None:
+        """Return the proxy for *url*; None to connect directly."""
+        proxy = self.by_scheme.get(url.scheme) or self.by_scheme.get("all")
+        return None if proxy is None or self.no_proxy.covers(url) else proxy

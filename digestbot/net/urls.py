@@ -13,7 +13,10 @@ _MAX_SHOWN_CHARS = 200
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _INTERNAL_DOMAINS = frozenset({"localhost", "local", "internal", "lan", "home", "test", "invalid"})
 """Last labels of names that the public internet does not have (RFC 6761, RFC 6762)."""
-_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
+_HARMLESS = frozenset(
+    {"accept", "accept-language", "user-agent", "if-none-match", "if-modified-since"}
+)
+"""Headers that another host may see; any other may be a secret, such as an API key."""
 
 
 def is_web_url(url: str) -> bool:
@@ -166,7 +169,17 @@ def _is_same_site(one: str, other: str) -> bool:
 
 
 def headers_after_redirect(headers: Mapping[str, str], old: str, new: str) -> dict[str, str]:
-    """Return the headers for the next hop, without credentials for another origin."""
-    if shown_origin(old) == shown_origin(new):
+    """
+    Return the headers for the next hop: all of them, or the harmless ones for another origin.
+
+    The step from http to https on the same host keeps them: they stay with their recipient.
+    """
+    if shown_origin(old) == shown_origin(new) or _is_upgrade(split_url(old), split_url(new)):
         return dict(headers)
-    return {name: value for name, value in headers.items() if name.lower() not in _CREDENTIALS}
+    return {name: value for name, value in headers.items() if name.lower() in _HARMLESS}
+
+
+def _is_upgrade(old: SplitResult, new: SplitResult) -> bool:
+    is_same_host = old.hostname is not None and old.hostname == new.hostname
+    is_from_http = old.scheme == "http" and old.port in (None, 80)
+    return is_same_host and is_from_http and new.scheme == "https" and new.port in (None, 443)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from digestbot.config import DigestConfig
 from digestbot.filters import evaluate
-from digestbot.model import Announcement, AnnounceType, Verdict
+from digestbot.ids import is_preprint, is_publication
+from digestbot.model import Announcement, AnnounceType, UpdateKind, Verdict
 from digestbot.store import Store
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def read_log(store: Store, wanted: Iterable[tuple[DigestConfig, int]]) -> Mappin
             from_seq=window.after,
             to_seq=to_seq,
             rows=rows[window],
-            candidates=notices.added_to(found, digest.name, window.after),
+            candidates=notices.added_to(found, digest, window.after),
         )
         for (digest, window), found in zip(readers, candidates, strict=True)
     }
@@ -94,39 +95,54 @@ def read_log(store: Store, wanted: Iterable[tuple[DigestConfig, int]]) -> Mappin
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Notices:
     """
-    Retractions and withdrawals, and the digests that had the paper.
+    Retractions, withdrawals and publications, and the digests that had the paper.
 
-    They are news to these digests, whatever their filter, sources and types.
+    They are news to these digests, whatever their filter, sources and types, unless switched off.
     """
 
     rows: tuple[Announcement, ...]
     receivers: Mapping[str, frozenset[str]]
-    """Id of each of the papers in *rows* → names of digests."""
+    """Id of each of the papers in *rows* → names of digests that had its work."""
+    preprint_only: Mapping[str, frozenset[str]]
+    """The same, for digests that had it as a preprint only."""
 
     @classmethod
     def read(cls, store: Store, after: int, upto: int) -> "_Notices":
         rows = store.papers.notices(after, upto)
         ids = {row.paper.id for row in rows}
-        same = store.papers.same_papers(ids) if ids else {}
-        found = store.editions.receivers({*ids, *same.values()}) if ids else {}
-        none: set[str] = set()
-        receivers = {
-            each: frozenset(found.get(each, none) | found.get(same.get(each, ""), none))
-            for each in ids
-        }
-        return cls(rows=rows, receivers=receivers)
+        works = store.works.of(ids) if ids else {}
+        had = store.editions.receivers({*ids, *(m for work in works.values() for m in work)})
+        return cls(
+            rows=rows,
+            receivers={each: _names(had, works[each]) for each in ids},
+            preprint_only={
+                each: _names(had, filter(is_preprint, works[each]))
+                - _names(had, filter(is_publication, works[each]))
+                for each in ids
+            },
+        )
 
     def added_to(
-        self, candidates: Sequence[Candidate], digest: str, after: int
+        self, candidates: Sequence[Candidate], digest: DigestConfig, after: int
     ) -> tuple[Candidate, ...]:
         matched = {row.seq for row, _ in candidates}
         added = (
             (row, Verdict(matched=True, score=0.0, matches=()))
             for row in self.rows
-            if row.seq > after and row.seq not in matched
-            if digest in self.receivers[row.paper.id]
+            if row.seq > after and row.seq not in matched and self._is_for(digest, row)
         )
         return (*candidates, *added)
+
+    def _is_for(self, digest: DigestConfig, row: Announcement) -> bool:
+        if row.type is AnnounceType.PUBLISHED:
+            kind, had = UpdateKind.PUBLISHED, self.preprint_only
+        else:
+            kind, had = UpdateKind.NOTICE, self.receivers
+        return kind in digest.updates and digest.name in had[row.paper.id]
+
+
+def _names(had: Mapping[str, Iterable[str]], ids: Iterable[str]) -> frozenset[str]:
+    return frozenset(name for each in ids for name in had.get(each, ()))
 
 
 def _by_evaluator(

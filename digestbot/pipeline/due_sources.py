@@ -2,13 +2,15 @@
 Choice of the sources to fetch now; only reads the store.
 
 A digest that is due waits for its sources: each is fresh if it was asked since the digest's slot
-began. A server that refused us rests for hours, whichever command comes, unless its options in the
-config have changed since or the operator insists.
+began. A source that says when it has more is asked then, whatever is due. A server that refused us
+rests for hours, whichever command comes, unless its options in the config have changed since or the
+operator insists.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
+from digestbot.awaiting import waiting
 from digestbot.config import Config, DigestConfig
 from digestbot.pipeline.fetching import fingerprint
 from digestbot.store import DigestState, PassStatus, SourceState, Store
@@ -17,6 +19,9 @@ from digestbot.syncing import is_due, next_due_at
 POLL_INTERVAL = timedelta(hours=6)
 """Interval between passes over an idle source, whose digests are not due: arXiv changes once a day,
 and a journal's feed must be read before its entries drop out of it."""
+AWAITED_INTERVAL = timedelta(minutes=15)
+"""Interval between passes over a source whose announcement a due digest waits for; those that say
+when to ask again are asked then."""
 MIN_INTERVAL = timedelta(minutes=5)
 """Minimum time between two passes for slots that follow closely: a source asked just before a slot
 is fresh, and any number of digests ask a server twelve times an hour at most."""
@@ -25,6 +30,8 @@ is fresh, and any number of digests ask a server twelve times an hour at most.""
 def sources_of_tick(store: Store, config: Config, now: datetime) -> tuple[str, ...]:
     """List the sources to fetch at a tick of the service."""
     slots = _waited_for(store, config.digests.values(), now)
+    for name in _awaited(store, config, now):
+        slots[name] = max(slots[name], now - AWAITED_INTERVAL)
     return tuple(
         name
         for name in config.sources
@@ -39,17 +46,18 @@ def sources_of_run(
     List the sources that ``run`` fetches for *digests*.
 
     Every source that a due digest waits for, even if it failed a minute ago, except servers that
-    refused us; of the other sources those whose poll interval is over. With *force*, all of them.
+    refused us and sources that said when they have more; of the other sources those whose poll
+    interval is over. With *force*, all of them.
     """
     names = dict.fromkeys(source for digest in digests for source in digest.sources)
     if force:
         return tuple(names)
     waited_for = _waited_for(store, digests, now)
-    refused = refusals(store, config, digests, now)
     return tuple(
         name
         for name in names
-        if name not in refused and (name in waited_for or _is_due(store, config, name, now))
+        if (name in waited_for and not _has_said_when(store, config, name, now))
+        or _is_due(store, config, name, now)
     )
 
 
@@ -66,17 +74,30 @@ def refusals(
 
 
 def _waited_for(
-    store: Store, digests: Collection[DigestConfig], now: datetime
+    store: Store, digests: Iterable[DigestConfig], now: datetime
 ) -> dict[str, datetime]:
     """Return the sources of the digests that are due, in order, with the latest slot of each."""
-    states = {state.name: state for state in store.digests.states()}
     slots: dict[str, datetime] = {}
-    for digest in digests:
-        if is_due(digest, states.get(digest.name), now):
-            begin = _slot_begin(digest, states.get(digest.name), now)
-            for source in digest.sources:
-                slots[source] = max(begin, slots.get(source, begin))
+    for digest, state in _due(store, digests, now):
+        begin = _slot_begin(digest, state, now)
+        for source in digest.sources:
+            slots[source] = max(begin, slots.get(source, begin))
     return slots
+
+
+def _due(
+    store: Store, digests: Iterable[DigestConfig], now: datetime
+) -> list[tuple[DigestConfig, DigestState | None]]:
+    states = {state.name: state for state in store.digests.states()}
+    found = ((digest, states.get(digest.name)) for digest in digests)
+    return [(digest, state) for digest, state in found if is_due(digest, state, now)]
+
+
+def _awaited(store: Store, config: Config, now: datetime) -> set[str]:
+    """Return the sources with a batch that a due digest still waits for."""
+    digests = [digest for digest, _ in _due(store, config.digests.values(), now)]
+    awaited = waiting(store, config, digests, now).values()
+    return {batch.source for each in awaited for batch in each.unsettled}
 
 
 def _slot_begin(digest: DigestConfig, state: DigestState | None, now: datetime) -> datetime:
@@ -109,6 +130,13 @@ def _is_due(
 def _is_resting(state: SourceState, config: Config, now: datetime) -> bool:
     wants_rest = state.next_try_at is not None and state.next_try_at > now
     return wants_rest and not _is_outdated(state, config, now)
+
+
+def _has_said_when(store: Store, config: Config, name: str, now: datetime) -> bool:
+    """Return True if the source answered or refused, and said when to ask again."""
+    state = store.sources.state(name)
+    failed = (PassStatus.LATE, PassStatus.BROKEN)
+    return state.status not in failed and _is_resting(state, config, now)
 
 
 def _is_outdated(state: SourceState, config: Config, now: datetime) -> bool:

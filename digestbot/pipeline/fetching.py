@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,11 +12,13 @@ from typing import Protocol, TypeVar
 
 from digestbot.config import Config
 from digestbot.errors import DigestbotError, SourceError, SourceRefused, StoreError, UsageError
-from digestbot.net import Client, user_agent
-from digestbot.pipeline.group_commit import GroupedWrites
+from digestbot.net import AllowedHosts, Client, user_agent
+from digestbot.pipeline.group_commit import GroupedWrites, Sleep
+from digestbot.secret import Secret
 from digestbot.sources import Options, Page
 from digestbot.sources.enrichment import lacks_fields, services_for
 from digestbot.sources.parser_pool import Parse, ParserPool
+from digestbot.sources.web_options import WebOptions
 from digestbot.store import Store
 
 log = logging.getLogger(__name__)
@@ -66,7 +68,14 @@ class Fetched:
 
 def fingerprint(options: Options) -> str:
     """Return a hash of the options; a new one outdates the last answer."""
-    return hashlib.sha256(repr(options).encode()).hexdigest()[:16]
+    secrets = [secret.reveal() for secret in _secrets(options)]
+    return hashlib.sha256(repr((options, secrets)).encode()).hexdigest()[:16]
+
+
+def _secrets(options: Options) -> Iterator[Secret]:
+    """Yield the secrets in *options*, which its repr hides: a new one outdates an answer, too."""
+    if isinstance(options, WebOptions):
+        yield from (*options.headers.values(), *options.cookies.values())
 
 
 def _no_progress(source: str, *, done: int, total: int | None, new: int) -> None:
@@ -80,6 +89,7 @@ async def fetch(
     *,
     clock: Clock,
     progress: FetchProgress = _no_progress,
+    sleep: Sleep = asyncio.sleep,
 ) -> tuple[Fetched, ...]:
     """
     Make one pass over each named source, or over all, concurrently.
@@ -96,7 +106,13 @@ async def fetch(
         raise UsageError(f'no source "{unknown[0]}" in the config; it has: {known}')
     agent = user_agent(config.contact)
     write = GroupedWrites(store)
-    client = Client(user_agent=agent, pacer=StorePacer(store, clock, write), clock=clock)
+    client = Client(
+        user_agent=agent,
+        allowed=AllowedHosts.parse(config.allowed_hosts),
+        pacer=StorePacer(store, clock, write, sleep),
+        clock=clock,
+        sleep=sleep,
+    )
     begun = await asyncio.to_thread(_begin_passes, store, config, chosen, clock())
     enriched = enriched_sources(config, chosen)
     async with client, ParserPool() as pool:
@@ -157,10 +173,17 @@ class StorePacer:
     Tasks of this process wait in turn, so that only one asks the store for each group.
     """
 
-    def __init__(self, store: Store, clock: Clock, write: Write = asyncio.to_thread) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        write: Write = asyncio.to_thread,
+        sleep: Sleep | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._write = write
+        self._sleep = sleep or asyncio.sleep
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._leased: set[str] = set()
 
@@ -186,7 +209,7 @@ class StorePacer:
             facts = {"server": group, "at_most_s": round(wait_s)}
             level = logging.WARNING if is_long else logging.DEBUG
             log.log(level, "waiting for a free server", extra=facts)
-            await asyncio.sleep(pause_s)
+            await self._sleep(pause_s)
             waited_s += pause_s
 
     async def release(self, group: str, interval_s: float) -> None:

@@ -1,20 +1,24 @@
 """Second stage: turn what the log holds beyond a digest's cursor into its next edition."""
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from digestbot.awaiting import Awaited, awaited_by, with_notice
 from digestbot.batches import in_window, recent_batches
 from digestbot.config import Config, DigestConfig, find_digest
-from digestbot.editions import Selection, add_coverage, cover, select
+from digestbot.editions import Selection, add_coverage, cover, is_known, select
 from digestbot.errors import DigestbotError, StoreError
 from digestbot.model import (
+    FRESH,
     REPLACEMENTS,
     Announcement,
+    AnnounceType,
     Batch,
     Edition,
     EditionPaper,
+    Offered,
     SourceCoverage,
 )
 from digestbot.pipeline.candidates import Candidates, read_log
@@ -78,15 +82,21 @@ def make_editions(
     states = {state.name: state for state in store.digests.states()}
     force = force or missed_since is not None
     due = [digest for digest in chosen if force or is_due(digest, states[digest.name], now)]
-    candidates = _read_together(store, due, states)
-    batches = _batches_together(store, config, due, states, now)
+    awaited = awaited_by(store, config, due, now)
+    waiting = {} if force else {name: w for name, w in awaited.items() if now < w.until}
+    ready = [digest for digest in due if digest.name not in waiting]
+    candidates = _read_together(store, ready, states)
+    batches = _batches_together(store, config, ready, states, now)
     return tuple(
-        _make_isolated(
+        _waits(digest, waiting[digest.name], config)
+        if digest.name in waiting
+        else _make_isolated(
             store,
             config,
             templates,
             digest,
             candidates.get(digest.name),
+            awaited.get(digest.name),
             batches,
             now,
             force,
@@ -94,6 +104,11 @@ def make_editions(
         )
         for digest in due
     )
+
+
+def _waits(digest: DigestConfig, awaited: Awaited, config: Config) -> EditionMade:
+    note = f"not due yet, {awaited.in_words(config.timezone)}"
+    return EditionMade(digest=digest.name, note=note)
 
 
 def _read_together(
@@ -142,6 +157,7 @@ def _make_isolated(
     templates: Templates,
     digest: DigestConfig,
     candidates: Candidates | None,
+    awaited: Awaited | None,
     batches: Sequence[Batch],
     now: datetime,
     force: bool,
@@ -150,7 +166,16 @@ def _make_isolated(
     """Make one edition; contain and record a failure."""
     try:
         made = _make(
-            store, config, templates, digest, candidates, batches, now, force, missed_since
+            store,
+            config,
+            templates,
+            digest,
+            candidates,
+            awaited,
+            batches,
+            now,
+            force,
+            missed_since,
         )
     except StoreError:
         raise
@@ -169,6 +194,7 @@ def _make(
     templates: Templates,
     digest: DigestConfig,
     candidates: Candidates | None,
+    awaited: Awaited | None,
     batches: Sequence[Batch],
     now: datetime,
     force: bool,
@@ -180,6 +206,8 @@ def _make(
     if candidates is None or candidates.from_seq != from_seq:  # another process moved the cursor
         candidates = read_log(store, [(digest, from_seq)])[digest.name]
     edition, selection = _compose(store, digest, state, candidates, batches, now, slot)
+    coverage = tuple(with_notice(each, awaited) for each in edition.coverage)
+    edition = replace(edition, coverage=coverage)
     if missed_since is not None:
         if not edition.papers:
             return EditionMade(digest=digest.name, note=f"nothing missed since {missed_since:%F}")
@@ -323,20 +351,21 @@ def _compose(
     since: datetime | None = None,
 ) -> tuple[Edition, Selection]:
     """Compose an edition; with *since*, include papers of earlier editions."""
-    offered = frozenset[tuple[str, int]]()
     carried: tuple[EditionPaper, ...] = ()
     skipped: Skipped | None = None
+    is_next = state is not None and since is None
     if state is not None and since is None:
-        keys = {(row.paper.id, row.paper.version) for row, _ in candidates.candidates}
-        offered = frozenset(store.editions.offered(digest.name, keys))
         carried = store.editions.waiting(digest.name) if state.editions else ()
         since, skipped = state.covered_to, state.skipped
+    had = _Had.read(store, digest.name if is_next else None, candidates, carried)
+    carried = tuple(entry for entry in carried if not had.under_another_id(entry))
     selection = select(
         candidates.candidates,
         limit=digest.limit,
-        already=offered,
+        already={row.seq for row, _ in candidates.candidates if had.has(row)},
         carried=carried,
         overflow=digest.overflow,
+        works=had.labels,
     )
     shown = in_window(batches, since, now)
     coverage = tuple(
@@ -362,6 +391,55 @@ def _compose(
         coverage=add_coverage(skipped.coverage if skipped else (), coverage),
     )
     return edition, selection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Had:
+    """What the earlier editions of a digest had of the works in a window."""
+
+    works: Mapping[str, frozenset[str]]
+    """Paper id → all ids of its work."""
+    offered: Mapping[str, Sequence[Offered]]
+    """Paper id → its entries."""
+    changed: frozenset[tuple[str, int]]
+    """Versions with a row `notice` in the window."""
+
+    @classmethod
+    def read(
+        cls,
+        store: Store,
+        digest: str | None,
+        candidates: Candidates,
+        carried: Sequence[EditionPaper],
+    ) -> "_Had":
+        """Read it for *digest*; for None, as if no edition had been made."""
+        ids = {row.paper.id for row, _ in candidates.candidates}
+        works = store.works.of(ids | {entry.paper.id for entry in carried})
+        members = {member for work in works.values() for member in work}
+        offered: dict[str, list[Offered]] = {}
+        for entry in store.editions.offered(digest, members) if digest and members else ():
+            offered.setdefault(entry.paper_id, []).append(entry)
+        rows = (row for row, _ in candidates.candidates if row.type is AnnounceType.NOTICE)
+        changed = frozenset((row.paper.id, row.paper.version) for row in rows)
+        return cls(works=works, offered=offered, changed=changed)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Map each paper that shares its work to the work's first id."""
+        return {each: min(work) for each, work in self.works.items() if len(work) > 1}
+
+    def has(self, row: Announcement) -> bool:
+        offered = tuple(self._of(row.paper.id))
+        if row.type in FRESH and (row.paper.id, row.paper.version) in self.changed:
+            return bool(offered)  # the notice tells
+        return is_known(row, offered)
+
+    def under_another_id(self, waiting: EditionPaper) -> bool:
+        """Return True if an edition had the work of *waiting* under an id joined since."""
+        return any(entry.paper_id != waiting.paper.id for entry in self._of(waiting.paper.id))
+
+    def _of(self, paper_id: str) -> Iterator[Offered]:
+        return (entry for each in self.works[paper_id] for entry in self.offered.get(each, ()))
 
 
 def _window_end(candidates: Candidates, begin: datetime | None, now: datetime) -> datetime:

@@ -11,8 +11,8 @@ from datetime import UTC
 
 from digestbot.batch_words import first_of, statements
 from digestbot.model import (
+    FRESH,
     NOTICES,
-    REPLACEMENTS,
     AnnounceType,
     Author,
     Batch,
@@ -271,7 +271,7 @@ def show_lines(
 
 def by_section(papers: Iterable[EditionPaper]) -> tuple[EditionPaper, ...]:
     """Sort *papers* as shown: new ones first, then updated ones, each group best first."""
-    return tuple(sorted(papers, key=lambda entry: entry.type in REPLACEMENTS))
+    return tuple(sorted(papers, key=lambda entry: entry.type not in FRESH))
 
 
 def show_paper(
@@ -285,7 +285,8 @@ def show_paper(
     authors, more = _authors(paper.authors, entry.matches)
     emphasized = emphases(paper.title_raw, paper.title, one_line=True)
     title = spans(paper.title, _positions(entry.matches, "title"), TITLE, emphasized)
-    end = sentence_end(paper.abstract, abstract)
+    is_known = entry.type is AnnounceType.PUBLISHED
+    end = 0 if is_known else sentence_end(paper.abstract, abstract)
     return ShownPaper(
         number=number,
         title=title or (Span(untitled),),
@@ -361,7 +362,7 @@ def paper_count(edition: Edition, lang: Language) -> str:
             shown + edition.omitted,
             shown=lang.number(shown),
         )
-    updated = sum(entry.type in REPLACEMENTS for entry in edition.papers)
+    updated = sum(entry.type not in FRESH for entry in edition.papers)
     fresh = shown - updated
     if fresh and updated:
         return lang.ngettext(
@@ -505,14 +506,16 @@ def _announced(entry: EditionPaper, lang: Language) -> str:
             return lang.gettext("new")
         case AnnounceType.CROSS:
             return lang.gettext("cross-list")
-        case AnnounceType.REPLACE:
+        case AnnounceType.REPLACE | AnnounceType.NOTICE:
             return lang.gettext("updated v%(version)s", version=version)
         case AnnounceType.REPLACE_CROSS:
             return lang.gettext("updated v%(version)s, cross-list", version=version)
+        case AnnounceType.PUBLISHED:
+            return lang.gettext("now published")
 
 
 def _kind(announce_type: AnnounceType) -> str:
-    if announce_type in REPLACEMENTS:
+    if announce_type not in FRESH:
         return "update"
     return "cross" if announce_type is AnnounceType.CROSS else "new"
 

@@ -7,9 +7,9 @@ To add a kind, write a module with its options and add one line to `REGISTRY`.
 from collections.abc import Iterator, MutableMapping
 from importlib import import_module
 
-from digestbot.sources.protocols import Options, Page
+from digestbot.sources.protocols import OnDisk, Options, Page
 
-__all__ = ["REGISTRY", "Options", "Page"]
+__all__ = ["REGISTRY", "OnDisk", "Options", "Page"]
 
 
 class _Registry(MutableMapping[str, type[Options]]):
@@ -42,10 +42,16 @@ class _Registry(MutableMapping[str, type[Options]]):
 REGISTRY: MutableMapping[str, type[Options]] = _Registry(
     arxiv="arxiv:ArxivOptions",
     feed="feed:FeedOptions",
+    opml="opml:OpmlOptions",
+    folder="folder:FolderOptions",
     biorxiv="biorxiv:BiorxivOptions",
     crossref="crossref:CrossrefOptions",
     europepmc="europepmc:EuropepmcOptions",
     openalex="openalex:OpenalexOptions",
     pubmed="pubmed:PubmedOptions",
+    semanticscholar="semanticscholar:SemanticScholarOptions",
+    openreview="openreview:OpenreviewOptions",
+    huggingface="huggingface:HuggingfaceOptions",
+    dblp="dblp:DblpOptions",
 )
 """``kind:`` in the config → its options."""

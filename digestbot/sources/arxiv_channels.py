@@ -15,6 +15,7 @@ from typing import Protocol
 
 from digestbot.arxiv_calendar import Calendar, feed_at, oai_at
 from digestbot.errors import SourceError, SourceRefused
+from digestbot.ids import arxiv_order
 from digestbot.model import AnnounceType, BatchOutcome, Channel, ChannelCheck, FetchedPaper
 from digestbot.net import Client, allowed_interval_s
 from digestbot.sources.arxiv_daily import DailyMemory, feed_spec, judge, read
@@ -31,6 +32,8 @@ GRACE = timedelta(minutes=5)
 FIRST_RETRY = timedelta(minutes=15)
 LAST_RETRY = timedelta(hours=2)
 """Bounds of the time until an incomplete batch is read again; it grows with the batch's age."""
+LAST_AGE = timedelta(days=1)
+"""Age from which a batch is read again only with the next one."""
 API_INTERVAL = timedelta(hours=20)
 """Least time between two passes over the API while the other channels agree: once a day."""
 CHECKED_DAYS = 14
@@ -66,6 +69,7 @@ class _Served:
     """What one channel served in this pass."""
 
     ids: set[str] = field(default_factory=set)
+    first_versions: set[str] = field(default_factory=set)
     news: dict[date, set[str]] = field(default_factory=dict)
     """Ids of new papers and cross-lists by day, as far as the channel tells it."""
     is_complete: bool = False
@@ -122,8 +126,27 @@ class ChannelsPass:
         return is_needed or not has_just_been_asked
 
     def _is_settled(self) -> bool:
-        """Return True if two channels agree on the latest day, or the only one has it."""
-        return len(self._agreeing()) >= min(2, len(self.options.channels))
+        """
+        Return True once two channels have agreed on the papers of the latest day.
+
+        Of a day without papers they cannot be sure until it is over: a late batch looks the same.
+        """
+        if self.memory.get("settled") == self.day.isoformat():
+            return True
+        needed = min(2, len(self.options.channels))
+        return bool(self._news()) and len(self._agreeing()) >= needed
+
+    def _is_quiet(self) -> bool:
+        """Return True if every channel answered, and none has papers of the latest day."""
+        answered = (
+            self._tells_of_day(channel, served) or channel is Channel.API
+            for channel, served in self.served.items()
+        )
+        return not self._news() and not self.errors and all(answered)
+
+    def _news(self) -> set[str]:
+        """Return the new papers and cross-lists of the latest day, from all channels."""
+        return set[str]().union(*(s.news.get(self.day, set()) for s in self.served.values()))
 
     def _is_resting(self, channel: Channel) -> bool:
         """Return True while a channel that refused us is left alone."""
@@ -201,6 +224,8 @@ class ChannelsPass:
             self.notes.append(page.note)
         for paper in page.papers:
             served.ids.add(paper.id)
+            if paper.version == 1:
+                served.first_versions.add(paper.id)
             day = self._day_of(paper)
             if day is not None and paper.type in NEWS and not paper.backlog:
                 served.news.setdefault(day, set()).add(paper.id)
@@ -235,7 +260,10 @@ class ChannelsPass:
 
     def _last_page(self) -> Page:
         is_settled = self._is_settled()
-        is_late = not is_settled and self.now >= feed_at(self.day) + GRACE
+        if is_settled:
+            self.memory["settled"] = self.day.isoformat()
+        is_due = self.now >= feed_at(self.day) + GRACE
+        is_late = is_due and not is_settled and not self._is_quiet()
         note = self._disagreement() if is_late else None
         return Page(
             papers=(),
@@ -249,12 +277,19 @@ class ChannelsPass:
 
     def _agreeing(self) -> list[Channel]:
         """List the channels that served all of the latest day, as far as any channel tells."""
-        news = set[str]().union(*(s.news.get(self.day, set()) for s in self.served.values()))
+        news = self._news()
         return [
             channel
             for channel, served in self.served.items()
-            if self._tells_of_day(channel, served) and news <= served.ids
+            if self._tells_of_day(channel, served) and self._reachable(channel, news) <= served.ids
         ]
+
+    def _reachable(self, channel: Channel, news: set[str]) -> set[str]:
+        """Return the part of *news* that *channel* can have: the API lists no old cross-lists."""
+        if channel is not Channel.API:
+            return news
+        oldest = min(map(arxiv_order, self.served[channel].first_versions), default=None)
+        return {name for name in news if oldest is None or arxiv_order(name) >= oldest}
 
     def _tells_of_day(self, channel: Channel, served: _Served) -> bool:
         """Return True if the channel could have had all papers of the latest day."""
@@ -266,19 +301,24 @@ class ChannelsPass:
 
     def _next_try_at(self, *, is_settled: bool) -> datetime:
         """Return when a channel should have more: soon if they disagree, else tomorrow."""
-        calendar, channels = self.options.calendar, self.options.channels
-        if is_settled:
-            following = calendar.next_day(self.day)
-            return (oai_at if Channel.OAI in channels else feed_at)(following) + GRACE
+        channels = self.options.channels
+        age = self.now - feed_at(self.day)
+        if is_settled or age > LAST_AGE:
+            return self._next_announcement()
         due = [oai_at(self.day) + GRACE] if Channel.OAI in channels else []
         due += [feed_at(self.day) + GRACE] if Channel.RSS in channels else []
         ahead = [moment for moment in due if moment > self.now]
-        age = self.now - feed_at(self.day)
         return min(ahead, default=self.now + min(max(age / 2, FIRST_RETRY), LAST_RETRY))
+
+    def _next_announcement(self) -> datetime:
+        following = self.options.calendar.next_day(self.day)
+        return (oai_at if Channel.OAI in self.options.channels else feed_at)(following) + GRACE
 
     def _disagreement(self) -> str:
         day = f"{self.day:%a} {self.day.day} {self.day:%b}"
-        news = set[str]().union(*(s.news.get(self.day, set()) for s in self.served.values()))
+        news = self._news()
+        if not news:
+            return f"{day}: no papers yet"
         counts = ", ".join(
             f"{LABELS[channel]} {len(news & served.ids)}" for channel, served in self.served.items()
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 from digestbot.errors import BadAnswer, InvalidPaperId
 from digestbot.ids import PaperId, arxiv_pdf_url, arxiv_url, parse_paper_id
-from digestbot.model import AnnounceType, Author, FetchedPaper
+from digestbot.model import FRESH, REPLACEMENTS, AnnounceType, Author, FetchedPaper
 from digestbot.sources.arxiv_atom import ARXIV, ATOM
 from digestbot.sources.author_lists import split_authors
 from digestbot.sources.document_types import arxiv_document_type
@@ -27,7 +27,7 @@ _DESCRIPTION = re.compile(
     re.DOTALL,
 )
 _MARK = re.compile(rb"announce_type\s{0,20}>|arXiv:\S{1,40}\s{1,20}Announce Type:")
-_TYPES = {kind.value: kind for kind in AnnounceType}
+_TYPES = {kind.value: kind for kind in FRESH | REPLACEMENTS}
 
 
 def is_announcement(body: bytes) -> bool:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from digestbot.errors import BadAnswer
 from digestbot.model import FetchedPaper
@@ -27,6 +27,7 @@ from digestbot.sources.memory import RecentPapers, fingerprint
 from digestbot.sources.parser_pool import Parse, ParserStopped
 from digestbot.sources.protocols import Page, check_interval, check_span
 from digestbot.sources.retry import from_net_error, from_status, unreadable
+from digestbot.sources.web_options import WebOptions
 
 if TYPE_CHECKING:
     from digestbot.sources.feed_items import ParsedFeed
@@ -47,13 +48,8 @@ _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FeedOptions:
+class FeedOptions(WebOptions):
     """Papers of an RSS, Atom or JSON feed."""
-
-    __pydantic_config__: ClassVar[dict[str, object]] = {
-        "extra": "forbid",
-        "use_attribute_docstrings": True,
-    }
 
     url: str
     """URL of the feed, http or https."""
@@ -74,6 +70,7 @@ class FeedOptions:
     not for feeds on this machine or a private network."""
 
     def __post_init__(self) -> None:
+        WebOptions.__post_init__(self)
         if not is_web_url(self.url):
             raise ValueError("url must be an http or https address")
         if self.newest < 0:
@@ -117,7 +114,8 @@ class FeedOptions:
             return
         try:
             headers = {each: response.headers.get(each, "") for each in _HEADERS}
-            parsed = await parse(_parse, self, response.body, headers, shown_url(response.url), now)
+            options, url_of_links = self.without_secrets(), shown_url(response.url)
+            parsed = await parse(_parse, options, response.body, headers, url_of_links, now)
         except BadAnswer as error:
             raise unreadable(name, f"{url}: {error}", client.clock()) from error
         except ParserStopped as error:
@@ -128,7 +126,7 @@ class FeedOptions:
         try:
             return await client.get(
                 self.url,
-                headers={"accept": _ACCEPT, **conditions},
+                headers={"accept": _ACCEPT, **self.request_headers(), **conditions},
                 interval_s=allowed_interval_s(self.url, self.interval.total_seconds()),
                 max_bytes=MAX_BYTES,
                 same_site=is_arxiv(self.url),

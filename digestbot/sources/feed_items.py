@@ -316,7 +316,7 @@ class _Item:
         """Return what the item calls itself."""
         published = self.published
         return Names(
-            guid=str(self.entry.get("id") or self.raw.about or ""),
+            guid=self._guid,
             links=tuple(dict.fromkeys(filter(None, [*self.raw.texts("origlink"), *self._links()]))),
             identifiers=tuple(map(_plain, filter(None, dict.fromkeys(self._identifiers())))),
             title=self.title,
@@ -325,8 +325,17 @@ class _Item:
             text=self.abstract[:500],
         )
 
+    @cached_property
+    def _guid(self) -> str:
+        """The id as written: feedparser makes URLs of bare numbers, which other feeds use too."""
+        written = next(self.raw.texts("guid"), "").strip()
+        is_url = not written or "://" in written
+        return str(self.entry.get("id") or self.raw.about or "") if is_url else written
+
     def _links(self) -> Iterator[str]:
-        yield str(self.entry.get("link") or "")
+        link = str(self.entry.get("link") or "")
+        is_made_of_guid = "/" not in self._guid and link == self.entry.get("id")
+        yield "" if is_made_of_guid else link
         for link in self.entry.get("links") or ():
             if link.get("rel") in (None, "alternate"):
                 yield str(link.get("href") or "")

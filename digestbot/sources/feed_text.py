@@ -35,6 +35,7 @@ _NOT_CHARSETS = frozenset({
 _ALIASES = {"iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030"}
 """Declared charset → the superset that browsers read (WHATWG Encoding)."""
 _REFERENCE = re.compile(r"&(?:#(?:[xX]([0-9a-fA-F]{1,9})|(\d{1,11}))|([A-Za-z][A-Za-z0-9]{1,31}));")
+_NUMERIC = re.compile(r"&#[xX]?[0-9a-fA-F]{0,11};?")
 _SURROGATES = re.compile("([\ud800-\udbff])([\udc00-\udfff])")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _XML_NAMES = frozenset({"amp", "lt", "gt", "quot", "apos"})
@@ -52,6 +53,17 @@ def decode(body: bytes, content_type: str = "") -> str:
     text = _XML_DECLARATION.sub("", text.removeprefix("\ufeff"), count=1)
     text = _SURROGATES.sub(_joined, _REFERENCE.sub(_resolved, text))
     return without_controls(text)
+
+
+def with_sound_references(text: str) -> str:
+    """Escape numeric references that are unfinished or stand for what XML forbids."""
+    return _NUMERIC.sub(_escaped_unless_sound, text)
+
+
+def _escaped_unless_sound(found: re.Match[str]) -> str:
+    whole = _REFERENCE.fullmatch(found[0])
+    is_sound = whole is not None and _resolved(whole) == found[0]
+    return found[0] if is_sound else f"&amp;{found[0][1:]}"
 
 
 def without_controls(text: str) -> str:

@@ -14,6 +14,8 @@ from typing import Any
 
 from lxml import etree
 
+from digestbot.sources.feed_text import with_sound_references
+
 ATOM = "http://www.w3.org/2005/Atom"
 DC = ("http://purl.org/dc/elements/1.1/", "http://purl.org/dc/terms/")
 CONTENT = "http://purl.org/rss/1.0/modules/content/"
@@ -135,6 +137,8 @@ def prepare(text: str) -> Prepared | None:
 
 def _parsed(text: str, *, recover: bool) -> Any:
     parser = etree.XMLParser(**_PARSER_OPTIONS, recover=recover, encoding="utf-8")
+    if recover:  # libxml2 makes half a surrogate pair of some, which lxml cannot decode
+        text = with_sound_references(text)
     try:
         return etree.fromstring(text.encode("utf-8", "replace"), parser)
     except (etree.XMLSyntaxError, ValueError):

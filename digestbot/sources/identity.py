@@ -10,11 +10,12 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from digestbot.errors import InvalidPaperId
 from digestbot.ids import PaperId, normalise_doi, parse_paper_id
+from digestbot.model import FetchedPaper
 from digestbot.text import folded_words
 
 MAX_NAME = 2048
@@ -34,6 +35,17 @@ _MIRRORS = frozenset({
     "paperswithcode.com", "catalyzex.com", "deeplearn.org", "scholar.archive.org",
 })  # fmt: skip
 """Sites that put arXiv's ids into their own URLs."""
+_PMID = re.compile(
+    r"(?:pmid:|https?://(?:www\.)?(?:pubmed\.ncbi\.nlm\.nih\.gov|ncbi\.nlm\.nih\.gov/pubmed|"
+    r"europepmc\.org/(?:article|abstract)/med)/) ?0*([1-9]\d{0,8})(?!\d)",
+    re.IGNORECASE,
+)
+_PMCID = re.compile(
+    r"(?:pmcid:|https?://(?:www\.)?(?:pmc\.ncbi\.nlm\.nih\.gov/articles|"
+    r"ncbi\.nlm\.nih\.gov/pmc/articles|europepmc\.org/(?:article/pmc|articles))/) ?"
+    r"PMC0*([1-9]\d{0,8})(?!\d)",
+    re.IGNORECASE,
+)
 _TRACKING = re.compile(
     r"(?:utm_\w+|rss|af|dgcid|fbclid|gclid|mc_[ce]id|ref|src|source|feed|cmp|tracking|"
     r"amp|campaign|ssrc|et_[cr]id|sessionid|jsessionid|phpsessid|sid|token)",
@@ -67,7 +79,8 @@ class Identity:
     paper: PaperId
     doi: str | None
     aliases: tuple[str, ...]
-    """``doi:``, ``arxiv:`` and ``url:`` hold in every feed, the others in one source."""
+    """``doi:``, ``arxiv:``, ``pmid:``, ``pmcid:`` and ``url:`` hold in every feed, the others in
+    one source."""
 
 
 def identify(items: Sequence[Names], feed_url: str) -> list[Identity]:
@@ -133,7 +146,7 @@ def _identity(aliases: list[str], work: str, item: Names, feed_url: str) -> Iden
 def _hash(aliases: list[str], item: Names, feed_url: str) -> str:
     """Return a stable id from the best alias; only URLs mean the same in every feed."""
     key = next(iter(aliases), None) or f"{item.title}\n{item.text}\n{item.day}"
-    scope = "" if key.startswith("url:") else f"{feed_url}\n"
+    scope = "" if key.startswith(("url:", "pmid:", "pmcid:")) else f"{feed_url}\n"
     return hashlib.sha256(f"{scope}{key}".encode("utf-8", "replace")).hexdigest()[:24]
 
 
@@ -144,6 +157,7 @@ def _aliases(item: Names) -> Iterator[str]:
     texts = dict.fromkeys((*item.identifiers, guid, *links))
     papers = [paper.id for text in texts for paper in papers_in(text)]
     yield from sorted(papers, key=lambda name: not name.startswith("arxiv:"))
+    yield from (name for text in texts for name in _pubmed_ids(text))
     if canonical := canonical_url(guid):
         yield f"url:{canonical}"
     elif guid:
@@ -153,6 +167,14 @@ def _aliases(item: Names) -> Iterator[str]:
         if title:
             yield f"url:{link} {_digest(title)}"
         yield f"link:{link}"
+
+
+def _pubmed_ids(text: str) -> Iterator[str]:
+    """Yield the ids of PubMed and PubMed Central in an identifier or URL."""
+    if found := _PMID.match(text):
+        yield f"pmid:{found[1]}"
+    elif found := _PMCID.match(text):
+        yield f"pmcid:{found[1]}"
 
 
 def papers_in(text: str) -> Iterator[PaperId]:
@@ -204,13 +226,24 @@ def _in_url(text: str) -> Iterator[PaperId]:
 
 
 def _doi(text: str) -> PaperId:
-    return PaperId(id=f"doi:{normalise_doi(text)}", version=None)
+    """Return the paper with the DOI in *text*; arXiv's own DOIs are arXiv ids."""
+    return parse_paper_id(normalise_doi(text))
 
 
 def _arxiv_version(item: Names, arxiv: str) -> int | None:
     texts = (*item.identifiers, item.guid, *item.links)
     found = (paper for text in texts for paper in papers_in(text) if paper.id == arxiv)
     return next((paper.version for paper in found if paper.version), None)
+
+
+def in_feed(paper: FetchedPaper, feed_url: str) -> FetchedPaper:
+    """Return *paper* with its names scoped by its feed, for a source that reads several feeds."""
+    mark = _digest(feed_url)[:16]
+    aliases = (
+        f"{alias} {mark}" if alias.startswith(("guid:", "link:")) else alias
+        for alias in paper.aliases
+    )
+    return replace(paper, aliases=tuple(aliases))
 
 
 def canonical_url(text: str) -> str:

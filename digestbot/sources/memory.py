@@ -1,20 +1,35 @@
 """Building blocks for the memory of a source: hashes without secrets, and recent papers."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from digestbot.model import FetchedPaper
+from digestbot.model import AnnounceType, FetchedPaper
 
 REMEMBERED = 300
 """Papers whose ids and titles are kept, to recognize a feed that changes all its ids."""
 RENAMED_SHARE = 0.8
 """Share of unknown ids with known titles that marks such a change."""
+_RANKS = {kind: rank for rank, kind in enumerate(AnnounceType)}
 
 
 def fingerprint(text: str) -> str:
     """Return a hash of *text*, such as a URL with a password."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def best_types(papers: Iterable[FetchedPaper]) -> tuple[FetchedPaper, ...]:
+    """
+    Return each version once, as it was read last, with the best of its announce types.
+
+    One paper is new in the feed of its primary category and a cross-list in another feed.
+    """
+    best: dict[tuple[str, int], FetchedPaper] = {}
+    for paper in papers:
+        before = best.get((paper.id, paper.version), paper)
+        kind = min(before.type, paper.type, key=_RANKS.__getitem__)
+        best[paper.id, paper.version] = replace(paper, type=kind)
+    return tuple(best.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

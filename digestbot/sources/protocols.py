@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from digestbot.model import Channel, ChannelCheck, FetchedPaper
@@ -62,6 +63,18 @@ class Options(Protocol):
             SourceLate, SourceRefused, BadAnswer: pages already yielded remain valid.
             ParserStopped: The response took too long to parse.
         """
+        ...
+
+
+@runtime_checkable
+class OnDisk(Protocol):
+    """Options of a source that reads a file or folder of the operator."""
+
+    @property
+    def path(self) -> str: ...
+
+    def located(self, folder: Path) -> Options:
+        """Return the options with their path resolved against *folder*, that of the config."""
         ...
 
 

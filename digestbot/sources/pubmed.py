@@ -207,6 +207,16 @@ def read_page(body: bytes, cursor: str, /) -> ApiPage:
     return _fetched(body, place) if place.history else _searched(body, place)
 
 
+def read_articles(body: bytes, cursor: str, /) -> ApiPage:
+    """
+    Return the records in a saved response of efetch.
+
+    Raises:
+        BadAnswer: It is something else, or an error of PubMed.
+    """
+    return replace(_fetched(body, _Place()), cursor=None)
+
+
 def _searched(body: bytes, place: _Place) -> ApiPage:
     data = read_object(body)
     result = member(data, "esearchresult")

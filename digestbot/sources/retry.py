@@ -12,6 +12,7 @@ from digestbot.errors import BadAnswer, SourceError, SourceLate, SourceRefused
 from digestbot.net import (
     BadEncoding,
     BadRedirect,
+    ForbiddenAddress,
     NetError,
     TooLarge,
     is_retryable,
@@ -60,6 +61,8 @@ def from_net_error(source: str, error: NetError, now: datetime) -> SourceError:
     """Classify a failed request."""
     if isinstance(error, BadRedirect):
         return SourceRefused(f"{source}: {error}; correct the URL", retry_at=now + LATE_PAUSE)
+    if isinstance(error, ForbiddenAddress):
+        return SourceRefused(f"{source}: {error}", retry_at=now + LATE_PAUSE)
     if isinstance(error, BadEncoding | TooLarge):
         return unreadable(source, str(error), now)
     return late(source, str(error), now)

@@ -34,6 +34,7 @@ from digestbot.store.migrate import upgrade
 from digestbot.store.outbox import Outbox
 from digestbot.store.papers import Papers
 from digestbot.store.pauses import Pauses
+from digestbot.store.processes import Processes, current_process
 from digestbot.store.sources import Sources
 from digestbot.store.subscriptions import Subscriptions
 from digestbot.store.tables import PassStatus
@@ -56,6 +57,7 @@ from digestbot.store.values import (
     SourceState,
     Transition,
 )
+from digestbot.store.works import Decision, Name, Works
 
 __all__ = [
     "AWAITING_OPERATOR",
@@ -63,6 +65,7 @@ __all__ = [
     "BatchPaper",
     "Cap",
     "Completion",
+    "Decision",
     "DigestState",
     "EditionSummary",
     "Envelope",
@@ -71,6 +74,7 @@ __all__ = [
     "Ingested",
     "KindPause",
     "MailboxState",
+    "Name",
     "Pass",
     "PassStatus",
     "Recovered",
@@ -79,6 +83,7 @@ __all__ = [
     "SourceState",
     "Store",
     "Transition",
+    "current_process",
     "from_line",
     "open_store",
     "to_line",
@@ -96,6 +101,7 @@ class Store:
         self.enrichments = Enrichments(database)
         self.sources = Sources(database)
         self.batches = Batches(database)
+        self.works = Works(database)
         self.digests = Digests(database)
         self.editions = Editions(database)
         self.outbox = Outbox(database)
@@ -103,6 +109,7 @@ class Store:
         self.subscriptions = Subscriptions(database)
         self.bounces = Bounces(database)
         self.ledger = Ledger(database)
+        self.processes = Processes(database)
 
     def together(self, acts: Sequence[Callable[[], T]]) -> list[T | Exception]:
         """
@@ -114,6 +121,10 @@ class Store:
             StoreError: The database failed, and none of the acts has happened.
         """
         return self._database.together(acts)
+
+    def find_damage(self) -> str | None:
+        """Return the first damage found in the whole file (SQLite); slow if it is large."""
+        return self._database.find_damage()
 
     def close(self) -> None:
         """Close the connections and end the use of this store."""
@@ -153,9 +164,11 @@ def open_store(
     database = Database(read_url(url), busy_s=busy_s)
     try:
         upgrade(database, create=create)
+        store = Store(database)
+        store.processes.note_copy()
         if read_only:
             database.make_read_only()
     except BaseException:
         database.close()
         raise
-    return Store(database)
+    return store

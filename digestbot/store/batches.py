@@ -13,7 +13,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select, update
 
-from digestbot.model import AnnounceType, BatchOutcome, Channel, ChannelCheck, FetchedPaper
+from digestbot.model import (
+    STATUS_CHANGES,
+    AnnounceType,
+    BatchOutcome,
+    Channel,
+    ChannelCheck,
+    FetchedPaper,
+)
 from digestbot.store.database import Database, chunks
 from digestbot.store.tables import announcements, channel_checks, papers
 
@@ -24,6 +31,9 @@ _BITS: Final[Mapping[Channel | None, int]] = {
     Channel.API: 4,
 }
 _FETCH: Final = 1000
+
+# Batches leave out changes of status, such as a publication.
+_is_announcement: Final = announcements.c.type.not_in(sorted(STATUS_CHANGES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +100,8 @@ class Batches:
         query = select(
             *columns, log.channels, papers.c.published, papers.c.updated, papers.c.categories
         ).join_from(announcements, papers)
-        query = query.where(~log.backlog).execution_options(yield_per=_FETCH)
+        query = query.where(~log.backlog, _is_announcement)
+        query = query.execution_options(yield_per=_FETCH)
         if sources is not None:
             query = query.where(log.source.in_(sorted(sources)))
         # Two queries, each with its index: joined by OR they read the whole log.
@@ -120,7 +131,8 @@ def confirm(
     served = {(paper.id, paper.version): paper for paper in fetched}
     for some in chunks([paper.id for paper in fetched]):
         query = select(log.seq, log.paper_id, log.version, log.channels, log.announced_on)
-        rows = connection.execute(query.where(log.source == source, log.paper_id.in_(some))).all()
+        query = query.where(log.source == source, _is_announcement, log.paper_id.in_(some))
+        rows = connection.execute(query).all()
         for row in rows:
             paper = served.get((row.paper_id, row.version))
             values = _completed(row._mapping, paper, channel) if paper else {}

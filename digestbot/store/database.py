@@ -148,6 +148,10 @@ class Database:
         self._path = Path(name) if name and name != ":memory:" else None
         self._file: tuple[int, int] | None = None
         """Device and inode of SQLite's file, once it has been opened."""
+        self.lacks_wal = False
+        """True if SQLite's file was in WAL mode, but without the file of its latest changes.
+
+        SQLite deletes that file when the last process closes the store, with nothing left in it."""
         if self._path is not None:
             event.listen(self._engine, "connect", self._check_file)
 
@@ -211,10 +215,34 @@ class Database:
         here = (found.st_dev, found.st_ino) if found else None
         if self._file is None:
             self._file = here
+            self.lacks_wal = here is not None and _lacks_wal(self._path)
         elif here != self._file:
             what = "was replaced" if here else "was deleted or moved"
             advice = "restore it if that was a mistake, then start again"
             raise StoreReplaced(f"{shown(self.url)}: {what} while digestbot was using it; {advice}")
+
+    @property
+    def file_number(self) -> str | None:
+        """
+        Number of SQLite's file, which a copy does not share; None without a file.
+
+        The device is left out: its number can change when the file system is mounted again.
+        """
+        return str(self._file[1]) if self._file else None
+
+    def checkpoint(self) -> None:
+        """Move SQLite's latest changes into its main file, unless a reader needs the old ones."""
+        if self.is_sqlite:
+            with self.read() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def find_damage(self) -> str | None:
+        """Read the whole SQLite file; return the first damage. PostgreSQL checks its own pages."""
+        if not self.is_sqlite:
+            return None
+        with self.read() as connection:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+        return None if found == "ok" else str(found).splitlines()[-1]
 
     def make_read_only(self) -> None:
         """Let the database refuse every write, on the connections of now and of later."""
@@ -306,6 +334,16 @@ def _is_missing(error: BaseException, cause: str) -> bool:
     """Return True if a table or column is missing; SQLite has no code for that."""
     is_missing = getattr(error, "sqlstate", None) in {"42P01", "42703"}
     return is_missing or cause.startswith(("no such table", "no such column"))
+
+
+def _lacks_wal(path: Path) -> bool:
+    """Return True if the file's header demands a -wal file and it is missing."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(20)
+    except OSError:
+        return False  # SQLite will report it better
+    return header[18:19] == b"\x02" and not path.with_name(f"{path.name}-wal").exists()
 
 
 def _sqlite_engine(url: URL, busy_s: float) -> Engine:

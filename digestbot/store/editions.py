@@ -16,6 +16,7 @@ from digestbot.model import (
     Edition,
     EditionPaper,
     Form,
+    Offered,
     Paper,
 )
 from digestbot.store import renditions
@@ -140,19 +141,18 @@ class Editions:
         with self._database.write() as connection:
             return connection.execute(update(digests).where(*here).values(moved)).rowcount == 1
 
-    def offered(self, digest: str, papers: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
-        """Return the *papers* (id, version) that earlier editions showed or listed."""
-        wanted = set(papers)
+    def offered(self, digest: str, ids: Collection[str]) -> tuple[Offered, ...]:
+        """Return what earlier editions showed or listed of the papers *ids*, in any version."""
         rows = edition_papers.c
-        query = select(rows.paper_id, rows.version)
+        query = select(rows.paper_id, rows.version, rows.type, rows.document_type).distinct()
         query = query.join_from(edition_papers, digests, digests.c.id == rows.digest_id)
         query = query.where(digests.c.name == digest, rows.waits == 0)
-        found: set[tuple[str, int]] = set()
+        found: list[Offered] = []
         with self._database.read() as connection:
-            for some in chunks(sorted({paper_id for paper_id, _ in wanted})):
+            for some in chunks(sorted(ids)):
                 answer = connection.execute(query.where(rows.paper_id.in_(some)))
-                found |= {(row.paper_id, row.version) for row in answer}
-        return found & wanted
+                found += (Offered(**row._mapping) for row in answer)
+        return tuple(found)
 
     def receivers(self, ids: Collection[str]) -> dict[str, set[str]]:
         """Return the names of the digests that matched each paper in any version."""
@@ -317,6 +317,7 @@ def _insert_papers(
             "digest_id": digest_id,
             "paper_id": paper.paper.id,
             "version": paper.paper.version,
+            "document_type": paper.paper.document_type,
             "included": is_included,
             "waits": paper.waits,
             "seq": paper.seq,

@@ -1,11 +1,11 @@
 """
-The ledger: an export of what was offered and sent, for import into another store.
+The ledger: an export of what was seen, offered and sent, for import into another store.
 
-It has the log beyond the digests' cursors, all editions with their papers, all deliveries with
-their outcomes, subscriptions, suppressions, bounces, and the memories of the sources. Papers that
-were never offered and the bodies of sent deliveries are left out. All keys are kept, since
-Message-IDs and bounce addresses contain them. An unfinished delivery is exported as held, with its
-bodies: the old store may have sent it, so the new one sends it only if the operator releases it.
+It has the whole log with its papers, all editions, all deliveries with their outcomes,
+subscriptions, suppressions, bounces, and the memories of the sources. Left out are the bodies of
+sent deliveries, and columns that follow from others. All keys are kept, since Message-IDs and
+bounce addresses contain them. An unfinished delivery is exported as held, with its bodies: the old
+store may have sent it, so the new one sends it only if the operator releases it.
 
 Begin at `Ledger.export_rows`; `Ledger.import_rows` reads its result.
 """
@@ -13,8 +13,10 @@ Begin at `Ledger.export_rows`; `Ledger.import_rows` reads its result.
 import json
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
+from itertools import groupby, islice
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -25,7 +27,6 @@ from sqlalchemy import (
     Enum,
     Float,
     Integer,
-    Select,
     Table,
     func,
     select,
@@ -35,7 +36,8 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from digestbot.errors import LedgerError
 from digestbot.model import Body, DeliveryState, Form
-from digestbot.store.database import Database
+from digestbot.store.database import CHUNK, Database
+from digestbot.store.papers import PlainTexts
 from digestbot.store.renditions import insert_forms, read_forms
 from digestbot.store.tables import (
     HEAD,
@@ -54,17 +56,20 @@ from digestbot.store.tables import (
     enrichments,
     fragments,
     mailboxes,
+    merges,
     pacing,
     paper_aliases,
     papers,
     passes,
     pauses,
+    processes,
     renditions,
     sources,
     subscriptions,
     suppressions,
     volumes,
     word_rebuilds,
+    works,
 )
 from digestbot.store.transitions import IMPORTED_AS, to_exported
 
@@ -72,8 +77,10 @@ IDENTIFIED_BY: Final[Mapping[Table, tuple[str, ...]]] = {
     sources: ("name",),
     papers: ("paper_id", "version"),
     enrichments: ("paper_id", "version"),
-    announcements: ("source", "paper_id", "version"),
+    announcements: ("source", "paper_id", "version", "type"),
     paper_aliases: ("alias",),
+    works: ("paper_id",),
+    merges: ("paper_id", "other_id"),
     channel_checks: ("source", "announced_on", "channel"),
     digests: ("name", "created_at"),
     subscriptions: ("digest", "kind", "address_key"),
@@ -89,9 +96,14 @@ IDENTIFIED_BY: Final[Mapping[Table, tuple[str, ...]]] = {
 }
 """The exported tables, referenced ones first, and the columns that identify a row."""
 EXCLUDED: Final = frozenset(
-    {passes, pacing, fragments, days, pauses, word_rebuilds, enrichment_services}
+    {passes, pacing, fragments, days, pauses, processes, word_rebuilds, enrichment_services}
 )
 """Tables of one machine and day; fragments are exported within the bodies."""
+
+DERIVED: Final = frozenset(
+    {papers.c.title, papers.c.abstract, papers.c.title_words, papers.c.abstract_words}
+)
+"""Columns that the import computes from others; they are more than half of a paper."""
 
 _BY_NAME = {table.name: table for table in IDENTIFIED_BY}
 _DONE = (DeliveryState.SENT, DeliveryState.CANCELLED)
@@ -110,7 +122,9 @@ _TYPES: Final[tuple[tuple[type, type | tuple[type, ...]], ...]] = (
 """JSON type of each column type; StoredJson allows any."""
 
 Row = dict[str, Any]
-"""Columns of a row, with JSON values."""
+"""Columns of a row."""
+_Numbered = tuple[int, Row]
+"""A row with its place in the ledger, from 1."""
 
 
 class Ledger:
@@ -127,11 +141,11 @@ class Ledger:
             yield "ledger", {"revision": HEAD, "head": _head(connection)}
             for table in IDENTIFIED_BY:
                 if table is renditions:
-                    for row in connection.execute(_exported(connection, table)).all():
-                        yield table.name, _rendition(connection, row.edition_id, row.form)
+                    for edition_id, form in _unfinished_forms(connection):
+                        yield table.name, _rendition(connection, edition_id, form)
                     continue
-                query = _exported(connection, table).execution_options(yield_per=_FETCH)
-                for row in connection.execute(query):
+                query = select(*_columns(table)).order_by(*table.primary_key)
+                for row in connection.execute(query.execution_options(yield_per=_FETCH)):
                     values = dict(row._mapping)
                     values = to_exported(values) if table is deliveries else values
                     yield table.name, {key: _to_json(value) for key, value in values.items()}
@@ -149,73 +163,127 @@ class Ledger:
             LedgerError: A row is malformed, or conflicts with one in this store.
         """
         added = 0
+        numbered = enumerate(rows, start=1)
         with self._database.write() as connection:
-            head = number = 0
-            for number, (name, row) in enumerate(rows, start=1):
-                try:
-                    if number == 1:
-                        head = _check_head(name, row)
-                        _check_new(connection)
-                    else:
-                        added += self._insert(connection, name, row)
-                except LedgerError as error:
-                    raise LedgerError(str(error), number) from error
-                except (IntegrityError, StatementError, TypeError, ValueError, KeyError) as error:
-                    why = str(getattr(error, "orig", None) or error).splitlines()[0]
-                    raise LedgerError(f"not a row of {name}: {why}", number) from error
-            if not number:
-                raise LedgerError("the ledger is empty", 1)
+            head = _read_head(numbered)
+            for table, some in _batches(numbered):
+                added += self._insert(connection, table, some, head)
             _continue_keys(self._database, connection, head)
         return added
 
-    def _insert(self, connection: Connection, name: str, row: Row) -> bool:
-        """Insert a row; return False if it exists."""
-        table = _BY_NAME.get(name)
-        if table is None:
-            raise LedgerError(f'unknown table "{name[:40]}"')
-        if set(row) != {column.name for column in table.c}:
-            raise LedgerError(f"the columns are not those of {name}")
+    def _insert(
+        self, connection: Connection, table: Table, rows: Sequence[_Numbered], head: int
+    ) -> int:
+        """Insert the missing ones of *rows*; return their number."""
         if table is renditions:
-            return self._insert_rendition(connection, row)
-        values = {column.name: _from_json(column, row[column.name]) for column in table.c}
-        if table is deliveries and values["state"] not in IMPORTED_AS:
-            raise LedgerError(f"a delivery cannot be imported as {values['state']}")
-        new = self._database.insert(table).values(values).on_conflict_do_nothing()
-        if connection.execute(new.returning(*table.primary_key)).first() is not None:
-            return True
-        _check_same(connection, table, values)
-        return False
+            return sum(self._insert_rendition(connection, *row) for row in rows)
+        try:
+            with connection.begin_nested():
+                return self._insert_together(connection, table, rows, head)
+        except (IntegrityError, StatementError):  # again, to find which one
+            return sum(self._insert_one(connection, table, row, head) for row in rows)
 
-    def _insert_rendition(self, connection: Connection, row: Row) -> bool:
-        edition_id, form = int(row["edition_id"]), Form(row["form"])
-        if read_forms(connection, {edition_id}, {form}):
-            return False
-        insert_forms(self._database, connection, edition_id, {form: _body(row)})
-        return True
+    def _insert_one(self, connection: Connection, table: Table, row: _Numbered, head: int) -> int:
+        with _located(table.name, row[0]):
+            return self._insert_together(connection, table, [row], head)
+
+    def _insert_together(
+        self, connection: Connection, table: Table, rows: Sequence[_Numbered], head: int
+    ) -> int:
+        """Insert the missing ones of *rows* in one statement; return their number."""
+        new = self._database.insert(table).on_conflict_do_nothing().returning(*table.primary_key)
+        added = {tuple(row) for row in connection.execute(new, [values for _, values in rows])}
+        names = [column.name for column in table.primary_key]
+        for number, values in rows:
+            if tuple(values[name] for name in names) not in added:
+                with _located(table.name, number):
+                    _check_same(connection, table, values, head)
+        return len(added)
+
+    def _insert_rendition(self, connection: Connection, number: int, row: Row) -> bool:
+        with _located(renditions.name, number):
+            edition_id, form = int(row["edition_id"]), Form(row["form"])
+            if read_forms(connection, {edition_id}, {form}):
+                return False
+            insert_forms(self._database, connection, edition_id, {form: _body(row)})
+            return True
+
+
+@contextmanager
+def _located(name: str, number: int) -> Iterator[None]:
+    """Raise errors about a row as `LedgerError` with its number."""
+    try:
+        yield
+    except LedgerError as error:
+        raise LedgerError(str(error), number) from error
+    except (IntegrityError, StatementError, TypeError, ValueError, KeyError) as error:
+        why = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise LedgerError(f"not a row of {name}: {why}", number) from error
+
+
+def _read_head(numbered: Iterator[tuple[int, tuple[str, Row]]]) -> int:
+    """
+    Read the header; return the head of the log that the cursors refer to.
+
+    Raises:
+        LedgerError: The file is empty, not a ledger, or of another version of digestbot.
+    """
+    for number, (name, row) in numbered:
+        with _located(name, number):
+            return _check_head(name, row)
+    raise LedgerError("the ledger is empty", 1)
+
+
+def _batches(
+    numbered: Iterator[tuple[int, tuple[str, Row]]],
+) -> Iterator[tuple[Table, list[_Numbered]]]:
+    """Yield up to `CHUNK` decoded rows of one table at a time."""
+    for name, group in groupby(numbered, key=lambda each: each[1][0]):
+        decoded = (_decode(number, name, row) for number, (_, row) in group)
+        while some := list(islice(decoded, CHUNK)):
+            yield _BY_NAME[name], some
+
+
+def _decode(number: int, name: str, row: Row) -> _Numbered:
+    with _located(name, number):
+        return number, _values(name, row)
+
+
+def _values(name: str, row: Row) -> Row:
+    """
+    Return the columns for a row of the table *name*.
+
+    Raises:
+        LedgerError: Table, columns or state are not those of an export.
+        ValueError: A value has another type than its column.
+    """
+    table = _BY_NAME.get(name)
+    if table is None:
+        raise LedgerError(f'unknown table "{name[:40]}"')
+    if set(row) != {column.name for column in _columns(table)}:
+        raise LedgerError(f"the columns are not those of {name}")
+    if table is renditions:
+        return row
+    values = {column.name: _from_json(column, row[column.name]) for column in _columns(table)}
+    if table is deliveries and values["state"] not in IMPORTED_AS:
+        raise LedgerError(f"a delivery cannot be imported as {values['state']}")
+    return PlainTexts().add_to(values) if table is papers else values
 
 
 def _head(connection: Connection) -> int:
     return connection.execute(select(func.max(announcements.c.seq))).scalar() or 0
 
 
-def _exported(connection: Connection, table: Table) -> Select[Any]:
-    """Select the rows of *table* to export, by key."""
-    query = select(table).order_by(*table.primary_key)
-    read_by_all = connection.execute(select(func.min(digests.c.cursor))).scalar()
-    beyond = announcements.c.seq > (read_by_all if read_by_all is not None else _head(connection))
-    if table is announcements:
-        return query.where(beyond)
-    if table is papers:
-        offered = select(edition_papers.c.paper_id, edition_papers.c.version)
-        unread = select(announcements.c.paper_id, announcements.c.version).where(beyond)
-        kept = offered.union(unread).subquery()
-        mine = (papers.c.paper_id == kept.c.paper_id) & (papers.c.version == kept.c.version)
-        return query.join_from(papers, kept, mine)
-    if table is renditions:
-        undone = select(deliveries.c.edition_id).where(deliveries.c.state.not_in(_DONE))
-        keys = (renditions.c.edition_id, renditions.c.form)
-        return select(*keys).where(renditions.c.edition_id.in_(undone)).order_by(*keys)
-    return query
+def _columns(table: Table) -> list[Column[Any]]:
+    return [column for column in table.c if column not in DERIVED]
+
+
+def _unfinished_forms(connection: Connection) -> list[tuple[int, Form]]:
+    """List the forms of editions with deliveries that are not done, by key."""
+    undone = select(deliveries.c.edition_id).where(deliveries.c.state.not_in(_DONE))
+    keys = (renditions.c.edition_id, renditions.c.form)
+    query = select(*keys).where(renditions.c.edition_id.in_(undone)).order_by(*keys)
+    return [(row.edition_id, row.form) for row in connection.execute(query)]
 
 
 def _rendition(connection: Connection, edition_id: int, form: Form) -> Row:
@@ -285,21 +353,12 @@ def _check_head(name: str, row: Row) -> int:
     return int(row["head"])
 
 
-def _check_new(connection: Connection) -> None:
-    """
-    Check that the log is empty, since imported cursors would skip it.
-
-    Raises:
-        LedgerError: It has a log but no digests. With digests, `_check_same` compares them.
-    """
-    has_log = connection.execute(select(announcements.c.seq).limit(1)).first()
-    if has_log and connection.execute(select(digests.c.id).limit(1)).first() is None:
-        raise LedgerError(f"this store already has papers; {_ADVICE}")
-
-
-def _check_same(connection: Connection, table: Table, values: Row) -> None:
+def _check_same(connection: Connection, table: Table, values: Row, head: int) -> None:
     """
     Check that the existing row is the same.
+
+    A row of the log beyond *head* has replaced the imported one: a source announced a paper of its
+    backlog since then.
 
     Raises:
         LedgerError: It is another row.
@@ -308,6 +367,8 @@ def _check_same(connection: Connection, table: Table, values: Row) -> None:
     here = [table.c[name] == values[name] for name in names]
     keys = tuple(table.primary_key)
     found = connection.execute(select(*keys).where(*here)).first()
+    if found is not None and table is announcements and found.seq > head:
+        return
     if found is None or any(found[n] != values[key.name] for n, key in enumerate(keys)):
         named = " ".join(str(values[name]) for name in names)
         raise LedgerError(f'{table.name} "{named}" differs in this store; {_ADVICE}')

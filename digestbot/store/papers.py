@@ -14,6 +14,8 @@ from sqlalchemy import Connection, Row, Select, delete, func, select, update
 
 from digestbot.model import (
     NOTICES,
+    REPLACEMENTS,
+    STATUS_CHANGES,
     Announcement,
     AnnounceType,
     Author,
@@ -23,7 +25,7 @@ from digestbot.model import (
     FetchedPaper,
     Paper,
 )
-from digestbot.store import aliases, batches, enrichments, notices
+from digestbot.store import aliases, batches, enrichments, notices, works
 from digestbot.store.database import INGEST_LOCK, Database, chunks
 from digestbot.store.stored_words import rebuild_words
 from digestbot.store.tables import (
@@ -93,11 +95,16 @@ class Papers:
         with self._database.write() as connection:
             self._database.take_lock(connection, INGEST_LOCK)
             resolved = aliases.resolve(connection, source, fetched)
-            aliases.remember(connection, self._database, source, fetched, resolved)
-            versions = notices.as_versions(connection, resolved)
+            links = tuple(resolved.links())
+            published = works.newly_published(connection, resolved, links)
+            aliases.remember(connection, self._database, resolved, now)
+            works.join(connection, self._database, resolved, links, now)
+            versions = notices.as_versions(connection, resolved.papers)
             merged = _merge(versions)
-            updated = _store_papers(connection, merged, texts)
+            updated, withdrawn = _store_papers(connection, merged, texts)
             new = _append(connection, source, merged, now, channel)
+            _append_status(connection, source, published, AnnounceType.PUBLISHED, now)
+            _append_status(connection, source, withdrawn, AnnounceType.NOTICE, now)
             batches.confirm(connection, source, merged, channel)
             batches.record(connection, self._database, source, checks)
             served = {(r.id, r.version): p for p, r in zip(fetched, versions, strict=True)}
@@ -207,17 +214,17 @@ class Papers:
             after = rows[-1].seq
 
     def notices(self, after: int, upto: int) -> tuple[Announcement, ...]:
-        """List the rows in ``(after, upto]`` that retract or withdraw a paper, of all sources."""
+        """
+        List the rows in ``(after, upto]`` that are news about a known paper, of all sources.
+
+        These are retractions, withdrawals, concerns and the publications of preprints.
+        """
         log = announcements.c
-        query = _joined().where(log.seq > after, log.seq <= upto)
-        query = query.where(papers.c.document_type.in_(sorted(NOTICES))).order_by(log.seq)
+        query = _joined().where(log.seq > after, log.seq <= upto).order_by(log.seq)
+        is_notice = papers.c.document_type.in_(sorted(NOTICES))
+        query = query.where(is_notice | log.type.in_(sorted(STATUS_CHANGES)))
         with self._database.read() as connection:
             return tuple(map(to_announcement, connection.execute(query)))
-
-    def same_papers(self, ids: Collection[str]) -> dict[str, str]:
-        """Return the other id under which each of *ids* is known: an arXiv id for a DOI."""
-        with self._database.read() as connection:
-            return aliases.same_papers(connection, sorted(ids))
 
     def count_announcements(self, after: int, *, sources: Collection[str] | None = None) -> int:
         """Count the rows of sources (default: all) after a seq, except backlog."""
@@ -406,15 +413,17 @@ def _append(
     """
     Log the papers that are new from *source*. Return their ids and versions.
 
-    A paper of the backlog is new once a channel announces it on a day: OAI-PMH serves a cross-list
-    of an old paper like any edit, the daily feed announces it. Its row, which no edition has read,
-    gives way to one at the end of the log.
+    OAI-PMH serves a cross-list of an old paper like any edit or replacement, the daily feed
+    announces it. The row of such a paper gives way to one at the end of the log, so that digests
+    that have passed it see the announcement; editions remember what they had.
 
     The query before the INSERT is safe under `INGEST_LOCK`. ON CONFLICT would use up a seq on
     PostgreSQL for every known row.
     """
     known = _announced(connection, source, [paper.id for paper in fetched])
-    new = [paper for paper in fetched if _is_news(paper, known.get((paper.id, paper.version)))]
+    new = [
+        paper for paper in fetched if _is_news(paper, known.get((paper.id, paper.version)), channel)
+    ]
     again = [row for paper in new if (row := known.get((paper.id, paper.version)))]
     for some in chunks([row.seq for row in again]):
         connection.execute(delete(announcements).where(announcements.c.seq.in_(some)))
@@ -437,17 +446,46 @@ def _append(
     return [(paper.id, paper.version) for paper in new]
 
 
-def _is_news(paper: FetchedPaper, row: Row[Any] | None) -> bool:
+def _append_status(
+    connection: Connection, source: str, keys: Sequence[_Key], type_: AnnounceType, now: datetime
+) -> None:
+    """Log that the status of versions has changed, once from each source."""
+    log = announcements.c
+    rows = [
+        {
+            "source": source,
+            "paper_id": paper_id,
+            "version": version,
+            "type": type_,
+            "backlog": False,
+            "seen_at": now,
+            "channels": 0,
+        }
+        for paper_id, version in keys
+    ]
+    query = select(log.paper_id, log.version).where(log.source == source, log.type == type_)
+    known: set[_Key] = set()
+    for some in chunks([paper_id for paper_id, _ in keys]):
+        found = connection.execute(query.where(log.paper_id.in_(some)))
+        known |= {(row.paper_id, row.version) for row in found}
+    if fresh := [row for row in rows if (row["paper_id"], row["version"]) not in known]:
+        connection.execute(announcements.insert(), fresh)
+
+
+def _is_news(paper: FetchedPaper, row: Row[Any] | None, channel: Channel | None) -> bool:
     """Return True unless *row* of the log announces the paper already."""
     if row is None:
         return True
-    return bool(row.backlog) and not paper.backlog and paper.announced_on is not None
+    if paper.backlog or paper.announced_on is None:
+        return False
+    is_mistaken = row.type in REPLACEMENTS and paper.type not in REPLACEMENTS
+    return bool(row.backlog) or (channel is Channel.RSS and is_mistaken)
 
 
 def _announced(connection: Connection, source: str, ids: Sequence[str]) -> dict[_Key, Row[Any]]:
     log = announcements.c
-    query = select(log.seq, log.paper_id, log.version, log.backlog, log.channels)
-    query = query.where(log.source == source)
+    query = select(log.seq, log.paper_id, log.version, log.type, log.backlog, log.channels)
+    query = query.where(log.source == source, log.type.not_in(sorted(STATUS_CHANGES)))
     found: dict[_Key, Row[Any]] = {}
     for some in chunks(ids):
         rows = connection.execute(query.where(log.paper_id.in_(some)))
@@ -465,11 +503,16 @@ def _stored(connection: Connection, ids: Sequence[str]) -> dict[_Key, Row[Any]]:
 
 def _store_papers(
     connection: Connection, fetched: Sequence[FetchedPaper], texts: "PlainTexts"
-) -> int:
-    """Insert new versions and update others. Return the number changed."""
+) -> tuple[int, list[_Key]]:
+    """
+    Insert new versions and update others.
+
+    Return the number changed, and those of them that were withdrawn or retracted since.
+    """
     stored = _stored(connection, [paper.id for paper in fetched])
     fresh = []
     changed = 0
+    withdrawn: list[_Key] = []
     for paper in fetched:
         old = stored.get((paper.id, paper.version))
         row = texts.add_to(_changes(old, paper))
@@ -479,9 +522,11 @@ def _store_papers(
             changed += 1
             this = (papers.c.paper_id == paper.id, papers.c.version == paper.version)
             connection.execute(update(papers).where(*this).values(row))
+            if row.get("document_type") in NOTICES and old.document_type not in NOTICES:
+                withdrawn.append((paper.id, paper.version))
     if fresh:
         connection.execute(papers.insert(), fresh)
-    return changed
+    return changed, withdrawn
 
 
 def _changes(old: Row[Any] | None, paper: FetchedPaper) -> dict[str, Any]:

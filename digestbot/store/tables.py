@@ -261,7 +261,7 @@ announcements = Table(
     Column("announced_on", Date),
     Column("channels", Integer, nullable=False),
     ForeignKeyConstraint(["paper_id", "version"], ["papers.paper_id", "papers.version"]),
-    UniqueConstraint("paper_id", "version", "source"),
+    UniqueConstraint("paper_id", "version", "source", "type"),
     Index(None, "seen_at", "seq"),
     _index_where("announced_on IS NOT NULL", "announced_on", "source"),
     sqlite_autoincrement=True,
@@ -279,12 +279,48 @@ channel_checks = Table(
     Column("detail", StoredText),
 )
 
-# Hashes of names: guids and links are long, and only compared.
+# Keyed by hashes of names: guids and links are long. The other columns are for explanations, and to
+# undo what a record has joined.
 paper_aliases = Table(
     "paper_aliases",
     metadata,
     Column("alias", StoredText, primary_key=True),
     Column("paper_id", StoredText, nullable=False),
+    Column("name", StoredText, nullable=False),
+    Column("source", StoredText, nullable=False),
+    # Id of the record that states the name, as served.
+    Column("record", StoredText, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index(None, "paper_id"),
+)
+
+# Papers that are one work, and its name, one of their ids. Derived from `merges`; most papers are
+# the only one of their work, without a row.
+works = Table(
+    "works",
+    metadata,
+    Column("paper_id", StoredText, primary_key=True),
+    Column("work", StoredText, nullable=False),
+    Index(None, "work"),
+)
+
+APART = "is_apart"
+"""Condition of the few pairs that every page is checked against."""
+
+# Decisions about pairs of ids, the lower one first: one work, or kept apart. The source is null for
+# a decision of the operator, which no fetch changes.
+merges = Table(
+    "merges",
+    metadata,
+    Column("paper_id", StoredText, primary_key=True),
+    Column("other_id", StoredText, primary_key=True),
+    Column("is_apart", Boolean, nullable=False),
+    Column("source", StoredText),
+    Column("reason", StoredText, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    CheckConstraint("paper_id <> other_id", name="pair"),
+    Index(None, "other_id"),
+    _index_where(APART, "paper_id", "other_id"),
 )
 
 # Papers that came without an abstract, authors or DOI, and what other services filled in.
@@ -414,6 +450,8 @@ edition_papers = Table(
     Column("digest_id", _Big, ForeignKey("digests.id"), nullable=False),
     Column("paper_id", StoredText, nullable=False),
     Column("version", Integer, nullable=False),
+    # As shown; the paper's may change later.
+    Column("document_type", _enum(DocumentType, "document_type"), nullable=False),
     Column("included", Boolean, nullable=False),
     Column("waits", Integer, nullable=False),
     Column("seq", _Big, nullable=False),
@@ -581,6 +619,19 @@ bounces = Table(
     Column("counts", Boolean, nullable=False),
     Index(None, "address", "at"),
     Index(None, "delivery_id"),
+)
+
+# Processes that send, to recognize a copied file; see `processes`.
+processes = Table(
+    "processes",
+    metadata,
+    Column("host", StoredText, primary_key=True),
+    Column("pid", Integer, primary_key=True, autoincrement=False),
+    # Number of the SQLite file in its file system (inode).
+    Column("file", StoredText, nullable=False),
+    # In a copy: True if it came with its -wal file, or needed none.
+    Column("is_complete", Boolean, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
 )
 
 mailboxes = Table(

@@ -228,12 +228,18 @@ def failed_attempt(
 
 
 def to_exported(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a delivery as the ledger exports it: held if it was waiting or under way."""
+    """
+    Return a delivery as the ledger exports it: held if it was waiting or under way.
+
+    One that the server may have accepted stays in doubt, as after a crash.
+    """
     state = row["state"]
     if state not in WAITING | LEASED:
         return row
     error = f"was {state} when it was exported; release it to send it from here"
-    return row | {"state": _S.HELD, "next_at": None, "last_error": error} | NO_LEASE
+    doubts = row["doubts"] + (state is _S.DATA_DONE)
+    held = {"state": _S.HELD, "next_at": None, "last_error": error, "doubts": doubts}
+    return row | held | NO_LEASE
 
 
 class TransitionWriter:

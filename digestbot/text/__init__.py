@@ -16,13 +16,16 @@ from digestbot.text.canonical import (
     unpack_words,
 )
 from digestbot.text.forms import forms
+from digestbot.text.notation import NOTE, bare
 from digestbot.text.plain_text import Emphasis, emphases, plain
 from digestbot.text.tokens import Word, fold, folded_words, words
 
 __all__ = [
+    "NOTE",
     "CanonicalWord",
     "Emphasis",
     "Word",
+    "bare",
     "canonical_words",
     "compound_readings",
     "compounds",

@@ -14,10 +14,23 @@ from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
+from digestbot.text.notation import (
+    ELEMENTS,
+    GREEK,
+    GREEK_NAMES,
+    NOTE,
+    bare,
+    is_symbol_on_the_line,
+    noted_letter,
+    noted_plus,
+    noted_script,
+    noted_symbol,
+    offered,
+)
 from digestbot.text.symbols import names, without_scripts
 from digestbot.text.tokens import Word, fold, words
 
-RULES = f"2/{unicodedata.unidata_version}"
+RULES = f"3/{unicodedata.unidata_version}"
 """
 Version of these rules, and of Python's Unicode data.
 
@@ -39,27 +52,13 @@ class CanonicalWord(NamedTuple):
     """True if it continues the compound of the previous word."""
 
 
-_NAMES = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma "
-    "sigma tau upsilon phi chi psi omega"
-)
-GREEK = dict(zip("αβγδεζηθικλμνξοπρςστυφχψω", _NAMES.split(), strict=True))
-"""Name of each folded Greek letter."""
-_GREEK_NAMES = frozenset(GREEK.values())
 _UNITS = frozenset("aAfFgGhHJKlLMmNOsSTVW") | {"as", "eV", "Hz", "Jy", "mag", "rad"}
 """What follows the µ of micrometre, microsecond …"""
 
-_ELEMENTS = names(
-    """
-    H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br
-    Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho
-    Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm
-    """
-)
-_SYMBOL = "|".join(sorted(_ELEMENTS, key=len, reverse=True))
+_SYMBOL = "|".join(sorted(ELEMENTS, key=len, reverse=True))
 _FORMULA = re.compile(rf"(?:(?:{_SYMBOL})\d*)+")
-# An element, or a molecule with hydrogen: Na⁺, Ca²⁺, HCO⁺, NH₄⁺, but not CD4+.
-_ION = re.compile(rf"(?:{_SYMBOL})\d?|(?=.*H(?![a-z]))(?:(?:{_SYMBOL})\d?){{2,4}}")
+# An element, or a molecule with hydrogen: Na⁺, Ca²⁺, H13CO⁺, NH₄⁺, but not CD4+.
+_ION = re.compile(rf"(?:{_SYMBOL})\d?|(?=.*H(?![a-z]))(?:(?:{_SYMBOL})\d{{0,2}}){{2,4}}")
 _COMMON_IONS = names("h na k li ca ca2 mg mg2 fe2 fe3 zn2 cu2 mn2 al3 ag au")
 """Ions that are also recognized in lower case, as typed in a filter."""
 
@@ -70,10 +69,15 @@ _PREFIXES = (
     "infra|mono|poly|trans|un|re|co|de"
 )
 _NO_NAMES = "an?|in|of|to|the|and|for|by|at|as|is|on|or|are|was|we|all|any|but|nor|per|vs|via"
-_ION_SYMBOL = "|".join(sorted(_ELEMENTS - names("As At In I"), key=len, reverse=True))
-_BEFORE_NUMBER = re.compile(rf"(?<![^\s(\[/])(?!(?:{_NO_NAMES})\Z)[a-z]{{1,3}}\Z", re.IGNORECASE)
+_ION_SYMBOL = "|".join(sorted(ELEMENTS - names("As At In I"), key=len, reverse=True))
+_BEFORE_NUMBER = re.compile(
+    rf"(?<![^\s(\[/])(?!(?:{_NO_NAMES})\Z)(?:[a-z]{{1,3}}|ages|aged)\Z", re.IGNORECASE
+)
 _BEFORE_NUMERAL = re.compile(rf"(?<![^\s(\[/])(?:{_ION_SYMBOL})\Z")
-_AFTER_SPACE = re.compile(r" (?:([0-9])|[IVXivx]+(?![^\W_]))")
+_BEFORE_YEARS = re.compile(r"(?<![\w.,])[0-9]{1,3}\+?\Z")
+_AFTER_SPACE = re.compile(
+    r" (?:([0-9])|[IVXivx]+(?![^\W_])|(years)(?= (?:old|of age|(?:and|or) (?:above|older|over))))"
+)
 _PREFIX = re.compile(rf"(?<![^\s(\[/])(?:{_PREFIXES}) (?=[^\W\d_]{{3}})", re.IGNORECASE)
 _PREFIX_WORDS = frozenset(_PREFIXES.split("|")) | {
     prefix.capitalize() for prefix in _PREFIXES.split("|")
@@ -86,6 +90,12 @@ _TOKEN = re.compile(r"[^\s.,;:!?\"]+")
 _HYPHENS = "-\u2010\u2011\u2012\u2013\u2212"
 _TIGHT = re.compile(rf"[{_HYPHENS}]{{1,2}}|[{_HYPHENS}]\)|['’ʼ@]|}}{{")
 _SCRIPT = re.compile(r"[_^][({]?")
+# No phrase continues through a product, or from a Greek sign to σ(Δ) and σ* anything.
+_OPERATORS = frozenset("·⋅∗")
+_ENDS_PHRASE = re.compile("[*∗·⋅]|\\([α-ωΑ-Ω]")
+# O(L²) is an order of growth; Graph-S³ and S³-FT are names.
+_ORDER_OR_NAME = re.compile(rf"[OoÕ𝒪ΘΩΟ]\(\Z|[{_HYPHENS}]\Z")
+_NAME_AFTER = re.compile(rf"[{_HYPHENS}][A-Z]{{2}}")
 _APOSTROPHES = frozenset("'’‘ʼ")
 # YOLOv8n, Gemma2b, BraTS2020; not Real3D, Style30k or word2vec.
 _VERSION = re.compile(r"([a-z]{4,}?)(v[0-9]{1,3}[a-z]?|[0-9]{1,4}[bclmnosx]?)")
@@ -137,13 +147,33 @@ def compound_readings(words: Sequence[str]) -> list[tuple[int, int, str]]:
 
     ``re-form`` and a few others mean something else than the joined word.
     """
-    return [
-        (start, end, joined)
+    found = [
+        (start, end, one)
         for start, end in _runs(len(words))
         if (joined := _joined(words[start:end]))
         and joined not in _DIFFERENT
         and not (end - start == len(joined) > 2)  # letters one by one
+        for one in _joined_in_text(joined, words[start:end])
     ]
+    found += [(k, k + 1, one) for k, word in enumerate(words) for one in offered(word)]
+    return found + [(k, k + 1, noted_plus(words[k], "+")) for k in _ages(words)]
+
+
+def _ages(words: Sequence[str]) -> list[int]:
+    """Return the places of ages, such as ``aged 65`` and ``65 years``, which ``65+`` finds."""
+    if _AGE_WORDS.isdisjoint(words):
+        return []
+    sides = zip(("", *words), words, (*words[1:], ""), (*words[2:], "", ""), strict=False)
+    return [
+        place
+        for place, (before, word, after, next_) in enumerate(sides)
+        if word.isdigit()
+        and (before in _AGED or after == "years" or (after, next_) == ("year", "old"))
+    ]
+
+
+_AGED = names("age aged ages")
+_AGE_WORDS = _AGED | {"year", "years"}
 
 
 def term_readings(words: Sequence[str]) -> list[tuple[int, int, str]]:
@@ -154,10 +184,36 @@ def term_readings(words: Sequence[str]) -> list[tuple[int, int, str]]:
     table`` does not find *notable*.
     """
     return [
-        (start, end, joined)
+        (start, end, _joined_in_term(joined, words[start:end]))
         for start, end in _runs(len(words))
         if (joined := _joined(words[start:end])) and _NEVER_JOINED.isdisjoint(words[start:end])
     ]
+
+
+def _joined_in_text(joined: str, words: Sequence[str]) -> tuple[str, ...]:
+    """Return *joined* with the notation of its *words*: σ₈ as ``sigma8~``, U-Net++ in two ways."""
+    if NOTE not in "".join(words):
+        return (joined,)
+    if _has_scripted_letter(words):
+        return (f"{joined}{NOTE}",)
+    signs = words[-1].partition(f"{NOTE}+")[1:]
+    return (joined, joined + "".join(signs)) if signs[0] else (joined,)
+
+
+def _joined_in_term(joined: str, words: Sequence[str]) -> str:
+    """Return *joined* with the notation of its *words*: ``sigma_8`` joined is never scripted."""
+    if NOTE not in "".join(words):
+        return joined
+    if _has_scripted_letter(words):
+        return noted_script(joined)
+    return joined + "".join(words[-1].partition(f"{NOTE}+")[1:])
+
+
+def _has_scripted_letter(words: Sequence[str]) -> bool:
+    return any(word.startswith(_SCRIPTED_LETTERS) for word in words)
+
+
+_SCRIPTED_LETTERS = tuple(f"{name}{NOTE}{place}" for name in sorted(GREEK_NAMES) for place in "_^")
 
 
 _DIFFERENT = names(
@@ -176,9 +232,18 @@ def _runs(count: int) -> tuple[tuple[int, int], ...]:
 
 
 def _joined(words: Sequence[str]) -> str:
-    """Join *words*; empty if the result may mean something else: ``103``, a Greek name, ``pin``."""
+    """
+    Join *words*; empty if the result may mean something else.
+
+    That is ``103``, a Greek name or ``pin``, a plural (``alpha_s``), a letter twice (``e+e-``), or
+    across the end of a phrase.
+    """
     joined = "".join(words)
-    if joined in _GREEK_NAMES:
+    if NOTE in joined:
+        words = [bare(word) for word in words]
+        joined = "".join(words)
+    is_twice = len(words) == len(joined) == 2 and words[0] == words[1]
+    if joined in GREEK_NAMES or words[-1] == "s" or is_twice or "" in words:
         return ""
     # Nearly all compounds have no digit, and are done here.
     if not joined.isalpha() and any(a[-1].isdigit() and b[0].isdigit() for a, b in pairwise(words)):
@@ -187,7 +252,7 @@ def _joined(words: Sequence[str]) -> str:
     return "" if is_risky else joined
 
 
-_SHORT_NAMES = frozenset(name for name in _GREEK_NAMES if len(name) < 4)
+_SHORT_NAMES = frozenset(name for name in GREEK_NAMES if len(name) < 4)
 
 
 def _with_hyphens(text: str) -> str:
@@ -195,8 +260,8 @@ def _with_hyphens(text: str) -> str:
     places = [
         found.start()
         for found in _AFTER_SPACE.finditer(text)
-        if (_BEFORE_NUMBER if found[1] else _BEFORE_NUMERAL).search(
-            text, max(0, found.start() - 4), found.start()
+        if (_BEFORE_NUMBER if found[1] else _BEFORE_YEARS if found[2] else _BEFORE_NUMERAL).search(
+            text, max(0, found.start() - 5), found.start()
         )
     ]
     # A regular expression for the prefixes alone would take three times as long as all the rest.
@@ -233,9 +298,10 @@ _PACKED = _PackedTokens()
 
 def _packed(token: str) -> str:
     """Return the compounds of *token*, which has no spaces, each after a space."""
-    bare = token.strip("()[]'")
-    if _PLAIN.fullmatch(bare):  # most new tokens; the general way takes ten times as long
-        return f" {bare.lower()}"
+    inner = token.strip("()[]'")
+    # Most new tokens are plain; the general way takes ten times as long.
+    if _PLAIN.fullmatch(inner) and not any(map(is_symbol_on_the_line, inner.split("-"))):
+        return f" {inner.lower()}"
     return "".join(
         f"-{word.text}" if word.is_attached else f" {word.text}" for word in _token_words(token)
     )
@@ -247,8 +313,10 @@ def _known(token: str) -> tuple[CanonicalWord, ...]:
 
 
 def _split(token: str) -> tuple[CanonicalWord, ...]:
-    if _SIMPLE.fullmatch(token):
+    if _SIMPLE.fullmatch(token) and not is_symbol_on_the_line(token):
         return (CanonicalWord(token.lower(), 0, len(token), False),)
+    if token in _OPERATORS:
+        return (CanonicalWord(NOTE, 0, 1, False),)
     out: list[CanonicalWord] = []
     for word in _with_scripts(token, _without_genitives(token, words(token))):
         gap = token[out[-1].end : word.start] if out else " "
@@ -256,7 +324,37 @@ def _split(token: str) -> tuple[CanonicalWord, ...]:
         for part in _parts(token, word):
             out.append(CanonicalWord(*part, is_attached))
             is_attached = True
-    return tuple(out)
+    return tuple(_with_scripted_letters(token, out))
+
+
+def _with_scripted_letters(token: str, found: Sequence[CanonicalWord]) -> Iterator[CanonicalWord]:
+    """Yield the words, with the notation of Greek letters that have a script or are one."""
+    is_script = False
+    for word, after in zip(found, (*found[1:], None), strict=False):
+        if word.text not in GREEK_NAMES:
+            is_symbol = is_script and NOTE in word.text
+            yield word._replace(text=noted_script(word.text)) if is_symbol else word
+            is_script = False
+            continue
+        script = _script_sign(token, word.end, after)
+        yield word._replace(text=_letter(token, word, script, is_script=is_script))
+        if not script and _ENDS_PHRASE.match(token, word.end) and not token[word.start].isascii():
+            yield CanonicalWord(NOTE, word.end, word.end + 1, False)
+        is_script = bool(script)
+
+
+def _letter(token: str, word: CanonicalWord, script: str, *, is_script: bool) -> str:
+    if is_script:
+        return noted_script(word.text)
+    return noted_letter(word.text, token[word.start : word.end], script) if script else word.text
+
+
+def _script_sign(token: str, end: int, after: CanonicalWord | None) -> str:
+    """Return the sign that makes the word *after* a script of what ends at *end*, if any."""
+    if after is None or not after.is_attached:
+        return ""
+    char = token[end : after.start + 1][0]
+    return char if char in "_^" or without_scripts(char) != char else ""
 
 
 def _without_genitives(token: str, found: Sequence[Word]) -> Iterator[Word]:
@@ -285,7 +383,9 @@ def _is_script(token: str, base: Word, script: Word) -> bool:
     """Return True if *script* is written as a script of *base*, not as in ``max_iter``."""
     if not _SCRIPT.fullmatch(token[base.end : script.start]):
         return False
-    if {base.text, base.text + script.text} & _GREEK_NAMES or base.text[-1] in GREEK:
+    if not (fold(token[base.start]).isalnum() and fold(token[script.start]).isalnum()):
+        return False  # one of the two words of ¼
+    if {base.text, base.text + script.text} & GREEK_NAMES or base.text[-1] in GREEK:
         return False
     return len(base.text) < 3 or len(script.text) < 3 or script.text[0].isdigit()
 
@@ -295,19 +395,34 @@ def _parts(token: str, word: Word) -> Iterator[tuple[str, int, int]]:
     text, start, end = word
     raw = token[start:end]
     if text[-1] in "+#":
-        text = _with_known_sign(text, without_scripts(raw))
-        end = start + len(raw.rstrip("+#\uff0b\uff03⁺₊")) if text[-1] not in "+#" else end
-        raw = token[start:end]
-    if text in _GREEK_NAMES and without_scripts(raw) != raw:
+        yield from _signed_parts(token, word)
+    elif text in GREEK_NAMES and without_scripts(raw) != raw:
         yield from _letters_apart(raw, start)
     elif any(char in GREEK for char in text):
         yield from _greek_parts(text, raw, start, end)
-    elif (found := _VERSION.fullmatch(text)) and not _is_formula(raw):
+    elif (found := _VERSION.fullmatch(text)) and _is_version(found[2], raw):
         middle = end - len(found[2])
         yield found[1], start, middle
         yield found[2], middle, end
     else:
+        is_other = _ORDER_OR_NAME.search(token, max(0, start - 2), start)
+        can_be_power = not is_other and not _NAME_AFTER.match(token, end)
+        yield noted_symbol(text, raw, can_be_power=can_be_power), start, end
+
+
+def _signed_parts(token: str, word: Word) -> Iterator[tuple[str, int, int]]:
+    """Yield the parts of a word with signs: C++, Na⁺, and ``UNet++`` with the plus as notation."""
+    text, start, end = word
+    raw = token[start:end]
+    known = _with_known_sign(text, without_scripts(raw))
+    if known == text:
         yield text, start, end
+        return
+    unsigned = raw.rstrip("+#\uff0b\uff03⁺₊")
+    *parts, (last, place, _) = _parts(token, Word(known, start, start + len(unsigned)))
+    yield from parts
+    signs = text[len(known) :]
+    yield (noted_plus(bare(last), signs) if signs.strip("+") == "" else last), place, end
 
 
 def _with_known_sign(text: str, raw: str) -> str:
@@ -356,6 +471,12 @@ def _letters(raw: str) -> list[tuple[str, int]]:
         else:
             out.append((folded, 1))
     return out
+
+
+def _is_version(version: str, raw: str) -> bool:
+    """Return True unless *raw* is a formula, or has a capital as in ``Group3M``: only 2B is one."""
+    is_capital = version[0] != "v" and version[-1] != "b" and raw[-1].isupper()
+    return not is_capital and not _is_formula(raw)
 
 
 def _is_formula(raw: str) -> bool:

@@ -150,6 +150,8 @@ def _takes_es(word: str) -> bool:
 
 
 def _takes_s(word: str) -> bool:
+    if word[-1].isdigit():
+        return word[-2:-1].isdigit()  # A100s, but not H2S
     if len(word) < 3:
         return word in _COUNTED_PAIRS or (len(word) == 2 and not set(word) & (_VOWELS | {"y"}))
     if word.endswith("ic"):

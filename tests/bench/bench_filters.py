@@ -40,7 +40,7 @@ from digestbot.filters.index import Batch, Index
 from digestbot.filters.tree import AllOf, AnyOf, CategoryIs, NoneOf, Words
 from digestbot.model import Announcement, Author, FetchedPaper
 from digestbot.store import open_store
-from digestbot.text import canonical_words, forms, pack_words, plain, term_readings, words
+from digestbot.text import NOTE, canonical_words, forms, pack_words, plain, term_readings, words
 from tests.factories import make_announcement, make_paper
 
 SEED = 3
@@ -162,12 +162,18 @@ def _terms(texts: Iterator[str]) -> tuple[Words, ...]:
 
 def _is_simple(word: str) -> bool:
     """Return True if all forms of *word* have the same forms, so that one token represents them."""
-    return all(forms(form) == forms(word) for form in forms(word))
+    found = _plain_forms(word)
+    return word in found and all(_plain_forms(form) == found for form in found)
+
+
+def _plain_forms(word: str) -> frozenset[str]:
+    """Return the forms of *word* without those of symbols; see `means_the_same` for these."""
+    return frozenset(form for form in forms(word) if NOTE not in form)
 
 
 def token(word: str) -> str:
     """Return a token for *word* and all its forms that no tokenizer changes."""
-    return "w" + min(forms(word)).encode().hex()
+    return "w" + min(_plain_forms(word), default=word).encode().hex()
 
 
 def as_tokens(announcement: Announcement) -> str:

@@ -58,6 +58,24 @@ def test_missing_config_suggests_init(bot: Bot) -> None:
     assert "config.yaml: no such file; create one with 'digestbot init'" in called.err
 
 
+@pytest.mark.parametrize("command", [("check",), ("check", "--connect")])
+def test_missing_files_of_sources_are_errors(bot: Bot, command: tuple[str, ...]) -> None:
+    Path("config.yaml").write_text(
+        "sources:\n"
+        "  feeds: {kind: opml, path: feeds.opml}\n"
+        "  saved: {kind: folder, path: saved}\n"
+        "digests: {d: {schedule: daily 09:00, filter: {any: [gpu]}}}\n"
+    )
+    called = bot(*command, "--json")
+    assert called.code == 1
+    assert states(called.out)["source feeds"] == states(called.out)["source saved"] == "error"
+    Path("feeds.opml").write_text("<opml/>")
+    Path("saved").mkdir()
+    called = bot(*command, "--json")
+    assert called.code == 0
+    assert "error" not in states(called.out).values()
+
+
 @pytest.mark.parametrize(
     ("examples", "state", "code"),
     [
@@ -311,3 +329,28 @@ def test_shares_of_fields_are_shown(bot: Bot) -> None:
     head, row, *_ = bot("status").out.splitlines()
     assert head.split()[-4:] == ["ABSTRACTS", "AUTHORS", "DOI", "DATES"]
     assert row.split()[-4:] == ["50%", "0%", "0%", "100%"]
+
+
+def test_a_digest_that_waits_for_arxiv_in_vain_is_told_so(bot: Bot) -> None:
+    window = "schedule: {after: announcement}"
+    with WebServer.of(journal()) as server:
+        config = JOURNAL.format(url=server.url)
+        Path("config.yaml").write_text(config.replace("  vision:\n", f"  vision:\n    {window}\n"))
+        out = bot("check").out
+    assert (
+        "vision: every day after arXiv's announcement, from 07:00 to 10:00 (UTC), "
+        "due at 07:00 as none of its sources is arXiv; "
+    ) in out
+
+
+def test_connect_reads_the_store_for_damage(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    bot("run")
+    path = Path("digestbot.db")
+    size = path.stat().st_size
+    content = bytearray(path.read_bytes())
+    content[size - 4096 :] = bytes(4096)
+    path.write_bytes(content)
+    findings = json.loads(bot("check", "--connect", "--json").out)["findings"]
+    (error,) = [f["words"] for f in findings if f["what"] == "store" and f["state"] == "error"]
+    assert error.startswith("the file is damaged (")

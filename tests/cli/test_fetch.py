@@ -63,9 +63,52 @@ def test_broken_source_does_not_stop_the_others(bot: Bot, arxiv: ArxivServer) ->
     assert json.loads(bot("status", "--json").out)["papers"] == len(PAPERS)
 
 
+def test_a_redirect_into_the_own_network_is_one_line(bot: Bot) -> None:
+    """With the way to allow it; a source that the operator wrote works anyway."""
+    item = b"<item><guid>1</guid><title>One</title></item>"
+    feed = Reply(body=b"<rss version='2.0'><channel>" + item + b"</channel></rss>")
+    with WebServer.of(feed) as private:
+        elsewhere = private.url.replace("127.0.0.1", "localhost") + "/admin"
+        with WebServer.of(Reply(status=302, headers={"Location": elsewhere})) as server:
+            _configure_two(f"{server.url}/unused", f"{server.url}/feed")
+            _without_pause()
+            refused = bot("fetch", "bad")
+            assert not private.requests
+            path = Path("config.yaml")
+            path.write_text("allowed_hosts: [localhost]\n" + path.read_text())
+            allowed = bot("fetch", "bad", "--json")
+    assert (refused.code, refused.err) == (
+        1,
+        f"bad: {server.url}/feed redirects to {elsewhere}, but localhost is 127.0.0.1, a loopback "
+        'address; to allow it, add "localhost" to allowed_hosts in the config\n',
+    )
+    assert (allowed.code, allowed.err) == (0, "")
+    assert [f["status"] for f in json.loads(allowed.out)] == ["ok"]
+
+
+def test_header_secrets_are_shown_nowhere(bot: Bot) -> None:
+    """Even if the server repeats them, or refuses them."""
+    with WebServer.of(Reply(status=401, body=b"planted-key")) as server:
+        _configure_two(f"{server.url}/unused", f"{server.url}/feed")
+        _without_pause()
+        path = Path("config.yaml")
+        with_key = '/feed", headers: {X-Key: planted-key}, cookies: {a: planted-key}}'
+        path.write_text(path.read_text().replace('/feed"}', with_key))
+        called = [bot("-v", "fetch", "bad"), bot("status", "--json"), bot("check", "--connect")]
+        assert server.requests[0].headers["x-key"] == "planted-key"
+        assert server.requests[0].headers["cookie"] == "a=planted-key"
+    assert "planted" not in "".join(each.out + each.err for each in called)
+
+
 def _configure_two(good: str, bad: str) -> None:
     """Write the usual config, with a feed before the good source."""
     configure(good)
     path = Path("config.yaml")
     feed = f'sources:\n  bad: {{kind: feed, url: "{bad}"}}'
     path.write_text(path.read_text().replace("sources:", feed, 1))
+
+
+def _without_pause() -> None:
+    """Let the feed be asked twice at the same time of the fixed clock."""
+    path = Path("config.yaml")
+    path.write_text(path.read_text().replace("kind: feed,", "kind: feed, interval: 0s,"))

@@ -2,12 +2,15 @@
 
 import json
 import os
+import shutil
 import stat
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from digestbot.store import open_store
+from digestbot.store.processes import Process
 from tests.cli.conftest import Bot, a_paper, configure, smtp_keys
 from tests.factories import NOW
 from tests.servers.arxiv import ArxivServer
@@ -72,6 +75,42 @@ def test_new_machine_sends_nothing_twice(
     assert (newest["edition"], newest["papers"]) == ("systems/3", 1)
 
 
+def test_explain_answers_for_the_machines_before(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, old: Path
+) -> None:
+    """Two moves in a row, with nothing fetched since."""
+    question = ("explain", "--json", "--sent-to", "a@example.org", "2611.00009")
+    before = json.loads(bot(*question).out)
+    assert [(one["sent"], one["edition"], one["why"]) for one in before] == [
+        ("yes", "systems/2", "sent")
+    ]
+    assert before[0]["sent_at"]
+    assert before[0]["receipt"]
+    for name in ("second", "third"):
+        bot("deliveries", "export", LEDGER)
+        ledger = Path(LEDGER).absolute()
+        move_to(old.parent / name, arxiv, smtp)
+        assert bot("deliveries", "import", str(ledger)).code == 0
+    assert json.loads(bot(*question).out) == before
+    why = bot("explain", "--sent-to", "b@example.org", "2611.00009").out
+    assert "was retrying when it was exported" in why
+
+
+def test_an_edited_filter_finds_nothing_from_before_the_move(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, old: Path
+) -> None:
+    """The old machine had shown the paper to no digest; the source still serves it."""
+    bot("deliveries", "export", LEDGER)
+    move_to(old.parent / "new", arxiv, smtp)
+    bot("deliveries", "import", str(old / LEDGER))
+    sent = len(smtp.messages)
+    config = Path("config.yaml").read_text()
+    assert "any: [serverless]" in config
+    Path("config.yaml").write_text(config.replace("[serverless]", "[serverless, erasure]"))
+    assert bot("run", "--now", at=NOW + 9 * DAY).code == 0
+    assert len(smtp.messages) == sent
+
+
 def test_unsent_deliveries_are_held_until_release(
     bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, old: Path
 ) -> None:
@@ -126,3 +165,39 @@ def test_unwritable_path_is_reported(bot: Bot, old: Path) -> None:
     called = bot("deliveries", "export", "no/such/folder/ledger.jsonl")
     assert called.code == 2
     assert called.err == "cannot write no/such/folder/ledger.jsonl: No such file or directory\n"
+
+
+def test_a_store_copied_while_in_use_is_refused_until_adopted(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, old: Path
+) -> None:
+    with open_store("sqlite:///digestbot.db") as store:
+        store.processes.begin(Process("alpha", 7), NOW + DAY)
+        move_to(old.parent / "new", arxiv, smtp)
+        for file in old.glob("digestbot.db*"):
+            shutil.copy(file, ".")
+        at = NOW + DAY + timedelta(minutes=5)
+        sent = len(smtp.messages)
+        for command in ("run", "serve"):
+            refused = bot(command, at=at)
+            assert refused.code == 1
+            assert "digestbot.db: copied while digestbot ran on alpha (process 7" in refused.err
+            assert refused.err.count("\n") == 1
+        findings = json.loads(bot("check", "--json", at=at).out)["findings"]
+        assert {f["what"]: f["state"] for f in findings}["store"] == "error"
+        assert bot("deliveries", "adopt").out == "adopted\n"
+        assert bot("deliveries", "adopt").out == "nothing to adopt\n"
+        assert bot("run", "--now", at=at).code == 1  # it tries the failed delivery again
+        assert len(smtp.messages) - sent <= 1
+        assert bot("check", at=at).code == 0
+
+
+def test_a_stopped_store_moves_by_copying_its_file(
+    bot: Bot, arxiv: ArxivServer, smtp: SmtpServer, old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [path.name for path in old.glob("digestbot.db*")] == ["digestbot.db"]
+    monkeypatch.setattr("socket.gethostname", lambda: "another")
+    move_to(old.parent / "new", arxiv, smtp)
+    shutil.copy(old / "digestbot.db", ".")
+    before = subjects(smtp, "a@example.org")
+    assert bot("run", "--now", at=NOW + DAY + timedelta(hours=1)).code == 0
+    assert subjects(smtp, "a@example.org") == before

@@ -103,6 +103,52 @@ def test_nothing_due_names_the_next_digest(bot: Bot, arxiv: ArxivServer) -> None
     )
 
 
+def wait_for_announcement() -> None:
+    """Let the digest wait for arXiv's announcement, from 07:00 to 10:00."""
+    config = Path("config.yaml").read_text()
+    waits = config.replace("schedule: daily 09:00", "schedule: {after: announcement}")
+    Path("config.yaml").write_text(waits)
+
+
+def test_a_run_waits_for_the_announcement_until_the_latest_time(
+    bot: Bot, arxiv: ArxivServer
+) -> None:
+    """The papers in the store are those of Tuesday; Monday's are not announced yet."""
+    configure(arxiv.url)
+    wait_for_announcement()
+    waits = "waiting for arXiv's announcement of Mon 23 Nov until 10:00"
+    for minutes in (0, 30, 119):
+        called = bot("run", at=NOW + timedelta(minutes=minutes))
+        assert (called.code, called.err) == (0, "")
+        assert f"systems: not due yet, {waits}\n" in called.out
+    assert made(bot("run", "--json").out)["systems"]["note"] == f"not due yet, {waits}"
+    status = bot("status", at=NOW + timedelta(minutes=119))
+    assert (status.code, f"systems: {waits}\n" in status.out) == (0, True)
+    (facts,) = json.loads(bot("status", "--json").out)["digests"]
+    assert facts["waits_until"] == "2026-11-23T10:00:00Z"
+    assert facts["waits_for"] == [
+        {
+            "source": "arxiv",
+            "category": "cs.DC",
+            "day": "2026-11-23",
+            "state": "not yet",
+            "papers": 0,
+        }
+    ]
+    assert "systems/1: 2 papers" in bot("run", at=NOW + timedelta(hours=2)).out
+    (text,) = (path.read_text() for path in Path("out").glob("systems-*.txt"))
+    assert (
+        "THIS EDITION IS INCOMPLETE. Missing papers will follow in a later one. "
+        "- arxiv: Mon 23 Nov not announced yet in cs.DC"
+    ) in " ".join(text.split())
+
+
+def test_an_edition_made_now_does_not_wait(bot: Bot, arxiv: ArxivServer) -> None:
+    configure(arxiv.url)
+    wait_for_announcement()
+    assert "systems/1: 2 papers" in bot("run", "--now").out
+
+
 def test_the_limit_is_named_with_what_it_leaves(bot: Bot, arxiv: ArxivServer) -> None:
     configure(arxiv.url, deliver="[{folder: out}]\n    limit: 1")
     assert "systems/1: 2 papers to 1 recipient (limit 1, 1 more by title)\n" in bot("run").out

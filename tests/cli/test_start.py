@@ -34,6 +34,7 @@ FORBIDDEN = {
     ("deliveries", "list"): NETWORK | RENDERING | MATCHING,
     ("editions", "list"): NETWORK | RENDERING | MATCHING,
     ("suppressions", "list"): NETWORK | RENDERING | MATCHING,
+    ("papers", "show", "2611.00001"): NETWORK | RENDERING | MATCHING,
     ("explain", "systems", "2611.00001"): NETWORK | RENDERING | MATCHING,
     ("preview", "systems"): NETWORK | MATCHING,
     ("run",): NETWORK | MATCHING,

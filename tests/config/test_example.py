@@ -21,6 +21,7 @@ from digestbot.sources import REGISTRY
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 ENVIRON = {
     "SMTP_PASSWORD": "planted",
+    "S2_API_KEY": "planted",
     "SLACK_BOT_TOKEN": "xoxb-1",
     "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T/B/X",
     "OPENALEX_API_KEY": "planted",
@@ -43,6 +44,19 @@ def test_the_minimal_example_loads(tmp_path: Path) -> None:
     path.write_text("\n".join(lines), encoding="utf-8")
     config = load_config(path, {})
     assert config.digests["systems"].filter.atoms()
+
+
+def test_the_commented_sources_load(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    head, _, rest = text.partition("  # More kinds;")
+    comments, _, tail = rest.partition("\n# Your mail server;")
+    lines = [line.replace("  # ", "  ", 1) for line in comments.splitlines()[3:]]
+    path = tmp_path / "config.yaml"
+    path.write_text("\n".join([head, *lines, "#" + tail]), encoding="utf-8")
+    written = re.findall(r"^ +# +kind: (\w+)", comments, re.MULTILINE)
+    assert len(written) >= 6
+    found = [type(each) for each in load_config(path, ENVIRON).sources.values()]
+    assert found[3:] == [REGISTRY[kind] for kind in written]
 
 
 @pytest.mark.parametrize(

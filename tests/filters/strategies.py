@@ -25,7 +25,10 @@ WORDS = (
     "pre", "training", "pretraining", "pre-training", "pretrainings", "non linear", "gamma", "γ",
     "γ-ray", "gammaray", "H₀", "H_0", "H", "0", "N_eff", "x_i", "ξ", "CO2", "CO 2", "CO", "Bayes's",
     "Bayes'", "behaviour", "behaviors", "ResNet50", "ResNet", "50", "ResNet-50", "C II", "CII",
-    "Na+", "ion++", "in", "put", "input", "in-put", "a-b-c", "abc", "ab-c", "re-form", "reform",
+    "T_c", "Tc", "TC", "t_c", "T²", "T2", "UNet++", "UNet", "U-Net++", "LoRA+", "65 years old",
+    "65+", "65", "Ω_b", "ω_b", "Omega b", "σ_Δ", "σ(Δ", "O(H²)", "R_(2.2)", "ℓ₂", "L2", "A100s",
+    "A100", "Na+", "ion++", "in", "put", "input", "in-put", "a-b-c", "abc", "ab-c", "re-form",
+    "reform",
 )  # fmt: skip
 NAMES = (
     "Ion Stoica", "I. Stoica", "Stoica, Ion", "Ivan Stoica", "Vincent van Gogh",
@@ -61,6 +64,9 @@ _terms = st.one_of(
             "ResNet5*",
             "γ*",
             "H*",
+            "T_c*",
+            "UNet++*",
+            "UN*",
         )
     ),
     st.tuples(_phrases, st.sampled_from(("en*", "a*", "学*", "train*", "b-c*"))).map(" ".join),

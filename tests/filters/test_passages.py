@@ -61,7 +61,7 @@ def test_cases_agree_with_the_oracle(term: str, text: str) -> None:
         ("TNF-alpha", "of TNFα in", "TNFα"),
         ("TNF", "of TNFα in", "TNF"),
         ("Alzheimer disease", "In Alzheimer’s disease", "Alzheimer’s disease"),
-        ("UNet", "a UNet++ model", "UNet"),
+        ("UNet", "a UNet++ model", "UNet++"),
         ("ResNet", "a ResNet50 model", "ResNet"),
         ("C II", "the [CII] line", "CII"),
         ("neutrinoless double beta", "Neutrinoless double-β decay", "Neutrinoless double-β"),

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from digestbot.net import BadRedirect, Client
+from digestbot.net import AllowedHosts, BadRedirect, Client
 from digestbot.net.cookies import ChainCookies
-from tests.net.calls import get
+from tests.net.calls import call, get
 from tests.servers.web import Reply, Request, WebServer
 
 NOW = datetime(2026, 11, 29, 8, 0, tzinfo=UTC)
@@ -123,7 +123,8 @@ def test_a_cookie_stays_with_its_host() -> None:
     with WebServer.of(Reply()) as end:
         elsewhere = end.url.replace("127.0.0.1", "localhost") + "/feed"
         with WebServer.of(set_cookie_and_go("a=1; Path=/; Domain=localhost", elsewhere)) as server:
-            assert get(server.url).status == 200
+            allowed = AllowedHosts.parse(["localhost"])
+            assert call(lambda client: client.get(server.url), allowed=allowed).status == 200
     assert "cookie" not in end.requests[0].headers
 
 

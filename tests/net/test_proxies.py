@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from digestbot.net.proxies import ProxyTransport, parse_no_proxy
+from digestbot.net.proxies import Proxies, parse_no_proxy
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,10 @@ def test_other_forms_are_refused(text: str) -> None:
 
 
 def test_the_scheme_chooses_the_proxy() -> None:
-    one, two, other = (httpx.MockTransport(lambda request: httpx.Response(200)) for _ in range(3))
-    transport = ProxyTransport(one, {"https": two, "all": other}, parse_no_proxy("direct.example"))
-    assert transport.choose(httpx.URL("https://example.org")) is two
-    assert transport.choose(httpx.URL("http://example.org")) is other
-    assert transport.choose(httpx.URL("https://direct.example")) is one
-    only = ProxyTransport(one, {"https": two}, parse_no_proxy(""))
-    assert only.choose(httpx.URL("http://example.org")) is one
+    one, other = httpx.Proxy("http://one.example"), httpx.Proxy("http://other.example")
+    no_proxy = parse_no_proxy("direct.example")
+    proxies = Proxies(by_scheme={"https": one, "all": other}, no_proxy=no_proxy)
+    assert proxies.choose(httpx.URL("https://example.org")) is one
+    assert proxies.choose(httpx.URL("http://example.org")) is other
+    assert proxies.choose(httpx.URL("https://direct.example")) is None
+    assert Proxies(by_scheme={"https": one}).choose(httpx.URL("http://example.org")) is None

@@ -1,20 +1,22 @@
 """A bot in simulated time: papers appear, ticks come, machines sleep, and nobody waits."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 from digestbot.config import Config, load_config
-from digestbot.model import Edition, FetchedPaper
-from digestbot.pipeline import EditionMade, make_editions
+from digestbot.model import Delivery, DeliveryState, Edition, FetchedPaper
+from digestbot.pipeline import EditionMade, deliver, make_editions
 from digestbot.pipeline.due_sources import sources_of_tick
 from digestbot.pipeline.fetching import fingerprint
 from digestbot.render import Templates, load_templates
 from digestbot.status import gather
-from digestbot.store import PassStatus, Store
+from digestbot.store import PassStatus, Store, from_line, to_line
 from digestbot.syncing import sync_config
 
 MINUTE = timedelta(minutes=1)
@@ -31,13 +33,24 @@ class Simulation:
     papers: dict[str, list[tuple[datetime, FetchedPaper]]]
     down: set[str] = field(default_factory=set)
     """Sources that refuse every request."""
+    delivers: bool = False
+    """True to send deliveries to the servers of the config."""
     asked: Counter[str] = field(default_factory=Counter)
     templates: Templates = field(default_factory=load_templates)
     _read: Counter[str] = field(default_factory=Counter)
+    _is_reloaded: bool = False
 
     def configure(self, text: str) -> None:
         (self.folder / "config.yaml").write_text(text)
         self.config: Config = load_config(self.folder / "config.yaml", {})
+        self._is_reloaded = True
+
+    def move_to(self, store: Store) -> None:
+        """Continue on another machine, by the ledger; its sources serve all their papers again."""
+        lines = [to_line(*row) for row in self.store.ledger.export_rows()]
+        assert store.ledger.import_rows(map(from_line, lines)) == len(lines) - 1
+        self.store = store
+        self._read.clear()
 
     def tick(self, now: datetime, *, forced: Collection[str] = ()) -> tuple[EditionMade, ...]:
         """Do what a tick of ``serve`` does, or ``run --now`` for the *forced* digests."""
@@ -56,7 +69,20 @@ class Simulation:
             force=bool(forced),
         )
         assert [one.error for one in made if one.error] == []
+        if self.delivers:
+            self._deliver(now)
         return made
+
+    def _deliver(self, now: datetime) -> None:
+        if self._is_reloaded:
+            self.store.pauses.lift(only_operator=True)
+            self._is_reloaded = False
+        asyncio.run(deliver(self.store, self.config, clock=lambda: now, random=Random(1)))
+
+    def unsent(self) -> tuple[Delivery, ...]:
+        """List the deliveries that have not been sent."""
+        others = tuple(state for state in DeliveryState if state is not DeliveryState.SENT)
+        return self.store.outbox.list(states=others)
 
     def _fetch(self, name: str, now: datetime) -> None:
         self.asked[name] += 1

@@ -1,12 +1,16 @@
 """Sources due at a tick and in a run, on a fixed clock."""
 
+import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from digestbot.config import Config, load_config
+from digestbot.pipeline import fetch
 from digestbot.pipeline.due_sources import (
+    AWAITED_INTERVAL,
     MIN_INTERVAL,
     POLL_INTERVAL,
     refusals,
@@ -16,7 +20,10 @@ from digestbot.pipeline.due_sources import (
 from digestbot.pipeline.fetching import fingerprint
 from digestbot.scheduler import CYCLE_S
 from digestbot.store import PassStatus, Store, open_store
-from digestbot.syncing import sync_config
+from digestbot.syncing import is_due, sync_config
+from tests.servers.arxiv import ArxivServer, make_papers
+from tests.servers.web import Reply, WebServer
+from tests.sources.test_arxiv_channels import daily_feed
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 """A Monday."""
@@ -207,6 +214,102 @@ def test_a_source_with_a_corrected_url_does_not_rest(
         assert sources_of_tick(store, config, NOW + TICK) == ()
         corrected = written(tmp_path, CONFIG.replace("/feed", "/feed.xml"))
         assert sources_of_tick(store, corrected, NOW + TICK) == ("spare",)
+
+
+def test_an_awaited_source_is_asked_every_15_minutes(store: Store, tmp_path: Path) -> None:
+    """The query API alone, of which two digests wait for Monday's papers until 10:00."""
+    window = 'schedule: {after: announcement, latest: "10:00"}'
+    query = CONFIG.replace("categories: [cs.DC]", 'query: "cat:cs.DC"')
+    config = written(tmp_path, query.replace("schedule: daily 09:00", window))
+    with store:
+        settle(store, config, NOW - timedelta(hours=2))
+        record_pass(store, config, "daily", "spare", at=NOW)
+        assert sources_of_tick(store, config, NOW + AWAITED_INTERVAL) == ()
+        assert sources_of_tick(store, config, NOW + AWAITED_INTERVAL + TICK) == ("daily",)
+        record_pass(store, config, "daily", at=NOW + timedelta(minutes=119))
+        assert sources_of_tick(store, config, NOW + timedelta(hours=3)) == ()
+
+
+@pytest.mark.parametrize("status", [PassStatus.OK, PassStatus.EMPTY, PassStatus.PARTIAL])
+def test_a_source_that_says_when_is_asked_then(
+    store: Store, config: Config, status: PassStatus
+) -> None:
+    """However many digests become due until then."""
+    again = NOW + timedelta(hours=9)
+    with store:
+        settle(store, config, NOW)
+        record_pass(store, config, "spare", at=NOW)
+        record_pass(store, config, "daily", at=NOW, status=status, next_try_at=again)
+        nine = NOW + timedelta(hours=1)
+        assert sources_of_tick(store, config, nine) == sources_in_run(store, config, nine) == ()
+        store.digests.set_next_due("systems", again - TICK)
+        assert "daily" not in sources_in_run(store, config, again - TICK)
+        assert "daily" in sources_of_tick(store, config, again)
+        assert "daily" in sources_in_run(store, config, again)
+
+
+def clock(now: datetime) -> Callable[[], datetime]:
+    return lambda: now
+
+
+def requests_of_a_day(folder: Path, schedules: list[str]) -> list[str]:
+    """Return the requests to arXiv in one day of digests with *schedules*."""
+    papers = make_papers(
+        3, start=datetime(2026, 11, 17, 12, tzinfo=UTC), days=0.1, category="cs.DC"
+    )
+    feed = daily_feed(*(paper.id for paper in papers))
+    with (
+        open_store("sqlite://") as store,
+        ArxivServer(papers) as api,
+        WebServer(lambda _: Reply(body=feed)) as rss,
+    ):
+        digests = "".join(
+            f"  d{n}: {{schedule: {schedule}, deliver: [{{folder: out}}]}}\n"
+            for n, schedule in enumerate(schedules)
+        )
+        source = (
+            f"{{kind: arxiv, categories: [cs.DC], url: {api.url!r}, rss_url: {rss.url!r},"
+            " interval: 0s}"
+        )
+        config = written(folder, f"sources:\n  a: {source}\ndigests:\n{digests}")
+        now = datetime(2026, 11, 18, 4, tzinfo=UTC)
+        sync_config(store, config, now)
+        for _ in range(24 * 6):
+            asyncio.run(fetch(store, config, sources_of_tick(store, config, now), clock=clock(now)))
+            for name in config.digests:
+                if is_due(config.digests[name], store.digests.state(name), now):
+                    store.digests.set_next_due(name, config.digests[name].schedule.next_after(now))
+            now += timedelta(minutes=10)
+        (state,) = store.sources.states()
+        assert state.status is PassStatus.OK
+        return [request.path for request in (*rss.requests, *api.requests)]
+
+
+def test_many_digests_cause_the_requests_of_one(tmp_path: Path) -> None:
+    """A source whose batch is verified is asked again at the next announcement."""
+    window = '{after: announcement, earliest: "%02d:00", latest: "%02d:30"}'
+    many = [f'"{7 * n % 60} {n % 24} * * *"' for n in range(48)]
+    many += [window % (n, n) for n in range(24)]
+    one = requests_of_a_day(tmp_path, ["daily 09:00"])
+    assert one
+    assert requests_of_a_day(tmp_path, many) == one
+
+
+@pytest.mark.parametrize("key", ["headers", "cookies"])
+def test_a_source_with_a_new_secret_does_not_rest(
+    store: Store, config: Config, tmp_path: Path, key: str
+) -> None:
+    def with_secret(value: str) -> Config:
+        return written(tmp_path, CONFIG.replace('feed"}', f'feed", {key}: {{X-Key: {value}}}}}'))
+
+    with store:
+        config = with_secret("wrong")
+        settle(store, config, NOW)
+        record_pass(store, config, "daily", at=NOW)
+        rest = NOW + timedelta(hours=6)
+        record_pass(store, config, "spare", at=NOW, status=PassStatus.REFUSED, next_try_at=rest)
+        assert sources_of_tick(store, config, NOW + TICK) == ()
+        assert sources_of_tick(store, with_secret("right"), NOW + TICK) == ("spare",)
 
 
 # Sources that `run` fetches

@@ -121,3 +121,22 @@ def test_a_retraction_reaches_those_who_had_the_paper(tmp_path: Path, later: str
         (entry,) = edition.papers
         assert entry.paper.document_type is DocumentType.RETRACTION
         assert (entry.paper.version, entry.type) == (2, AnnounceType.REPLACE)
+
+
+@pytest.mark.parametrize("link", ["", "<link>https://example.org/{}</link>"])
+def test_bare_numbers_as_guids_hold_in_their_feed_only(tmp_path: Path, link: str) -> None:
+    """A feed parser makes ``https://host/folder/1`` of them, for every feed in that folder."""
+
+    def numbered(name: str) -> Reply:
+        place = link.format(name)
+        return feed(
+            *(f"<item><title>{name} {n}</title><guid>{n}</guid>{place}</item>" for n in (1, 2))
+        )
+
+    replies = {"/a.xml": numbered("Alloys"), "/b.xml": numbered("Bees")}
+    with WebServer(lambda request: replies[request.path]) as web, open_store("sqlite://") as store:
+        fetch_all(store, tmp_path, f"{web.url}/a.xml", f"{web.url}/b.xml")
+        titles = {
+            row.paper.title for row in store.papers.announcements(0, None, sources=None, types=None)
+        }
+    assert titles == {"Alloys 1", "Alloys 2", "Bees 1", "Bees 2"}

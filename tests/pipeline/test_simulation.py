@@ -1,5 +1,7 @@
 """Weekends, months and quarters in simulated time."""
 
+from collections import Counter
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -18,6 +20,8 @@ from tests.pipeline.simulation import (
     moments,
     shown,
 )
+from tests.servers.slack import TOKEN, SlackServer
+from tests.servers.smtp import SmtpServer
 
 SOURCES = """\
 timezone: Europe/Berlin
@@ -126,57 +130,105 @@ def test_a_changed_schedule_takes_effect_at_its_next_slot(tmp_path: Path) -> Non
         ]
 
 
+SERVERS = """\
+smtp: {{host: 127.0.0.1, port: {port}, security: none, sender: "D <d@example.org>"}}
+slack: {{token: {token}, url: "{url}", interval: 0s}}
+"""
+THREE = """\
+  a: {{schedule: {a}, limit: 3, filter: {{any: [{terms}]}},
+      deliver: [{{email: [one@example.org, two@example.org]}}]}}
+  b: {{schedule: {b}, overflow: next, filter: {{any: [serverless]}},
+      deliver: [{{email: [two@example.org]}}]}}
+  c: {{schedule: weekly mon 09:00, limit: 5, filter: {{any: [serverless]}},
+      deliver: [{{slack: "#papers"}}]}}
+"""
+QUOTA = ("DOT", "550 5.4.5 Daily user sending limit exceeded")
+
+
 @pytest.mark.parametrize("first_day", ["2026-02-16", "2026-09-14"])
 def test_a_quarter_loses_and_repeats_nothing(first_day: str, tmp_path: Path) -> None:
-    """Three digests, ten days off, two edits of schedules and one of a filter, a source down."""
+    """
+    Three digests, three readers, both clock changes.
+
+    Two edits of schedules (days 20, 41), one of a filter (41), ten days off (25), a quota (48), a
+    new token (56), a source down (60), a move by the ledger (70).
+    """
     begin = datetime.fromisoformat(first_day).replace(tzinfo=UTC)
     end = begin + 92 * DAY
     hidden = published(begin, end, timedelta(hours=31), 5000, "Graph")
     matching = published(begin, end, timedelta(hours=4), 1)
-    base = (
-        "  a: {schedule: A, limit: 3, filter: {any: [F]}, deliver: [{folder: out}]}\n"
-        "  b: {schedule: B, overflow: next, filter: {any: [serverless]},"
-        " deliver: [{folder: two}]}\n"
-        "  c: {schedule: weekly mon 09:00, limit: 5, filter: {any: [serverless]},"
-        " deliver: [{folder: three}]}\n"
-    )
+    options = {"a": "weekdays 09:00", "b": "daily 07:30", "terms": "serverless", "token": TOKEN}
+    edits = {
+        20: {"a": "daily 12:00"},
+        41: {"b": "daily 18:30", "terms": "serverless, graph"},
+        58: {"token": "xoxb-rotated"},
+    }
+    quota, rotation, outage = range(48, 50), range(56, 58), range(60, 62)
+    with ExitStack() as stack:
+        smtp, slack = stack.enter_context(SmtpServer()), stack.enter_context(SlackServer())
+        old, new = (stack.enter_context(open_store("sqlite://")) for _ in range(2))
+        bot = Simulation(
+            store=old, folder=tmp_path, papers={"a": matching, "b": hidden}, delivers=True
+        )
 
-    def config(a: str, b: str, terms: str) -> str:
-        return SOURCES + base.replace("A,", f"{a},").replace("B,", f"{b},").replace("F", terms)
+        def configure() -> None:
+            servers = SERVERS.format(port=smtp.port, url=slack.url, token=options["token"])
+            bot.configure(servers + SOURCES + THREE.format(**options))
 
-    with open_store("sqlite://") as store:
-        papers = {"a": matching, "b": hidden}
-        bot = Simulation(store=store, folder=tmp_path, papers=papers)
-        bot.configure(config("weekdays 09:00", "daily 07:30", "serverless"))
+        configure()
         late: list[timedelta] = []
+        red: Counter[str] = Counter()
         for now in moments(begin + 30 * MINUTE, end, 2 * HOUR):
             day = (now - begin).days
-            if now == begin + 20 * DAY + 30 * MINUTE:
-                bot.configure(config("daily 12:00", "daily 07:30", "serverless"))
-            if now == begin + 41 * DAY + 30 * MINUTE:
-                bot.configure(config("daily 12:00", "daily 18:30", "serverless, graph"))
-            bot.down = {"b"} if 60 <= day < 62 else set()
+            is_first = (now - begin) % DAY == 30 * MINUTE
+            if is_first and day in edits:
+                options |= edits[day]
+                configure()
+            if is_first and day == 70:
+                bot.move_to(new)
+            bot.down = {"b"} if day in outage else set()
+            smtp.faults = [QUOTA] * 9 if day == quota[0] else []
+            slack.token = TOKEN if day < rotation[0] else "xoxb-rotated"
             if 25 <= day < 35:
                 overdue = [line for line in bot.problems(now) if "overdue" in line]
                 late += [now - begin - 25 * DAY] if overdue else []
                 continue
             bot.tick(now)
+            problems = bot.problems(now)
+            for one in bot.unsent():  # at the very tick at which it was refused
+                assert any(f"{one.destination.kind}: paused" in line for line in problems)
+                red[one.destination.kind] += 1
             if bot.down:
-                asked = store.sources.state("b").last_error
-                assert not asked or any("answered 503" in line for line in bot.problems(now))
-            elif day != 35 and now.hour == 12:
-                assert bot.problems(now) == ()
+                asked = bot.store.sources.state("b").last_error
+                assert not asked or any("answered 503" in line for line in problems)
+                red["b"] += bool(asked)
+            elif day not in {35, 62, *quota, *rotation} and now.hour == 12:
+                assert problems == ()
         # Off since midnight: the digest of 07:30 is late from 09:30 on, whatever the clocks do.
         assert min(late) <= timedelta(hours=9, minutes=30)
+        assert red.keys() == {"email", "slack", "b"}
+        assert bot.unsent() == ()
+        mails = Counter((m.recipients, message_id(m.content)) for m in smtp.messages)
+        assert set(mails.values()) == {1}
+        sent = bot.store.outbox.list(limit=1000)
+        assert len(smtp.messages) == sum(d.destination.kind == "email" for d in sent)
+        parents = [one for one in slack.posted["#papers"] if "thread_ts" not in one.message]
+        assert len(parents) == len(bot.editions("c"))
         for name in "abc":
             editions = bot.editions(name)
             check_windows(editions)
+            readers = {d.destination for d in sent if d.digest == name}
+            assert sum(d.digest == name for d in sent) == len(editions) * len(readers)
             found = shown(editions)
             assert set(found.values()) == {1}
-            waiting = {entry.paper.id for entry in store.editions.waiting(name)}
+            waiting = {entry.paper.id for entry in bot.store.editions.waiting(name)}
             done = editions[-1].covers_to
             expected = {p.id for at, p in matching if at <= done - HOUR}
             assert expected - waiting <= found.keys()
             total = sum(edition.considered for edition in editions)
             seen = sum(at <= done for at, _ in (*matching, *hidden))
             assert abs(total - seen) <= 1
+
+
+def message_id(content: bytes) -> bytes:
+    return next(n for n in content.splitlines() if n.lower().startswith(b"message-id:"))

@@ -208,11 +208,16 @@ class ArxivServer:
         if fault is Fault.GROWN:
             self.papers += self.arrivals
             self.arrivals = []
-        try:
-            listing = _Listing.of(self.papers, request.query)
-        except _BadQueryError as error:
-            return _atom(_error_feed(str(error)), request, status=400)
-        return _with_fault(fault, listing, request)
+        return answer(self.papers, request, fault)
+
+
+def answer(papers: Sequence[FakePaper], request: Request, fault: Fault | None = None) -> Reply:
+    """Return arXiv's response to *request* with *papers* in the index, or with *fault*."""
+    try:
+        listing = _Listing.of(papers, request.query)
+    except _BadQueryError as error:
+        return _atom(_error_feed(str(error)), request, status=400)
+    return _with_fault(fault, listing, request)
 
 
 class _BadQueryError(Exception):
@@ -224,6 +229,7 @@ class _Listing:
     """Results of one request."""
 
     query: str
+    ids: str
     start: int
     size: int
     total: int
@@ -236,12 +242,13 @@ class _Listing:
         start, size = _number(query, "start", 0), _number(query, "max_results", 10)
         if size > MAX_SLICE or start + size > MAX_RESULTS:
             raise _BadQueryError("max_results and start must stay below the limits")
-        search = query.get("search_query", "")
-        found = sorted((p for p in papers if matches(search, p)), key=_sort_key(query))
+        search, ids = query.get("search_query", ""), query.get("id_list", "")
+        found = sorted(_found(papers, search, ids), key=_sort_key(query))
         if query.get("sortOrder", "descending") == "descending":
             found.reverse()
         return cls(
             query=search,
+            ids=ids,
             start=start,
             size=size,
             total=len(found),
@@ -271,6 +278,23 @@ def _sort_key(query: Mapping[str, str]) -> _ByDate:
         return _ByDate(fields[query.get("sortBy", "relevance")])
     except KeyError:
         raise _BadQueryError("sortBy must be relevance, lastUpdatedDate or submittedDate") from None
+
+
+def _found(papers: Sequence[FakePaper], search: str, ids: str) -> list[FakePaper]:
+    """Return what matches *search* and is in *ids*, a list with commas; either may be empty."""
+    wanted = {_checked_id(each) for each in ids.split(",")} if ids else None
+    return [
+        paper
+        for paper in papers
+        if (wanted is None or not wanted.isdisjoint({paper.id, paper.name}))
+        and ((ids and not search) or matches(search, paper))
+    ]
+
+
+def _checked_id(text: str) -> str:
+    if not re.fullmatch(r"([a-z-]+/\d{7}|\d{4}\.\d{4,5})(v[1-9]\d*)?", text):
+        raise _BadQueryError(f"incorrect id format for {text}")
+    return text
 
 
 def matches(search: str, paper: FakePaper) -> bool:
@@ -376,7 +400,7 @@ xmlns:arxiv="http://arxiv.org/schemas/atom" xmlns="http://www.w3.org/2005/Atom">
 
 def _feed(listing: _Listing) -> str:
     title = (
-        f"arXiv Query: search_query={listing.query}&id_list=&start={listing.start}"
+        f"arXiv Query: search_query={listing.query}&id_list={listing.ids}&start={listing.start}"
         f"&max_results={listing.size}"
     )
     head = _HEAD.format(

@@ -66,6 +66,8 @@ class SlackServer:
             meeting: All requests wait here, if given, before they get replies.
         """
         self.faults: list[Fault] = list(faults)
+        self.token = TOKEN
+        """The token that it accepts."""
         self.posted: defaultdict[str, list[Posted]] = defaultdict(list)
         """Messages by channel; those of the webhook by its path."""
         self.requests: list[tuple[str, str, Mapping[str, Any]]] = []
@@ -151,7 +153,7 @@ class SlackServer:
         return 404, "not found", {}
 
     def _json(self, token: str, do: Any) -> tuple[int, str, Mapping[str, str]]:
-        if token != TOKEN:
+        if token != self.token:
             answer = {"ok": False, "error": "invalid_auth" if token else "not_authed"}
         else:
             answer = {"ok": True, **do()}

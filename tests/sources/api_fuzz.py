@@ -9,19 +9,34 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lxml import etree
 
 from digestbot.errors import BadAnswer
-from digestbot.sources import biorxiv, crossref, europepmc, openalex, pubmed
+from digestbot.sources import (
+    biorxiv,
+    crossref,
+    dblp,
+    europepmc,
+    huggingface,
+    openalex,
+    openreview,
+    pubmed,
+    semanticscholar,
+)
 from digestbot.sources.web_api import ApiPage, ReadPage
 from tests.servers import biorxiv as biorxiv_server
 from tests.servers import crossref as crossref_server
+from tests.servers import dblp as dblp_server
 from tests.servers import europepmc as europepmc_server
+from tests.servers import huggingface as huggingface_server
 from tests.servers import openalex as openalex_server
+from tests.servers import openreview as openreview_server
 from tests.servers import pubmed as pubmed_server
+from tests.servers import semanticscholar as semanticscholar_server
 from tests.sources.conformance import Work, make_works
 from tests.sources.feed_fuzz import change_tree, changed_json, check_paper, check_words
 
@@ -63,6 +78,31 @@ PARSERS: dict[str, Parser] = {
         read=crossref.read_page,
         wrap=_wrapped("items", '{"message":{…]}}'),
         record=crossref_server.item,
+    ),
+    "dblp": Parser(
+        read=partial(dblp.read_page, years=(2025, 2026)),
+        wrap=_wrapped("hit", '{"result":{"hits":{"@total":"9",…]}}}'),
+        record=lambda work: {"info": dblp_server.info(work)},
+    ),
+    "dblp-xml": Parser(
+        read=dblp.read_xml,
+        wrap=lambda records: b"<result><hits>" + b"".join(records) + b"</hits></result>",
+        record=dblp_server.hit,
+    ),
+    "huggingface": Parser(
+        read=partial(huggingface.read_page, first="2026-11-19", last="2026-11-23"),
+        wrap=lambda records: b"[" + b",".join(records) + b"]",
+        record=huggingface_server.entry,
+    ),
+    "openreview": Parser(
+        read=partial(openreview.read_page, venue=openreview_server.VENUE),
+        wrap=_wrapped("notes", '{"count":9,…]}'),
+        record=openreview_server.note,
+    ),
+    "semanticscholar": Parser(
+        read=semanticscholar.read_page,
+        wrap=_wrapped("data", '{"total":9,"token":"T",…]}'),
+        record=semanticscholar_server.entry,
     ),
     "europepmc": Parser(
         read=europepmc.read_page,

@@ -74,6 +74,14 @@ class Kind:
     id_of: Callable[[Work], str] = lambda work: f"doi:{work.doi}"
     is_json: bool = True
     has_abstracts: bool = True
+    empty: bytes | None = None
+    """What other kinds refuse, and this one reads as a list without papers."""
+    first: Mapping[str, Any] = field(
+        default_factory=lambda: {"overlap": 30 * DAY, "backfill": 7 * DAY}
+    )
+    """Options of a first pass that reads further back than it reports."""
+    old: timedelta = 20 * DAY
+    """Age of a paper that such a pass reads and takes as backlog."""
 
     def make(self, url: str, **keys: Any) -> Options:
         """Return options for the service at *url*, without pauses unless *keys* say otherwise."""

@@ -1,9 +1,9 @@
 """
 Fuzz a parser, guided by coverage: ``python -m tests.sources.coverage_guided [WHAT] [CORPUS]``.
 
-WHAT is ``feeds`` (the default), ``oai`` or ``apis``. atheris (libFuzzer) keeps the inputs that
-reach new code. The options are those of libFuzzer, such as ``-max_total_time=300``. It stops with
-exit code 77 at the first input that breaks a property.
+WHAT is ``feeds`` (the default), ``oai``, ``apis`` or ``saved``. atheris (libFuzzer) keeps the
+inputs that reach new code. The options are those of libFuzzer, such as ``-max_total_time=300``. It
+stops with exit code 77 at the first input that breaks a property.
 """
 
 import logging
@@ -13,9 +13,14 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["digestbot.sources"]):
-    from tests.sources import api_fuzz, feed_fuzz, oai_fuzz
+    from tests.sources import api_fuzz, feed_fuzz, oai_fuzz, saved_fuzz
 
-CHECKS = {"feeds": feed_fuzz.check, "oai": oai_fuzz.check, "apis": api_fuzz.check}
+CHECKS = {
+    "apis": api_fuzz.check,
+    "feeds": feed_fuzz.check,
+    "oai": oai_fuzz.check,
+    "saved": saved_fuzz.check,
+}
 
 
 def mutate(data: bytes, limit: int, seed: int) -> bytes:

@@ -186,7 +186,7 @@ BAD = {
 def mutated(body: bytes, dice: random.Random, times: int = 3) -> bytes:
     """Return *body* changed up to *times* times, by structure while it has one, else by bytes."""
     for _ in range(dice.randint(1, times)):
-        by_structure = changed_json if body[:1] == b"{" else _by_tree
+        by_structure = changed_json if body[:1] in (b"{", b"[") else _by_tree
         change = dice.choice((by_structure, by_structure, _by_bytes))
         body = change(body, dice)
     return body

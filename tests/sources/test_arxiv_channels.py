@@ -283,3 +283,41 @@ def test_pass_is_incomplete_while_one_channel_has_more() -> None:
     assert last.note == (
         "Wed 18 Nov: the channels do not agree on 4 papers (OAI-PMH 3, daily feed 4, query API 3)"
     )
+
+
+def test_day_without_papers_is_asked_for_until_it_is_over() -> None:
+    """A batch that is hours late looks the same in every channel."""
+    with Channels(papers=0, feed=daily_feed()) as server, OaiServer([], now=MORNING) as oai:
+        three_channels(server, oai)
+        done, last = server.read()
+        assert (last.complete, last.next_try_at) == (True, MORNING + timedelta(hours=2))
+        oai.now = evening = datetime(2026, 11, 18, 23, tzinfo=UTC)
+        oai.papers = [OaiPaper(id="2611.00100", datestamp=DAY, submitted=(SUBMITTED,))]
+        server.feed = daily_feed("2611.00100")
+        late, last = server.read(done.memory, now=evening)
+    assert last.complete
+    assert last.next_try_at == datetime(2026, 11, 19, 3, 30, tzinfo=UTC) + GRACE
+    assert {paper.announced_on for paper in late.papers} == {DAY}
+
+
+def test_settled_day_stays_settled_when_the_feed_is_empty_again() -> None:
+    """On Saturdays; papers of Friday's batch are no longer in it."""
+    friday = datetime(2026, 11, 20, 9, tzinfo=UTC)
+    with Channels() as server:
+        server.feed = daily_feed(*server.ids)
+        done, _ = server.read()
+        server.feed = daily_feed()
+        again, last = server.read(done.memory, now=MORNING + timedelta(hours=19))
+        assert last.complete
+        _, later = server.read(again.memory, now=friday + timedelta(days=1, hours=1))
+    assert later.next_try_at == datetime(2026, 11, 23, 5, tzinfo=UTC) + GRACE
+
+
+def test_old_cross_list_needs_no_confirmation_by_the_api() -> None:
+    with Channels() as server:
+        server.feed = daily_feed(*server.ids).replace(
+            b"</channel>", daily_feed("2504.00010", kind="cross").partition(b"</pubDate>")[2][:-6]
+        )
+        done, last = server.read()
+    assert "arxiv:2504.00010" in {paper.id for paper in done.papers}
+    assert last.complete

@@ -9,6 +9,7 @@ import pytest
 
 from digestbot.errors import BadAnswer, SourceError, SourceLate, SourceRefused
 from digestbot.model import FetchedPaper
+from digestbot.secret import Secret
 from digestbot.sources.feed import FeedOptions
 from tests.servers.web import Reply, Request, WebServer
 from tests.sources.passes import NOW, Pass, run_pass
@@ -56,6 +57,41 @@ def test_the_second_request_repeats_the_validators() -> None:
     assert headers["if-none-match"] == 'W/"a b"'
     assert headers["if-modified-since"] == "yesterday, perhaps"
     assert (again.papers, again.pages[0].complete, again.memory) == ([], True, memory)
+
+
+def test_own_headers_are_sent_to_the_configured_host_only() -> None:
+    own: dict[str, object] = {
+        "headers": {"X-Key": Secret("planted"), "Accept": Secret("text/xml")},
+        "cookies": {"session": Secret("planted")},
+        "user_agent": "MyLab/1.0",
+    }
+    with WebServer.of(reply(item("1", "One"))) as other:
+        gone = Reply(status=302, headers={"Location": other.url}, cookies=["seen=1"])
+        here = Reply(status=302, headers={"Location": "/moved"}, cookies=["seen=1"])
+        with WebServer.of(here, gone) as server:
+            result = fetched(server, None, **own)
+            first, second = (request.headers for request in server.requests)
+        third = other.requests[0].headers
+    assert reported(result.papers) == ["One"]
+    assert "planted" not in str(result.pages)
+    assert (first["x-key"], first["cookie"]) == ("planted", "session=planted")
+    assert (second["x-key"], second["cookie"]) == ("planted", "session=planted; seen=1")
+    assert ("x-key" in third, "planted" in str(third)) == (False, False)
+    assert {each["user-agent"] for each in (first, second, third)} == {"MyLab/1.0"}
+    assert {each["accept"] for each in (first, second, third)} == {"text/xml"}
+
+
+def test_a_redirect_into_a_private_network_is_refused() -> None:
+    with WebServer.of(reply(item("1", "One"))) as other:
+        elsewhere = other.url.replace("127.0.0.1", "[::ffff:127.0.0.1]")
+        with WebServer.of(Reply(status=302, headers={"Location": elsewhere})) as server:
+            error = fetched(server).error
+        assert not other.requests
+    assert isinstance(error, SourceRefused)
+    assert str(error) == (
+        f"source: {server.url}/feed.xml redirects to {elsewhere}, but ::ffff:127.0.0.1 is "
+        '127.0.0.1, a loopback address; to allow it, add "127.0.0.1" to allowed_hosts in the config'
+    )
 
 
 def test_validators_are_sent_to_the_same_url_only() -> None:

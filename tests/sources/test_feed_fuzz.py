@@ -83,10 +83,11 @@ def test_found_items_cost_themselves_only(inside: str) -> None:
 
 
 FOUND = (
+    b"<rss><item><title>A &#x&#xD800;D800; & B</title></item></rss>",
     b"<fe><title><i xmlns:dc='http://purl.&nbsp;org/'>http://[</i></title></fe>",
     (SEEDS / "arxiv.rss").read_bytes().replace(b"Seeds at Scale", b"x" * 3000),
 )
-"""Feeds that the fuzzer found: an unexpected exception, and a title without bounds."""
+"""Feeds that the fuzzer found: unexpected exceptions, and a title without bounds."""
 
 
 @pytest.mark.parametrize("body", FOUND)
@@ -105,7 +106,12 @@ def test_mutated_real_feeds_give_papers_or_one_error(corpus: Path) -> None:
 
 @pytest.mark.soak
 @pytest.mark.parametrize(
-    ("what", "folder", "real"), [("feeds", SEEDS, "feeds"), ("apis", API_SEEDS, "services")]
+    ("what", "folder", "real"),
+    [
+        ("feeds", SEEDS, "feeds"),
+        ("apis", API_SEEDS, "services"),
+        ("saved", API_SEEDS, "configs/opml"),
+    ],
 )
 def test_five_minutes_guided_by_coverage(
     what: str, folder: Path, real: str, tmp_path: Path, corpus: Path

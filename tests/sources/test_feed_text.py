@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digestbot.errors import BadAnswer
-from digestbot.sources.feed_text import decode, without_prolog
+from digestbot.sources.feed_text import decode, with_sound_references, without_prolog
 from tests.growth import is_linear
 
 UMLAUT = "Über die Größe"
@@ -112,3 +112,18 @@ def test_time_grows_with_the_length_only(unit: str) -> None:
             without_prolog(decode(body))
 
     assert is_linear(lambda size: (unit * size)[:size].encode(), read, 200_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "sound"),
+    [
+        ("&#8211; &#x2013; &amp; &#9;", "&#8211; &#x2013; &amp; &#9;"),
+        ("&#xD800; &#55357;", "&amp;#xD800; &amp;#55357;"),
+        ("&#0; &#x1F; &#x110000; &#xFFFF;", "&amp;#0; &amp;#x1F; &amp;#x110000; &amp;#xFFFF;"),
+        ("&#8211 &#x &# &#;", "&amp;#8211 &amp;#x &amp;# &amp;#;"),
+        ("&#99999999999999999999;", "&amp;#99999999999999999999;"),
+        ("&#x&#xD800;D800;", "&amp;#x&amp;#xD800;D800;"),
+    ],
+)
+def test_references_are_sound(text: str, sound: str) -> None:
+    assert with_sound_references(text) == sound

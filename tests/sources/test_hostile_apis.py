@@ -19,6 +19,7 @@ UNITS = (
     "retraction ",
     "doi:", "A. B., ",
 )  # fmt: skip
+IDENTIFIERS = {"DOI", "doi", "id", "paperId", "type"}
 SERVICES = sorted(set(PARSERS) - {"pubmed-search"})
 
 
@@ -26,7 +27,7 @@ def filled(value: Any, text: str) -> Any:
     """Return *value* with *text* in each string but those that a parser needs."""
     if isinstance(value, dict):
         return {
-            name: each if name in ("DOI", "doi", "id", "type") else filled(each, text)
+            name: each if name in IDENTIFIERS else filled(each, text)
             for name, each in value.items()
         }
     if isinstance(value, list):

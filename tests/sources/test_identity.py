@@ -2,7 +2,15 @@
 
 import pytest
 
-from digestbot.sources.identity import Names, canonical_url, first_doi, identify, papers_in
+from digestbot.model import FetchedPaper
+from digestbot.sources.identity import (
+    Names,
+    canonical_url,
+    first_doi,
+    identify,
+    in_feed,
+    papers_in,
+)
 
 FEED = "https://journal.example/feed"
 
@@ -133,3 +141,47 @@ def test_an_arxiv_id_comes_first_and_keeps_its_version() -> None:
 )
 def test_a_field_has_one_doi(text: str | None, doi: str | None) -> None:
     assert first_doi(text) == doi
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("10.48550/arXiv.2603.20941", ["arxiv:2603.20941"]),
+        ("doi:10.48550/ARXIV.math/0309136", ["arxiv:math/0309136"]),
+        ("https://mirror.example/doi/10.48550/arXiv.2603.20941", ["arxiv:2603.20941"]),
+        ("10.48550/arXiv.recipes", []),
+    ],
+)
+def test_dois_of_arxiv_are_arxiv_ids(text: str, ids: list[str]) -> None:
+    assert [paper.id for paper in papers_in(text)] == ids
+
+
+def test_names_that_hold_in_one_feed_are_scoped_by_it() -> None:
+    aliases = ("doi:10.5555/x", "url://x.example/1", "guid:1", "link://x.example", "work:abc")
+    paper = FetchedPaper(id="doi:10.5555/x", title="A", abstract="", url="", aliases=aliases)
+    one, other = (in_feed(paper, f"https://{name}.example/").aliases for name in "ab")
+    assert set(one) & set(other) == {"doi:10.5555/x", "url://x.example/1", "work:abc"}
+    assert len(one) == len(aliases)
+
+
+@pytest.mark.parametrize(
+    ("text", "alias"),
+    [
+        ("pmid:123", "pmid:123"),
+        ("https://pubmed.ncbi.nlm.nih.gov/31234567/?utm_source=rss", "pmid:31234567"),
+        ("http://www.ncbi.nlm.nih.gov/pubmed/31234567", "pmid:31234567"),
+        ("https://europepmc.org/article/MED/31234567", "pmid:31234567"),
+        ("https://pmc.ncbi.nlm.nih.gov/articles/PMC7654321/", "pmcid:7654321"),
+        ("https://www.ncbi.nlm.nih.gov/pmc/articles/PMC7654321/pdf/x.pdf", "pmcid:7654321"),
+        ("https://europepmc.org/article/PMC/PMC7654321", "pmcid:7654321"),
+    ],
+)
+def test_pubmed_ids_are_names(text: str, alias: str) -> None:
+    (identity,) = identify([Names(guid=text, title="T")], "https://x.example")
+    assert alias in identity.aliases
+
+
+def test_other_numbers_are_no_pubmed_ids() -> None:
+    for text in ("31234567", "https://x.example/pubmed/31234567", "https://europepmc.org/search"):
+        (identity,) = identify([Names(guid=text, title="T")], "https://x.example")
+        assert not any(alias.startswith(("pmid:", "pmcid:")) for alias in identity.aliases)

@@ -1,7 +1,9 @@
 """Memory of a source: fingerprints and recent papers."""
 
-from digestbot.model import FetchedPaper
-from digestbot.sources.memory import REMEMBERED, RecentPapers, fingerprint
+from dataclasses import replace
+
+from digestbot.model import AnnounceType, FetchedPaper
+from digestbot.sources.memory import REMEMBERED, RecentPapers, best_types, fingerprint
 
 
 def papers(count: int, *, prefix: str = "http") -> list[FetchedPaper]:
@@ -18,6 +20,14 @@ def recent(found: list[FetchedPaper]) -> RecentPapers:
 def test_fingerprints_hide_the_text_and_tell_texts_apart() -> None:
     assert fingerprint("https://me:secret@x.example") != fingerprint("https://x.example")
     assert "secret" not in fingerprint("https://me:secret@x.example")
+
+
+def test_the_best_type_and_the_latest_text_count() -> None:
+    one, other = papers(2)
+    cross = replace(one, type=AnnounceType.CROSS, title="Corrected")
+    second = replace(one, version=2, type=AnnounceType.REPLACE)
+    found = best_types([one, other, cross, second])
+    assert found == (replace(one, title="Corrected"), other, second)
 
 
 def test_recent_papers_survive_the_memory() -> None:

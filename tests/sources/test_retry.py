@@ -5,7 +5,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from digestbot.errors import BadAnswer, SourceLate, SourceRefused
-from digestbot.net import BadEncoding, BadRedirect, NetError, Response, TooLarge, Unreachable
+from digestbot.net import (
+    BadEncoding,
+    BadRedirect,
+    ForbiddenAddress,
+    NetError,
+    Response,
+    TooLarge,
+    Unreachable,
+)
 from digestbot.sources.retry import from_net_error, from_status, late, unreadable
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -64,6 +72,11 @@ def test_advice_and_message_of_the_source_come_first() -> None:
         (Unreachable("reset"), SourceLate, "a: reset; no papers lost; next try at"),
         (BadEncoding("broken gzip"), BadAnswer, "a: broken gzip; next try at"),
         (TooLarge("too large"), BadAnswer, "a: too large; next try at 2026-11-23 08:30 UTC"),
+        (
+            ForbiddenAddress("x is a loopback address", allow="x"),
+            SourceRefused,
+            'a: x is a loopback address; to allow it, add "x" to allowed_hosts in the config',
+        ),
         (BadRedirect("to ftp"), SourceRefused, "a: to ftp; correct the URL"),
     ],
 )

@@ -107,3 +107,19 @@ def test_backlog_becomes_news_once_it_is_announced(store: Store) -> None:
     assert (row.paper.id[-1], row.type, row.announced_on) == ("1", AnnounceType.CROSS, TODAY)
     assert row.seq > last
     assert batch(store)["1"].channels == {API, OAI, RSS}
+
+
+def test_cross_list_taken_for_a_replacement_is_announced(store: Store) -> None:
+    """OAI-PMH cannot tell a replacement from a cross-list on the same day; the feed can."""
+    serve(store, OAI, 1, 2, version=2, type=AnnounceType.REPLACE, announced_on=TODAY)
+    serve(store, RSS, 1, version=2, type=AnnounceType.CROSS, announced_on=TODAY)
+    serve(store, RSS, 2, version=2, type=AnnounceType.REPLACE, announced_on=TODAY)
+    rows = log(store)
+    assert [(row.paper.id[-1], row.type) for row in rows] == [
+        ("2", AnnounceType.REPLACE),
+        ("1", AnnounceType.CROSS),
+    ]
+    assert rows[-1].seq == 3
+    assert set(batch(store)["1"].channels) == {OAI, RSS}
+    serve(store, OAI, 1, version=2, type=AnnounceType.REPLACE, announced_on=TODAY)
+    assert [row.seq for row in log(store)] == [2, 3]

@@ -19,7 +19,7 @@ from digestbot.errors import (
 )
 from digestbot.store import open_store
 from digestbot.store.database import read_url, shown
-from tests.store.samples import ingest
+from tests.store.samples import NOW, fetched, ingest
 
 
 def test_other_file_type_is_refused(tmp_path: Path) -> None:
@@ -160,3 +160,16 @@ def test_a_store_that_lost_its_file_is_not_used(tmp_path: Path, what: str) -> No
             with pytest.raises(StoreReplaced, match=text):
                 ingest(store, 2)
     assert path.exists() == (what == "replaced"), "no new file was created"
+
+
+def test_a_damaged_page_of_a_file_is_found(tmp_path: Path) -> None:
+    """As in a file that was copied during a write."""
+    path = tmp_path / "digestbot.db"
+    with open_store(f"sqlite:///{path}") as store:
+        store.papers.ingest("a", [fetched(number) for number in range(500)], {}, NOW)
+        assert store.find_damage() is None
+    content = bytearray(path.read_bytes())
+    content[-40 * 4096 : -39 * 4096] = bytes(4096)
+    path.write_bytes(content)
+    with open_store(f"sqlite:///{path}") as store:
+        assert "Page " in str(store.find_damage())

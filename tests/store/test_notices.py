@@ -104,7 +104,7 @@ def test_versions_of_arxiv_stay_its_own(store: Store) -> None:
     assert ingest(store, retracted(), source="journal") == 1
     found = [(row.paper.id, row.paper.version) for row in log(store)]
     assert found == [("arxiv:2603.20941", 1), ("arxiv:2603.20941", 2), (f"doi:{DOI}", 1)]
-    assert store.papers.same_papers({f"doi:{DOI}"}) == {f"doi:{DOI}": "arxiv:2603.20941"}
+    assert store.works.of({f"doi:{DOI}"}) == {f"doi:{DOI}": {f"doi:{DOI}", "arxiv:2603.20941"}}
 
 
 def test_a_later_comment_marks_the_stored_version(store: Store) -> None:

@@ -17,6 +17,8 @@ LEASED = sa.text("lease_until IS NOT NULL")
 NOT_SENT = sa.text("state <> 'sent'")
 ON_A_DAY = sa.text("announced_on IS NOT NULL")
 FROM_CONFIG = sa.text("origin = 'config'")
+APART = sa.text("is_apart")
+ANNOUNCE_TYPES = ("new", "cross", "replace", "replace-cross", "notice", "published")
 
 
 def _enum(name: str, *values: str) -> sa.Enum:
@@ -214,9 +216,7 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("paper_id", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column(
-            "type", _enum("type", "new", "cross", "replace", "replace-cross"), nullable=False
-        ),
+        sa.Column("type", _enum("type", *ANNOUNCE_TYPES), nullable=False),
         sa.Column("backlog", sa.Boolean(), nullable=False),
         sa.Column("seen_at", MOMENT, nullable=False),
         sa.Column("announced_on", sa.Date(), nullable=True),
@@ -228,7 +228,11 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_announcements")),
         sa.UniqueConstraint(
-            "paper_id", "version", "source", name=op.f("uq_announcements_paper_id_version_source")
+            "paper_id",
+            "version",
+            "source",
+            "type",
+            name=op.f("uq_announcements_paper_id_version_source_type"),
         ),
         sqlite_autoincrement=True,
     )
@@ -263,7 +267,39 @@ def upgrade() -> None:
         "paper_aliases",
         sa.Column("alias", sa.Text(), nullable=False),
         sa.Column("paper_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("record", sa.Text(), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("alias", name=op.f("pk_paper_aliases")),
+    )
+    op.create_index(op.f("ix_paper_aliases_paper_id"), "paper_aliases", ["paper_id"], unique=False)
+    op.create_table(
+        "works",
+        sa.Column("paper_id", sa.Text(), nullable=False),
+        sa.Column("work", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("paper_id", name=op.f("pk_works")),
+    )
+    op.create_index(op.f("ix_works_work"), "works", ["work"], unique=False)
+    op.create_table(
+        "merges",
+        sa.Column("paper_id", sa.Text(), nullable=False),
+        sa.Column("other_id", sa.Text(), nullable=False),
+        sa.Column("is_apart", sa.Boolean(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.CheckConstraint("paper_id <> other_id", name=op.f("ck_merges_pair")),
+        sa.PrimaryKeyConstraint("paper_id", "other_id", name=op.f("pk_merges")),
+    )
+    op.create_index(op.f("ix_merges_other_id"), "merges", ["other_id"], unique=False)
+    op.create_index(
+        op.f("ix_merges_paper_id_other_id"),
+        "merges",
+        ["paper_id", "other_id"],
+        unique=False,
+        sqlite_where=APART,
+        postgresql_where=APART,
     )
     op.create_table(
         "editions",
@@ -380,12 +416,25 @@ def upgrade() -> None:
         sa.Column("digest_id", BIG, nullable=False),
         sa.Column("paper_id", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column(
+            "document_type",
+            _enum(
+                "document_type",
+                "paper",
+                "editorial",
+                "correction",
+                "retraction",
+                "withdrawal",
+                "concern",
+                "front-matter",
+                "news",
+            ),
+            nullable=False,
+        ),
         sa.Column("included", sa.Boolean(), nullable=False),
         sa.Column("waits", sa.Integer(), nullable=False),
         sa.Column("seq", BIG, nullable=False),
-        sa.Column(
-            "type", _enum("type", "new", "cross", "replace", "replace-cross"), nullable=False
-        ),
+        sa.Column("type", _enum("type", *ANNOUNCE_TYPES), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("seen_at", MOMENT, nullable=False),
         sa.Column("score", sa.Float(), nullable=False),
@@ -517,6 +566,15 @@ def upgrade() -> None:
         sa.Column("day", sa.Text(), nullable=False),
         sa.Column("deliveries", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("kind", "address", name=op.f("pk_days")),
+    )
+    op.create_table(
+        "processes",
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("pid", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("file", sa.Text(), nullable=False),
+        sa.Column("is_complete", sa.Boolean(), nullable=False),
+        sa.Column("seen_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("host", "pid", name=op.f("pk_processes")),
     )
     op.create_table(
         "pauses",
