@@ -152,7 +152,7 @@ class Papers:
                 if row:
                     this = (papers.c.paper_id == each.paper_id, papers.c.version == each.version)
                     connection.execute(update(papers).where(*this).values(row))
-                    aliases.add_doi(connection, self._database, each.paper_id, row.get("doi"))
+                    aliases.add_doi(connection, self._database, each.paper_id, row.get("doi"), now)
                     changed += 1
                 enrichments.mark(connection, each, row, now)
         return changed
