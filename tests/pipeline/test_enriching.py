@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from digestbot.config import Config, load_config
-from digestbot.model import Announcement, DocumentType, Paper
+from digestbot.model import Announcement, DocumentType, FetchedPaper, Paper
 from digestbot.pipeline import Enriched, enrich, enriching, fetch, fetching, make_editions
 from digestbot.render import load_templates
 from digestbot.sources.parser_pool import in_thread
@@ -256,7 +256,13 @@ def test_a_pii_leads_to_the_doi(tmp_path: Path, link: str) -> None:
         w.run()
         paper = w.paper()
         assert (paper.doi, paper.abstract) == (DOI, "Cold starts & heat.")
-        assert w.store.papers.same_papers([f"doi:{DOI}"]) == {f"doi:{DOI}": paper.id}
+        w.store.papers.ingest(
+            "other",
+            [FetchedPaper(id=f"doi:{DOI}", title=TITLE, abstract="", url="https://x.example/1")],
+            {},
+            NOW,
+        )
+        assert {row.paper.id for row in w.log()} == {paper.id}
 
 
 def test_a_doi_learned_late_does_not_rename_a_stored_paper(tmp_path: Path) -> None:
