@@ -22,7 +22,7 @@ from digestbot.config import Config
 from digestbot.daemon_threads import DaemonThreads
 from digestbot.errors import DigestbotError, StoreReplaced
 from digestbot.ping import Event, ping
-from digestbot.pipeline import EditionMade, deliver, fetch, make_editions, read_bounces
+from digestbot.pipeline import EditionMade, deliver, enrich, fetch, make_editions, read_bounces
 from digestbot.pipeline.due_sources import sources_of_tick
 from digestbot.pipeline.group_commit import Sleep
 from digestbot.render import Templates
@@ -154,6 +154,7 @@ class Service:
             ):
                 if fetched.problem:
                     log.warning("fetch incomplete", extra={"reason": fetched.problem})
+            await enrich(self._store, self._config, [name], clock=self._clock)
         finally:
             del self._passes[name]
 

@@ -1,7 +1,7 @@
 """Gather the state of sources, digests and deliveries, and list what needs attention."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from digestbot.awaiting import Awaited, waiting
@@ -9,7 +9,7 @@ from digestbot.batch_words import English, Statement, statements
 from digestbot.batches import arxiv_sources, batches_of, latest
 from digestbot.config import Config, DigestConfig
 from digestbot.model import Delivery, DeliveryState, Destination
-from digestbot.store import DigestState, SourceState, Store
+from digestbot.store import DigestState, ServiceState, SourceState, Store
 from digestbot.syncing import is_due, next_due_at, removed_digests, start_seq
 
 IN_PROGRESS = (DeliveryState.SENDING, DeliveryState.DATA_DONE)
@@ -64,6 +64,11 @@ class Status:
     coverage: Mapping[str, tuple[Statement, ...]]
     """Of each arXiv source the lines about its latest batches, usually one; see `batch_words`."""
 
+    services: tuple[ServiceState, ...] = ()
+    """Services that complete papers; a failure there delays no edition."""
+    incomplete: Mapping[str, int] = field(default_factory=dict)
+    """Source → papers that wait for these services."""
+
     @property
     def problems(self) -> tuple[str, ...]:
         """One line for each thing that needs attention."""
@@ -105,6 +110,8 @@ def gather(
             *_mailbox_problems(store, config),
         ),
         coverage=coverage,
+        services=store.enrichments.services(),
+        incomplete=store.enrichments.waiting(),
     )
 
 

@@ -1,7 +1,7 @@
 """``digestbot explain``: explain why a paper is in a digest, or whether it was sent."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,8 @@ class _Answer:
     """True if an edition has already covered its announcement."""
     asked_at: datetime
     """When the question was asked."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Fields that the source lacked → service that filled them in."""
     is_notice: bool = False
     """True for a retraction of a paper that the digest had; no filter excludes it."""
 
@@ -280,6 +282,7 @@ def _answer(
         is_past=state is not None and state.cursor >= row.seq and not _waits(store, digest, row),
         preconditions=tuple(_preconditions(state, digest, row)),
         explanation=explain(digest.filter, row),
+        origins=store.enrichments.origins(row.paper.id, row.paper.version),
         is_notice=notice is not None,
         editions=tuple(name for name, is_shown in editions.items() if is_shown),
         cut=tuple(name for name, is_shown in editions.items() if not is_shown),
@@ -366,6 +369,7 @@ def _facts(config: Config, digest: DigestConfig, answer: _Answer) -> dict[str, o
         "notice": answer.is_notice,
         "editions": list(answer.editions),
         "cut_from": list(answer.cut),
+        "origins": dict(answer.origins),
         "gates": [{"passed": passed, "what": what} for passed, what in answer.preconditions],
         "filter": _tree(answer.explanation),
     }
@@ -383,6 +387,12 @@ def _tree(node: Explanation) -> dict[str, object]:
     }
 
 
+def _origin_lines(answer: _Answer) -> Iterator[str]:
+    if answer.origins:
+        found = (f"{name} from {service}" for name, service in sorted(answer.origins.items()))
+        yield f"completed: {', '.join(found).replace('_', ' ')}"
+
+
 def _as_text(config: Config, digest: DigestConfig, answer: _Answer) -> str:
     row = answer.paper
     lines = [
@@ -390,6 +400,7 @@ def _as_text(config: Config, digest: DigestConfig, answer: _Answer) -> str:
         "",
         f"{row.paper.id}v{row.paper.version}  {row.paper.title}",
         f"announced {local(row.seen_at, config)} by {row.source}",
+        *_origin_lines(answer),
         "",
         *_notice_lines(answer),
         *(f"{'✓' if passed else '✗'} {what}" for passed, what in answer.preconditions),

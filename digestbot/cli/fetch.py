@@ -8,7 +8,14 @@ import click
 
 from digestbot.cli.app import App, local, table
 from digestbot.config import Config
-from digestbot.pipeline import Fetched, FetchProgress, fetch
+from digestbot.pipeline import (
+    Enriched,
+    EnrichProgress,
+    Fetched,
+    FetchProgress,
+    enrich,
+    fetch,
+)
 
 
 @click.command("fetch", short_help="Fetch new papers now.")
@@ -23,10 +30,15 @@ def command(app: App, sources: tuple[str, ...]) -> int:
     """
     config = app.config()
     names = sources or tuple(config.sources)
-    with app.store(config) as store, fetch_progress(app, names) as progress:
-        fetched = asyncio.run(fetch(store, config, names, clock=app.clock, progress=progress))
+    with app.store(config) as store:
+        with fetch_progress(app, names) as progress:
+            fetched = asyncio.run(fetch(store, config, names, clock=app.clock, progress=progress))
+        with enrich_progress(app) as progress_of_papers:
+            work = enrich(store, config, names, clock=app.clock, progress=progress_of_papers)
+            enriched = asyncio.run(work)
     app.report(list(map(facts_of, fetched)), lambda: fetch_table(fetched, config))
     report_failures(app, fetched)
+    report_enrichment(enriched)
     return 0 if all(result.is_complete for result in fetched) else 1
 
 
@@ -55,6 +67,30 @@ def report_failures(app: App, fetched: tuple[Fetched, ...]) -> None:
     for result in fetched:
         if result.problem:
             click.echo(result.problem, err=True)
+
+
+def report_enrichment(enriched: Enriched) -> None:
+    """Print one line on stderr per service that failed; the run is complete all the same."""
+    for error in enriched.errors:
+        click.echo(f"enrichment: {error}; papers are announced as they are", err=True)
+
+
+@contextmanager
+def enrich_progress(app: App) -> "Iterator[EnrichProgress]":
+    """Show how many papers were looked up, on a terminal only."""
+    if not app.wants_progress():
+        yield lambda *, done, total, completed: None
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    columns = "details: {task.completed:.0f} papers looked up, {task.fields[found]} completed"
+    with Progress(
+        SpinnerColumn(), TextColumn(columns), transient=True, console=app.console()
+    ) as lines:
+        task = lines.add_task("enrichment", total=None, found=0)
+        yield lambda *, done, total, completed: lines.update(
+            task, completed=done, total=total, found=completed
+        )
 
 
 @contextmanager

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from digestbot.cli.app import App, count, local
-from digestbot.cli.fetch import facts_of, fetch_progress, report_failures
+from digestbot.cli.fetch import (
+    enrich_progress,
+    facts_of,
+    fetch_progress,
+    report_enrichment,
+    report_failures,
+)
 from digestbot.config import Config, DigestConfig, find_digest
 from digestbot.config.schema import parse_duration
 from digestbot.errors import UsageError
@@ -22,8 +28,10 @@ from digestbot.pipeline import (
     Delivered,
     DeliverProgress,
     EditionMade,
+    Enriched,
     Fetched,
     deliver,
+    enrich,
     fetch,
     make_editions,
     read_bounces,
@@ -110,14 +118,16 @@ def command(
         store.pauses.lift(only_operator=True)
         store.papers.rebuild_words()
         fetched = () if no_fetch else _fetch(app, store, config, wanted, stop, force=force)
+        enriched = _enrich(app, store, config, [each.source for each in fetched], stop)
         bounced = _read_bounces(app, store, config, stop)
         made = _make_editions(
             app, store, config, templates, stop, names=names, force=force, missed_since=since
         )
         delivered = _deliver(app, store, config, stop, patience_s)
         nothing_due = "" if made or stop() else _nothing_due(store, config, wanted)
+    report_enrichment(enriched)
     app.report(
-        _facts(fetched, bounced, made, delivered, stop),
+        _facts(fetched, enriched, bounced, made, delivered, stop),
         lambda: _as_text(config, fetched, bounced, made, delivered, nothing_due),
     )
     return _report(app, fetched, bounced, made, delivered, stop)
@@ -196,6 +206,17 @@ def _fetch(
         work = fetch(store, config, names, clock=app.clock, progress=progress)
         fetched = stop.run(work, grace_s=0) or ()
     return (*fetched, *(_paused(state, config) for state in paused.values()))
+
+
+def _enrich(
+    app: App, store: "Store", config: Config, names: list[str], stop: StopSignals
+) -> Enriched:
+    """Complete the papers of the sources that were fetched."""
+    if stop():
+        return Enriched()
+    with enrich_progress(app) as progress:
+        work = enrich(store, config, names, clock=app.clock, progress=progress)
+        return stop.run(work, grace_s=0) or Enriched()
 
 
 def _read_bounces(app: App, store: "Store", config: Config, stop: StopSignals) -> Bounced:
@@ -278,6 +299,7 @@ def _paused(state: "SourceState", config: Config) -> Fetched:
 
 def _facts(
     fetched: tuple[Fetched, ...],
+    enriched: Enriched,
     bounced: Bounced,
     made: tuple[EditionMade, ...],
     delivered: Delivered,
@@ -286,6 +308,12 @@ def _facts(
     return {
         "stopped_by": stop.received,
         "fetched": list(map(facts_of, fetched)),
+        "enrichment": {
+            "papers": enriched.papers,
+            "completed": enriched.completed,
+            "waiting": enriched.waiting,
+            "errors": list(enriched.errors),
+        },
         "bounces": bounced.facts,
         "editions": [
             {

@@ -107,6 +107,18 @@ def _facts(status: Status) -> dict[str, object]:
             }
             for f in status.failures
         ],
+        "enrichment": {
+            "waiting": dict(status.incomplete),
+            "services": [
+                {
+                    "name": each.name,
+                    "last_ok_at": each.last_ok_at,
+                    "failed_at": each.failed_at,
+                    "error": each.last_error,
+                }
+                for each in status.services
+            ],
+        },
         "problems": list(status.problems),
     }
 
@@ -140,7 +152,15 @@ def _sources(status: Status, config: Config) -> str:
         for s in status.sources
     ]
     columns = ("SOURCE", "STATUS", "LAST COMPLETE", "NEXT TRY", *FIELDS)
-    return "\n".join((table(columns, rows), *_coverage(status)))
+    return "\n".join((table(columns, rows), *_coverage(status), *_enrichment(status)))
+
+
+def _enrichment(status: Status) -> Iterator[str]:
+    if waiting := sum(status.incomplete.values()):
+        yield f"enrichment: {count(waiting, 'paper')} still lack details"
+    for service in status.services:
+        if service.last_error:
+            yield f"enrichment: {service.last_error}"
 
 
 def _coverage(status: Status) -> Iterator[str]:

@@ -13,6 +13,7 @@ from digestbot.config.schema import DEFINED, DURATION, DigestKeys, adapter, file
 from digestbot.deliver import SlackSettings, SmtpSettings
 from digestbot.sending_limits import SendingLimits
 from digestbot.sources import REGISTRY
+from digestbot.sources.enrichment import EnrichmentSettings
 
 _CLOCK = {"type": "string", "pattern": f"^({schedule.CLOCK.pattern})$", "examples": ["07:00"]}
 _SCHEDULE: dict[str, Any] = {
@@ -58,7 +59,7 @@ def json_schema() -> dict[str, Any]:
     """
     definitions: dict[str, Any] = {"Source": {"oneOf": [_of_source(kind) for kind in REGISTRY]}}
     sections = (SmtpSettings, SlackSettings, *more_sections().values())
-    for kind in (*sections, SendingLimits, BouncesSettings, DigestKeys):
+    for kind in (*sections, EnrichmentSettings, SendingLimits, BouncesSettings, DigestKeys):
         definitions |= _definitions(kind)
     file = _definitions(file_keys())["FileKeys"]
     return {

@@ -45,6 +45,7 @@ from digestbot.schedule import parse_schedule
 from digestbot.secret import Secret, hide, is_private
 from digestbot.sending_limits import SendingLimits
 from digestbot.sources import REGISTRY, OnDisk, Options
+from digestbot.sources.enrichment import EnrichmentSettings
 
 T = TypeVar("T")
 MAX_BYTES = 4 * 1024 * 1024
@@ -169,6 +170,7 @@ class _Draft:
         self._more_sections: dict[str, object] = {}
         self._sending_limits = SendingLimits()
         self._bounces: BouncesSettings | None = None
+        self._enrichment = EnrichmentSettings()
         self._digests: dict[str, DigestKeys] = {}
         self.flaws: list[Flaw] = []
 
@@ -193,6 +195,10 @@ class _Draft:
                 self._checked(SendingLimits, ("sending_limits",)) or self._sending_limits
             )
             self._check_sending_limits()
+        if self._at("enrichment") is not None:
+            self._enrichment = (
+                self._checked(EnrichmentSettings, ("enrichment",)) or self._enrichment
+            )
         if self._at("bounces") is not None:
             self._bounces = self._checked(BouncesSettings, ("bounces",))
             self._check_bounces()
@@ -220,6 +226,8 @@ class _Draft:
             sources=MappingProxyType(self._sources),
             smtp=self._smtp_from_here(),
             slack=self._slack,
+            enrich=top.enrich,
+            enrichment=self._enrichment,
             sending_limits=self._sending_limits,
             bounces=self._bounces_from_here(),
             digests=MappingProxyType(digests),

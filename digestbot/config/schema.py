@@ -330,6 +330,10 @@ class FileKeys:
     """Permissions that new files lack, in quotes and octal: "027" lets the group read them."""
     sources: dict[Name, Annotated[Any, _schema_of("Source")]]
     """Where papers come from: a name of your choice with the options of its kind."""
+    enrich: bool = True
+    """Complete papers of feeds that lack abstracts, authors or DOIs; a source may differ."""
+    enrichment: Annotated[Any, _schema_of("EnrichmentSettings", "null")] = None
+    """Services that complete such papers, asked about their DOIs."""
     smtp: Annotated[Any, _schema_of("SmtpSettings", "null")] = None
     """Mail server that sends the digests; required for `email`."""
     slack: Annotated[Any, _schema_of("SlackSettings", "null")] = None

@@ -16,6 +16,7 @@ from digestbot.schedule import Schedule
 from digestbot.secret import Secret
 from digestbot.sending_limits import SendingLimits
 from digestbot.sources import Options
+from digestbot.sources.enrichment import EnrichmentSettings
 
 T = TypeVar("T")
 
@@ -83,6 +84,9 @@ class Config:
     bounces: BouncesSettings | None
     """Settings for reading bounces; `maildir` and `ca_file` are absolute paths."""
     digests: Mapping[str, DigestConfig]
+    enrich: bool = True
+    """Whether to complete the papers of feeds that do not say."""
+    enrichment: EnrichmentSettings = field(default_factory=EnrichmentSettings)
     secret_addresses: Mapping[str, Secret]
     """Secret values of destinations, such as webhooks, by the address that stands for each."""
     more_sections: Mapping[str, object] = field(default_factory=dict)

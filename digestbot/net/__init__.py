@@ -13,7 +13,7 @@ from digestbot.net.errors import (
 )
 from digestbot.net.http_status import BUSY, is_retryable, parse_retry_after
 from digestbot.net.pacing import ARXIV_INTERVAL_S, Pacer, allowed_interval_s, pace_group
-from digestbot.net.urls import is_arxiv, is_web_url, shown_origin, shown_url
+from digestbot.net.urls import is_arxiv, is_internal, is_web_url, shown_origin, shown_url
 
 __all__ = [
     "ARXIV_INTERVAL_S",
@@ -31,6 +31,7 @@ __all__ = [
     "Unreachable",
     "allowed_interval_s",
     "is_arxiv",
+    "is_internal",
     "is_retryable",
     "is_web_url",
     "pace_group",

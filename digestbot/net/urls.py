@@ -1,6 +1,7 @@
 """URLs: parse them, show them without secrets, and decide which redirects to follow."""
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from digestbot.net.errors import BadRedirect, NetError, Unreachable
@@ -10,6 +11,8 @@ MAX_URL_CHARS = 8000
 """Longest URL that every recipient supports (RFC 9110 4.1)."""
 _MAX_SHOWN_CHARS = 200
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_INTERNAL_DOMAINS = frozenset({"localhost", "local", "internal", "lan", "home", "test", "invalid"})
+"""Last labels of names that the public internet does not have (RFC 6761, RFC 6762)."""
 _HARMLESS = frozenset(
     {"accept", "accept-language", "user-agent", "if-none-match", "if-modified-since"}
 )
@@ -29,6 +32,29 @@ def is_arxiv(url: str) -> bool:
     """Return True on arXiv's own hosts, where its terms apply."""
     host = host_of(url)
     return host == ARXIV or host.endswith("." + ARXIV)
+
+
+def is_internal(url: str) -> bool:
+    """
+    Return True if *url* names this machine or a private network, by its host alone.
+
+    Names of the public internet have a dot and do not end in a number.
+    """
+    try:
+        host = host_of(url)
+    except NetError:
+        return True
+    name, _, last = host.rpartition(".")
+    if ":" in host or last[:1].isdigit():
+        return not _is_public_address(host)
+    return not name or last in _INTERNAL_DOMAINS
+
+
+def _is_public_address(host: str) -> bool:
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return False
 
 
 def host_of(url: str) -> str:

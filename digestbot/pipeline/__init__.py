@@ -1,8 +1,10 @@
 """
-The three stages, in order::
+The stages, in order::
 
     fetch()          sources ── pages ──► store.papers
                      papers and their announcements, one transaction per page
+    enrich()         store.papers ── services ──► store.papers
+                     missing abstracts, authors and DOIs of the papers just fetched
     make_editions()  store.papers ── filters, editions, render ──► store.editions
                      the edition, its bodies, its deliveries and the cursor in one transaction
     deliver()        store.outbox ── deliver ──► mailboxes, channels, folders
@@ -17,6 +19,7 @@ digest or destination is recorded and the others go ahead. What a fault means is
 """
 
 from digestbot.pipeline.delivering import Delivered, DeliverProgress, deliver
+from digestbot.pipeline.enriching import Enriched, EnrichProgress, enrich
 from digestbot.pipeline.fetching import Fetched, FetchProgress, fetch
 from digestbot.pipeline.making_editions import EditionMade, make_editions, next_edition, read_ahead
 from digestbot.pipeline.processing_bounces import Bounced, read_bounces
@@ -26,9 +29,12 @@ __all__ = [
     "DeliverProgress",
     "Delivered",
     "EditionMade",
+    "EnrichProgress",
+    "Enriched",
     "FetchProgress",
     "Fetched",
     "deliver",
+    "enrich",
     "fetch",
     "make_editions",
     "next_edition",

@@ -16,6 +16,7 @@ from digestbot.net import AllowedHosts, Client, user_agent
 from digestbot.pipeline.group_commit import GroupedWrites, Sleep
 from digestbot.secret import Secret
 from digestbot.sources import Options, Page
+from digestbot.sources.enrichment import lacks_fields, services_for
 from digestbot.sources.parser_pool import Parse, ParserPool
 from digestbot.sources.web_options import WebOptions
 from digestbot.store import Store
@@ -113,14 +114,31 @@ async def fetch(
         sleep=sleep,
     )
     begun = await asyncio.to_thread(_begin_passes, store, config, chosen, clock())
+    enriched = enriched_sources(config, chosen)
     async with client, ParserPool() as pool:
         passes = (
-            _Pass(store, begin, config.sources[begin.name], clock, progress, pool, write).run(
-                client
-            )
+            _Pass(
+                store,
+                begin,
+                config.sources[begin.name],
+                clock,
+                progress,
+                pool,
+                write,
+                begin.name in enriched,
+            ).run(client)
             for begin in begun
         )
         return tuple(await asyncio.gather(*passes))
+
+
+def enriched_sources(config: Config, names: Collection[str]) -> dict[str, frozenset[str]]:
+    """Return the services that may be asked about each source; sources without any are left out."""
+    found = {
+        name: services_for(config.sources[name], config.enrichment, default=config.enrich)
+        for name in names
+    }
+    return {name: services for name, services in found.items() if services}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +232,7 @@ class _Pass:
         progress: FetchProgress,
         parse: Parse,
         write: Write,
+        is_enriched: bool,
     ) -> None:
         self._store = store
         self._begun = begun
@@ -223,6 +242,7 @@ class _Pass:
         self._progress = progress
         self._parse = parse
         self._write = write
+        self._is_enriched = is_enriched
         self._pages = self._entries = self._new = 0
 
     async def run(self, client: Client) -> Fetched:
@@ -297,6 +317,7 @@ class _Pass:
                 channel=page.channel,
                 checks=page.checks,
                 texts=texts,
+                lacks_fields=lacks_fields if self._is_enriched else None,
             )
         )
         return ingested.new

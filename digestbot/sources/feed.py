@@ -65,6 +65,9 @@ class FeedOptions(WebOptions):
     """How far back the first fetch reports papers, counted from the newest paper."""
     max_items: int = 2000
     """How many papers of one response are read, newest first."""
+    enrich: bool | None = None
+    """Complete papers from the services of `enrichment`; by default as the config's `enrich`, and
+    not for feeds on this machine or a private network."""
 
     def __post_init__(self) -> None:
         WebOptions.__post_init__(self)

@@ -28,6 +28,7 @@ from digestbot.store.bounces import Bounces
 from digestbot.store.database import BUSY_S, Database, read_url
 from digestbot.store.digests import Digests
 from digestbot.store.editions import Editions, Envelope
+from digestbot.store.enrichments import Enrichments
 from digestbot.store.ledger import Ledger, from_line, to_line
 from digestbot.store.migrate import upgrade
 from digestbot.store.outbox import Outbox
@@ -41,14 +42,17 @@ from digestbot.store.transitions import AWAITING_OPERATOR
 from digestbot.store.values import (
     Attempt,
     Cap,
+    Completion,
     DigestState,
     EditionSummary,
     FieldCounts,
+    Incomplete,
     Ingested,
     KindPause,
     MailboxState,
     Pass,
     Recovered,
+    ServiceState,
     Skipped,
     SourceState,
     Transition,
@@ -60,11 +64,13 @@ __all__ = [
     "Attempt",
     "BatchPaper",
     "Cap",
+    "Completion",
     "Decision",
     "DigestState",
     "EditionSummary",
     "Envelope",
     "FieldCounts",
+    "Incomplete",
     "Ingested",
     "KindPause",
     "MailboxState",
@@ -72,6 +78,7 @@ __all__ = [
     "Pass",
     "PassStatus",
     "Recovered",
+    "ServiceState",
     "Skipped",
     "SourceState",
     "Store",
@@ -91,6 +98,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.papers = Papers(database)
+        self.enrichments = Enrichments(database)
         self.sources = Sources(database)
         self.batches = Batches(database)
         self.works = Works(database)

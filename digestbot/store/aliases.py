@@ -206,6 +206,27 @@ def target(connection: Connection, name: str) -> str | None:
     return _known(connection, [_key("", name)]).get(_key("", name))
 
 
+def add_doi(
+    connection: Connection, database: Database, paper_id: str, doi: str | None, now: datetime
+) -> None:
+    """
+    Remember a DOI of the paper that was learned later; an alias keeps its first paper.
+
+    A paper already stored under the DOI keeps its id: it would be announced again under this one.
+    """
+    name = f"doi:{doi.lower()}" if doi else ""
+    if name and name != paper_id and not newest_versions(connection, [name]):
+        row = {
+            "alias": _key("", name),
+            "paper_id": paper_id,
+            "name": name[:_SHOWN],
+            "source": "enrichment",
+            "record": paper_id,
+            "at": now,
+        }
+        connection.execute(database.insert(paper_aliases).on_conflict_do_nothing(), [row])
+
+
 def _as(paper: FetchedPaper, new: str, versions: Mapping[str, int]) -> FetchedPaper:
     """Return *paper* as a version of the known paper *new*."""
     if new == paper.id:

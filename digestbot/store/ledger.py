@@ -52,6 +52,8 @@ from digestbot.store.tables import (
     digests,
     edition_papers,
     editions,
+    enrichment_services,
+    enrichments,
     fragments,
     mailboxes,
     merges,
@@ -74,6 +76,7 @@ from digestbot.store.transitions import IMPORTED_AS, to_exported
 IDENTIFIED_BY: Final[Mapping[Table, tuple[str, ...]]] = {
     sources: ("name",),
     papers: ("paper_id", "version"),
+    enrichments: ("paper_id", "version"),
     announcements: ("source", "paper_id", "version", "type"),
     paper_aliases: ("alias",),
     works: ("paper_id",),
@@ -92,7 +95,9 @@ IDENTIFIED_BY: Final[Mapping[Table, tuple[str, ...]]] = {
     volumes: ("day",),
 }
 """The exported tables, referenced ones first, and the columns that identify a row."""
-EXCLUDED: Final = frozenset({passes, pacing, fragments, days, pauses, processes, word_rebuilds})
+EXCLUDED: Final = frozenset(
+    {passes, pacing, fragments, days, pauses, processes, word_rebuilds, enrichment_services}
+)
 """Tables of one machine and day; fragments are exported within the bodies."""
 
 DERIVED: Final = frozenset(

@@ -5,7 +5,7 @@ The log only grows, and seq follows the order of commits, on PostgreSQL too: a r
 seq 7 never finds a new 6 afterwards. Every cursor depends on that.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
@@ -25,11 +25,26 @@ from digestbot.model import (
     FetchedPaper,
     Paper,
 )
-from digestbot.store import aliases, batches, notices, works
+from digestbot.store import aliases, batches, enrichments, notices, works
 from digestbot.store.database import INGEST_LOCK, Database, chunks
 from digestbot.store.stored_words import rebuild_words
-from digestbot.store.tables import PassStatus, announcements, papers, sources, storable
-from digestbot.store.values import FieldCounts, Ingested, authors_from_json, authors_to_json
+from digestbot.store.tables import (
+    PassStatus,
+    announcements,
+    digests,
+    edition_papers,
+    papers,
+    sources,
+    storable,
+)
+from digestbot.store.values import (
+    Completion,
+    FieldCounts,
+    Incomplete,
+    Ingested,
+    authors_from_json,
+    authors_to_json,
+)
 from digestbot.text import pack_words, plain
 
 _Key = tuple[str, int]
@@ -58,6 +73,7 @@ class Papers:
         channel: Channel | None = None,
         checks: Sequence[ChannelCheck] = (),
         texts: "PlainTexts | None" = None,
+        lacks_fields: Callable[[FetchedPaper], bool] | None = None,
     ) -> Ingested:
         """
         Store a page of papers and the source's memory.
@@ -73,6 +89,7 @@ class Papers:
             channel: Which of the source's channels served them; see `batches`.
             checks: What the channels served of each day's announcements.
             texts: From `plain_texts`; None to compute them here.
+            lacks_fields: Returns True for new papers to be completed by `complete`; None for none.
         """
         texts = texts or self.plain_texts(fetched)
         with self._database.write() as connection:
@@ -91,9 +108,54 @@ class Papers:
             batches.confirm(connection, source, merged, channel)
             batches.record(connection, self._database, source, checks)
             served = {(r.id, r.version): p for p, r in zip(fetched, versions, strict=True)}
+            if lacks_fields is not None:
+                queued = [
+                    key for key in new if not served[key].backlog and lacks_fields(served[key])
+                ]
+                enrichments.enqueue(connection, self._database, source, queued, now)
             counts = FieldCounts.of(served[key] for key in new)
             self._remember(connection, source, memory, counts)
         return Ingested(new=len(new), known=len(merged) - len(new), updated=updated)
+
+    def incomplete(
+        self, sources: Collection[str], now: datetime, *, limit: int
+    ) -> tuple[Incomplete, ...]:
+        """List the queued papers of *sources* that are due, the latest announced first."""
+        with self._database.read() as connection:
+            rows = enrichments.due(connection, sources, now, limit=limit)
+        return tuple(
+            Incomplete(
+                source=row.source,
+                paper=to_paper(row),
+                queued_at=row.queued_at,
+                tries=row.tries,
+            )
+            for row in rows
+        )
+
+    def complete(self, completions: Sequence[Completion], now: datetime) -> int:
+        """
+        Fill in empty fields of stored papers and mark the look-ups, in one transaction.
+
+        A field that has a value by now keeps it, and nothing is announced. Return the number of
+        papers changed.
+        """
+        texts = PlainTexts()
+        changed = 0
+        with self._database.write() as connection:
+            self._database.take_lock(connection, INGEST_LOCK)
+            stored = _stored(connection, [each.paper_id for each in completions])
+            for each in completions:
+                old = stored.get((each.paper_id, each.version))
+                found = _without_late_notice(connection, each)
+                row = texts.add_to(_filled(old, found) if old and found else {})
+                if row:
+                    this = (papers.c.paper_id == each.paper_id, papers.c.version == each.version)
+                    connection.execute(update(papers).where(*this).values(row))
+                    aliases.add_doi(connection, self._database, each.paper_id, row.get("doi"), now)
+                    changed += 1
+                enrichments.mark(connection, each, row, now)
+        return changed
 
     def get(self, paper_id: str, version: int | None = None) -> Paper | None:
         """Return a version of the paper, by default the newest."""
@@ -477,6 +539,36 @@ def _changes(old: Row[Any] | None, paper: FetchedPaper) -> dict[str, Any]:
     given = {name for name, value in row.items() if value and value is not DocumentType.PAPER}
     given |= {f"{name}_is_date" for name in ("published", "updated") if row[name]}
     return {name: row[name] for name in row if name in given and row[name] != stored[name]}
+
+
+_FILLABLE: Final = ("abstract_raw", "authors", "doi", "journal_ref", "document_type")
+"""Columns that `Papers.complete` fills in if they are empty."""
+
+
+def _without_late_notice(connection: Connection, completion: Completion) -> FetchedPaper | None:
+    """
+    Return what was found, without a retraction of a paper that an edition has.
+
+    The publisher's own notice, a new version, tells its readers.
+    """
+    found = completion.found
+    if found is None or found.document_type not in NOTICES:
+        return found
+    sent = edition_papers.c
+    query = select(sent.paper_id).where(
+        sent.digest_id.in_(select(digests.c.id)),  # an index begins with it
+        sent.paper_id == completion.paper_id,
+        sent.version == completion.version,
+    )
+    is_sent = connection.execute(query.limit(1)).first() is not None
+    return replace(found, document_type=DocumentType.PAPER) if is_sent else found
+
+
+def _filled(old: Row[Any], found: FetchedPaper) -> dict[str, Any]:
+    """Return the columns that are empty in *old* and have a value in *found*."""
+    stored = old._mapping
+    empty = {name for name in _FILLABLE if not stored[name] or stored[name] is DocumentType.PAPER}
+    return {name: value for name, value in _changes(old, found).items() if name in empty}
 
 
 def _row(paper: FetchedPaper) -> dict[str, Any]:

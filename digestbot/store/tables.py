@@ -326,6 +326,34 @@ merges = Table(
     _index_where(APART, "paper_id", "other_id"),
 )
 
+# Papers that came without an abstract, authors or DOI, and what other services filled in.
+enrichments = Table(
+    "enrichments",
+    metadata,
+    Column("paper_id", StoredText, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("source", StoredText, nullable=False),
+    Column("queued_at", UtcDateTime, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("tried_at", UtcDateTime),
+    # When to ask again; NULL once the paper is complete or given up.
+    Column("next_at", UtcDateTime),
+    # Field → [service, hash of the value], so that a later value of the publisher is told apart.
+    Column("filled", StoredJson, nullable=False),
+    _index_where("next_at IS NOT NULL", "next_at"),
+)
+
+# The state of each service that completes papers.
+enrichment_services = Table(
+    "enrichment_services",
+    metadata,
+    Column("name", StoredText, primary_key=True),
+    Column("last_ok_at", UtcDateTime),
+    Column("failed_at", UtcDateTime),
+    Column("last_error", StoredText),
+    Column("rests_until", UtcDateTime),
+)
+
 sources = Table(
     "sources",
     metadata,

@@ -5,7 +5,7 @@ All are frozen; datetimes are aware and in UTC.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from digestbot.model import (
     FetchedPaper,
     Match,
     Origin,
+    Paper,
     SourceCoverage,
 )
 from digestbot.store.tables import PassStatus
@@ -36,6 +37,47 @@ class Ingested:
     """Papers of the page that this source had announced before."""
     updated: int
     """Stored papers whose metadata changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incomplete:
+    """A queued paper that lacks fields, and is due to be looked up again."""
+
+    source: str
+    """Of its first announcement."""
+    paper: Paper
+    queued_at: datetime
+    tries: int
+    """Earlier look-ups that were answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """Result of a look-up, for `Papers.complete`."""
+
+    paper_id: str
+    version: int
+    found: FetchedPaper | None = None
+    """Values of the fields in `origins`."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Field of `enrichments.FIELDS` → service that knows it."""
+    next_at: datetime | None
+    """When to look up the paper again; None if it is complete or given up."""
+    is_answered: bool
+    """True if the services answered, so that the look-up counts as one of the tries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceState:
+    """State of a service that completes papers."""
+
+    name: str
+    last_ok_at: datetime | None
+    failed_at: datetime | None
+    """Last failure, unless it has answered since."""
+    last_error: str | None
+    rests_until: datetime | None = None
+    """When it may be asked again, if it wanted rest."""
 
 
 RECENT_PAPERS = 200

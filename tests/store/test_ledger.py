@@ -37,7 +37,9 @@ def fill(store: Store) -> None:
     check = ChannelCheck(
         channel=Channel.RSS, announced_on=NOW.date(), outcome=BatchOutcome.PARTIAL, at=NOW
     )
-    store.papers.ingest("arxiv", known, {}, NOW, channel=Channel.RSS, checks=[check])
+    store.papers.ingest(
+        "arxiv", known, {}, NOW, channel=Channel.RSS, checks=[check], lacks_fields=bool
+    )
     rows = log(store)
     register(store)
     reader = store.subscriptions.add(

@@ -91,6 +91,35 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("paper_id", "version", name=op.f("pk_papers")),
     )
     op.create_table(
+        "enrichments",
+        sa.Column("paper_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("queued_at", MOMENT, nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("tried_at", MOMENT, nullable=True),
+        sa.Column("next_at", MOMENT, nullable=True),
+        sa.Column("filled", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("paper_id", "version", name=op.f("pk_enrichments")),
+    )
+    op.create_index(
+        op.f("ix_enrichments_next_at"),
+        "enrichments",
+        ["next_at"],
+        unique=False,
+        sqlite_where=WAITING,
+        postgresql_where=WAITING,
+    )
+    op.create_table(
+        "enrichment_services",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("last_ok_at", MOMENT, nullable=True),
+        sa.Column("failed_at", MOMENT, nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("rests_until", MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_enrichment_services")),
+    )
+    op.create_table(
         "passes",
         sa.Column("id", BIG, nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
