@@ -96,7 +96,7 @@ class CrossrefOptions:
             if not _ISSN.fullmatch(issn.upper()):
                 raise ValueError(f'"{issn[:40]}" is not an ISSN; write one like 2167-8359')
             if not _is_checked(issn.upper()):
-                raise ValueError(f'"{issn}" is not an ISSN: its check digit is wrong; look for a typo')
+                raise ValueError(f'"{issn}" is not an ISSN: its check digit is wrong; check it')
         for name in self.types:
             if not re.fullmatch(r"[a-z-]{3,30}", name):
                 raise ValueError(f'Crossref has no type "{name[:40]}"; try journal-article')
