@@ -366,6 +366,8 @@ def _weekdays_of(days: object) -> frozenset[int]:
         return EVERY_WEEKDAY
     if not isinstance(days, str):
         raise InvalidSchedule('must be text such as "mon-fri"', "days")
+    if days.lower() == "weekdays":
+        raise InvalidSchedule('"weekdays" is not supported; write "mon-fri"', "days")
     try:
         return frozenset(number % 7 for number in _values(days.lower(), WEEKDAY))
     except InvalidSchedule as error:

@@ -520,6 +520,11 @@ def test_a_window_in_words(keys: dict[str, object], text: str, words: str) -> No
             ("days",),
             '"mno" is not a valid weekday; did you mean "mon"?',
         ),
+        (
+            {"after": "announcement", "days": "Weekdays"},
+            ("days",),
+            '"weekdays" is not supported; write "mon-fri"',
+        ),
         ({"after": "announcement", "days": ["mon"]}, ("days",), 'must be text such as "mon-fri"'),
     ],
 )

@@ -67,6 +67,8 @@ def command(app: App, since: str, source: str | None, svg: Path | None) -> int:
         raise UsageError(f'--since "{since}" is not a time span; use 30d or 2w')
     config = app.config()
     if not arxiv_sources(config) and source is None:
+        if svg is not None:
+            raise UsageError(NONE)
         app.show([], lambda: NONE)
         return 0
     with app.store(config, read_only=True) as store:

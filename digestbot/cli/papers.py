@@ -20,7 +20,7 @@ def command() -> None:
     Show under which names a paper is known; merge or split papers.
 
     A preprint and its journal version are one work, announced once. PAPER is an arXiv identifier,
-    an arXiv URL or a DOI.
+    an arXiv URL, a DOI or another id of the store; 'explain' finds the id by words of the title.
     """
 
 

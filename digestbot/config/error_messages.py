@@ -35,10 +35,14 @@ _EXPECTED = (
     ("dict", "a mapping"),
     ("dataclass_type", "a mapping"),
     ("mapping", "a mapping"),
+    ("date", "a date such as 2027-01-01"),
     ("duration", "a duration such as 7d, 90m or 1h30m"),
     ("time_delta", "a duration such as 7d, 90m or 1h30m"),
 )
 """Prefixes of pydantic's error types, and the value that each one expects."""
+
+_NO_VALUES = frozenset({"none", "no", "off", "never"})
+"""Words written instead of an empty list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +227,8 @@ def _hint(error: Mapping[str, Any], value: str) -> str:
     if error["type"] in {"literal_error", "enum"}:
         near = get_close_matches(value.lower(), _choices(error), n=1)
         return f'; did you mean "{near[0]}"?' if near else ""
+    if _expected(error) == "a list" and value.lower() in _NO_VALUES:
+        return "; write []"
     if _expected(error) == "a list":
         return f"; write [{clipped(value)}]"
     return ""

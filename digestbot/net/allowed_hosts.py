@@ -56,7 +56,8 @@ def _entry(text: str) -> str | Network:
     except ValueError:
         pass
     name = _ascii(text).rstrip(".").lower()
-    if _NAME.fullmatch(name) and not name.replace(".", "").isdigit() and not literal_address(name):
+    is_number = name.rpartition(".")[2].isdigit()
+    if _NAME.fullmatch(name) and not is_number and not literal_address(name):
         return name
     raise ValueError(
         f'"{text[:60]}" is not a host; write a name (intranet.example.org, *.example.org), an '

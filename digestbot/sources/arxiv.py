@@ -60,7 +60,9 @@ class ArxivOptions:
     """Limit of pages per pass."""
 
     def __post_init__(self) -> None:
-        if bool(self.categories) == (self.query is not None):
+        if not self.categories and self.query is None:
+            raise ValueError('set "categories" or "query"')
+        if self.categories and self.query is not None:
             raise ValueError('set either "categories" or "query", not both')
         if self.query is not None and not self.query.strip():
             raise ValueError('"query" is empty')
@@ -83,6 +85,10 @@ class ArxivOptions:
                 object.__setattr__(self, key, address if is_own else None)
         if self.query is not None and (self.rss_url or self.oai_url):
             raise ValueError('rss_url and oai_url need "categories"; a "query" uses url only')
+        if self.query is not None and self.url is None:
+            raise ValueError('url is null, but a "query" needs it; remove "url: null"')
+        for key in ("url", "rss_url", "oai_url"):
+            _check_url(key, getattr(self, key))
         if not self.channels:
             raise ValueError("url, rss_url and oai_url are all null; arXiv needs one of them")
 
@@ -136,6 +142,13 @@ class ArxivOptions:
         return ChannelsPass(
             options=self, name=name, client=client, memory=dict(memory), now=now
         ).pages()
+
+
+def _check_url(key: str, url: str | None) -> None:
+    from digestbot.net import is_web_url
+
+    if url is not None and not is_web_url(url):
+        raise ValueError(f"{key} must be an http or https address, or null")
 
 
 def _check_category(category: str) -> None:

@@ -284,5 +284,5 @@ def _check_category(server: str, category: str) -> None:
     if _subject(category) in known:
         return
     near = difflib.get_close_matches(_subject(category), known, n=1)
-    hint = f'; did you mean "{near[0]}"?' if near else f"; such as {known[0]}"
+    hint = f'; did you mean "{near[0]}"?' if near else f"; it has {', '.join(known)}"
     raise ValueError(f'{server} has no category "{category[:60]}"{hint}')

@@ -95,9 +95,11 @@ class CrossrefOptions:
         for issn in self.issn:
             if not _ISSN.fullmatch(issn.upper()):
                 raise ValueError(f'"{issn[:40]}" is not an ISSN; write one like 2167-8359')
+            if not _is_checked(issn.upper()):
+                raise ValueError(f'"{issn}" is not an ISSN: its check digit is wrong; check it')
         for name in self.types:
             if not re.fullmatch(r"[a-z-]{3,30}", name):
-                raise ValueError(f'Crossref has no type "{name[:40]}"; such as journal-article')
+                raise ValueError(f'Crossref has no type "{name[:40]}"; try journal-article')
         check_web_options(
             url=self.url,
             interval=self.interval,
@@ -177,6 +179,12 @@ def read_page(body: bytes, cursor: str, /) -> ApiPage:
         ignored=len(found) - len(wanted),
         skipped=len(wanted) - len(records),
     )
+
+
+def _is_checked(issn: str) -> bool:
+    """Return True if the last character of *issn* is its check digit (ISO 3297)."""
+    digits = [10 if char == "X" else int(char) for char in issn.replace("-", "")]
+    return sum(digit * (8 - place) for place, digit in enumerate(digits)) % 11 == 0
 
 
 def _record(work: Any) -> Record | None:

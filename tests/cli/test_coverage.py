@@ -172,6 +172,9 @@ def test_config_without_arxiv_says_so(bot: Bot) -> None:
     called = bot("coverage")
     assert called.code == 0
     assert "the config has no arXiv source" in called.out
+    drawn = bot("coverage", "--svg", "-")
+    assert (drawn.code, drawn.out) == (2, "")
+    assert "the config has no arXiv source" in drawn.err
     assert json.loads(bot("coverage", "--json").out) == []
 
 

@@ -60,6 +60,7 @@ def test_networks_cover_addresses_and_what_leads_to_them(
             "127.1",
             "0x7f.1",
             "10.0.0.0/99",
+            "10.0.0.0-10.0.0.9",
             "2130706433",
             "",
         ),

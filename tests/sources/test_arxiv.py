@@ -34,7 +34,11 @@ def test_an_archive_is_queried_as_its_categories() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, 'set either "categories" or "query", not both'),
+        ({}, 'set "categories" or "query"$'),
+        ({"query": "all:gpu", "url": None}, 'url is null, but a "query" needs it'),
+        ({"categories": ("cs.DC",), "url": ""}, "^url must be an http or https address, or null"),
+        ({"categories": ("cs.DC",), "rss_url": "no"}, "^rss_url must be an http or https address"),
+        ({"categories": ("cs.DC",), "oai_url": "oaipmh.arxiv.org/oai"}, "^oai_url must be an http"),
         (
             {"categories": ("cs.DC",), "query": "all:gpu"},
             'set either "categories" or "query", not both',

@@ -145,11 +145,11 @@ def test_the_page_after_the_last_ends_the_list() -> None:
 
 def test_the_request_has_all_filters() -> None:
     options = CrossrefOptions(
-        issn=("2167-8359", "1234-567x"), query=" fire ", types=("journal-article",)
+        issn=("2167-8359", "1050-124x"), query=" fire ", types=("journal-article",)
     )
     found = options.request(WINDOW, "")
     assert found.params["filter"] == (
-        "from-created-date:2026-11-16,issn:2167-8359,issn:1234-567X,type:journal-article"
+        "from-created-date:2026-11-16,issn:2167-8359,issn:1050-124X,type:journal-article"
     )
     assert (found.params["query"], found.params["cursor"]) == ("fire", "*")
     assert "abstract" in found.params["select"]
