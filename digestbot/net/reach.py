@@ -42,7 +42,7 @@ class Reach(Enum):
 
 def check_url(url: "httpx.URL", reach: Reach, allowed: AllowedHosts, *, is_proxied: bool) -> None:
     """
-    Check what can be seen in *url* itself: an address in any form, and the names of this machine.
+    Check what *url* itself shows: an address in any form, and the names of this machine.
 
     A proxy resolves names itself, so that names of its network can be recognized only by their
     domain.
@@ -68,7 +68,7 @@ def choose(
     host: str, addresses: Sequence[Address], reach: Reach, allowed: AllowedHosts
 ) -> Sequence[Address]:
     """
-    Return those of a host's *addresses* to connect to.
+    Return the permitted ones of a host's *addresses*.
 
     A host with public addresses is never connected to at its other ones, even if it is trusted.
 

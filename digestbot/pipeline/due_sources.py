@@ -20,8 +20,8 @@ POLL_INTERVAL = timedelta(hours=6)
 """Interval between passes over an idle source, whose digests are not due: arXiv changes once a day,
 and a journal's feed must be read before its entries drop out of it."""
 AWAITED_INTERVAL = timedelta(minutes=15)
-"""Interval between passes over a source whose announcement a due digest waits for; those that say
-when to ask again are asked then."""
+"""Interval between passes over a source that a due digest waits for, unless it said when it has
+more."""
 MIN_INTERVAL = timedelta(minutes=5)
 """Minimum time between two passes for slots that follow closely: a source asked just before a slot
 is fresh, and any number of digests ask a server twelve times an hour at most."""

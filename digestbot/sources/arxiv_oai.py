@@ -104,7 +104,7 @@ def parse(body: bytes) -> OaiAnswer:
 
 def with_details(paper: FetchedPaper, record: OaiRecord) -> FetchedPaper:
     """
-    Return *paper* with what *record*, of the same paper, knows better.
+    Return *paper* completed from *record*, which is of the same paper.
 
     Authors of the format arXiv are structured; comment, reference, DOI and dates are filled in
     where *paper* has none. Title, abstract and version stay those of *paper*.

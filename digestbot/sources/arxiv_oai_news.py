@@ -17,7 +17,7 @@ from digestbot.sources.arxiv_oai import OaiRecord
 
 DAY = timedelta(days=1)
 LONGEST_DELAY = timedelta(days=4)
-"""Time after the submission of a later version within which a datestamp is its announcement."""
+"""Longest time from a later version's submission to a datestamp that is its announcement."""
 LOOK_BACK = timedelta(days=4)
 """How far a first pass reads before the floor, to learn the ids announced before."""
 REMEMBERED_DAYS = 40
@@ -88,7 +88,7 @@ class NewsRule:
 
         A version submitted too late for that is news. So is a paper whose id follows those from
         before the floor, however long moderation held it. Before any of these is known, all ids
-        from the month of the floor count: a paper too many is better than a lost one.
+        from the month of the floor count: an extra paper is better than a lost one.
         """
         if self._is_recent(record.paper.updated):
             return True

@@ -3,8 +3,8 @@ A list of feeds as one source: an OPML file, as feed readers export it.
 
 Each feed is read exactly as `kind: feed` reads it, with the same dates, limits and pacing, and what
 it can miss is the same: papers that leave the feed between two passes. A feed that fails is
-reported and read again in the next pass, or, if its server refused us, after the pause that it
-deserves; the others are stored. The file is read in every pass, so that an edit takes effect at
+reported and read again in the next pass, or, if its server refused us, after the pause that this
+requires; the others are stored. The file is read in every pass, so that an edit takes effect at
 once. Begin at `OpmlOptions.fetch`.
 """
 
@@ -187,7 +187,7 @@ class OpmlPass:
         yield self._last(page)
 
     async def _outcomes(self, feeds: "Sequence[ListedFeed]") -> list[_Outcome]:
-        """Read *feeds* at the same time. Nothing is under way while the caller has a page."""
+        """Read *feeds* at the same time. No request is pending while the caller has a page."""
         return [self._noted(each) for each in await asyncio.gather(*map(self._outcome, feeds))]
 
     async def _outcome(self, feed: "ListedFeed") -> _Outcome:
@@ -284,7 +284,7 @@ def _divided(memory: Mapping[str, str]) -> dict[str, dict[str, str]]:
 
 
 def _resting(memory: Mapping[str, str], error: DigestbotError, cause: str) -> Mapping[str, str]:
-    """Return *memory* with the pause that a refusal asks for."""
+    """Return *memory* with the pause after a refusal."""
     if not isinstance(error, SourceRefused) or error.retry_at is None:
         return memory
     return {**memory, "rest": error.retry_at.isoformat(), "cause": cause}
