@@ -45,9 +45,9 @@ def sources_of_run(
     """
     List the sources that ``run`` fetches for *digests*.
 
-    Every source that a due digest waits for, even if it failed a minute ago, except servers that
-    refused us and sources that said when they have more; of the other sources those whose poll
-    interval is over. With *force*, all of them.
+    These are the sources that a due digest waits for, even if they failed a minute ago, except
+    servers that refused us and sources that said when they have more. Of the others, those whose
+    poll interval is over. With *force*, all of them.
     """
     names = dict.fromkeys(source for digest in digests for source in digest.sources)
     if force:
@@ -133,7 +133,7 @@ def _is_resting(state: SourceState, config: Config, now: datetime) -> bool:
 
 
 def _has_said_when(store: Store, config: Config, name: str, now: datetime) -> bool:
-    """Return True if the source answered or refused, and said when to ask again."""
+    """Return True if the source answered or refused, and its next pass has a time."""
     state = store.sources.state(name)
     failed = (PassStatus.LATE, PassStatus.BROKEN)
     return state.status not in failed and _is_resting(state, config, now)

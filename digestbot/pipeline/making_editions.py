@@ -139,7 +139,7 @@ def _batches_together(
     except StoreError:
         raise
     except Exception:
-        log.exception("reading the batches failed")
+        log.exception("batches not read")
         return ()
 
 

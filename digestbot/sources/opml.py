@@ -191,7 +191,7 @@ class OpmlPass:
         return [self._noted(each) for each in await asyncio.gather(*map(self._outcome, feeds))]
 
     async def _outcome(self, feed: "ListedFeed") -> _Outcome:
-        """Read one feed; its failure stays its own."""
+        """Read one feed; return its failure as an outcome."""
         memory = self.memories[fingerprint(feed.url)]
         if refusal := _refusal(memory, self.now):
             return _Outcome(feed=feed, memory=memory, note=str(refusal), error=refusal)
@@ -265,7 +265,7 @@ class OpmlPass:
 
 
 def _waves(feeds: "Sequence[ListedFeed]") -> "list[Sequence[ListedFeed]]":
-    """Divide *feeds* into waves, one at least."""
+    """Divide *feeds* into waves; return at least one."""
     starts = range(0, len(feeds), WAVE)
     return [feeds[start : start + WAVE] for start in starts] or [()]
 
@@ -291,7 +291,7 @@ def _resting(memory: Mapping[str, str], error: DigestbotError, cause: str) -> Ma
 
 
 def _refusal(memory: Mapping[str, str], now: datetime) -> SourceRefused | None:
-    """Return the refusal after which the feed still rests."""
+    """Return the refusal whose pause is not over yet."""
     try:
         until = datetime.fromisoformat(memory.get("rest", "")).astimezone(UTC)
     except ValueError:
