@@ -2,9 +2,9 @@
 One pass over arXiv's channels: OAI-PMH, the daily feed and the query API.
 
 Each channel has served stale or partial days, and each has what the others lack: OAI-PMH every
-change, the feed the announce types, the API what is older. The pass reads each, even if another fails, and
-compares what they served of the latest day. Until two agree, it asks to be repeated soon; then not
-before the next announcement. Begin at `ChannelsPass.pages`.
+change, the feed the announce types, the API what is older. The pass reads each, even if another
+fails, and compares what they served of the latest day. Until two agree, it asks to be repeated
+soon; then not before the next announcement. Begin at `ChannelsPass.pages`.
 """
 
 import logging
