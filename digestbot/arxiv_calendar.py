@@ -105,6 +105,11 @@ def feed_at(day: date) -> datetime:
     return _in_utc(day, time())
 
 
+def day_in_words(day: date) -> str:
+    """Return *day* as ``Fri 20 Nov``."""
+    return f"{day:%a} {day.day} {day:%b}"
+
+
 def feed_day(moment: datetime) -> date:
     """Return the day that the daily feed should show at *moment*."""
     return moment.astimezone(_eastern()).date()

@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from digestbot.arxiv_calendar import Calendar, latest_oai_day, oai_at
+from digestbot.arxiv_calendar import Calendar, day_in_words, latest_oai_day, oai_at
 from digestbot.batches import ArxivSource, arxiv_sources, batches_of
 from digestbot.config import Config, DigestConfig
 from digestbot.errors import StoreError
@@ -47,7 +47,7 @@ class Awaited:
 
     def in_words(self, zone: ZoneInfo) -> str:
         """Say what the digest waits for, and until when."""
-        days = " and ".join(dict.fromkeys(_day(batch.day) for batch in self.unsettled))
+        days = " and ".join(dict.fromkeys(day_in_words(batch.day) for batch in self.unsettled))
         return (
             f"waiting for arXiv's announcement of {days} until {self.until.astimezone(zone):%H:%M}"
         )
@@ -64,7 +64,7 @@ class Awaited:
             if batch.source == source and not is_quiet:
                 categories[batch.day, _IN_WORDS[batch.state]].append(batch.category)
         found = [
-            f"{_day(day)} {words}{' in ' * any(names)}{', '.join(names)}"
+            f"{day_in_words(day)} {words}{' in ' * any(names)}{', '.join(names)}"
             for (day, words), names in categories.items()
         ]
         return "; ".join(found) or None
@@ -185,7 +185,3 @@ def with_notice(coverage: SourceCoverage, awaited: Awaited | None) -> SourceCove
     if notice is None:
         return coverage
     return replace(coverage, note="; ".join(filter(None, [notice, coverage.note])))
-
-
-def _day(day: date) -> str:
-    return f"{day:%a} {day.day} {day:%b}"

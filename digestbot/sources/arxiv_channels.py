@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
-from digestbot.arxiv_calendar import Calendar, feed_at, oai_at
+from digestbot.arxiv_calendar import Calendar, day_in_words, feed_at, oai_at
 from digestbot.errors import SourceError, SourceRefused
 from digestbot.ids import arxiv_order
 from digestbot.model import AnnounceType, BatchOutcome, Channel, ChannelCheck, FetchedPaper
@@ -315,7 +315,7 @@ class ChannelsPass:
         return (oai_at if Channel.OAI in self.options.channels else feed_at)(following) + GRACE
 
     def _disagreement(self) -> str:
-        day = f"{self.day:%a} {self.day.day} {self.day:%b}"
+        day = day_in_words(self.day)
         news = self._news()
         if not news:
             return f"{day}: no papers yet"

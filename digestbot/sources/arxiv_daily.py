@@ -14,7 +14,7 @@ from datetime import date, datetime
 from itertools import count
 
 from digestbot import taxonomy
-from digestbot.arxiv_calendar import Calendar, feed_day, latest_feed_day
+from digestbot.arxiv_calendar import Calendar, day_in_words, feed_day, latest_feed_day
 from digestbot.errors import BadAnswer
 from digestbot.ids import arxiv_order
 from digestbot.model import AnnounceType, BatchOutcome, Channel, ChannelCheck, FetchedPaper
@@ -153,7 +153,7 @@ def _is_stale(
 
 
 def _stale(papers: Sequence[FetchedPaper], known: DailyMemory, day: date, now: datetime) -> Daily:
-    old = f"of {known.day:%a} {known.day.day} {known.day:%b}" if known.day else "of an earlier day"
+    old = f"of {day_in_words(known.day)}" if known.day else "of an earlier day"
     check = _check(BatchOutcome.STALE, day, now, f"the daily feed still has the papers {old}")
     return Daily(papers=tuple(papers), check=check, memory=known)
 

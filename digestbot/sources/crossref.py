@@ -97,7 +97,7 @@ class CrossrefOptions:
                 raise ValueError(f'"{issn[:40]}" is not an ISSN; write one like 2167-8359')
         for name in self.types:
             if not re.fullmatch(r"[a-z-]{3,30}", name):
-                raise ValueError(f'Crossref has no type "{name[:40]}"; write one like journal-article')
+                raise ValueError(f'Crossref has no type "{name[:40]}"; try journal-article')
         check_web_options(
             url=self.url,
             interval=self.interval,
