@@ -21,13 +21,13 @@ DAY = timedelta(days=1)
 DEADLINE = time(14)
 ANNOUNCEMENT = time(20)
 OAI_UPDATE = time(22, 30)
-"""When OAI-PMH has the announcement, in the evening of it."""
+"""When OAI-PMH has the announcement, on the evening before its day."""
 SATURDAY = 5
 MONDAY = 0
 
 
 class Occasion(StrEnum):
-    """Whether a day has an announcement."""
+    """Kind of a day: with an announcement, or why it has none."""
 
     ANNOUNCEMENT = "announcement"
     WEEKEND = "weekend"
@@ -36,13 +36,13 @@ class Occasion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Calendar with the business days on which arXiv rests."""
+    """arXiv's business days and holidays."""
 
     holidays: frozenset[date]
     """Days whose submissions are announced with those of the next business day."""
 
     def occasion(self, day: date) -> Occasion:
-        """Return what to expect of *day*."""
+        """Return the kind of *day*."""
         if day.weekday() >= SATURDAY:
             return Occasion.WEEKEND
         is_holiday = _business_day_before(day) in self.holidays
@@ -71,7 +71,7 @@ class Calendar:
 
     def expected_day(self, submitted: datetime) -> date:
         """
-        Return the day on which a paper submitted then is announced at the earliest.
+        Return the earliest day on which a paper *submitted* then can be announced.
 
         Moderation can hold it for days or weeks.
         """
@@ -86,7 +86,7 @@ class Calendar:
 
 
 def calendar_with(holidays: Iterable[date] = ()) -> Calendar:
-    """Return arXiv's calendar with more *holidays*."""
+    """Return arXiv's calendar with additional *holidays*."""
     return Calendar(_published_holidays() | frozenset(holidays))
 
 
@@ -103,6 +103,11 @@ def oai_at(day: date) -> datetime:
 def feed_at(day: date) -> datetime:
     """Return when the daily feed has the announcement of *day*, in UTC."""
     return _in_utc(day, time())
+
+
+def day_in_words(day: date) -> str:
+    """Return *day* as ``Fri 20 Nov``."""
+    return f"{day:%a} {day.day} {day:%b}"
 
 
 def feed_day(moment: datetime) -> date:

@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from digestbot.arxiv_calendar import Calendar, latest_oai_day, oai_at
+from digestbot.arxiv_calendar import Calendar, day_in_words, latest_oai_day, oai_at
 from digestbot.batches import ArxivSource, arxiv_sources, batches_of
 from digestbot.config import Config, DigestConfig
 from digestbot.errors import StoreError
@@ -41,13 +41,13 @@ class Awaited:
     """Batches that a due digest awaits, as of one moment."""
 
     until: datetime
-    """When the edition is made in any case, in UTC."""
+    """Latest time of the edition, in UTC."""
     unsettled: tuple[Batch, ...]
-    """Those that may still change; one at least."""
+    """Batches that may still change; at least one."""
 
     def in_words(self, zone: ZoneInfo) -> str:
-        """Say what the digest waits for, and how long."""
-        days = " and ".join(dict.fromkeys(_day(batch.day) for batch in self.unsettled))
+        """Say what the digest waits for, and until when."""
+        days = " and ".join(dict.fromkeys(day_in_words(batch.day) for batch in self.unsettled))
         return (
             f"waiting for arXiv's announcement of {days} until {self.until.astimezone(zone):%H:%M}"
         )
@@ -56,7 +56,7 @@ class Awaited:
         """
         Describe for readers what is missing of *source*, if anything.
 
-        A query without papers of the day is a usual case: few queries match something every day.
+        A query without papers of the day is normal: few queries match something every day.
         """
         categories: dict[tuple[date, str], list[str]] = defaultdict(list)
         for batch in self.unsettled:
@@ -64,7 +64,7 @@ class Awaited:
             if batch.source == source and not is_quiet:
                 categories[batch.day, _IN_WORDS[batch.state]].append(batch.category)
         found = [
-            f"{_day(day)} {words}{' in ' * any(names)}{', '.join(names)}"
+            f"{day_in_words(day)} {words}{' in ' * any(names)}{', '.join(names)}"
             for (day, words), names in categories.items()
         ]
         return "; ".join(found) or None
@@ -74,7 +74,7 @@ def awaited_by(
     store: Store, config: Config, digests: Iterable[DigestConfig], now: datetime
 ) -> dict[str, Awaited]:
     """
-    Return what each of *digests* that are due awaits; only those that await something.
+    Map each of *digests* that is due and awaits something to what it awaits.
 
     If the batches cannot be read, no digest waits for them.
     """
@@ -90,7 +90,7 @@ def awaited_by(
 def waiting(
     store: Store, config: Config, digests: Iterable[DigestConfig], now: datetime
 ) -> dict[str, Awaited]:
-    """Return those of `awaited_by` whose edition is to be made later."""
+    """Return those of `awaited_by` whose latest time is still ahead."""
     awaited = awaited_by(store, config, digests, now)
     return {name: each for name, each in awaited.items() if now < each.until}
 
@@ -143,13 +143,13 @@ def _unsettled(
 
 
 def awaited_day(schedule: Schedule, slot: Slot, calendar: Calendar) -> date | None:
-    """Return the day that *slot* of *schedule* awaits, unless an earlier slot had it."""
+    """Return the day that *slot* of *schedule* awaits; None if an earlier slot awaited it."""
     if slot.closes_at is None:
         return None
     day = latest_oai_day(slot.closes_at, calendar)
     before = schedule.latest_slot(slot.at - SHORTLY_BEFORE)
-    had_its_chance = before and before.closes_at and oai_at(day) <= before.closes_at
-    return None if had_its_chance else day
+    was_awaited = before and before.closes_at and oai_at(day) <= before.closes_at
+    return None if was_awaited else day
 
 
 def unsettled_of(
@@ -180,12 +180,8 @@ def is_settled(batch: Batch) -> bool:
 
 
 def with_notice(coverage: SourceCoverage, awaited: Awaited | None) -> SourceCoverage:
-    """Add to *coverage* what was awaited in vain."""
+    """Note in *coverage* what is missing of the awaited batches."""
     notice = awaited.notice(coverage.source) if awaited else None
     if notice is None:
         return coverage
     return replace(coverage, note="; ".join(filter(None, [notice, coverage.note])))
-
-
-def _day(day: date) -> str:
-    return f"{day:%a} {day.day} {day:%b}"

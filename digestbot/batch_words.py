@@ -1,7 +1,7 @@
 """
-Batches in words: one line for all categories and days of which the same can be said.
+Batches in words: one line for all categories and days with the same state and channels.
 
-``cs.DC: all 41 papers of Fri 27 Nov, verified at 04:10 UTC against two channels``. Begin at
+``cs.DC: all 41 papers of Fri 20 Nov, verified at 05:10 UTC against two channels``. Begin at
 `statements`; `first_of` shortens them to a footer. In editions the words are those of a
 `render.language.Language`; commands use `English`, which loads nothing.
 """
@@ -28,7 +28,7 @@ _ORDER: Final = (
     BatchState.ANNOUNCED,
     BatchState.HOLIDAY,
 )
-"""From what needs attention to what is only told; weekends are left out."""
+"""Order of the lines: what needs attention comes first; weekends are left out."""
 
 
 class Words(Protocol):
@@ -80,13 +80,13 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Batches of which the same can be said: the same days of one or several categories."""
+    """Batches that share a line: the same days of one or several categories."""
 
     categories: tuple[tuple[str, int], ...]
     """Names, with the papers of all days."""
     days: tuple[date, ...]
     like: Batch
-    """The last of them."""
+    """The latest batch, which stands for all."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ def statements(batches: Iterable[Batch], lang: Words, zone: ZoneInfo) -> tuple[S
 
 
 def first_of(lines: Sequence[Statement], lang: Words) -> tuple[str, ...]:
-    """Return the first *lines* of a footer, the last of which counts the others."""
+    """Return at most `LINES` of *lines*; the last one counts those left out."""
     if len(lines) <= LINES:
         return tuple(line.text for line in lines)
     rest = len(lines) - LINES + 1
@@ -160,7 +160,7 @@ def _grouped(batches: Iterable[Batch]) -> Iterator[_Group]:
 
 
 def _story(batch: Batch) -> tuple[object, ...]:
-    """Return what batches of one line have in common."""
+    """Return what all batches of a line have in common."""
     if batch.state is BatchState.HOLIDAY:
         return (batch.state,)
     answers = [(a.channel, a.outcome, a.lacks > 0) for a in batch.answers]
@@ -258,7 +258,7 @@ def _verification(group: _Group, lang: Words, zone: ZoneInfo) -> str:
 
 
 def _reasons(group: _Group, lang: Words) -> list[str]:
-    """Explain each channel's lack of a confirmation."""
+    """Explain why channels do not confirm the batch."""
     answers, is_announced = group.like.answers, group.like.state is BatchState.ANNOUNCED
     if is_announced and len(answers) == 1:
         only = channel_name(answers[0].channel, lang)

@@ -1,5 +1,5 @@
 """
-Batches: what arXiv announced on each day in each category, and what vouches for it.
+Batches: what arXiv announced on each day in each category, and which channels confirm it.
 
 A batch is verified if two channels have served everything that any channel served of it. Reading
 the store is all that `batches_of` does; the rest is pure. Begin at `batches_of` and `state_of`.
@@ -46,7 +46,7 @@ REACH = timedelta(days=31)
 WEEKEND = timedelta(days=5)
 """Longer than most pauses between two announcements."""
 FEW = 5
-"""Identifiers of a day that tell where it begins and ends."""
+"""Least number of identifiers that tell where a day begins and ends."""
 
 _ANSWERS = (BatchOutcome.COMPLETE, BatchOutcome.EMPTY, BatchOutcome.PARTIAL)
 _Order = tuple[int, int, int]
@@ -132,10 +132,10 @@ def recent_batches(
 
     Args:
         store: Where the sources' announcements are.
-        config: Has the sources.
+        config: Names the sources with their options.
         names: Sources of any kind; only those of arXiv have batches.
-        begin: Begin of the earliest window; None for one without a begin.
-        now: End of all windows.
+        begin: Start of the earliest window; None if it has none.
+        now: End of all windows, aware.
     """
     wanted = frozenset(names)
     sources = {name: each for name, each in arxiv_sources(config).items() if name in wanted}
@@ -147,7 +147,7 @@ def in_window(batches: Iterable[Batch], begin: datetime | None, end: datetime) -
     """
     Return the batches that became due in a window, or are announced and wait for their time.
 
-    Weekends are left out. Without a *begin*, these are the latest batches.
+    Weekends are left out. Without *begin*, return the latest batches.
     """
     if begin is None:
         return latest(batches)
@@ -187,12 +187,12 @@ def derive(
     Derive the batches of one source from the day *first* on.
 
     Args:
-        name: Of the source.
-        options: Of the source.
+        name: The source.
+        options: Its options.
         checks: What its channels served of each day.
         papers: Its rows of the log, beginning some days before *first*.
         first: The first day.
-        now: The moment of the answer.
+        now: When the batches are described, aware.
         state: State of the source; None if it is unknown.
         matched: Ids of the papers to count as matched.
     """
@@ -302,7 +302,7 @@ def _checks_of(
 
 def _implied(options: ArxivSource, day: date, read_at: datetime | None) -> ChannelCheck | None:
     """
-    Return a check of a day that a source with the query API alone has passed without papers.
+    Return the check of a past day without papers, for a source with the query API only.
 
     The API confirms a day once it has a paper of it or of a later one, which a rare query may not
     have for weeks.

@@ -141,7 +141,7 @@ class BatchOutcome(StrEnum):
     STALE = "stale"
     """The papers of an earlier day under the new date."""
     PARTIAL = "partial"
-    """Certainly not everything."""
+    """A part of what it should have."""
     DOWN = "down"
     """No useful answer."""
 
@@ -167,7 +167,7 @@ class BatchState(StrEnum):
     WEEKEND = "weekend"
     HOLIDAY = "holiday"
     NOT_YET = "not yet"
-    """Its time may come, or its papers may follow: too early to say."""
+    """Too early to say: it is not due yet, or its papers may follow."""
     STALE = "stale"
     """The channels that answer show an earlier day."""
     PARTIAL = "partial"

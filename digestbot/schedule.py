@@ -85,7 +85,7 @@ class Schedule(Protocol):
 
     @property
     def text(self) -> str:
-        """The schedule in one line, as written or equivalent; it changes with the times."""
+        """The schedule in one line, as written or equivalent; it differs if any time differs."""
         ...
 
     @property

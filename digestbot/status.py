@@ -43,7 +43,7 @@ class DigestStatus:
     waiting: int
     """Announcements after its cursor, before filtering."""
     awaited: Awaited | None = None
-    """What it waits for in its slot; None outside of one."""
+    """Batches that it waits for; None if it does not wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Status:
     faults: tuple[str, ...]
     """One line for each fault; equal faults share a line."""
     coverage: Mapping[str, tuple[Statement, ...]]
-    """Of each arXiv source the lines about its latest batches, usually one; see `batch_words`."""
+    """Lines about the latest batches of each arXiv source, usually one; see `batch_words`."""
 
     services: tuple[ServiceState, ...] = ()
     """Services that complete papers; a failure there delays no edition."""

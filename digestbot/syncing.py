@@ -96,7 +96,7 @@ def _fingerprint(digest: DigestConfig) -> str:
 
 
 def _rescheduled_to(digest: DigestConfig, state: DigestState | None, now: datetime) -> datetime:
-    """Return when a digest is due by a new schedule: at once in an open window without edition."""
+    """Return when a new schedule is due: at once in an open window without an edition."""
     slot = digest.schedule.latest_slot(now)
     is_open = slot is not None and slot.closes_at is not None and now < slot.closes_at
     last = state.last_edition_at if state else None

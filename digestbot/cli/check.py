@@ -189,7 +189,7 @@ def _digests(app: App, store: "Store", config: Config) -> Iterator[Finding]:
 
 
 def _schedule(config: Config, digest: DigestConfig) -> str:
-    """Describe the schedule; say so if it waits for arXiv although all sources are others."""
+    """Describe the schedule; point out one that waits for arXiv without an arXiv source."""
     schedule = digest.schedule
     words = schedule.in_words()
     if not isinstance(schedule, AnnouncementSchedule):

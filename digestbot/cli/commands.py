@@ -17,7 +17,7 @@ COMMANDS: dict[str, str] = {
     "serve": "Fetch, make editions and deliver on schedule, until SIGTERM.",
     "status": "Show sources, digests, the queue, recent errors and next runs.",
     "coverage": "Show which of arXiv's batches were announced and verified.",
-    "papers": "Show under which names a paper is known; merge or split papers.",
+    "papers": "Show the ids and names of a paper; merge or split papers.",
     "editions": "List or show past editions.",
     "deliveries": "List deliveries; show, retry, release or cancel them.",
     "subscribers": "List subscribers; add, remove, import or export them.",

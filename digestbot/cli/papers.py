@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from digestbot.store import Decision, Name, Store
 
 
-@click.group("papers", short_help="Show under which names a paper is known; merge or split papers.")
+@click.group("papers", short_help="Show the ids and names of a paper; merge or split papers.")
 def command() -> None:
     """
-    Show under which names a paper is known; merge or split papers.
+    Show the ids and names of a paper; merge or split papers.
 
     A preprint and its journal version are one work, announced once. PAPER is an arXiv identifier,
     an arXiv URL, a DOI or another id of the store; 'explain' finds the id by words of the title.
@@ -64,8 +64,8 @@ def split(app: App, papers: tuple[str, ...]) -> int:
     """
     Take papers out of their works, and keep them apart from the rest whatever records say.
 
-    A name that was stored as a part of another paper becomes a paper with its next record. Papers
-    that the merge has hidden are sent by 'digestbot run --missed-since'.
+    An alias of another paper becomes a separate paper with its next record. To send papers that the
+    merge has hidden, use 'digestbot run --missed-since'.
     """
     names = [parse_paper_id(paper).id for paper in papers]
     with app.store(app.config()) as store:

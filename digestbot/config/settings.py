@@ -34,7 +34,7 @@ class DigestConfig:
     """Names in `Config.sources`; all of them by default."""
     types: frozenset[AnnounceType]
     updates: frozenset[UpdateKind]
-    """News about papers that it had."""
+    """Kinds of news about papers that the digest had."""
     filter: Filter
     limit: int
     """Maximum number of papers in full in one edition."""

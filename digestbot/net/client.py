@@ -99,9 +99,9 @@ class Client:
     jitter: Callable[[], float] = random.random
     """Uniform in [0, 1)."""
     lookup: Lookup = look_up
-    """Finds the addresses of a host."""
+    """Lookup of the addresses of a host."""
     backend: "httpcore.AsyncNetworkBackend | None" = None
-    """Opens connections to addresses; httpcore's by default."""
+    """Backend that opens connections to addresses; httpcore's by default."""
     _http: "httpx.AsyncClient | None" = field(default=None, init=False, repr=False)
     _slots: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(MAX_REQUESTS), init=False, repr=False
@@ -399,7 +399,7 @@ class _Request:
         """
         Return the request to the *target* of a redirect.
 
-        A private server of the operator's may redirect within its own host. A public one may not:
+        A private server in the config may redirect within its own host. A public one may not:
         its name may have a private address by now.
         """
         reach = self.reach

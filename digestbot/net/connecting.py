@@ -27,7 +27,7 @@ IS_PRIVATE = "digestbot.is_private"
 
 
 class Backend(httpcore.AsyncNetworkBackend):
-    """Opens the connections of requests with one `Reach`."""
+    """Network backend for all requests with one `Reach`."""
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from digestbot.net.private_addresses import Address
 
 Lookup = Callable[[str], Awaitable[Sequence[Address]]]
-"""Returns at least one address of a host, the preferred one first, or raises OSError."""
+"""Lookup of a host: at least one address, the preferred one first, or OSError."""
 
 
 async def look_up(host: str) -> Sequence[Address]:

@@ -40,7 +40,7 @@ _NUMBERS = re.compile(r"(0x[0-9a-f]+|[0-9]+)(\.(0x[0-9a-f]+|[0-9]+)){0,3}", re.A
 
 def kind_of(address: Address) -> str | None:
     """
-    Return the kind of a special address, with its article. A public one has none.
+    Return the kind of a special address, such as "a private"; None for a public one.
 
     An IPv4 address within an IPv6 one counts as itself. Teredo is refused altogether: it contains
     two addresses, and no feed uses it.

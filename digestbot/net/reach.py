@@ -42,7 +42,7 @@ class Reach(Enum):
 
 def check_url(url: "httpx.URL", reach: Reach, allowed: AllowedHosts, *, is_proxied: bool) -> None:
     """
-    Check what can be seen in *url* itself: an address in any form, and the names of this machine.
+    Check *url* itself: an address in any form, and the names of this machine.
 
     A proxy resolves names itself, so that names of its network can be recognized only by their
     domain.
@@ -68,9 +68,9 @@ def choose(
     host: str, addresses: Sequence[Address], reach: Reach, allowed: AllowedHosts
 ) -> Sequence[Address]:
     """
-    Return those of a host's *addresses* to connect to.
+    Return the permitted ones of a host's *addresses*.
 
-    A host with public addresses is never connected to at its other ones, even if it is trusted.
+    If a host has public addresses, only these are permitted, even if the host is trusted.
 
     Raises:
         ForbiddenAddress: All of them are out of reach.
@@ -119,7 +119,7 @@ def _reason(host: str, address: Address) -> str:
 
 
 def _allowable(host: str, reach: Reach) -> str | None:
-    """Return the entry of `AllowedHosts` for *host*, if one can help."""
+    """Return the entry of ``allowed_hosts`` that would permit *host*; None if none can."""
     if reach is Reach.PUBLIC:
         return None
     address = literal_address(host)

@@ -27,7 +27,7 @@ IDLE_S = 5.0
 
 
 class PoolTransport(httpx.AsyncBaseTransport):
-    """Sends each request directly or through its proxy, within its reach."""
+    """Transport that sends each request directly or through its proxy, within its reach."""
 
     def __init__(
         self,

@@ -20,8 +20,8 @@ POLL_INTERVAL = timedelta(hours=6)
 """Interval between passes over an idle source, whose digests are not due: arXiv changes once a day,
 and a journal's feed must be read before its entries drop out of it."""
 AWAITED_INTERVAL = timedelta(minutes=15)
-"""Interval between passes over a source whose announcement a due digest waits for; those that say
-when to ask again are asked then."""
+"""Interval between passes over a source that a due digest waits for, unless it said when it has
+more."""
 MIN_INTERVAL = timedelta(minutes=5)
 """Minimum time between two passes for slots that follow closely: a source asked just before a slot
 is fresh, and any number of digests ask a server twelve times an hour at most."""
@@ -45,9 +45,9 @@ def sources_of_run(
     """
     List the sources that ``run`` fetches for *digests*.
 
-    Every source that a due digest waits for, even if it failed a minute ago, except servers that
-    refused us and sources that said when they have more; of the other sources those whose poll
-    interval is over. With *force*, all of them.
+    These are the sources that a due digest waits for, even if they failed a minute ago, except
+    servers that refused us and sources that said when they have more. Of the others, those whose
+    poll interval is over. With *force*, all of them.
     """
     names = dict.fromkeys(source for digest in digests for source in digest.sources)
     if force:
@@ -133,7 +133,7 @@ def _is_resting(state: SourceState, config: Config, now: datetime) -> bool:
 
 
 def _has_said_when(store: Store, config: Config, name: str, now: datetime) -> bool:
-    """Return True if the source answered or refused, and said when to ask again."""
+    """Return True if the source answered or refused, and its next pass has a time."""
     state = store.sources.state(name)
     failed = (PassStatus.LATE, PassStatus.BROKEN)
     return state.status not in failed and _is_resting(state, config, now)

@@ -73,7 +73,7 @@ def fingerprint(options: Options) -> str:
 
 
 def _secrets(options: Options) -> Iterator[Secret]:
-    """Yield the secrets in *options*, which its repr hides: a new one outdates an answer, too."""
+    """Yield the secrets in *options*: its repr hides them, but a new one is a change, too."""
     if isinstance(options, WebOptions):
         yield from (*options.headers.values(), *options.cookies.values())
 

@@ -139,7 +139,7 @@ def _batches_together(
     except StoreError:
         raise
     except Exception:
-        log.exception("reading the batches failed")
+        log.exception("batches not read")
         return ()
 
 
@@ -395,7 +395,7 @@ def _compose(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Had:
-    """What the earlier editions of a digest had of the works in a window."""
+    """Entries that earlier editions of a digest had of the works in a window."""
 
     works: Mapping[str, frozenset[str]]
     """Paper id → all ids of its work."""
@@ -412,7 +412,7 @@ class _Had:
         candidates: Candidates,
         carried: Sequence[EditionPaper],
     ) -> "_Had":
-        """Read it for *digest*; for None, as if no edition had been made."""
+        """Read the entries for *digest*; None stands for a digest without editions."""
         ids = {row.paper.id for row, _ in candidates.candidates}
         works = store.works.of(ids | {entry.paper.id for entry in carried})
         members = {member for work in works.values() for member in work}

@@ -19,9 +19,9 @@ CELL: Final = 30
 GAP: Final = 4
 MARGIN: Final = 24
 HEAD: Final = 104
-"""Height of the title and the days above the first row."""
+"""Height of the title and the days above the first row, in pixels."""
 LETTER: Final = 7.4
-"""Width of a letter of a category in pixels, at most."""
+"""Maximum width of a letter in a category, in pixels."""
 NAME: Final = 30
 LEGEND_WIDTH: Final = 910
 
@@ -173,7 +173,7 @@ def _cell(batch: Batch, x: int, y: int, lang: Words, zone: ZoneInfo) -> str:
 
 
 def _short(number: int) -> str:
-    """Return *number* in at most four letters; an empty text for 0."""
+    """Return *number* in at most four characters; an empty text for 0."""
     if number >= 1000:
         return f"{number / 1000:.1f}k" if number < 9950 else f"{number / 1000:.0f}k"
     return str(number) if number else ""

@@ -178,7 +178,7 @@ class ShownEdition:
     missing: tuple[str, ...]
     """One line for each source from which papers may be missing."""
     batches: tuple[str, ...]
-    """At most three lines about what arXiv announced in the window, and what vouches for it."""
+    """At most three lines on arXiv's announcements in the window, with the confirming channels."""
     covers: str
     next_edition: str | None
     why: str | None

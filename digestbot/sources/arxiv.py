@@ -1,8 +1,8 @@
 """
 arXiv as a source, by categories or by a query.
 
-Here are its options; `arxiv_channels` reads the daily feed, OAI-PMH and the query API and compares
-them, `arxiv_pass` reads the query API.
+It has the options of `kind: arxiv`. `arxiv_channels` reads and compares the daily feed, OAI-PMH and
+the query API; `arxiv_pass` reads the query API alone.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -41,13 +41,13 @@ class ArxivOptions:
     query: str | None = None
     """Query in arXiv's syntax: `cat:cs.DC AND all:gpu`; alternative to `categories`."""
     url: str | None = API_URL
-    """The query API; change it to use a mirror or a test server. `null`: not asked."""
+    """The query API; change it to use a mirror or a test server. `null` turns it off."""
     rss_url: str | None = DEFAULT
-    """The daily feeds, `https://rss.arxiv.org` unless `url` is changed. `null`: not asked."""
+    """The daily feeds, `https://rss.arxiv.org` unless `url` is changed. `null` turns them off."""
     oai_url: str | None = DEFAULT
-    """OAI-PMH, `https://oaipmh.arxiv.org/oai` unless `url` is changed. `null`: not asked."""
+    """OAI-PMH, `https://oaipmh.arxiv.org/oai` unless `url` is changed. `null` turns it off."""
     holidays: tuple[date, ...] = ()
-    """Business days on which arXiv rests, besides the published ones; see `docs/arxiv.md`."""
+    """Holidays of arXiv, in addition to the published ones; see `docs/arxiv.md`."""
     backfill: timedelta = timedelta(days=7)
     """How far back the first fetch reports papers, counted from the newest paper."""
     interval: timedelta = timedelta(seconds=3)

@@ -2,9 +2,9 @@
 One pass over arXiv's channels: OAI-PMH, the daily feed and the query API.
 
 Each channel has served stale or partial days, and each has what the others lack: OAI-PMH every
-change, the feed the announce types, the API what is older. The pass reads them in turn, so that one
-that fails costs only itself, and compares what they served of the latest day. Until two agree, it
-asks to be repeated soon; then not before the next announcement. Begin at `ChannelsPass.pages`.
+change, the feed the announce types, the API what is older. The pass reads each, even if another
+fails, and compares what they served of the latest day. Until two agree, it asks to be repeated
+soon; then not before the next announcement. Begin at `ChannelsPass.pages`.
 """
 
 import logging
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
-from digestbot.arxiv_calendar import Calendar, feed_at, oai_at
+from digestbot.arxiv_calendar import Calendar, day_in_words, feed_at, oai_at
 from digestbot.errors import SourceError, SourceRefused
 from digestbot.ids import arxiv_order
 from digestbot.model import AnnounceType, BatchOutcome, Channel, ChannelCheck, FetchedPaper
@@ -28,7 +28,7 @@ from digestbot.sources.protocols import Page
 log = logging.getLogger(__name__)
 
 GRACE = timedelta(minutes=5)
-"""After the time at which a channel should have an announcement."""
+"""Wait after the time at which a channel should have an announcement."""
 FIRST_RETRY = timedelta(minutes=15)
 LAST_RETRY = timedelta(hours=2)
 """Bounds of the time until an incomplete batch is read again; it grows with the batch's age."""
@@ -38,17 +38,17 @@ API_INTERVAL = timedelta(hours=20)
 """Least time between two passes over the API while the other channels agree: once a day."""
 CHECKED_DAYS = 14
 NEWS = frozenset({AnnounceType.NEW, AnnounceType.CROSS})
-"""What all channels have: the daily feed leaves out some replacements."""
+"""Types that all channels have: the daily feed leaves out some replacements."""
 _OWN_KEYS = {
     Channel.API: ("query", "mark", "floor", "pending"),
     Channel.RSS: ("rss_",),
     Channel.OAI: ("oai_",),
 }
-"""Beginnings of the keys of each channel in the memory."""
+"""Prefixes of each channel's keys in the memory."""
 
 
 class Channels(Listing, Protocol):
-    """arXiv's channels and what to ask them for; see `sources.arxiv.ArxivOptions`."""
+    """arXiv's channels and what to request from them; see `sources.arxiv.ArxivOptions`."""
 
     @property
     def categories(self) -> Sequence[str]: ...
@@ -71,10 +71,10 @@ class _Served:
     ids: set[str] = field(default_factory=set)
     first_versions: set[str] = field(default_factory=set)
     news: dict[date, set[str]] = field(default_factory=dict)
-    """Ids of new papers and cross-lists by day, as far as the channel tells it."""
+    """Ids of new papers and cross-lists by day, as far as the channel states it."""
     is_complete: bool = False
     outcome: BatchOutcome | None = None
-    """Of the latest day, if the channel judges that itself."""
+    """Outcome of the latest day, if the channel states it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -99,7 +99,7 @@ class ChannelsPass:
 
     async def pages(self) -> AsyncIterator[Page]:
         """
-        Yield the pages of every channel, then one that sums up.
+        Yield the pages of every channel, then a summary.
 
         Raises:
             SourceLate, SourceRefused: Every channel failed.
@@ -121,7 +121,7 @@ class ChannelsPass:
         has_just_been_asked = (
             asked is not None and self.now - datetime.fromisoformat(asked) < API_INTERVAL
         )
-        # Its index follows the feed.
+        # The index of the API is updated after the feed.
         is_needed = not self._is_settled() and self.now >= feed_at(self.day)
         return is_needed or not has_just_been_asked
 
@@ -129,7 +129,7 @@ class ChannelsPass:
         """
         Return True once two channels have agreed on the papers of the latest day.
 
-        Of a day without papers they cannot be sure until it is over: a late batch looks the same.
+        A day without papers stays open until it is over: a late batch looks the same.
         """
         if self.memory.get("settled") == self.day.isoformat():
             return True
@@ -149,7 +149,7 @@ class ChannelsPass:
         return set[str]().union(*(s.news.get(self.day, set()) for s in self.served.values()))
 
     def _is_resting(self, channel: Channel) -> bool:
-        """Return True while a channel that refused us is left alone."""
+        """Return True while a channel that refused us must not be requested."""
         until = self.memory.get(f"rest_{channel}")
         return until is not None and self.now < datetime.fromisoformat(until)
 
@@ -315,7 +315,7 @@ class ChannelsPass:
         return (oai_at if Channel.OAI in self.options.channels else feed_at)(following) + GRACE
 
     def _disagreement(self) -> str:
-        day = f"{self.day:%a} {self.day.day} {self.day:%b}"
+        day = day_in_words(self.day)
         news = self._news()
         if not news:
             return f"{day}: no papers yet"

@@ -14,7 +14,7 @@ from datetime import date, datetime
 from itertools import count
 
 from digestbot import taxonomy
-from digestbot.arxiv_calendar import Calendar, feed_day, latest_feed_day
+from digestbot.arxiv_calendar import Calendar, day_in_words, feed_day, latest_feed_day
 from digestbot.errors import BadAnswer
 from digestbot.ids import arxiv_order
 from digestbot.model import AnnounceType, BatchOutcome, Channel, ChannelCheck, FetchedPaper
@@ -79,7 +79,7 @@ def _order(text: str | None) -> Order | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daily:
-    """One reading of the feed: its papers with their day, and what the reading is worth."""
+    """One reading of the feed: its papers with their day, and how far it is complete."""
 
     papers: tuple[FetchedPaper, ...]
     check: ChannelCheck
@@ -107,7 +107,7 @@ def judge(
     papers: Sequence[FetchedPaper], known: DailyMemory, now: datetime, calendar: Calendar
 ) -> Daily:
     """
-    Tell what a reading of the feed is worth, and date its papers if they are a new batch.
+    Judge a reading of the feed, and date its papers if they are a new batch.
 
     Args:
         papers: All papers of the feed.
@@ -134,7 +134,7 @@ def judge(
 
 
 def _empty(known: DailyMemory, day: date, now: datetime) -> Daily:
-    """Judge a feed without papers: of this day, or asked too late for the last one."""
+    """Judge a feed without papers: of this day, or read too late for the last one."""
     if feed_day(now) == day or known.day == day:
         check = _check(BatchOutcome.EMPTY, day, now, "the daily feed is empty")
     else:
@@ -145,7 +145,7 @@ def _empty(known: DailyMemory, day: date, now: datetime) -> Daily:
 def _is_stale(
     papers: Sequence[FetchedPaper], known: DailyMemory, day: date, before: Order | None
 ) -> bool:
-    """Return True for the batch before, or a part of it."""
+    """Return True if *papers* are the batch before, or a part of it."""
     if known.day != day and known.papers == _fingerprint(papers):
         return True
     top = _top(papers)
@@ -153,7 +153,7 @@ def _is_stale(
 
 
 def _stale(papers: Sequence[FetchedPaper], known: DailyMemory, day: date, now: datetime) -> Daily:
-    old = f"of {known.day:%a} {known.day.day} {known.day:%b}" if known.day else "of an earlier day"
+    old = f"of {day_in_words(known.day)}" if known.day else "of an earlier day"
     check = _check(BatchOutcome.STALE, day, now, f"the daily feed still has the papers {old}")
     return Daily(papers=tuple(papers), check=check, memory=known)
 

@@ -49,7 +49,7 @@ class OaiRecord:
     paper: FetchedPaper
     """Its `type` is by version only; its `version` is 1 if that of the record is missing."""
     version: int | None
-    """Given by arXivRaw only; use other records with `with_details`."""
+    """Its version, which only arXivRaw has; use other records with `with_details`."""
     datestamp: date
     """Day of the last change to the record, UTC; edits of metadata count."""
     sets: tuple[str, ...] = ()
@@ -84,11 +84,11 @@ def parse(body: bytes) -> OaiAnswer:
     Parse *body*; the texts of the papers stay as served.
 
     Raises:
-        BadAnswer: The body is not well-formed XML, or not an answer of OAI-PMH.
+        BadAnswer: The body is not well-formed XML, or not an OAI-PMH response.
     """
     root = parse_xml(body)
     if _name(root) != "OAI-PMH":
-        raise BadAnswer("not an answer of OAI-PMH; check the URL")
+        raise BadAnswer("the response is not OAI-PMH; check the URL")
     answer = OaiAnswer(response_date=None)
     for child in root:
         name = _name(child)
@@ -104,7 +104,7 @@ def parse(body: bytes) -> OaiAnswer:
 
 def with_details(paper: FetchedPaper, record: OaiRecord) -> FetchedPaper:
     """
-    Return *paper* with what *record*, of the same paper, knows better.
+    Return *paper* completed from *record*, which is of the same paper.
 
     Authors of the format arXiv are structured; comment, reference, DOI and dates are filled in
     where *paper* has none. Title, abstract and version stay those of *paper*.

@@ -17,7 +17,7 @@ from digestbot.sources.arxiv_oai import OaiRecord
 
 DAY = timedelta(days=1)
 LONGEST_DELAY = timedelta(days=4)
-"""Time after the submission of a later version within which a datestamp is its announcement."""
+"""Longest time from a later version's submission to a datestamp that is its announcement."""
 LOOK_BACK = timedelta(days=4)
 """How far a first pass reads before the floor, to learn the ids announced before."""
 REMEMBERED_DAYS = 40
@@ -29,7 +29,7 @@ Order = tuple[int, int, int]
 
 @dataclass(slots=True)
 class AnnouncedIds:
-    """Ids of each day as far as they are sure: a day's ids lie between its least and greatest."""
+    """Known ids of each day: all of a day lie between its least and its greatest."""
 
     days: dict[date, tuple[Order, Order]] = field(default_factory=dict)
 
@@ -51,7 +51,7 @@ class AnnouncedIds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewsRule:
-    """Rule of one source."""
+    """Rule that tells the news of one source."""
 
     wanted: frozenset[str]
     """Codes of its categories, aliases included."""
@@ -84,11 +84,11 @@ class NewsRule:
 
     def is_news(self, record: OaiRecord, first_id: Order | None) -> bool:
         """
-        Return True unless the version may have been announced before the floor.
+        Return True if the version counts as announced since the floor.
 
         A version submitted too late for that is news. So is a paper whose id follows those from
         before the floor, however long moderation held it. Before any of these is known, all ids
-        from the month of the floor count: a paper too many is better than a lost one.
+        from the month of the floor count: an extra paper is better than a lost one.
         """
         if self._is_recent(record.paper.updated):
             return True
@@ -138,7 +138,7 @@ class NewsRule:
 
 
 def announce_type(paper: FetchedPaper, wanted: frozenset[str]) -> AnnounceType:
-    """Return the type by the rule of the daily feed: relative to the categories asked for."""
+    """Return the type by the rule of the daily feed: relative to the categories *wanted*."""
     if paper.primary_category in wanted:
         return AnnounceType.NEW if paper.version == 1 else AnnounceType.REPLACE
     return AnnounceType.CROSS if paper.version == 1 else AnnounceType.REPLACE_CROSS

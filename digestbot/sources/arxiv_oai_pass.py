@@ -45,7 +45,7 @@ BUSY_WAIT_S = 30.0
 STALE = timedelta(hours=2)
 """Age of an answer that a cache served too long; arXiv's own keeps lists for an hour."""
 MANY_CATEGORIES = 4
-"""Categories of one archive up to which each is asked for by itself."""
+"""Maximum categories of one archive that are requested one by one."""
 LOADING = timedelta(hours=1)
 """Time for the service to load an announcement."""
 LOGGED_WAIT_S = 5.0
@@ -59,7 +59,7 @@ def sets_of(categories: Iterable[str]) -> tuple[str, ...]:
     """
     Return the sets that have all papers of *categories*, such as ``cs:cs:DC``.
 
-    Both codes of an alias are asked for. Many categories of one archive become its set. Archives
+    Both codes of an alias are requested. Many categories of one archive become its set. Archives
     without new papers since the 1990s have no sets.
     """
     by_archive: dict[str, set[str]] = {}
@@ -113,7 +113,7 @@ class Accept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restart:
-    """Ask for the list again, from its last known day: the token has expired."""
+    """Request the list again, from its last known day: the token has expired."""
 
     reason: str
 

@@ -36,7 +36,7 @@ _ADVICE = {
 
 
 class Target(Protocol):
-    """What a request is made to; the same for all of arXiv's channels."""
+    """Target of a request; the same for all of arXiv's channels."""
 
     @property
     def name(self) -> str: ...

@@ -216,7 +216,7 @@ def read_xml(body: bytes, cursor: str, /) -> ApiPage:
         return _page([_info(each) for each in root.iter("info")])
     if root.tag in ("dblp", "dblpperson"):
         return _page([_info(each) for each in root.iter() if each.get("key")])
-    raise BadAnswer("the response has no publications of DBLP; check the URL")
+    raise BadAnswer("the response lists no DBLP publications; check the URL")
 
 
 def _page(found: list[Any]) -> ApiPage:

@@ -180,7 +180,7 @@ class FolderPass:
         return papers
 
     async def _fenced(self, listing: Listing, file: SavedFile, before: Record | None) -> _Reading:
-        """Read *file*; a failure stays its own."""
+        """Read *file*; return a failure as its outcome."""
         path = Path(listing.root, file.name)
         digest = ""
         try:
@@ -235,7 +235,7 @@ class FolderPass:
         page = self._page(papers)
         had_files = any(key.startswith("f.") for key in self.memory)
         if not listing.files and had_files:
-            # Perhaps the disk is not mounted.
+            # The disk may not be mounted: keep the memory of its files.
             note = "the folder is empty, although it had files before"
             return replace(page, memory=self.memory, note=note)
         problems = [*self.problems, *listing.problems]

@@ -3,8 +3,8 @@ A list of feeds as one source: an OPML file, as feed readers export it.
 
 Each feed is read exactly as `kind: feed` reads it, with the same dates, limits and pacing, and what
 it can miss is the same: papers that leave the feed between two passes. A feed that fails is
-reported and read again in the next pass, or, if its server refused us, after the pause that it
-deserves; the others are stored. The file is read in every pass, so that an edit takes effect at
+reported and read again in the next pass, or, if its server refused us, after the pause that this
+requires; the others are stored. The file is read in every pass, so that an edit takes effect at
 once. Begin at `OpmlOptions.fetch`.
 """
 
@@ -187,11 +187,11 @@ class OpmlPass:
         yield self._last(page)
 
     async def _outcomes(self, feeds: "Sequence[ListedFeed]") -> list[_Outcome]:
-        """Read *feeds* at the same time. Nothing is under way while the caller has a page."""
+        """Read *feeds* at the same time. No request is pending while the caller has a page."""
         return [self._noted(each) for each in await asyncio.gather(*map(self._outcome, feeds))]
 
     async def _outcome(self, feed: "ListedFeed") -> _Outcome:
-        """Read one feed; its failure stays its own."""
+        """Read one feed; return its failure as an outcome."""
         memory = self.memories[fingerprint(feed.url)]
         if refusal := _refusal(memory, self.now):
             return _Outcome(feed=feed, memory=memory, note=str(refusal), error=refusal)
@@ -265,7 +265,7 @@ class OpmlPass:
 
 
 def _waves(feeds: "Sequence[ListedFeed]") -> "list[Sequence[ListedFeed]]":
-    """Divide *feeds* into waves, one at least."""
+    """Divide *feeds* into waves; return at least one."""
     starts = range(0, len(feeds), WAVE)
     return [feeds[start : start + WAVE] for start in starts] or [()]
 
@@ -284,14 +284,14 @@ def _divided(memory: Mapping[str, str]) -> dict[str, dict[str, str]]:
 
 
 def _resting(memory: Mapping[str, str], error: DigestbotError, cause: str) -> Mapping[str, str]:
-    """Return *memory* with the pause that a refusal asks for."""
+    """Return *memory* with the pause after a refusal."""
     if not isinstance(error, SourceRefused) or error.retry_at is None:
         return memory
     return {**memory, "rest": error.retry_at.isoformat(), "cause": cause}
 
 
 def _refusal(memory: Mapping[str, str], now: datetime) -> SourceRefused | None:
-    """Return the refusal after which the feed still rests."""
+    """Return the refusal whose pause is not over yet."""
     try:
         until = datetime.fromisoformat(memory.get("rest", "")).astimezone(UTC)
     except ValueError:

@@ -30,11 +30,11 @@ class Page:
     note: str | None = None
     """Remark for the operator, such as what is missing; None if all is well."""
     channel: "Channel | None" = None
-    """Which of the source's channels served *papers*; None if it has only one."""
+    """Channel that served *papers*; None if the source has only one."""
     checks: "tuple[ChannelCheck, ...]" = ()
-    """What the channels served of each day's announcements, as far as this page tells."""
+    """What the channels served of each day's announcements, as far as this page shows it."""
     next_try_at: datetime | None = None
-    """On the last page: when to ask again, earlier or later than the usual interval."""
+    """On the last page: time of the next pass, if the usual interval does not apply."""
 
 
 class Options(Protocol):

@@ -60,9 +60,9 @@ class PubmedOptions:
     query: str
     """Query in PubMed's syntax, such as `organoids[tiab] AND "Nature"[journal]`."""
     api_key: Secret | None = None
-    """Your key of NCBI, for 10 requests per second instead of 3."""
+    """Your key from NCBI, for 10 requests per second instead of 3."""
     email: str | None = None
-    """Your address for NCBI, sent with each request; they write to it before they block."""
+    """Your address for NCBI, sent with each request; NCBI writes to it before blocking a client."""
     url: str = f"https://{_HOST}/entrez/eutils"
     """The E-utilities; change it to use a mirror or a test server."""
     backfill: timedelta = timedelta(days=7)

@@ -14,11 +14,11 @@ from pathlib import Path, PurePosixPath
 from digestbot.sources.feed_kind import shown
 
 MAX_FILES = 20_000
-"""Files of one folder: the memory of a source has a line for each, stored with every page."""
+"""Maximum files in a folder: the source's memory has a line for each, stored with every page."""
 RACY_NS = 2_000_000_000
-"""A file changed so shortly before its reading may change again within one tick of the clock."""
+"""Age in nanoseconds below which a file may change again without a new time of change."""
 _UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".swp", "~")
-"""Ends of the names of files that another program renames when it has written them."""
+"""Suffixes of unfinished files, which the program that writes them renames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Record:
     """0 if a later change may have kept the time."""
     digest: str
     problem: str = ""
-    """Why papers of it may be missing; empty if it was read whole."""
+    """Why papers of it may be missing; empty if it was read completely."""
 
     @classmethod
     def read(cls, text: str) -> "Record | None":

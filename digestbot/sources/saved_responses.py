@@ -1,7 +1,7 @@
 """
-Recognize a saved response by its content, and parse it as the source that it came from does.
+Recognize a saved response by its content, and parse it like the source that it came from.
 
-Formats are told apart by what only they have; a feed, the loosest of them, comes last. To make
+Each format is recognized by what no other has; a feed, the loosest of them, comes last. To make
 another API's responses readable, add its `web_api.ReadPage` to `JSON_READERS` or `XML_READERS`.
 Pure: bytes in, values out. Begin at `parse_saved`.
 """
@@ -45,7 +45,7 @@ XML_READERS = {
 }
 """Root element in lower case → ``module:function`` of the API that answers with it."""
 MAX_DELAY = timedelta(days=60)
-"""From the submission of a version to its announcement at the latest; moderation takes weeks."""
+"""Longest time from a version's submission to its announcement: moderation takes weeks."""
 _HEAD = 20_000
 """Characters at the beginning of a feed in which it names itself."""
 _ROOT = re.compile(r"<(?:[A-Za-z_][\w.-]{0,40}:)?([A-Za-z_][\w.-]{0,60})")
@@ -61,7 +61,7 @@ class Saved:
 
     papers: tuple[FetchedPaper, ...] = field(repr=False)
     problem: str = ""
-    """Why papers may be missing; empty if it was read whole."""
+    """Why papers may be missing; empty if it was read completely."""
 
 
 def parse_saved(body: bytes, name: str, now: datetime) -> Saved:
@@ -71,7 +71,7 @@ def parse_saved(body: bytes, name: str, now: datetime) -> Saved:
     Args:
         body: Its bytes, without headers.
         name: The feed, if *body* is one that does not name itself: scopes its items' own ids.
-        now: Later dates of a feed are mistakes and become *now*.
+        now: Time of the pass; later dates of a feed are mistakes and become *now*.
 
     Raises:
         BadAnswer: No source reads it, or it is the error of a service.

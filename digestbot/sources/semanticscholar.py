@@ -3,7 +3,7 @@ Semantic Scholar as a source: papers of any field that match a search, by public
 
 The dates are those of publication, as Semantic Scholar understands them: the submission of an arXiv
 paper, the online date of an article, and none for some. It indexes a paper days to weeks later, so
-`overlap` is long; what enters later is missed, and so is a paper whose date it learns to be older.
+`overlap` is long; what enters later is missed, and so is a paper whose date it moves back later.
 Words are searched in titles and abstracts, except abstracts that publishers withhold. Clients
 without a key share one pool, so their requests are often refused as too many. Begin at
 `SemanticScholarOptions`; `read_page` parses a response.
@@ -44,7 +44,7 @@ _FIELDS = (
     "publicationTypes,fieldsOfStudy"
 )
 _PDF_MARK = re.compile(r"^\[PDF\]\s+")
-"""Begin of titles that were taken from a list of search results."""
+"""Beginning of titles that were taken from a list of search results."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,10 +92,10 @@ class ApiRequest:
 
     url: str
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Also keys of the API, so they are not shown."""
+    """Query parameters, left out of the repr since they may have API keys."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     cursor: str = ""
-    """Cursor for the parser, if it needs to know more than the one of the page before."""
+    """Cursor for the parser, if it differs from that of the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,9 +188,9 @@ class WebMemory:
     since: datetime | None = None
     """Oldest paper to report of a first pass that was interrupted."""
     had_records: bool = False
-    """True if this query has ever had any."""
+    """True if this query has ever had records."""
     doubts: int = 0
-    """Latest passes in a row that lacked records."""
+    """Number of latest passes in a row that lacked records."""
 
     @classmethod
     def read(cls, memory: Mapping[str, str], query: str) -> "WebMemory":

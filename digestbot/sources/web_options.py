@@ -14,7 +14,7 @@ from digestbot.errors import DiscreetError
 from digestbot.secret import Secret
 
 MAX_CHARS = 8192
-"""Characters of all headers, and of all cookies: the usual limit of servers."""
+"""Maximum characters of all headers, and of all cookies: the usual limit of servers."""
 MAX_USER_AGENT_CHARS = 512
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 """Name of a header or a cookie (RFC 9110 5.6.2, RFC 6265 4.1.1)."""
@@ -29,7 +29,7 @@ _OURS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebOptions:
-    """What a source sends with its requests; a redirect to another host gets no secret."""
+    """Headers that a source sends with its requests; a redirect to another host gets no secret."""
 
     __pydantic_config__: ClassVar[dict[str, object]] = {
         "extra": "forbid",

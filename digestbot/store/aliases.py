@@ -23,7 +23,7 @@ IDENTIFIERS = ("arxiv:", "doi:", "pmid:", "pmcid:")
 _GLOBAL = (*IDENTIFIERS, "url:")
 """Aliases that mean the same in every source; the others are scoped by theirs."""
 _OF_ITEMS = ("url:", "guid:")
-"""Names of a feed's item that say which item it was before it had an identifier."""
+"""Names by which a feed's item is recognized once it gets an identifier."""
 _ABOUT_OTHERS = frozenset({
     DocumentType.CORRECTION, DocumentType.EDITORIAL, DocumentType.FRONT_MATTER, DocumentType.NEWS,
 })  # fmt: skip

@@ -124,7 +124,7 @@ def confirm(
     fetched: Sequence[FetchedPaper],
     channel: Channel | None,
 ) -> None:
-    """Note in the rows of *fetched* that *channel* has served them, and the day if it is new."""
+    """Record in the rows of *fetched* that *channel* served them, and the day if it is new."""
     if channel is None:
         return
     log = announcements.c
@@ -153,7 +153,7 @@ def _completed(row: Mapping[Any, Any], paper: FetchedPaper, channel: Channel) ->
 def record(
     connection: Connection, database: Database, source: str, checks: Sequence[ChannelCheck]
 ) -> None:
-    """Store *checks*, each in place of an earlier one of the same channel unless that is good."""
+    """Store *checks*; each replaces an incomplete one of its channel and day."""
     for check in checks:
         row = {
             "channel": check.channel,

@@ -413,9 +413,9 @@ def _append(
     """
     Log the papers that are new from *source*. Return their ids and versions.
 
-    OAI-PMH serves a cross-list of an old paper like any edit or replacement, the daily feed
-    announces it. The row of such a paper gives way to one at the end of the log, so that digests
-    that have passed it see the announcement; editions remember what they had.
+    OAI-PMH serves a cross-list of an old paper like any edit or replacement; only the daily feed
+    announces it. The row of such a paper moves to the end of the log, so that digests that have
+    passed it see the announcement; editions remember what they had.
 
     The query before the INSERT is safe under `INGEST_LOCK`. ON CONFLICT would use up a seq on
     PostgreSQL for every known row.
@@ -473,7 +473,7 @@ def _append_status(
 
 
 def _is_news(paper: FetchedPaper, row: Row[Any] | None, channel: Channel | None) -> bool:
-    """Return True unless *row* of the log announces the paper already."""
+    """Return True if *paper* needs a row at the end of the log; *row* is its present one."""
     if row is None:
         return True
     if paper.backlog or paper.announced_on is None:

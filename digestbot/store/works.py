@@ -150,7 +150,7 @@ def newly_published(
     connection: Connection, resolution: Resolution, links: Sequence[Link]
 ) -> list[tuple[str, int]]:
     """
-    Return the stored preprints that this page calls published for the first time.
+    Return the stored preprints that this page is the first to call published.
 
     Call it before the names of the page are stored.
     """
@@ -169,7 +169,7 @@ def newly_published(
 
 
 def _is_journal(journal_ref: str | None, paper_id: str) -> bool:
-    """Return True for a reference to a journal; indexes also give the name of the server."""
+    """Return True for a reference to a journal; indexes may name the preprint server there."""
     is_stated = bool(journal_ref) and paper_id.startswith("arxiv:")
     return is_stated and "arxiv" not in (journal_ref or "").lower()
 
@@ -273,13 +273,13 @@ def _record(
     reason: str,
     now: datetime,
 ) -> None:
-    """Store that two papers are one work, unless it is stored already."""
+    """Store that two papers are one work; keep an existing decision."""
     row = _row(papers, is_apart=False, source=source, reason=reason, now=now)
     connection.execute(database.insert(merges).values(row).on_conflict_do_nothing())
 
 
 def _keep_apart(connection: Connection, database: Database, papers: Pair, now: datetime) -> None:
-    """Store that two papers are kept apart, in the place of an earlier decision."""
+    """Store that two papers are kept apart; replace an earlier decision."""
     row = _row(papers, is_apart=True, source=None, reason=BY_HAND, now=now)
     insert = database.insert(merges).values(row)
     keys = ["paper_id", "other_id"]

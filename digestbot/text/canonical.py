@@ -211,7 +211,7 @@ def _joined_in_text(joined: str, words: Sequence[str]) -> tuple[str, ...]:
 
 
 def _joined_in_term(joined: str, words: Sequence[str]) -> str:
-    """Return *joined* with the notation of its *words*: ``sigma_8`` joined is never scripted."""
+    """Return *joined* with the notation of its *words*: a joined ``sigma_8`` never has a script."""
     if NOTE not in "".join(words):
         return joined
     if _has_scripted_letter(words):

@@ -187,12 +187,12 @@ def _read(written: str) -> tuple[str, ...]:
 
 
 def _place(char: str) -> str:
-    """Return "_" or "^" if *char* begins a script, and otherwise the empty text."""
+    """Return "_" or "^" if *char* begins a script, else an empty text."""
     return "_" if char in _SUBSCRIPT else "^" if char in _SUPERSCRIPT else ""
 
 
 def _cased(raw: str) -> str:
-    """Return *raw* on the line, without accents, but in its case."""
+    """Return *raw* on the line, without accents, in its own case."""
     text = _SIGNS.sub("", without_scripts(raw))
     if text.isascii():
         return text

@@ -183,5 +183,5 @@ def test_files_of_records_are_read() -> None:
 
 
 def test_other_xml_is_refused() -> None:
-    with pytest.raises(BadAnswer, match="no publications"):
+    with pytest.raises(BadAnswer, match="no DBLP publications"):
         read_xml(b"<a/>", "")
