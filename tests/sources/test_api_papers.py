@@ -65,7 +65,7 @@ def test_a_doi_is_the_id_and_all_names_are_aliases() -> None:
     found = paper_from(replace(FACTS, pages=("https://www.x.example/1/",)))
     assert found is not None
     assert found.id == "doi:10.5555/abc"
-    assert found.aliases[:2] == ("doi:10.5555/abc", "url://pubmed.ncbi.nlm.nih.gov/123")
+    assert found.aliases[:2] == ("doi:10.5555/abc", "pmid:123")
     assert found.aliases[-1] == "url://x.example/1"
     assert found.url == "https://doi.org/10.5555/abc"
 
