@@ -10,31 +10,27 @@ request per second. Begin at `BiorxivOptions`; `read_page` parses a response.
 import difflib
 import re
 import unicodedata
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from digestbot.errors import BadAnswer
 from digestbot.sources.api_json import list_at, message_of, number_at, read_object, text_at
 from digestbot.sources.feed_kind import shown
-from digestbot.sources.protocols import Page
 from digestbot.sources.web_api import (
     ApiPage,
     ApiRequest,
+    ReadPage,
     Record,
-    WebPass,
+    WebApiOptions,
     Window,
-    check_web_options,
-    is_official,
-    official_interval_s,
     under,
 )
 
 if TYPE_CHECKING:
-    from digestbot.net import Client
-    from digestbot.sources.parser_pool import Parse
+    pass
 
 _LIMITS = {"api.biorxiv.org": 1.0, "api.medrxiv.org": 1.0}
 CATEGORIES: Mapping[str, tuple[str, ...]] = {
@@ -67,13 +63,8 @@ CATEGORIES: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BiorxivOptions:
+class BiorxivOptions(WebApiOptions):
     """Preprints of bioRxiv or medRxiv, all or by category."""
-
-    __pydantic_config__: ClassVar[dict[str, object]] = {
-        "extra": "forbid",
-        "use_attribute_docstrings": True,
-    }
 
     server: Literal["biorxiv", "medrxiv"] = "biorxiv"
     """The server to read."""
@@ -93,23 +84,12 @@ class BiorxivOptions:
     def __post_init__(self) -> None:
         for category in self.categories:
             _check_category(self.server, category)
-        check_web_options(
-            url=self.url,
-            interval=self.interval,
-            backfill=self.backfill,
-            overlap=self.overlap,
-            max_pages=self.max_pages,
-        )
+        self.check_shared_keys()
 
     @property
-    def interval_s(self) -> float:
-        """Seconds between requests, at least the minimum on the official host."""
-        return official_interval_s(self.url, self.interval, _LIMITS)
-
-    @property
-    def is_official(self) -> bool:
-        """True on the official host."""
-        return is_official(self.url, _LIMITS)
+    def limits(self) -> Mapping[str, float]:
+        """See `WebApiOptions.limits`."""
+        return _LIMITS
 
     @property
     def searched(self) -> str:
@@ -125,25 +105,9 @@ class BiorxivOptions:
             params={"category": _subject(only).replace(" ", "_")} if only else {},
         )
 
-    def fetch(
-        self,
-        name: str,
-        client: "Client",
-        memory: Mapping[str, str],
-        now: datetime,
-        *,
-        parse: "Parse",
-    ) -> AsyncIterator[Page]:
-        """Make one pass; see `Options.fetch`."""
-        return WebPass(
-            options=self,
-            read=partial(read_page, categories=tuple(map(_subject, self.categories))),
-            name=name,
-            client=client,
-            memory=memory,
-            now=now,
-            parse=parse,
-        ).pages()
+    def reader(self, window: Window) -> ReadPage:
+        """See `WebApiOptions.reader`."""
+        return partial(read_page, categories=tuple(map(_subject, self.categories)))
 
 
 def read_page(body: bytes, cursor: str, /, *, categories: tuple[str, ...] = ()) -> ApiPage:

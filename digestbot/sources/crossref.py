@@ -9,10 +9,10 @@ Of the limits in the headers of each response, one request per second keeps well
 """
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from digestbot.sources.api_json import (
     list_at,
@@ -23,23 +23,18 @@ from digestbot.sources.api_json import (
     text_at,
     texts_at,
 )
-from digestbot.sources.protocols import Page
 from digestbot.sources.web_api import (
     ApiPage,
     ApiRequest,
+    ReadPage,
     Record,
-    WebPass,
+    WebApiOptions,
     Window,
-    check_web_options,
-    is_official,
-    official_interval_s,
 )
 
 if TYPE_CHECKING:
     from digestbot.model import Author, FetchedPaper
-    from digestbot.net import Client
     from digestbot.sources.dates import Moment
-    from digestbot.sources.parser_pool import Parse
 
 _LIMITS = {"api.crossref.org": 1.0}
 ROWS = 200
@@ -62,13 +57,8 @@ _ISSN = re.compile(r"\d{4}-\d{3}[\dX]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CrossrefOptions:
+class CrossrefOptions(WebApiOptions):
     """Works of journals, or of a query, at Crossref."""
-
-    __pydantic_config__: ClassVar[dict[str, object]] = {
-        "extra": "forbid",
-        "use_attribute_docstrings": True,
-    }
 
     issn: tuple[str, ...] = ()
     """ISSNs of journals, such as `2167-8359`; with `query`, both apply."""
@@ -100,23 +90,12 @@ class CrossrefOptions:
         for name in self.types:
             if not re.fullmatch(r"[a-z-]{3,30}", name):
                 raise ValueError(f'Crossref has no type "{name[:40]}"; try journal-article')
-        check_web_options(
-            url=self.url,
-            interval=self.interval,
-            backfill=self.backfill,
-            overlap=self.overlap,
-            max_pages=self.max_pages,
-        )
+        self.check_shared_keys()
 
     @property
-    def interval_s(self) -> float:
-        """Seconds between requests, at least the minimum on the official host."""
-        return official_interval_s(self.url, self.interval, _LIMITS)
-
-    @property
-    def is_official(self) -> bool:
-        """True on the official host."""
-        return is_official(self.url, _LIMITS)
+    def limits(self) -> Mapping[str, float]:
+        """See `WebApiOptions.limits`."""
+        return _LIMITS
 
     @property
     def searched(self) -> str:
@@ -139,25 +118,9 @@ class CrossrefOptions:
         query = {"query": self.query.strip()} if self.query else {}
         return ApiRequest(url=self.url, params=params | query)
 
-    def fetch(
-        self,
-        name: str,
-        client: "Client",
-        memory: Mapping[str, str],
-        now: datetime,
-        *,
-        parse: "Parse",
-    ) -> AsyncIterator[Page]:
-        """Make one pass; see `Options.fetch`."""
-        return WebPass(
-            options=self,
-            read=read_page,
-            name=name,
-            client=client,
-            memory=memory,
-            now=now,
-            parse=parse,
-        ).pages()
+    def reader(self, window: Window) -> ReadPage:
+        """See `WebApiOptions.reader`."""
+        return read_page
 
 
 def read_page(body: bytes, cursor: str, /) -> ApiPage:

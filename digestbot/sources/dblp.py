@@ -10,11 +10,11 @@ response, and `read_xml` its other form.
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from digestbot.errors import BadAnswer
 from digestbot.sources.api_json import (
@@ -27,22 +27,17 @@ from digestbot.sources.api_json import (
     texts_at,
 )
 from digestbot.sources.feed_kind import shown
-from digestbot.sources.protocols import Page
 from digestbot.sources.web_api import (
     ApiPage,
     ApiRequest,
+    ReadPage,
     Record,
-    WebPass,
+    WebApiOptions,
     Window,
-    check_web_options,
-    is_official,
-    official_interval_s,
 )
 
 if TYPE_CHECKING:
     from digestbot.model import Author
-    from digestbot.net import Client
-    from digestbot.sources.parser_pool import Parse
 
 _LIMITS = {"dblp.org": 2.0, "dblp.uni-trier.de": 2.0, "dblp.dagstuhl.de": 2.0}
 PER_PAGE = 1_000
@@ -58,13 +53,8 @@ _HOMONYM = re.compile(r" [0-9]{4}$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DblpOptions:
+class DblpOptions(WebApiOptions):
     """Publications that DBLP lists for a venue or an author."""
-
-    __pydantic_config__: ClassVar[dict[str, object]] = {
-        "extra": "forbid",
-        "use_attribute_docstrings": True,
-    }
 
     venue: str | None = None
     """The venue as DBLP abbreviates it, such as `OSDI` or `Commun. ACM`; or `author`."""
@@ -82,13 +72,7 @@ class DblpOptions:
     def __post_init__(self) -> None:
         if bool((self.venue or "").strip()) == bool((self.author or "").strip()):
             raise ValueError('set either "venue" or "author"')
-        check_web_options(
-            url=self.url,
-            interval=self.interval,
-            backfill=self.backfill,
-            overlap=self.overlap,
-            max_pages=self.max_pages,
-        )
+        self.check_shared_keys()
 
     @property
     def overlap(self) -> timedelta:
@@ -96,14 +80,9 @@ class DblpOptions:
         return timedelta(0)
 
     @property
-    def interval_s(self) -> float:
-        """Seconds between requests, at least the minimum on the official host."""
-        return official_interval_s(self.url, self.interval, _LIMITS)
-
-    @property
-    def is_official(self) -> bool:
-        """True on the official host."""
-        return is_official(self.url, _LIMITS)
+    def limits(self) -> Mapping[str, float]:
+        """See `WebApiOptions.limits`."""
+        return _LIMITS
 
     @property
     def searched(self) -> str:
@@ -123,25 +102,9 @@ class DblpOptions:
         params = {"q": self.searched + year, "format": "json", "h": str(PER_PAGE), "c": "0"}
         return ApiRequest(url=self.url, params=params | {"f": str(place.start)})
 
-    def fetch(
-        self,
-        name: str,
-        client: "Client",
-        memory: Mapping[str, str],
-        now: datetime,
-        *,
-        parse: "Parse",
-    ) -> AsyncIterator[Page]:
-        """Make one pass; see `Options.fetch`."""
-        return WebPass(
-            options=self,
-            read=partial(read_page, years=self.years(now)),
-            name=name,
-            client=client,
-            memory=memory,
-            now=now,
-            parse=parse,
-        ).pages()
+    def reader(self, window: Window) -> ReadPage:
+        """See `WebApiOptions.reader`."""
+        return partial(read_page, years=self.years(window.until))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

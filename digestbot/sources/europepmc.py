@@ -8,10 +8,10 @@ correction of its metadata. No limit is documented; we keep one request per seco
 `EuropepmcOptions`; `read_page` parses a response.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from digestbot.sources.api_json import (
     list_at,
@@ -21,22 +21,17 @@ from digestbot.sources.api_json import (
     text_at,
     texts_at,
 )
-from digestbot.sources.protocols import Page
 from digestbot.sources.web_api import (
     ApiPage,
     ApiRequest,
+    ReadPage,
     Record,
-    WebPass,
+    WebApiOptions,
     Window,
-    check_web_options,
-    is_official,
-    official_interval_s,
 )
 
 if TYPE_CHECKING:
     from digestbot.model import Author, FetchedPaper
-    from digestbot.net import Client
-    from digestbot.sources.parser_pool import Parse
 
 _LIMITS = {"www.ebi.ac.uk": 1.0}
 PAGE_SIZE = 200
@@ -46,13 +41,8 @@ _RETRACTED = ("retraction in", "expression of concern in")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EuropepmcOptions:
+class EuropepmcOptions(WebApiOptions):
     """Papers and preprints at Europe PMC that match a query."""
-
-    __pydantic_config__: ClassVar[dict[str, object]] = {
-        "extra": "forbid",
-        "use_attribute_docstrings": True,
-    }
 
     query: str
     """Query in Europe PMC's syntax, such as `TITLE:organoid AND SRC:PPR`."""
@@ -70,23 +60,12 @@ class EuropepmcOptions:
     def __post_init__(self) -> None:
         if not self.query.strip():
             raise ValueError('"query" is empty')
-        check_web_options(
-            url=self.url,
-            interval=self.interval,
-            backfill=self.backfill,
-            overlap=self.overlap,
-            max_pages=self.max_pages,
-        )
+        self.check_shared_keys()
 
     @property
-    def interval_s(self) -> float:
-        """Seconds between requests, at least the minimum on the official host."""
-        return official_interval_s(self.url, self.interval, _LIMITS)
-
-    @property
-    def is_official(self) -> bool:
-        """True on the official host."""
-        return is_official(self.url, _LIMITS)
+    def limits(self) -> Mapping[str, float]:
+        """See `WebApiOptions.limits`."""
+        return _LIMITS
 
     @property
     def searched(self) -> str:
@@ -108,25 +87,9 @@ class EuropepmcOptions:
             },
         )
 
-    def fetch(
-        self,
-        name: str,
-        client: "Client",
-        memory: Mapping[str, str],
-        now: datetime,
-        *,
-        parse: "Parse",
-    ) -> AsyncIterator[Page]:
-        """Make one pass; see `Options.fetch`."""
-        return WebPass(
-            options=self,
-            read=read_page,
-            name=name,
-            client=client,
-            memory=memory,
-            now=now,
-            parse=parse,
-        ).pages()
+    def reader(self, window: Window) -> ReadPage:
+        """See `WebApiOptions.reader`."""
+        return read_page
 
 
 def read_page(body: bytes, cursor: str, /) -> ApiPage:

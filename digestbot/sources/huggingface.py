@@ -7,29 +7,25 @@ latest again. The list is a choice of a few dozen papers a day; all others are m
 Begin at `HuggingfaceOptions`; `read_page` parses a response.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from digestbot.errors import BadAnswer
 from digestbot.sources.api_json import list_at, member, message_of, read_json, text_at
-from digestbot.sources.protocols import Page
 from digestbot.sources.web_api import (
     ApiPage,
     ApiRequest,
+    ReadPage,
     Record,
-    WebPass,
+    WebApiOptions,
     Window,
-    check_web_options,
-    is_official,
-    official_interval_s,
 )
 
 if TYPE_CHECKING:
-    from digestbot.net import Client
-    from digestbot.sources.parser_pool import Parse
+    pass
 
 _LIMITS = {"huggingface.co": 1.0}
 PER_PAGE = 100
@@ -38,13 +34,8 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HuggingfaceOptions:
+class HuggingfaceOptions(WebApiOptions):
     """Hugging Face's daily papers."""
-
-    __pydantic_config__: ClassVar[dict[str, object]] = {
-        "extra": "forbid",
-        "use_attribute_docstrings": True,
-    }
 
     url: str = "https://huggingface.co/api/daily_papers"
     """The API; change it to use a mirror or a test server."""
@@ -58,23 +49,12 @@ class HuggingfaceOptions:
     """Limit of requests per pass; each is one day, or 100 papers of it."""
 
     def __post_init__(self) -> None:
-        check_web_options(
-            url=self.url,
-            interval=self.interval,
-            backfill=self.backfill,
-            overlap=self.overlap,
-            max_pages=self.max_pages,
-        )
+        self.check_shared_keys()
 
     @property
-    def interval_s(self) -> float:
-        """Seconds between requests, at least the minimum on the official host."""
-        return official_interval_s(self.url, self.interval, _LIMITS)
-
-    @property
-    def is_official(self) -> bool:
-        """True on the official host."""
-        return is_official(self.url, _LIMITS)
+    def limits(self) -> Mapping[str, float]:
+        """See `WebApiOptions.limits`."""
+        return _LIMITS
 
     @property
     def searched(self) -> str:
@@ -87,29 +67,9 @@ class HuggingfaceOptions:
         params = {"date": day or window.first_day, "limit": str(PER_PAGE)}
         return ApiRequest(url=self.url, params=params | ({"p": page} if page else {}))
 
-    def fetch(
-        self,
-        name: str,
-        client: "Client",
-        memory: Mapping[str, str],
-        now: datetime,
-        *,
-        parse: "Parse",
-    ) -> AsyncIterator[Page]:
-        """Make one pass; see `Options.fetch`."""
-        reading = WebPass(
-            options=self,
-            read=read_page,
-            name=name,
-            client=client,
-            memory=memory,
-            now=now,
-            parse=parse,
-        )
-        window = reading.window
-        last = window.until.date().isoformat()
-        reading.read = partial(read_page, first=window.first_day, last=last)
-        return reading.pages()
+    def reader(self, window: Window) -> ReadPage:
+        """See `WebApiOptions.reader`."""
+        return partial(read_page, first=window.first_day, last=window.until.date().isoformat())
 
 
 def read_page(body: bytes, cursor: str, /, *, first: str = "", last: str = "") -> ApiPage:

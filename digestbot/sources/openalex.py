@@ -8,11 +8,11 @@ abstracts are missing or hold boilerplate. An API key is free, and needed for mo
 requests a day. Begin at `OpenalexOptions`; `read_page` parses a response.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from digestbot.secret import Secret
 from digestbot.sources.api_json import (
@@ -24,22 +24,17 @@ from digestbot.sources.api_json import (
     text_at,
     texts_at,
 )
-from digestbot.sources.protocols import Page
 from digestbot.sources.web_api import (
     ApiPage,
     ApiRequest,
+    ReadPage,
     Record,
-    WebPass,
+    WebApiOptions,
     Window,
-    check_web_options,
-    is_official,
-    official_interval_s,
 )
 
 if TYPE_CHECKING:
     from digestbot.model import Author, FetchedPaper
-    from digestbot.net import Client
-    from digestbot.sources.parser_pool import Parse
 
 Dates = Literal["publication", "created"]
 
@@ -57,13 +52,8 @@ MAX_LOCATIONS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenalexOptions:
+class OpenalexOptions(WebApiOptions):
     """Works at OpenAlex that match a filter or a search."""
-
-    __pydantic_config__: ClassVar[dict[str, object]] = {
-        "extra": "forbid",
-        "use_attribute_docstrings": True,
-    }
 
     filter: str | None = None
     """OpenAlex's filter, such as `primary_location.source.id:S137773608`."""
@@ -87,23 +77,12 @@ class OpenalexOptions:
     def __post_init__(self) -> None:
         if not (self.filter or "").strip() and not (self.search or "").strip():
             raise ValueError('set "filter" or "search"')
-        check_web_options(
-            url=self.url,
-            interval=self.interval,
-            backfill=self.backfill,
-            overlap=self.overlap,
-            max_pages=self.max_pages,
-        )
+        self.check_shared_keys()
 
     @property
-    def interval_s(self) -> float:
-        """Seconds between requests, at least the minimum on the official host."""
-        return official_interval_s(self.url, self.interval, _LIMITS)
-
-    @property
-    def is_official(self) -> bool:
-        """True on the official host."""
-        return is_official(self.url, _LIMITS)
+    def limits(self) -> Mapping[str, float]:
+        """See `WebApiOptions.limits`."""
+        return _LIMITS
 
     @property
     def searched(self) -> str:
@@ -127,25 +106,9 @@ class OpenalexOptions:
             params["api_key"] = self.api_key.reveal()
         return ApiRequest(url=self.url, params=params)
 
-    def fetch(
-        self,
-        name: str,
-        client: "Client",
-        memory: Mapping[str, str],
-        now: datetime,
-        *,
-        parse: "Parse",
-    ) -> AsyncIterator[Page]:
-        """Make one pass; see `Options.fetch`."""
-        return WebPass(
-            options=self,
-            read=partial(read_page, dates=self.dates),
-            name=name,
-            client=client,
-            memory=memory,
-            now=now,
-            parse=parse,
-        ).pages()
+    def reader(self, window: Window) -> ReadPage:
+        """See `WebApiOptions.reader`."""
+        return partial(read_page, dates=self.dates)
 
 
 def read_page(body: bytes, cursor: str, /, *, dates: Dates = "publication") -> ApiPage:

@@ -10,11 +10,11 @@ Begin at `OpenreviewOptions`; `read_page` parses a response.
 """
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from digestbot.sources.api_json import (
     member,
@@ -25,22 +25,18 @@ from digestbot.sources.api_json import (
     texts_at,
 )
 from digestbot.sources.dates import Moment
-from digestbot.sources.protocols import Page
 from digestbot.sources.web_api import (
     ApiPage,
     ApiRequest,
+    ReadPage,
     Record,
-    WebPass,
+    WebApiOptions,
     Window,
-    check_web_options,
-    is_official,
-    official_interval_s,
     under,
 )
 
 if TYPE_CHECKING:
-    from digestbot.net import Client
-    from digestbot.sources.parser_pool import Parse
+    pass
 
 SITE = "https://openreview.net"
 PER_PAGE = 1_000
@@ -52,13 +48,8 @@ _DATES = ("pdate", "odate", "cdate", "tcdate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenreviewOptions:
+class OpenreviewOptions(WebApiOptions):
     """Papers of one venue at OpenReview."""
-
-    __pydantic_config__: ClassVar[dict[str, object]] = {
-        "extra": "forbid",
-        "use_attribute_docstrings": True,
-    }
 
     venue: str
     """The venue's id, as in the URL of its page: `ICLR.cc/2026/Conference`, `TMLR`."""
@@ -74,13 +65,7 @@ class OpenreviewOptions:
     def __post_init__(self) -> None:
         if not self.venue.strip():
             raise ValueError('"venue" is empty')
-        check_web_options(
-            url=self.url,
-            interval=self.interval,
-            backfill=self.backfill,
-            overlap=self.overlap,
-            max_pages=self.max_pages,
-        )
+        self.check_shared_keys()
 
     @property
     def overlap(self) -> timedelta:
@@ -88,14 +73,9 @@ class OpenreviewOptions:
         return timedelta(0)
 
     @property
-    def interval_s(self) -> float:
-        """Seconds between requests, at least the minimum on the official host."""
-        return official_interval_s(self.url, self.interval, _LIMITS)
-
-    @property
-    def is_official(self) -> bool:
-        """True on the official host."""
-        return is_official(self.url, _LIMITS)
+    def limits(self) -> Mapping[str, float]:
+        """See `WebApiOptions.limits`."""
+        return _LIMITS
 
     @property
     def searched(self) -> str:
@@ -112,25 +92,9 @@ class OpenreviewOptions:
         }
         return ApiRequest(url=under(self.url, "notes"), params=params)
 
-    def fetch(
-        self,
-        name: str,
-        client: "Client",
-        memory: Mapping[str, str],
-        now: datetime,
-        *,
-        parse: "Parse",
-    ) -> AsyncIterator[Page]:
-        """Make one pass; see `Options.fetch`."""
-        return WebPass(
-            options=self,
-            read=partial(read_page, venue=self.venue.strip()),
-            name=name,
-            client=client,
-            memory=memory,
-            now=now,
-            parse=parse,
-        ).pages()
+    def reader(self, window: Window) -> ReadPage:
+        """See `WebApiOptions.reader`."""
+        return partial(read_page, venue=self.venue.strip())
 
 
 def read_page(body: bytes, cursor: str, /, *, venue: str = "") -> ApiPage:

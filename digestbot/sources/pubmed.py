@@ -10,33 +10,28 @@ second, 10 with `api_key`. Begin at `PubmedOptions`; `read_page` parses both kin
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
 
 from digestbot.errors import BadAnswer
 from digestbot.secret import Secret
 from digestbot.sources.api_json import member, message_of, number_at, read_object, text_at, texts_at
 from digestbot.sources.feed_kind import shown
-from digestbot.sources.protocols import Page
 from digestbot.sources.web_api import (
     ApiPage,
     ApiRequest,
+    ReadPage,
     Record,
-    WebPass,
+    WebApiOptions,
     Window,
-    check_web_options,
-    is_official,
-    official_interval_s,
     under,
 )
 
 if TYPE_CHECKING:
     from digestbot.model import Author, FetchedPaper
-    from digestbot.net import Client
     from digestbot.sources.dates import Moment
-    from digestbot.sources.parser_pool import Parse
 
 _HOST = "eutils.ncbi.nlm.nih.gov"
 _LIMITS = {_HOST: 0.34}
@@ -49,13 +44,8 @@ _NAMES = {"retraction of publication": "retraction", "expression of concern": "c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PubmedOptions:
+class PubmedOptions(WebApiOptions):
     """Records of PubMed that match a query."""
-
-    __pydantic_config__: ClassVar[dict[str, object]] = {
-        "extra": "forbid",
-        "use_attribute_docstrings": True,
-    }
 
     query: str
     """Query in PubMed's syntax, such as `organoids[tiab] AND "Nature"[journal]`."""
@@ -81,24 +71,12 @@ class PubmedOptions:
             raise ValueError('"query" is empty')
         if not 1 <= self.page_size <= 1000:
             raise ValueError(f"page_size must be from 1 to 1000, not {self.page_size}")
-        check_web_options(
-            url=self.url,
-            interval=self.interval,
-            backfill=self.backfill,
-            overlap=self.overlap,
-            max_pages=self.max_pages,
-        )
+        self.check_shared_keys()
 
     @property
-    def interval_s(self) -> float:
-        """Seconds between requests, at least the minimum on the official host."""
-        limits = _LIMITS_WITH_KEY if self.api_key else _LIMITS
-        return official_interval_s(self.url, self.interval, limits)
-
-    @property
-    def is_official(self) -> bool:
-        """True on the official host."""
-        return is_official(self.url, _LIMITS)
+    def limits(self) -> Mapping[str, float]:
+        """See `WebApiOptions.limits`."""
+        return _LIMITS_WITH_KEY if self.api_key else _LIMITS
 
     @property
     def searched(self) -> str:
@@ -120,25 +98,9 @@ class PubmedOptions:
             url=under(self.url, program), params=common | params, cursor=place.written()
         )
 
-    def fetch(
-        self,
-        name: str,
-        client: "Client",
-        memory: Mapping[str, str],
-        now: datetime,
-        *,
-        parse: "Parse",
-    ) -> AsyncIterator[Page]:
-        """Make one pass; see `Options.fetch`."""
-        return WebPass(
-            options=self,
-            read=read_page,
-            name=name,
-            client=client,
-            memory=memory,
-            now=now,
-            parse=parse,
-        ).pages()
+    def reader(self, window: Window) -> ReadPage:
+        """See `WebApiOptions.reader`."""
+        return read_page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,31 +10,25 @@ without a key share one pool, so their requests are often refused as too many. B
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from digestbot.errors import BadAnswer
 from digestbot.secret import Secret
 from digestbot.sources.api_json import list_at, message_of, read_object, text_at, texts_at
-from digestbot.sources.protocols import Page
 from digestbot.sources.web_api import (
     ApiPage,
     ApiRequest,
+    ReadPage,
     Record,
-    WebPass,
+    WebApiOptions,
     Window,
-    check_web_options,
-    is_official,
-    official_interval_s,
 )
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from digestbot.net import Client
-    from digestbot.sources.parser_pool import Parse
+    pass
 
 _LIMITS = {"api.semanticscholar.org": 1.0}
 _SHARED_LIMITS = {"api.semanticscholar.org": 3.0}
@@ -48,13 +42,8 @@ _PDF_MARK = re.compile(r"^\[PDF\]\s+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SemanticScholarOptions:
+class SemanticScholarOptions(WebApiOptions):
     """Papers at Semantic Scholar that match a search."""
-
-    __pydantic_config__: ClassVar[dict[str, object]] = {
-        "extra": "forbid",
-        "use_attribute_docstrings": True,
-    }
 
     query: str
     """Words of title or abstract: `"cold start" + (serverless | faas) -survey`."""
@@ -78,24 +67,12 @@ class SemanticScholarOptions:
     def __post_init__(self) -> None:
         if not self.query.strip():
             raise ValueError('"query" is empty')
-        check_web_options(
-            url=self.url,
-            interval=self.interval,
-            backfill=self.backfill,
-            overlap=self.overlap,
-            max_pages=self.max_pages,
-        )
+        self.check_shared_keys()
 
     @property
-    def interval_s(self) -> float:
-        """Seconds between requests, at least the minimum on the official host."""
-        limits = _LIMITS if self.api_key else _SHARED_LIMITS
-        return official_interval_s(self.url, self.interval, limits)
-
-    @property
-    def is_official(self) -> bool:
-        """True on the official host."""
-        return is_official(self.url, _LIMITS)
+    def limits(self) -> Mapping[str, float]:
+        """See `WebApiOptions.limits`."""
+        return _LIMITS if self.api_key else _SHARED_LIMITS
 
     @property
     def searched(self) -> str:
@@ -117,25 +94,9 @@ class SemanticScholarOptions:
         given = {name: value for name, value in params.items() if value}
         return ApiRequest(url=self.url, params=given, headers=headers)
 
-    def fetch(
-        self,
-        name: str,
-        client: "Client",
-        memory: Mapping[str, str],
-        now: "datetime",
-        *,
-        parse: "Parse",
-    ) -> AsyncIterator[Page]:
-        """Make one pass; see `Options.fetch`."""
-        return WebPass(
-            options=self,
-            read=read_page,
-            name=name,
-            client=client,
-            memory=memory,
-            now=now,
-            parse=parse,
-        ).pages()
+    def reader(self, window: Window) -> ReadPage:
+        """See `WebApiOptions.reader`."""
+        return read_page
 
 
 def read_page(body: bytes, cursor: str, /) -> ApiPage:

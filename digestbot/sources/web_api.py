@@ -1,9 +1,9 @@
 """
 One pass over a web API that lists papers page by page, shared by all sources of that kind.
 
-A kind supplies its options and two pure functions: `WebOptions.request` turns a window of time and
-a cursor into a request, a `ReadPage` turns the response into an `ApiPage`. Pacing, retries, bounds,
-and what is remembered between passes are here.
+A kind supplies its options, a `WebApiOptions`: its `request` turns a window of time and a cursor
+into a request, its `reader` is a pure function that turns the response into an `ApiPage`. Pacing,
+retries, bounds, and what is remembered between passes are here.
 
 A pass reads from an overlap before the newest paper of the last complete pass, since services index
 late. Only the last page moves the mark, so an interrupted pass is repeated and the log drops
@@ -11,11 +11,12 @@ duplicates. Begin at `WebPass.pages`; `failure` and `wait_s` decide about retrie
 """
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Protocol
+from typing import ClassVar, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from digestbot.errors import BadAnswer, SourceError, SourceLate
@@ -26,6 +27,7 @@ from digestbot.net import (
     Response,
     Unreachable,
     is_retryable,
+    is_web_url,
     parse_retry_after,
     shown_url,
 )
@@ -143,36 +145,81 @@ class ReadPage(Protocol):
         ...
 
 
-class WebOptions(Protocol):
-    """Options of a kind, as far as a pass needs them."""
+class WebApiOptions(ABC):
+    """Options of a kind: a frozen dataclass of these and its own config keys."""
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[dict[str, object]] = {
+        "extra": "forbid",
+        "use_attribute_docstrings": True,
+    }
+
+    url: str
+    interval: timedelta
+    backfill: timedelta
+    max_pages: int
 
     @property
-    def url(self) -> str: ...
+    @abstractmethod
+    def overlap(self) -> timedelta:
+        """How far behind the newest known paper to read again."""
+
+    @property
+    @abstractmethod
+    def limits(self) -> Mapping[str, float]:
+        """Official hosts, with the least seconds between two requests to each."""
+
+    @property
+    @abstractmethod
+    def searched(self) -> str:
+        """Query and filters: a change begins with a first pass."""
+
+    @abstractmethod
+    def request(self, window: "Window", cursor: str) -> "ApiRequest":
+        """Return the request for the page at *cursor*, which is empty for the first."""
+
+    @abstractmethod
+    def reader(self, window: "Window") -> "ReadPage":
+        """Return the parser of the pages of a pass over *window*."""
+
     @property
     def interval_s(self) -> float:
         """Seconds between requests, at least the minimum on the official host."""
-        ...
+        return official_interval_s(self.url, self.interval, self.limits)
 
     @property
     def is_official(self) -> bool:
         """True on the official host, where the minimum waits apply."""
-        ...
+        return _host(self.url) in self.limits
 
-    @property
-    def searched(self) -> str:
-        """Query and filters: a change begins with a first pass."""
-        ...
+    def check_shared_keys(self) -> None:
+        """
+        Check the keys that all kinds have.
 
-    @property
-    def backfill(self) -> timedelta: ...
-    @property
-    def overlap(self) -> timedelta: ...
-    @property
-    def max_pages(self) -> int: ...
+        Raises:
+            ValueError: One of them is out of range.
+        """
+        if not is_web_url(self.url):
+            raise ValueError("url must be an http or https address")
+        if self.max_pages < 1:
+            raise ValueError(f"max_pages must be at least 1, not {self.max_pages}")
+        check_interval(self.interval)
+        check_span("backfill", self.backfill)
+        check_span("overlap", self.overlap)
 
-    def request(self, window: Window, cursor: str) -> ApiRequest:
-        """Return the request for the page at *cursor*, which is empty for the first."""
-        ...
+    def fetch(
+        self,
+        name: str,
+        client: Client,
+        memory: Mapping[str, str],
+        now: datetime,
+        *,
+        parse: Parse,
+    ) -> AsyncIterator[Page]:
+        """Make one pass; see `Options.fetch`."""
+        return WebPass(
+            options=self, name=name, client=client, memory=memory, now=now, parse=parse
+        ).pages()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +254,7 @@ class WebMemory:
             doubts=int(doubts) if doubted == query and doubts in _COUNTS else 0,
         )
 
-    def window(self, options: WebOptions, now: datetime) -> Window:
+    def window(self, options: WebApiOptions, now: datetime) -> Window:
         """
         Return the window of the next pass.
 
@@ -270,8 +317,7 @@ def wait_s(failed: Failure, *, attempts: int, unit_s: float, jitter: float) -> f
 class WebPass:
     """One pass; the later fields record its progress."""
 
-    options: WebOptions
-    read: ReadPage
+    options: WebApiOptions
     name: str
     client: Client
     memory: Mapping[str, str]
@@ -279,6 +325,7 @@ class WebPass:
     parse: Parse
     known: WebMemory = field(init=False)
     window: Window = field(init=False)
+    read: ReadPage = field(init=False)
     newest: datetime | None = None
     total: int | None = None
     keys: set[str] = field(default_factory=set)
@@ -295,6 +342,7 @@ class WebPass:
         query = fingerprint(f"{self.options.url}\n{self.options.searched}")
         self.known = WebMemory.read(self.memory, query)
         self.window = self.known.window(self.options, self.now)
+        self.read = self.options.reader(self.window)
 
     async def pages(self) -> AsyncIterator[Page]:
         """Yield each page; the caller stores it before the next is requested."""
@@ -455,35 +503,10 @@ def official_interval_s(url: str, configured: timedelta, limits: Mapping[str, fl
     return max(configured.total_seconds(), limits.get(_host(url), 0.0))
 
 
-def is_official(url: str, limits: Mapping[str, float]) -> bool:
-    """Return True if *url* is on an official host in *limits*."""
-    return _host(url) in limits
-
-
 def under(url: str, path: str) -> str:
     """Return *url* with *path* added to its path; a query stays behind it."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{path}"))
-
-
-def check_web_options(
-    *, url: str, interval: timedelta, backfill: timedelta, overlap: timedelta, max_pages: int
-) -> None:
-    """
-    Check the options that all web APIs share.
-
-    Raises:
-        ValueError: One of them is out of range.
-    """
-    from digestbot.net import is_web_url
-
-    if not is_web_url(url):
-        raise ValueError("url must be an http or https address")
-    if max_pages < 1:
-        raise ValueError(f"max_pages must be at least 1, not {max_pages}")
-    check_interval(interval)
-    check_span("backfill", backfill)
-    check_span("overlap", overlap)
 
 
 def _host(url: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,7 +20,9 @@ from digestbot.sources.web_api import (
     ApiPage,
     ApiRequest,
     Failure,
+    ReadPage,
     Record,
+    WebApiOptions,
     WebMemory,
     WebPass,
     Window,
@@ -36,22 +38,25 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(WebApiOptions):
     """Options of a listing without dates in its requests."""
 
     url: str = "https://x.example/"
     server: str = ""
     """Where the requests go."""
     searched: str = "all"
-    interval_s: float = 0.0
-    is_official: bool = False
+    limits: Mapping[str, float] = field(default_factory=dict)
+    interval: timedelta = timedelta(0)
     backfill: timedelta = 7 * DAY
     overlap: timedelta = 3 * DAY
     max_pages: int = 50
 
     def request(self, window: Window, cursor: str) -> ApiRequest:
         return ApiRequest(url=self.server, params={"cursor": cursor})
+
+    def reader(self, window: Window) -> ReadPage:
+        return read
 
 
 def read(body: bytes, cursor: str, /) -> ApiPage:
@@ -87,7 +92,6 @@ def run(
             options = Options(server=url, **keys)  # type: ignore[arg-type]
             reading = WebPass(
                 options=options,
-                read=read,
                 name="s",
                 client=client,
                 memory=memory or {},
