@@ -1,16 +1,18 @@
 """``digestbot status``: show the state of sources, digests and deliveries."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 import click
 
+from digestbot.batch_words import Statement
 from digestbot.cli.app import App, count, local, percent, table
 from digestbot.config import Config
 from digestbot.config.schema import parse_duration
 from digestbot.errors import UsageError
-from digestbot.model import Batch
-from digestbot.status import Status, gather
+from digestbot.model import Batch, Delivery
+from digestbot.status import DigestStatus, Status, gather
+from digestbot.store import SourceState
 
 FIELDS = ("ABSTRACTS", "AUTHORS", "DOI", "DATES")
 """Shares of a source's recent papers that have them."""
@@ -62,51 +64,11 @@ def _facts(status: Status) -> dict[str, object]:
     return {
         "now": status.now,
         "papers": status.papers,
-        "sources": [
-            {
-                "name": s.name,
-                "status": s.status,
-                "last_ok_at": s.last_ok_at,
-                "last_try_at": s.last_try_at,
-                "next_try_at": s.next_try_at,
-                "note": s.note,
-                "error": s.last_error,
-                "fields": {"papers": s.fields.papers, **s.fields.shares()},
-                "coverage": [line.text for line in status.coverage.get(s.name, ())],
-            }
-            for s in status.sources
-        ],
-        "digests": [
-            {
-                "name": d.name,
-                "title": d.title,
-                "schedule": d.schedule,
-                "next_due_at": d.next_due_at,
-                "waits_until": d.awaited.until if d.awaited else None,
-                "waits_for": [_batch(batch) for batch in d.awaited.unsettled] if d.awaited else [],
-                "editions": d.state.editions if d.state else 0,
-                "last_edition_at": d.state.last_edition_at if d.state else None,
-                "subscribers": d.subscribers,
-                "waiting": d.waiting,
-                "error": d.state.last_error if d.state else None,
-            }
-            for d in status.digests
-        ],
+        "sources": [_source(each, status.coverage.get(each.name, ())) for each in status.sources],
+        "digests": list(map(_digest, status.digests)),
         "removed": [{"name": state.name, "ended": state.is_removed} for state in status.removed],
         "deliveries": dict(status.deliveries),
-        "failures": [
-            {
-                "id": f.id,
-                "edition": f.edition_name,
-                "kind": f.destination.kind,
-                "address": f.destination.address,
-                "state": f.state,
-                "attempts": f.attempts,
-                "next_at": f.next_at,
-                "error": f.last_error,
-            }
-            for f in status.failures
-        ],
+        "failures": list(map(_failure, status.failures)),
         "enrichment": {
             "waiting": dict(status.incomplete),
             "services": [
@@ -120,6 +82,50 @@ def _facts(status: Status) -> dict[str, object]:
             ],
         },
         "problems": list(status.problems),
+    }
+
+
+def _source(state: SourceState, coverage: Iterable[Statement]) -> dict[str, object]:
+    return {
+        "name": state.name,
+        "status": state.status,
+        "last_ok_at": state.last_ok_at,
+        "last_try_at": state.last_try_at,
+        "next_try_at": state.next_try_at,
+        "note": state.note,
+        "error": state.last_error,
+        "fields": {"papers": state.fields.papers, **state.fields.shares()},
+        "coverage": [line.text for line in coverage],
+    }
+
+
+def _digest(status: DigestStatus) -> dict[str, object]:
+    awaited, state = status.awaited, status.state
+    return {
+        "name": status.name,
+        "title": status.title,
+        "schedule": status.schedule,
+        "next_due_at": status.next_due_at,
+        "waits_until": awaited.until if awaited else None,
+        "waits_for": list(map(_batch, awaited.unsettled)) if awaited else [],
+        "editions": state.editions if state else 0,
+        "last_edition_at": state.last_edition_at if state else None,
+        "subscribers": status.subscribers,
+        "waiting": status.waiting,
+        "error": state.last_error if state else None,
+    }
+
+
+def _failure(delivery: Delivery) -> dict[str, object]:
+    return {
+        "id": delivery.id,
+        "edition": delivery.edition_name,
+        "kind": delivery.destination.kind,
+        "address": delivery.destination.address,
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "next_at": delivery.next_at,
+        "error": delivery.last_error,
     }
 
 

@@ -86,22 +86,19 @@ def make_editions(
     waiting = {} if force else {name: w for name, w in awaited.items() if now < w.until}
     ready = [digest for digest in due if digest.name not in waiting]
     candidates = _read_together(store, ready, states)
-    batches = _batches_together(store, config, ready, states, now)
+    cycle = _Cycle(
+        store=store,
+        config=config,
+        templates=templates,
+        batches=_batches_together(store, config, ready, states, now),
+        now=now,
+        force=force,
+        missed_since=missed_since,
+    )
     return tuple(
         _waits(digest, waiting[digest.name], config)
         if digest.name in waiting
-        else _make_isolated(
-            store,
-            config,
-            templates,
-            digest,
-            candidates.get(digest.name),
-            awaited.get(digest.name),
-            batches,
-            now,
-            force,
-            missed_since,
-        )
+        else cycle.make(digest, candidates.get(digest.name), awaited.get(digest.name))
         for digest in due
     )
 
@@ -151,108 +148,106 @@ def _known(config: Config, names: Collection[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _make_isolated(
-    store: Store,
-    config: Config,
-    templates: Templates,
-    digest: DigestConfig,
-    candidates: Candidates | None,
-    awaited: Awaited | None,
-    batches: Sequence[Batch],
-    now: datetime,
-    force: bool,
-    missed_since: datetime | None,
-) -> EditionMade:
-    """Make one edition; contain and record a failure."""
-    try:
-        made = _make(
-            store,
-            config,
-            templates,
-            digest,
-            candidates,
-            awaited,
-            batches,
-            now,
-            force,
-            missed_since,
-        )
-    except StoreError:
-        raise
-    except DigestbotError as error:
-        made = EditionMade(digest=digest.name, error=str(error))
-    except Exception as error:
-        log.exception("digest failed unexpectedly", extra={"digest": digest.name})
-        made = EditionMade(digest=digest.name, error=f"{type(error).__name__}: a bug, see the log")
-    store.digests.set_error(digest.name, made.error)
-    return made
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cycle:
+    """What the editions made at one time share."""
 
+    store: Store
+    config: Config
+    templates: Templates
+    batches: Sequence[Batch]
+    now: datetime
+    force: bool
+    missed_since: datetime | None
 
-def _make(
-    store: Store,
-    config: Config,
-    templates: Templates,
-    digest: DigestConfig,
-    candidates: Candidates | None,
-    awaited: Awaited | None,
-    batches: Sequence[Batch],
-    now: datetime,
-    force: bool,
-    missed_since: datetime | None,
-) -> EditionMade:
-    state = store.digests.state(digest.name)
-    slot = _slot(digest, now, force)
-    from_seq = _first_seq(store, state, missed_since)
-    if candidates is None or candidates.from_seq != from_seq:  # another process moved the cursor
-        candidates = read_log(store, [(digest, from_seq)])[digest.name]
-    edition, selection = _compose(store, digest, state, candidates, batches, now, slot)
-    coverage = tuple(with_notice(each, awaited) for each in edition.coverage)
-    edition = replace(edition, coverage=coverage)
-    if missed_since is not None:
-        if not edition.papers:
-            return EditionMade(digest=digest.name, note=f"nothing missed since {missed_since:%F}")
-        edition = _as_catch_up(edition, state, digest, missed_since)
-    next_due_at = digest.schedule.next_after(now)
-    if not edition.papers and all(c.status in INCONCLUSIVE for c in edition.coverage):
-        return EditionMade(digest=digest.name, note="its sources do not answer; it stays due")
-    if not edition.papers and digest.when_empty == "skip":
-        skipped = Skipped(considered=edition.considered, coverage=edition.coverage)
-        store.editions.advance(
-            digest.name, edition.from_seq, edition.to_seq, next_due_at, skipped=skipped
+    def make(
+        self, digest: DigestConfig, candidates: Candidates | None, awaited: Awaited | None
+    ) -> EditionMade:
+        """Make one edition; contain and record a failure."""
+        try:
+            made = self._make(digest, candidates, awaited)
+        except StoreError:
+            raise
+        except DigestbotError as error:
+            made = EditionMade(digest=digest.name, error=str(error))
+        except Exception as error:
+            log.exception("digest failed unexpectedly", extra={"digest": digest.name})
+            text = f"{type(error).__name__}: a bug, see the log"
+            made = EditionMade(digest=digest.name, error=text)
+        self.store.digests.set_error(digest.name, made.error)
+        return made
+
+    def _make(
+        self, digest: DigestConfig, candidates: Candidates | None, awaited: Awaited | None
+    ) -> EditionMade:
+        store, now, missed_since = self.store, self.now, self.missed_since
+        state = store.digests.state(digest.name)
+        slot = _slot(digest, now, self.force)
+        from_seq = _first_seq(store, state, missed_since)
+        if candidates is None or candidates.from_seq != from_seq:  # another process moved it
+            candidates = read_log(store, [(digest, from_seq)])[digest.name]
+        edition, selection = _compose(store, digest, state, candidates, self.batches, now, slot)
+        coverage = tuple(with_notice(each, awaited) for each in edition.coverage)
+        edition = replace(edition, coverage=coverage)
+        if missed_since is not None:
+            if not edition.papers:
+                note = f"nothing missed since {missed_since:%F}"
+                return EditionMade(digest=digest.name, note=note)
+            edition = _as_catch_up(edition, state, digest, missed_since)
+        if not edition.papers and all(each.status in INCONCLUSIVE for each in coverage):
+            return EditionMade(digest=digest.name, note="its sources do not answer; it stays due")
+        if not edition.papers and digest.when_empty == "skip":
+            return self._skip(digest, edition)
+        return self._record(digest, state, edition, selection)
+
+    def _skip(self, digest: DigestConfig, edition: Edition) -> EditionMade:
+        """Move on without an edition."""
+        self.store.editions.advance(
+            digest.name,
+            edition.from_seq,
+            edition.to_seq,
+            digest.schedule.next_after(self.now),
+            skipped=Skipped(considered=edition.considered, coverage=edition.coverage),
         )
         return EditionMade(digest=digest.name)
-    context = render_context(config, templates, digest, next_edition_at=next_due_at)
-    confirmed = store.subscriptions.confirmed(digest.name)
-    needed = needed_forms(subscription.destination.kind for subscription in confirmed)
-    bodies = freeze(config, edition, context, digest.exports, needed)
-    flood_check = _FloodCheck(config.sending_limits)
-    edition_id = store.editions.record(
-        digest.name,
-        edition,
-        selection.waiting,
-        bodies,
-        [(subscription.destination, subscription.id) for subscription in confirmed],
-        next_due_at,
-        now,
-        message_domain=message_domain(config),
-        expires_at=now + digest.expires,
-        flood_check=flood_check,
-    )
-    if edition_id is None:
-        # Another process was first and its edition is as good as ours, or the slot had its edition
-        # before the schedule changed. Without a new due time every tick would try again.
-        store.digests.set_next_due(digest.name, next_due_at)
-        return EditionMade(digest=digest.name, note=_why_not(store, state))
-    log.info("edition made", extra={"edition": edition.name, "papers": len(edition.papers)})
-    return EditionMade(
-        digest=digest.name,
-        edition=edition.name,
-        papers=len(edition.papers),
-        omitted=edition.omitted,
-        waiting=edition.waiting,
-        deliveries=len(confirmed),
-        held=flood_check.reason,
-    )
+
+    def _record(
+        self, digest: DigestConfig, state: DigestState, edition: Edition, selection: Selection
+    ) -> EditionMade:
+        """Render and store the edition with its deliveries."""
+        store, config, now = self.store, self.config, self.now
+        next_due_at = digest.schedule.next_after(now)
+        context = render_context(config, self.templates, digest, next_edition_at=next_due_at)
+        confirmed = store.subscriptions.confirmed(digest.name)
+        needed = needed_forms(subscription.destination.kind for subscription in confirmed)
+        flood_check = _FloodCheck(config.sending_limits)
+        edition_id = store.editions.record(
+            digest.name,
+            edition,
+            selection.waiting,
+            freeze(config, edition, context, digest.exports, needed),
+            [(subscription.destination, subscription.id) for subscription in confirmed],
+            next_due_at,
+            now,
+            message_domain=message_domain(config),
+            expires_at=now + digest.expires,
+            flood_check=flood_check,
+        )
+        if edition_id is None:
+            # Another process was first and its edition is as good as ours, or the slot had its
+            # edition before the schedule changed. Without a new due time each tick would try again.
+            store.digests.set_next_due(digest.name, next_due_at)
+            return EditionMade(digest=digest.name, note=_why_not(store, state))
+        log.info("edition made", extra={"edition": edition.name, "papers": len(edition.papers)})
+        return EditionMade(
+            digest=digest.name,
+            edition=edition.name,
+            papers=len(edition.papers),
+            omitted=edition.omitted,
+            waiting=edition.waiting,
+            deliveries=len(confirmed),
+            held=flood_check.reason,
+        )
 
 
 def _why_not(store: Store, before: DigestState) -> str:
