@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from digestbot.store import BatchPaper, SourceState, Store
 
 MARGIN = timedelta(days=7)
-"""How far before the first day to read, for the identifiers of the days before."""
+"""Time before the first day that is read too, for the identifiers of earlier days."""
 REACH = timedelta(days=31)
-"""How far back an edition states its batches."""
+"""Age of the oldest batches that an edition states."""
 WEEKEND = timedelta(days=5)
 """Longer than most pauses between two announcements."""
 FEW = 5
@@ -50,10 +50,6 @@ FEW = 5
 
 _ANSWERS = (BatchOutcome.COMPLETE, BatchOutcome.EMPTY, BatchOutcome.PARTIAL)
 _Order = tuple[int, int, int]
-
-
-API_REACH = timedelta(days=14)
-"""How far behind a day the query API is read again, by default."""
 
 
 class ArxivSource(Protocol):
@@ -70,6 +66,10 @@ class ArxivSource(Protocol):
     @property
     def calendar(self) -> Calendar:
         """Days with an announcement."""
+
+    @property
+    def overlap(self) -> timedelta:
+        """How far behind its last pass the query API is read again."""
 
 
 def arxiv_sources(config: "Config") -> dict[str, ArxivSource]:
@@ -269,7 +269,11 @@ def _batch(
     matched: Collection[str] | None,
 ) -> Batch:
     answers = tuple(
-        _answer(channel, day, check if now >= _due_at(channel, day) else None, papers)
+        _answer(
+            channel,
+            check if now >= _due_at(channel, day) else None,
+            [paper for paper in papers if _is_in_reach(channel, paper, day - options.overlap)],
+        )
         for channel, check in checks.items()
     )
     occasion = options.calendar.occasion(day)
@@ -316,27 +320,25 @@ def _implied(options: ArxivSource, day: date, read_at: datetime | None) -> Chann
 
 
 def _answer(
-    channel: Channel, day: date, check: ChannelCheck | None, papers: Sequence[_Announced]
+    channel: Channel, check: ChannelCheck | None, papers: Sequence[_Announced]
 ) -> ChannelAnswer:
     return ChannelAnswer(
         channel=channel,
         outcome=check.outcome if check else None,
         at=check.at if check else None,
         detail=check.detail if check else None,
-        lacks=sum(
-            channel not in paper.channels and _is_in_reach(channel, paper, day) for paper in papers
-        ),
+        lacks=sum(channel not in paper.channels for paper in papers),
     )
 
 
-def _is_in_reach(channel: Channel, paper: _Announced, day: date) -> bool:
+def _is_in_reach(channel: Channel, paper: _Announced, oldest: date) -> bool:
     """
     Return True if a pass over *channel* can have *paper*.
 
-    The query API lists papers by their last update, so a cross-list of an old one is far down.
+    The query API is read back to the day *oldest*, by last update, so it lacks cross-lists of older
+    papers.
     """
     order = _order(paper.id)
-    oldest = day - API_REACH
     return channel is not Channel.API or order is None or order[:2] >= (oldest.year, oldest.month)
 
 

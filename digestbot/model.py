@@ -132,7 +132,7 @@ class Channel(StrEnum):
 
 
 class BatchOutcome(StrEnum):
-    """What one channel served of one day's announcements."""
+    """Outcome of reading one day's announcements from one channel."""
 
     COMPLETE = "complete"
     """Everything that it should have, with papers."""
@@ -148,7 +148,7 @@ class BatchOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelCheck:
-    """What one channel served of the announcements of one day, when it was last read."""
+    """Last reading of one day's announcements from one channel."""
 
     channel: Channel
     announced_on: date
@@ -182,11 +182,11 @@ INCOMPLETE = frozenset({BatchState.STALE, BatchState.PARTIAL, BatchState.DOWN})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelAnswer:
-    """What a configured channel says of one batch."""
+    """Answer of one configured channel about one batch."""
 
     channel: Channel
     outcome: BatchOutcome | None = None
-    """What it served; None if it is still to be read."""
+    """Outcome of reading it; None before the first reading."""
     at: datetime | None = None
     """When it was last read for this day."""
     lacks: int = 0
@@ -202,7 +202,7 @@ class ChannelAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What arXiv announced on one day in one category, as far as a source knows."""
+    """Announcement of one day in one category, as far as a source knows it."""
 
     source: str
     category: str

@@ -42,6 +42,7 @@ class Options:
     categories: tuple[str, ...] = ("cs.DC",)
     channels: tuple[Channel, ...] = (RSS, OAI, API)
     calendar: Calendar = CALENDAR
+    overlap: timedelta = timedelta(days=14)
 
 
 def paper(
@@ -177,6 +178,8 @@ def test_api_is_not_expected_to_have_an_old_cross_list() -> None:
     old = paper(1, RSS, paper_id="arxiv:2504.00010", type=AnnounceType.CROSS)
     assert set(one({RSS: COMPLETE, API: COMPLETE}, old).verified_by) == {RSS, API}
     assert one({RSS: COMPLETE, OAI: COMPLETE}, old).state is BatchState.PARTIAL
+    far = Options(channels=(RSS, API), overlap=timedelta(days=999))
+    assert one({RSS: COMPLETE, API: COMPLETE}, old, options=far).state is BatchState.PARTIAL
 
 
 def test_replacements_do_not_count() -> None:

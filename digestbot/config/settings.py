@@ -85,7 +85,7 @@ class Config:
     """Settings for reading bounces; `maildir` and `ca_file` are absolute paths."""
     digests: Mapping[str, DigestConfig]
     enrich: bool = True
-    """Whether to complete the papers of feeds that do not say."""
+    """Default of the feeds' `enrich`: complete their papers from other services."""
     enrichment: EnrichmentSettings = field(default_factory=EnrichmentSettings)
     secret_addresses: Mapping[str, Secret]
     """Secret values of destinations, such as webhooks, by the address that stands for each."""

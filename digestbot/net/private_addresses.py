@@ -67,7 +67,7 @@ def literal_address(host: str) -> Address | None:
     """
     Return the address that *host* spells, in any form that a resolver reads; None for a name.
 
-    Those are the forms of `ipaddress`, and 127.1, 0x7f.1, 2130706433 or 017700000001, which
+    It may have the forms of `ipaddress`, or 127.1, 0x7f.1, 2130706433 or 017700000001, which
     ``inet_aton`` and so getaddrinfo accept. A trailing dot is ignored.
     """
     text = host.rstrip(".").lower()

@@ -30,7 +30,7 @@ _LOCAL_DOMAINS = ("local", "internal", "home.arpa", "localdomain", "lan")
 
 
 class Reach(Enum):
-    """How far a request may reach, by the origin of its URL."""
+    """Networks that a request may reach, by the origin of its URL."""
 
     ANYWHERE = "anywhere"
     """The operator wrote it into the config, so it may be private."""

@@ -53,7 +53,7 @@ class Facts:
     categories: tuple[str, ...] = ()
     pdf: str = ""
     types: tuple[str, ...] = ()
-    """What the service calls the work, such as ``retraction``."""
+    """Kind of work in the service's words, such as ``retraction``."""
     about: str = ""
     """DOI of the work that a notice is about."""
 
