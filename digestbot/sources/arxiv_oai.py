@@ -49,7 +49,7 @@ class OaiRecord:
     paper: FetchedPaper
     """Its `type` is by version only; its `version` is 1 if that of the record is missing."""
     version: int | None
-    """Its version, which only arXivRaw has; use other records with `with_details`."""
+    """Version that the record states, as only arXivRaw does; passes skip records without one."""
     datestamp: date
     """Day of the last change to the record, UTC; edits of metadata count."""
     sets: tuple[str, ...] = ()
@@ -100,29 +100,6 @@ def parse(body: bytes) -> OaiAnswer:
         elif name in _VERBS:
             answer = _with_records(answer, child)
     return answer
-
-
-def with_details(paper: FetchedPaper, record: OaiRecord) -> FetchedPaper:
-    """
-    Return *paper* completed from *record*, which is of the same paper.
-
-    Authors of the format arXiv are structured; comment, reference, DOI and dates are filled in
-    where *paper* has none. Title, abstract and version stay those of *paper*.
-    """
-    known = record.paper
-    has_updated = paper.updated is not None
-    has_published = paper.published is not None
-    return replace(
-        paper,
-        authors=known.authors or paper.authors,
-        comment=paper.comment or known.comment,
-        journal_ref=paper.journal_ref or known.journal_ref,
-        doi=paper.doi or known.doi,
-        published=paper.published if has_published else known.published,
-        published_is_date=(paper if has_published else known).published_is_date,
-        updated=paper.updated if has_updated else known.updated,
-        updated_is_date=(paper if has_updated else known).updated_is_date,
-    )
 
 
 def _name(element: Any) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from digestbot.errors import BadAnswer
 from digestbot.model import AnnounceType, Author, DocumentType, FetchedPaper
-from digestbot.sources.arxiv_oai import OaiAnswer, OaiRecord, parse, with_details
+from digestbot.sources.arxiv_oai import OaiAnswer, OaiRecord, parse
 from tests.filters.tables import table
 
 RAW = """<record><header>
@@ -131,15 +131,6 @@ def test_a_version_without_files_is_a_withdrawal(flag: str) -> None:
 def test_a_withdrawal_in_words_is_found_without_a_flag() -> None:
     words = RAW.replace(" 34 pages ", "This paper has been withdrawn by the authors")
     assert only(words).paper.document_type is DocumentType.WITHDRAWAL
-
-
-def test_details_complete_a_paper_of_another_channel() -> None:
-    raw, structured = only(RAW), only(STRUCTURED)
-    paper = with_details(raw.paper, structured)
-    assert paper.authors == structured.paper.authors
-    assert (paper.id, paper.version, paper.title) == (raw.paper.id, 2, raw.paper.title)
-    assert (paper.comment, paper.updated) == (raw.paper.comment, raw.paper.updated)
-    assert paper.published_is_date is False
 
 
 @pytest.mark.parametrize("token", ["<resumptionToken/>", "<resumptionToken> </resumptionToken>"])
